@@ -1,0 +1,55 @@
+/**
+ * The store's key space. Addresses are written in fixed-width hexadecimal, so
+ * that key order is address order.
+ *
+ *     schema                                   version of this layout
+ *     network/NAME                             NetworkRecord
+ *     node/NAME                                NodeRecord
+ *     claim/NETWORK/FAMILY/HEX                 BlockClaim      cluster: who owns a block
+ *     use/NODE/NETWORK/FAMILY/HEX              BlockUse        node: how full it is
+ *     address/NETWORK/FAMILY/HEX               AddressRecord
+ *     attachment/NODE/NETWORK/CONTAINER/IFNAME AttachmentRecord
+ *     sequence/NODE                            last sequence number
+ *
+ * Names hold no slash (CNI specification and `checkName`), so keys are unambiguous.
+ *
+ * @module
+ */
+import { type Ip, ipToSortable, networkAddress, type Prefix } from '../src/net/mod.ts'
+import type {
+  AddressRecord,
+  AttachmentKey,
+  AttachmentRecord,
+  BlockClaim,
+  BlockUse,
+  NetworkRecord,
+  NodeRecord,
+} from './records.ts'
+import type { Key, KeyRange } from './store.ts'
+
+/** Version of the layout above. */
+export const SCHEMA_VERSION = 1
+
+const block = (cidr: Prefix): string => ipToSortable(networkAddress(cidr))
+
+export const keys = {
+  schema: 'schema' as Key<number>,
+  network: (name: string): Key<NetworkRecord> => `network/${name}`,
+  networks: 'network/' as KeyRange<NetworkRecord>,
+  node: (name: string): Key<NodeRecord> => `node/${name}`,
+  nodes: 'node/' as KeyRange<NodeRecord>,
+  claim: (network: string, cidr: Prefix): Key<BlockClaim> => `claim/${network}/${block(cidr)}`,
+  claims: (network: string): KeyRange<BlockClaim> => `claim/${network}/`,
+  use: (node: string, network: string, cidr: Prefix): Key<BlockUse> =>
+    `use/${node}/${network}/${block(cidr)}`,
+  uses: (node: string, network: string): KeyRange<BlockUse> => `use/${node}/${network}/`,
+  address: (network: string, ip: Ip): Key<AddressRecord> =>
+    `address/${network}/${ipToSortable(ip)}`,
+  addresses: (network: string): KeyRange<AddressRecord> => `address/${network}/`,
+  attachment: (node: string, key: AttachmentKey): Key<AttachmentRecord> =>
+    `attachment/${node}/${key.network}/${key.containerId}/${key.ifname}`,
+  attachments: (node: string): KeyRange<AttachmentRecord> => `attachment/${node}/`,
+  networkAttachments: (node: string, network: string): KeyRange<AttachmentRecord> =>
+    `attachment/${node}/${network}/`,
+  sequence: (node: string): Key<number> => `sequence/${node}`,
+} as const

@@ -1,0 +1,120 @@
+/**
+ * What the store holds. All values are plain JSON; times are Unix milliseconds.
+ *
+ * @module
+ */
+import type { Ip, IpFamily, Mac, Prefix } from '../src/net/mod.ts'
+
+/** How a pod's packets reach another node. */
+export type Mode = 'vxlan' | 'route' | 'vlan'
+
+/** A range of addresses, cut into blocks that nodes own. */
+export interface Pool {
+  readonly cidr: Prefix
+  /** Prefix length of a block, e.g. 26. */
+  readonly blockLength: number
+  /** An address on the wire that answers for the rest of the world (VLAN mode); never a pod's. */
+  readonly gateway?: Ip
+}
+
+/** Options of every mode; each planner reads its own. */
+export interface NetworkOptions {
+  /** VXLAN network identifier, 1 to 16 777 215. */
+  readonly vni: number
+  /** UDP port of the tunnel. */
+  readonly vxlanPort: number
+  /** 802.1Q VLAN id, 1 to 4094. */
+  readonly vlanId: number
+  /** MTU of the pods' links in bytes; undefined: derived from the underlay. */
+  readonly mtuBytes?: number
+}
+
+/** A network: the one truth about mode, pools and options. */
+export interface NetworkRecord {
+  readonly name: string
+  readonly mode: Mode
+  readonly pools: readonly Pool[]
+  readonly options: NetworkOptions
+  readonly createdMs: number
+}
+
+/** A node and how the others reach it. */
+export interface NodeRecord {
+  readonly name: string
+  /** Link that carries traffic to other nodes, e.g. `eth0`. */
+  readonly underlayLink: string
+  /** Addresses of that link; at most one a family. */
+  readonly underlayIps: readonly Ip[]
+  readonly underlayMtuBytes: number
+  /** MAC of the node's tunnel devices, derived from its name. */
+  readonly vtepMac: Mac
+  readonly registeredMs: number
+}
+
+/** One block's owner, as the whole cluster sees it. */
+export interface BlockClaim {
+  readonly network: string
+  readonly cidr: Prefix
+  readonly pool: Prefix
+  readonly node: string
+  /**
+   * Whether this is the node's first block of its family in the network: its
+   * network address is the node's tunnel endpoint and never a pod's.
+   */
+  readonly first: boolean
+  readonly claimedMs: number
+}
+
+/** A block as its owner uses it. */
+export interface BlockUse {
+  readonly cidr: Prefix
+  readonly pool: Prefix
+  readonly first: boolean
+  /** Offset to try next (round robin). */
+  readonly cursor: number
+  /** Addresses held by attachments. */
+  readonly used: number
+}
+
+/** Names one attachment: one interface of one container in one network. */
+export interface AttachmentKey {
+  readonly network: string
+  readonly containerId: string
+  readonly ifname: string
+}
+
+/** The pod behind a container, as the runtime told it. */
+export interface PodIdentity {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+}
+
+/** One attachment and everything needed to undo it. Written before the kernel is touched. */
+export interface AttachmentRecord extends AttachmentKey {
+  readonly node: string
+  readonly ips: readonly Ip[]
+  /** Name of the host's end of the pair; absent when another plugin made the link. */
+  readonly hostLink?: string
+  /** CNI_NETNS at the time of ADD. */
+  readonly netns: string
+  readonly pod?: PodIdentity
+  /** Grows by one with every allocation of this node; guards late releases. */
+  readonly sequence: number
+  /** Boot of the node in which it was made (/proc/sys/kernel/random/boot_id). */
+  readonly bootId: string
+  readonly addedMs: number
+}
+
+/** Who holds an address. */
+export interface AddressRecord extends AttachmentKey {
+  readonly ip: Ip
+  readonly block: Prefix
+  readonly sequence: number
+}
+
+/** Families a network serves, in the order of its pools. */
+export function networkFamilies(network: NetworkRecord): readonly IpFamily[] {
+  const families = network.pools.map((pool): IpFamily => (pool.cidr.includes(':') ? 6 : 4))
+  return [...new Set(families)]
+}

@@ -1,0 +1,55 @@
+/**
+ * Store: an ordered map from keys to JSON values, with serializable transactions.
+ *
+ * The one interface under the allocator. Implementations: memory (simulator
+ * and tests), LMDB (embedded), later etcd. Every promise below is checked by
+ * one contract suite on each of them.
+ *
+ * A transaction is a function that reads and writes through `Tx` and returns
+ * an answer. It may run more than once (a compare-and-swap store repeats it on
+ * conflict), so it must be deterministic and must not keep anything outside.
+ *
+ * @module
+ */
+
+/** A key and, as a phantom, the type of its value. Keys order by UTF-8 bytes. */
+export type Key<T> = string & { readonly value?: T }
+
+/** A prefix of keys and, as a phantom, the type of their values. Ends with `/`. */
+export type KeyRange<T> = string & { readonly values?: T }
+
+/** Reads of one consistent state. Values are plain JSON and must not be changed by the reader. */
+export interface Reader {
+  get<T>(key: Key<T>): T | undefined
+  /** Every pair under the prefix, in key order. */
+  range<T>(range: KeyRange<T>): Iterable<readonly [key: Key<T>, value: T]>
+}
+
+/** A running transaction: sees its own writes. */
+export interface Tx extends Reader {
+  put<T>(key: Key<T>, value: T): void
+  remove(key: Key<unknown>): void
+}
+
+/** How a transaction ended. After `committed` the writes are on disk (embedded) or in a quorum (cluster). */
+export type Outcome<T> =
+  | { readonly kind: 'committed'; readonly answer: T }
+  | { readonly kind: 'failed'; readonly error: Error }
+
+export interface Store {
+  /** Runs `body` on a consistent snapshot of what is committed. Synchronous. */
+  read<T>(body: (reader: Reader) => T): T
+  /**
+   * Runs `body` as one serializable transaction: all of its writes or none,
+   * also after a crash. `done` is called once, never before `transact` returns.
+   * If `body` throws, nothing is written and the outcome is `failed` with that error.
+   */
+  transact<T>(body: (tx: Tx) => T, done: (outcome: Outcome<T>) => void): void
+  /**
+   * Calls `changed` after commits, also those of other processes; several
+   * commits may share one call. Returns a function that stops it.
+   */
+  watch(changed: () => void): () => void
+  /** Releases files and timers. Transactions under way finish first. */
+  close(): void
+}
