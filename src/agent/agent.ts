@@ -1,0 +1,237 @@
+/**
+ * The node's reconciler: brings the kernel to what the store asks for, when
+ * the store changes and, whatever happens, every `repairMs`.
+ *
+ * A round observes the kernel first and reads the store second. ADD records an
+ * attachment before it touches the kernel and DEL removes links before it
+ * forgets them, so links are always a subset of records; in this order a link
+ * that appears between the two reads is never taken for a stale one.
+ *
+ * @module
+ */
+import { type NodePlan, planNode } from '../backend/plan.ts'
+import type { ClusterView } from '../cluster/view.ts'
+import { assertNever } from '../errors.ts'
+import {
+  type Conflict,
+  diff,
+  identity,
+  type KernelFailure,
+  type KernelOp,
+  type KernelState,
+  renderOp,
+  subjectOf,
+} from '../kernel/mod.ts'
+import type { Instant, Machine } from '../machine.ts'
+import type { Observed } from '../ports.ts'
+
+export type AgentInput =
+  /** The node is registered and owns blocks, or why not. */
+  | { readonly kind: 'store.prepared'; readonly failure: string | undefined }
+  | { readonly kind: 'store.changed' }
+  /** Something changed in the kernel that we did not do. */
+  | { readonly kind: 'kernel.changed' }
+  | { readonly kind: 'kernel.observed'; readonly observed: Observed }
+  | { readonly kind: 'store.read'; readonly view: ClusterView | undefined }
+  | {
+      readonly kind: 'kernel.applied'
+      readonly failures: readonly (KernelFailure | undefined)[]
+    }
+
+export type AgentEffect =
+  /** Register the node and claim the blocks it lacks. Answer: `store.prepared`. */
+  | { readonly kind: 'store.prepare' }
+  | { readonly kind: 'kernel.observe'; readonly sysctls: readonly string[] }
+  | { readonly kind: 'store.read' }
+  | { readonly kind: 'kernel.apply'; readonly ops: readonly KernelOp[] }
+  /** Said once: the kernel is as desired for the first time. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'report'; readonly report: AgentReport }
+
+/** What the shell logs and counts. */
+export type AgentReport =
+  | {
+      readonly event: 'applied'
+      readonly ops: readonly KernelOp[]
+      readonly failures: readonly { readonly op: string; readonly reason: string }[]
+    }
+  | { readonly event: 'conflict'; readonly conflict: Conflict }
+  | { readonly event: 'problem'; readonly problem: string }
+  | { readonly event: 'failed'; readonly step: string; readonly reason: string }
+
+/** Times in milliseconds. */
+export interface AgentTimes {
+  /** Between two rounds when nothing is known to have changed. */
+  readonly repairMs: number
+  /** From a change to its round, so that a burst of changes shares one. */
+  readonly settleMs: number
+  /** First wait after a failure; doubles up to `repairMs`. */
+  readonly retryMs: number
+}
+
+export const DEFAULT_TIMES: AgentTimes = { repairMs: 10_000, settleMs: 5, retryMs: 100 }
+
+type Phase = 'idle' | 'preparing' | 'observing' | 'reading' | 'applying'
+
+/** Sysctls that planners may ask for; a dump cannot list them all. */
+const SYSCTLS = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'] as const
+
+/** Makes the reconciler of one node. Its first `wake` starts it. */
+export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentInput, AgentEffect> {
+  let phase: Phase = 'idle'
+  let due: Instant | undefined = 0 as Instant
+  let prepareNext = true
+  let changed = false
+  let isReady = false
+  let failuresInRow = 0
+  let actual: KernelState = new Map()
+  let applying: readonly KernelOp[] = []
+  const askedFor = new Set<string>()
+  /** Said already; said again only after it went away. */
+  let told = new Set<string>()
+
+  const later = (now: Instant, ms: number): Instant => (now + ms) as Instant
+
+  function finish(now: Instant, failed: boolean): readonly AgentEffect[] {
+    phase = 'idle'
+    failuresInRow = failed ? failuresInRow + 1 : 0
+    const retryMs = Math.min(times.retryMs * 2 ** (failuresInRow - 1), times.repairMs)
+    due = later(now, failed ? retryMs : changed ? times.settleMs : times.repairMs)
+    if (!failed && !changed) prepareNext = true // the next round is the timer's
+    changed = false
+    if (failed || isReady) return []
+    isReady = true
+    return [{ kind: 'ready' }]
+  }
+
+  function startRound(): readonly AgentEffect[] {
+    due = undefined
+    if (prepareNext) {
+      prepareNext = false
+      phase = 'preparing'
+      return [{ kind: 'store.prepare' }]
+    }
+    phase = 'observing'
+    return [{ kind: 'kernel.observe', sysctls: SYSCTLS }]
+  }
+
+  function fail(step: string, reason: string, now: Instant): readonly AgentEffect[] {
+    const report: AgentEffect = { kind: 'report', report: { event: 'failed', step, reason } }
+    return [report, ...finish(now, true)]
+  }
+
+  /** Something changed: one round soon, or another one after this. */
+  function touch(now: Instant): readonly AgentEffect[] {
+    if (phase !== 'idle') changed = true
+    else if (due === undefined || due > later(now, times.settleMs)) {
+      due = later(now, times.settleMs)
+      prepareNext = false
+    }
+    return []
+  }
+
+  function plan(view: ClusterView, now: Instant): readonly AgentEffect[] {
+    for (const name of networksWithoutBlocks(view)) {
+      // Once: an exhausted pool must not make rounds without end. The timer asks again.
+      if (!askedFor.has(name)) prepareNext = true
+      askedFor.add(name)
+    }
+    const nodePlan = planNode(view)
+    const { ops, conflicts } = diff(nodePlan.desired, actual)
+    applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')
+    const reports = news(nodePlan, conflicts)
+    if (applying.length > 0) {
+      phase = 'applying'
+      return [...reports, { kind: 'kernel.apply', ops: applying }]
+    }
+    if (prepareNext) changed = true
+    return [...reports, ...finish(now, false)]
+  }
+
+  function news({ problems }: NodePlan, conflicts: readonly Conflict[]): readonly AgentEffect[] {
+    const reports: AgentReport[] = [
+      ...problems.map((problem): AgentReport => ({ event: 'problem', problem })),
+      ...conflicts.map((conflict): AgentReport => ({ event: 'conflict', conflict })),
+    ]
+    const current = new Set<string>()
+    const fresh: AgentEffect[] = []
+    for (const report of reports) {
+      const key =
+        report.event === 'conflict' ? identity(report.conflict.desired) : JSON.stringify(report)
+      current.add(key)
+      if (!told.has(key)) fresh.push({ kind: 'report', report })
+    }
+    told = current
+    return fresh
+  }
+
+  function applied(
+    failures: readonly (KernelFailure | undefined)[],
+    now: Instant,
+  ): readonly AgentEffect[] {
+    const failed = applying.flatMap((op, index) => {
+      const failure = failures[index]
+      return failure === undefined || isDone(op, failure)
+        ? []
+        : [{ op: renderOp(op), reason: failure.message }]
+    })
+    const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
+    if (prepareNext) changed = true
+    return [{ kind: 'report', report }, ...finish(now, failed.length > 0)]
+  }
+
+  return {
+    handle(input, now) {
+      switch (input.kind) {
+        case 'store.changed':
+        case 'kernel.changed':
+          return touch(now)
+        case 'store.prepared':
+          if (input.failure !== undefined) {
+            prepareNext = true
+            return fail('store.prepare', input.failure, now)
+          }
+          return startRound()
+        case 'kernel.observed':
+          if (input.observed.kind === 'failed') {
+            return fail('kernel.observe', input.observed.reason, now)
+          }
+          actual = input.observed.state
+          phase = 'reading'
+          return [{ kind: 'store.read' }]
+        case 'store.read':
+          if (input.view === undefined) {
+            prepareNext = true
+            return fail('store.read', 'this node is not registered', now)
+          }
+          return plan(input.view, now)
+        case 'kernel.applied':
+          return applied(input.failures, now)
+        default:
+          return assertNever(input)
+      }
+    },
+    wake: (now) => (phase === 'idle' && due !== undefined && due <= now ? startRound() : []),
+    nextWake: () => (phase === 'idle' ? due : undefined),
+  }
+}
+
+/** Networks in which this node owns nothing yet: new ones, or exhausted ones. */
+function networksWithoutBlocks({ self, networks }: ClusterView): readonly string[] {
+  return networks
+    .filter(({ claims }) => !claims.some(({ node }) => node === self.name))
+    .map(({ network }) => network.name)
+}
+
+/** Removing what is gone, as happens when a pod's link takes its routes along. */
+function isDone(op: KernelOp, failure: KernelFailure): boolean {
+  const gone = ['ENOENT', 'ESRCH', 'ENODEV', 'EADDRNOTAVAIL']
+  if (op.kind === 'remove') return gone.includes(failure.code)
+  // The pod was deleted between observation and application.
+  const subject = subjectOf(op)
+  return (
+    subject.kind === 'route' &&
+    /^trv[0-9a-f]{11}$/.test(subject.link ?? '') &&
+    failure.code === 'ENODEV'
+  )
+}

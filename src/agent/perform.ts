@@ -1,0 +1,68 @@
+/**
+ * Agent effects to port calls: one switch, shared by the live node and the
+ * simulated one.
+ *
+ * @module
+ */
+
+import { keys } from '../../ipam/keys.ts'
+import { ensureBlocks, registerNode } from '../../ipam/mod.ts'
+import type { NodeRecord } from '../../ipam/records.ts'
+import type { Store, Tx } from '../../ipam/store.ts'
+import { readView } from '../cluster/read-view.ts'
+import { assertNever } from '../errors.ts'
+import type { KernelPort, Perform } from '../ports.ts'
+import type { AgentEffect, AgentInput, AgentReport } from './agent.ts'
+
+/** What one agent acts on. */
+export interface AgentPorts {
+  /** The node as it is now: addresses and MTU may change while the agent runs. */
+  readonly node: () => NodeRecord
+  readonly store: Store
+  readonly kernel: KernelPort
+  /** Unix milliseconds, for records. */
+  readonly wallMs: () => number
+  /** Runs later, never before returning. */
+  readonly defer: (run: () => void) => void
+  readonly report: (report: AgentReport) => void
+  readonly ready: () => void
+}
+
+export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect> {
+  const { store, kernel } = ports
+  return (effect, feed) => {
+    switch (effect.kind) {
+      case 'store.prepare':
+        return store.transact(
+          (tx) => prepare(tx, ports.node(), ports.wallMs()),
+          (outcome) => {
+            const failure = outcome.kind === 'failed' ? outcome.error.message : undefined
+            feed({ kind: 'store.prepared', failure })
+          },
+        )
+      case 'kernel.observe':
+        return kernel.observe(effect.sysctls, (observed) =>
+          feed({ kind: 'kernel.observed', observed }),
+        )
+      case 'store.read':
+        return ports.defer(() => {
+          const view = store.read((reader) => readView(reader, ports.node().name))
+          feed({ kind: 'store.read', view })
+        })
+      case 'kernel.apply':
+        return kernel.apply(effect.ops, (failures) => feed({ kind: 'kernel.applied', failures }))
+      case 'ready':
+        return ports.ready()
+      case 'report':
+        return ports.report(effect.report)
+      default:
+        return assertNever(effect)
+    }
+  }
+}
+
+function prepare(tx: Tx, node: NodeRecord, nowMs: number): void {
+  registerNode(tx, node)
+  for (const [, network] of tx.range(keys.networks))
+    ensureBlocks(tx, network.name, node.name, nowMs)
+}

@@ -1,0 +1,45 @@
+/**
+ * What every road must be able to say. A backend is a set of pure functions:
+ * cluster view in, whole desired kernel state out. Calling twice is free.
+ *
+ * @module
+ */
+import type { AttachmentRecord, ClusterView, NetworkView } from '../cluster/view.ts'
+import type { KernelObject } from '../kernel/mod.ts'
+import type { Ip, Prefix } from '../net/mod.ts'
+
+/** The node's objects for one network, and what could not be planned. */
+export interface Desired {
+  readonly objects: readonly KernelObject[]
+  /** For the log and `doctor`: peers that cannot be reached and why. */
+  readonly problems: readonly string[]
+}
+
+/** One attachment's objects on both sides of the pair, and what the result says of it. */
+export interface PodPlan {
+  /** Host side: the pair's link first, then what hangs on it. */
+  readonly node: readonly KernelObject[]
+  /** In the pod's namespace, in the order to make them. */
+  readonly pod: readonly KernelObject[]
+  readonly mtuBytes: number
+  readonly ips: readonly PodIp[]
+  readonly routes: readonly PodRoute[]
+}
+
+export interface PodIp {
+  readonly ip: Ip
+  readonly prefixLength: number
+  readonly gateway?: Ip
+}
+
+export interface PodRoute {
+  readonly dst: Prefix
+  readonly via?: Ip
+}
+
+export interface Backend {
+  /** Everything this node needs for the network, its pods' host ends included. */
+  desired(network: NetworkView, view: ClusterView): Desired
+  /** One attachment, as ADD makes it and CHECK expects it. */
+  pod(attachment: AttachmentRecord, network: NetworkView, view: ClusterView): PodPlan
+}

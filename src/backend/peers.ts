@@ -1,0 +1,67 @@
+/**
+ * Questions that planners ask of a view.
+ *
+ * @module
+ */
+import type { BlockClaim, ClusterView, NetworkView, NodeRecord } from '../cluster/view.ts'
+import { DEFAULT_METRIC, ROUTE_PROTOCOL, type Route, type Sysctl } from '../kernel/mod.ts'
+import { type Ip, type IpFamily, ipFamily, prefixFamily } from '../net/mod.ts'
+
+/** A peer with its blocks in one network. */
+export interface Peer {
+  readonly node: NodeRecord
+  readonly claims: readonly BlockClaim[]
+}
+
+/** Every other node that owns blocks of the network, in the order of their names. */
+export function peersOf({ claims }: NetworkView, { self, nodes }: ClusterView): readonly Peer[] {
+  const byNode = new Map<string, BlockClaim[]>()
+  for (const claim of claims) {
+    if (claim.node === self.name) continue
+    const own = byNode.get(claim.node)
+    if (own === undefined) byNode.set(claim.node, [claim])
+    else own.push(claim)
+  }
+  return [...byNode.keys()].sort().flatMap((name) => {
+    const node = nodes.get(name)
+    // A claim outlives its node's record only until the node is deleted.
+    return node === undefined ? [] : [{ node, claims: byNode.get(name) ?? [] }]
+  })
+}
+
+export const ownClaims = ({ claims }: NetworkView, { self }: ClusterView): readonly BlockClaim[] =>
+  claims.filter((claim) => claim.node === self.name)
+
+/** The node's underlay address of one family. */
+export const underlayIp = (node: NodeRecord, family: IpFamily): Ip | undefined =>
+  node.underlayIps.find((ip) => ipFamily(ip) === family)
+
+/** Families that the network's pools serve. */
+export const familiesOf = ({ network }: NetworkView): readonly IpFamily[] => [
+  ...new Set(network.pools.map((pool) => prefixFamily(pool.cidr))),
+]
+
+/** 6 when any pool is IPv6: the wider header decides about room. */
+export const widestFamily = (network: NetworkView): IpFamily =>
+  familiesOf(network).includes(6) ? 6 : 4
+
+/**
+ * A blackhole for each own block: a packet to an address that no pod has must
+ * die here, not leave by the default route and come back.
+ */
+export function blackholes(network: NetworkView, view: ClusterView): readonly Route[] {
+  return ownClaims(network, view).map(({ cidr }) => ({
+    kind: 'route',
+    dst: cidr,
+    type: 'blackhole',
+    metric: DEFAULT_METRIC[prefixFamily(cidr)],
+    protocol: ROUTE_PROTOCOL,
+  }))
+}
+
+/** Forwarding, without which a node is no router. */
+export function forwarding(families: readonly IpFamily[]): readonly Sysctl[] {
+  return families.map((family) => ({ kind: 'sysctl', name: FORWARDING[family], value: '1' }))
+}
+
+const FORWARDING = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const

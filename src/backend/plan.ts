@@ -1,0 +1,47 @@
+/**
+ * The whole node: every network by its own road, in one desired state.
+ *
+ * @module
+ */
+import type { ClusterView, NetworkView } from '../cluster/view.ts'
+import { asTriviumError } from '../errors.ts'
+import { identity, type KernelObject, type KernelState } from '../kernel/mod.ts'
+import type { Desired } from './backend.ts'
+import { backends } from './registry.ts'
+
+/** What a node's kernel should hold, and what could not be planned. */
+export interface NodePlan {
+  readonly desired: KernelState
+  /**
+   * Whether every network could be planned. If not, what is missing from
+   * `desired` may be in use: nothing may be removed on the strength of it.
+   */
+  readonly complete: boolean
+  readonly problems: readonly string[]
+}
+
+/**
+ * Plans every network. One that cannot be planned becomes a problem and does
+ * not harm the others; objects that several networks want alike (forwarding)
+ * are planned once.
+ */
+export function planNode(view: ClusterView): NodePlan {
+  const desired = new Map<string, KernelObject>()
+  const problems: string[] = []
+  let complete = true
+  for (const network of view.networks) {
+    const plan = planNetwork(network, view)
+    if (plan.objects.length === 0) complete = false
+    problems.push(...plan.problems.map((problem) => `network ${network.network.name}: ${problem}`))
+    for (const object of plan.objects) desired.set(identity(object), object)
+  }
+  return { desired, complete, problems }
+}
+
+function planNetwork(network: NetworkView, view: ClusterView): Desired {
+  try {
+    return backends[network.network.mode].desired(network, view)
+  } catch (thrown) {
+    return { objects: [], problems: [asTriviumError(thrown).message] }
+  }
+}

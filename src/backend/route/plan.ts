@@ -1,0 +1,71 @@
+/**
+ * The route: no encapsulation; each peer's block goes to the peer itself.
+ *
+ * Cost per node: one route a peer's block. The kernel resolves one dynamic
+ * neighbour entry for every peer it talks to (gc_thresh3 counts them).
+ *
+ * @module
+ */
+import type { ClusterView, NetworkView } from '../../cluster/view.ts'
+import { DEFAULT_METRIC, type KernelObject, ROUTE_PROTOCOL } from '../../kernel/mod.ts'
+import { prefixFamily } from '../../net/mod.ts'
+import type { Backend, Desired } from '../backend.ts'
+import { networkMtu } from '../mtu.ts'
+import {
+  blackholes,
+  familiesOf,
+  forwarding,
+  type Peer,
+  peersOf,
+  underlayIp,
+  widestFamily,
+} from '../peers.ts'
+import { routedPod, routedPodHostEnd } from '../routed-pod.ts'
+
+export const route: Backend = {
+  desired(network, view) {
+    const mtuBytes = mtuOf(network, view)
+    const peers = peersOf(network, view).map((peer) => peerRoutes(peer, view))
+    return {
+      objects: [
+        ...forwarding(familiesOf(network)),
+        ...blackholes(network, view),
+        ...network.attachments.flatMap((attachment) => routedPodHostEnd(attachment, mtuBytes)),
+        ...peers.flatMap(({ objects }) => objects),
+      ],
+      problems: peers.flatMap(({ problems }) => problems),
+    }
+  },
+  pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),
+}
+
+function mtuOf(network: NetworkView, { self }: ClusterView): number {
+  const { options } = network.network
+  return networkMtu('route', self.underlayMtuBytes, 4, widestFamily(network), options.mtuBytes)
+}
+
+/** A block follows its own family's underlay address. */
+function peerRoutes({ node, claims }: Peer, { self }: ClusterView): Desired {
+  const objects: KernelObject[] = []
+  const problems: string[] = []
+  for (const { cidr } of claims) {
+    const family = prefixFamily(cidr)
+    const via = underlayIp(node, family)
+    if (via === undefined) {
+      problems.push(
+        `Cannot route ${cidr} to node ${node.name}: its underlay has [${node.underlayIps.join(', ')}], wanted an IPv${family} address`,
+      )
+      continue
+    }
+    objects.push({
+      kind: 'route',
+      dst: cidr,
+      type: 'unicast',
+      link: self.underlayLink,
+      via,
+      metric: DEFAULT_METRIC[family],
+      protocol: ROUTE_PROTOCOL,
+    })
+  }
+  return { objects, problems }
+}

@@ -1,0 +1,106 @@
+/**
+ * The pod's link in the routed modes: a pair of veths, one address a family
+ * with a full-length prefix, and a default route to a gateway that no machine
+ * has. A permanent neighbour entry answers for it, so there is no bridge, no
+ * flooding and no proxy ARP (which is silent on a node without default route).
+ *
+ * Cost on the node: one link and one route an address.
+ *
+ * @module
+ */
+import type { AttachmentRecord } from '../cluster/view.ts'
+import {
+  DEFAULT_METRIC,
+  type KernelObject,
+  type Link,
+  linkRoute,
+  podAlias,
+  ROUTE_PROTOCOL,
+  type Route,
+} from '../kernel/mod.ts'
+import {
+  ADDRESS_BITS,
+  hostPrefix,
+  type Ip,
+  type IpFamily,
+  ipFamily,
+  type Mac,
+  type Prefix,
+} from '../net/mod.ts'
+import type { PodPlan } from './backend.ts'
+
+/** Gateways of pods. RFC 3927 section 2.1 and RFC 4291 section 2.5.6 keep them off every other wire. */
+export const POD_GATEWAY = { 4: '169.254.1.1' as Ip, 6: 'fe80::1' as Ip } as const
+
+/** MAC of every pair's host end: locally administered, then "triv" in ASCII. */
+export const HOST_END_MAC = '02:74:72:69:76:01' as Mac
+
+export const DEFAULT_ROUTE = { 4: '0.0.0.0/0' as Prefix, 6: '::/0' as Prefix } as const
+
+/** Plans both ends of one attachment. */
+export function routedPod(attachment: AttachmentRecord, mtuBytes: number): PodPlan {
+  const { ifname, ips } = attachment
+  return {
+    node: routedPodHostEnd(attachment, mtuBytes),
+    pod: ips.flatMap((ip) => podObjects(ifname, ip)),
+    mtuBytes,
+    ips: ips.map((ip) => {
+      const family = ipFamily(ip)
+      return { ip, prefixLength: ADDRESS_BITS[family], gateway: POD_GATEWAY[family] }
+    }),
+    routes: ips.map((ip) => ({ dst: DEFAULT_ROUTE[ipFamily(ip)], via: POD_GATEWAY[ipFamily(ip)] })),
+  }
+}
+
+/** The node's side alone, as the agent keeps it. */
+export function routedPodHostEnd(
+  attachment: AttachmentRecord,
+  mtuBytes: number,
+): readonly KernelObject[] {
+  if (attachment.hostLink === undefined) return []
+  const link = podLink(attachment, attachment.hostLink, mtuBytes)
+  return [
+    { ...link, mac: HOST_END_MAC },
+    ...attachment.ips.map((ip) => linkRoute(hostPrefix(ip), link.name, ROUTE_PROTOCOL)),
+  ]
+}
+
+/** The host's end of an attachment's pair. */
+export function podLink(attachment: AttachmentRecord, name: string, mtuBytes: number): Link {
+  const { network, containerId, ifname, sequence } = attachment
+  return {
+    kind: 'link',
+    name,
+    link: { type: 'veth', peer: { name: ifname } },
+    up: true,
+    mtuBytes,
+    alias: podAlias(network, containerId, ifname, sequence),
+    adopt: true,
+  }
+}
+
+function podObjects(link: string, ip: Ip): readonly KernelObject[] {
+  const family: IpFamily = ipFamily(ip)
+  const gateway = POD_GATEWAY[family]
+  const toGateway: readonly Route[] = family === 4 ? [podRoute(hostPrefix(gateway), link)] : [] // fe80::/64 is on every IPv6 link
+  return [
+    { kind: 'addr', link, ip, prefixLength: ADDRESS_BITS[family] },
+    { kind: 'neigh', link, ip: gateway, mac: HOST_END_MAC },
+    ...toGateway,
+    podRoute(DEFAULT_ROUTE[family], link, gateway),
+  ]
+}
+
+function podRoute(dst: Prefix, link: string, via?: Ip): Route {
+  const metric = DEFAULT_METRIC[ipFamily(dst)]
+  const route: Route = {
+    kind: 'route',
+    dst,
+    type: 'unicast',
+    link,
+    metric,
+    protocol: ROUTE_PROTOCOL,
+  }
+  if (via === undefined) return route
+  return ipFamily(via) === 6 ? { ...route, via, onlink: true } : { ...route, via }
+}

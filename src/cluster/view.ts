@@ -1,0 +1,34 @@
+/**
+ * The cluster as one node sees it: what planners plan from.
+ *
+ * A view is read from one consistent snapshot of the store and never changes.
+ *
+ * @module
+ */
+import type { AttachmentRecord, BlockClaim, NetworkRecord, NodeRecord } from '../../ipam/records.ts'
+
+export type {
+  AttachmentRecord,
+  BlockClaim,
+  Mode,
+  NetworkRecord,
+  NodeRecord,
+  Pool,
+} from '../../ipam/records.ts'
+
+/** One network with everything that lives in it. */
+export interface NetworkView {
+  readonly network: NetworkRecord
+  /** Every node's blocks, in address order. */
+  readonly claims: readonly BlockClaim[]
+  /** This node's attachments. */
+  readonly attachments: readonly AttachmentRecord[]
+}
+
+export interface ClusterView {
+  /** The node that plans. */
+  readonly self: NodeRecord
+  readonly nodes: ReadonlyMap<string, NodeRecord>
+  /** In the order of their names. */
+  readonly networks: readonly NetworkView[]
+}

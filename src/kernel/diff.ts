@@ -1,0 +1,127 @@
+/**
+ * The way from an actual kernel to a desired one, in an order that never cuts
+ * off a pod that was reachable.
+ *
+ * @module
+ */
+import type { KernelOp } from './op.ts'
+import { subjectOf } from './op.ts'
+import { owns } from './ownership.ts'
+import {
+  identity,
+  type KernelObject,
+  type KernelState,
+  type Link,
+  linkOf,
+  sameLinkKind,
+  satisfies,
+} from './state.ts'
+
+/** A foreign object in the place of one of ours. Reported, never fought. */
+export interface Conflict {
+  readonly desired: KernelObject
+  readonly actual: KernelObject
+}
+
+export interface Difference {
+  /** In the order to apply. */
+  readonly ops: readonly KernelOp[]
+  readonly conflicts: readonly Conflict[]
+}
+
+/**
+ * Compares whole states. Cost: linear in both, plus a sort of the operations.
+ *
+ * Objects of `actual` that are not ours are left alone; an adopted link that is
+ * missing, and everything on it, is skipped: only ADD can make it.
+ */
+export function diff(desired: KernelState, actual: KernelState): Difference {
+  const ops: KernelOp[] = []
+  const conflicts: Conflict[] = []
+  const lost = linksToRecreate(desired, actual)
+  const absent = missingAdopted(desired, actual)
+
+  for (const [key, wanted] of desired) {
+    const link = wanted.kind === 'link' ? wanted.name : linkOf(wanted)
+    if (link !== undefined && absent.has(link)) continue
+    const found = withoutLostMaster(actual.get(key), lost)
+    if (found === undefined) ops.push({ kind: 'add', object: wanted })
+    else if (vanishes(found, lost)) {
+      ops.push({ kind: 'remove', object: found }, { kind: 'add', object: wanted })
+    } else if (!satisfies(found, wanted)) {
+      if (wanted.kind === 'sysctl' || owns(found, actual)) {
+        ops.push({ kind: 'change', from: found, to: wanted })
+      } else conflicts.push({ desired: wanted, actual: found })
+    }
+  }
+  for (const [key, found] of actual) {
+    if (!desired.has(key) && owns(found, actual)) ops.push({ kind: 'remove', object: found })
+  }
+  return { ops: inOrder(ops, lost), conflicts }
+}
+
+/** Links of ours whose fixed attributes are wrong, with the links on top of them. */
+function linksToRecreate(desired: KernelState, actual: KernelState): ReadonlySet<string> {
+  const lost = new Set<string>()
+  for (const [key, wanted] of desired) {
+    const found = actual.get(key)
+    if (wanted.kind !== 'link' || found?.kind !== 'link' || !owns(found, actual)) continue
+    if (!sameLinkKind(found.link, wanted.link)) lost.add(found.name)
+  }
+  return lost
+}
+
+const vanishes = (object: KernelObject, lost: ReadonlySet<string>): boolean =>
+  lost.size > 0 && lost.has(object.kind === 'link' ? object.name : (linkOf(object) ?? ''))
+
+/** A port whose bridge is made anew has no bridge for a moment. */
+function withoutLostMaster(
+  found: KernelObject | undefined,
+  lost: ReadonlySet<string>,
+): KernelObject | undefined {
+  if (found?.kind !== 'link' || found.master === undefined || !lost.has(found.master)) return found
+  const { master: _gone, ...port } = found
+  return port
+}
+
+function missingAdopted(desired: KernelState, actual: KernelState): ReadonlySet<string> {
+  const absent = new Set<string>()
+  for (const [key, wanted] of desired) {
+    if (wanted.kind === 'link' && wanted.adopt === true && !actual.has(key)) absent.add(wanted.name)
+  }
+  return absent
+}
+
+/**
+ * Ranks, lowest first. Add and change come before remove, so that a prefix
+ * that moves is never without a route. Additions go from what carries to what
+ * is carried: the kernel refuses a route over a missing link, and starts
+ * resolving a gateway whose neighbour entry is not there yet. Removals go the
+ * other way. Only a link that must be made anew is removed first, because its
+ * name must be free.
+ */
+const ADD_RANK = { sysctl: 10, link: 11, addr: 13, neigh: 14, fdb: 15, route: 16 } as const
+const REMOVE_RANK = { route: 20, fdb: 21, neigh: 22, addr: 23, link: 24, sysctl: 26 } as const
+
+function inOrder(ops: readonly KernelOp[], lost: ReadonlySet<string>): readonly KernelOp[] {
+  const ranked = ops.map((op, index) => ({ op, index, rank: rankOf(op, lost) }))
+  ranked.sort((left, right) => left.rank - right.rank || left.index - right.index)
+  return ranked.map(({ op }) => op)
+}
+
+function rankOf(op: KernelOp, lost: ReadonlySet<string>): number {
+  const object = subjectOf(op)
+  if (op.kind !== 'remove')
+    return ADD_RANK[object.kind] + (object.kind === 'link' ? tier(object) : 0)
+  const rank = REMOVE_RANK[object.kind] + (object.kind === 'link' ? 1 - tier(object) : 0)
+  return vanishes(object, lost) ? rank - REMOVE_RANK.route : rank
+}
+
+/** Bridges and tunnels first, then what is stacked on them or put into them. */
+const tier = (link: Link): number =>
+  link.link.type === 'bridge' || link.link.type === 'vxlan' ? 0 : 1
+
+/** The identities in `state` that `owns` claims; used by tests and `doctor`. */
+export function ownedIdentities(state: KernelState): readonly string[] {
+  return [...state.values()].filter((object) => owns(object, state)).map(identity)
+}

@@ -1,0 +1,80 @@
+/**
+ * What is ours in a kernel. The only file that says so: what it does not
+ * claim is never changed and never deleted.
+ *
+ * - Routes: by protocol number.
+ * - Links: by a name of our exact shape *and* an alias of ours. An empty alias
+ *   counts too: the kernel ignores the alias at creation, so a process killed
+ *   between the two messages leaves such a link.
+ * - Addresses, permanent neighbours, forwarding entries: by the link they are on.
+ * - Sysctls are set, never taken back.
+ *
+ * @module
+ */
+import { hashHex } from '../hash.ts'
+import type { KernelObject, KernelState, Link } from './state.ts'
+
+/**
+ * rtm_protocol of our routes, "T". Free in iproute2's etc/iproute2/rt_protos
+ * (2026-11), which goes up to 18, then 42 and 186 to 192; Calico uses 80.
+ */
+export const ROUTE_PROTOCOL = 84
+
+const ALIAS_PREFIX = 'trivium '
+/** IFALIASZ is 256 with the final zero (include/uapi/linux/if_link.h). */
+const ALIAS_BYTES_MAX = 255
+
+const LINK_NAMES = /^(?:trv[0-9a-f]{11}|trv[xbl]\.[0-9]{1,8})$/
+
+/** Host end of a pod's pair; IFNAMSIZ leaves 15 characters. */
+export function podLinkName(network: string, containerId: string, ifname: string): string {
+  return `trv${hashHex(`${network}/${containerId}/${ifname}`, 11)}`
+}
+
+export const vxlanLinkName = (vni: number): string => `trvx.${vni}`
+export const bridgeLinkName = (vlanId: number): string => `trvb.${vlanId}`
+export const vlanLinkName = (vlanId: number): string => `trvl.${vlanId}`
+
+/** Alias of a device that serves a network. */
+export const deviceAlias = (network: string): string => `${ALIAS_PREFIX}${network}`
+
+/** Alias of a pod's link: enough to rebuild the record from the kernel alone. */
+export function podAlias(
+  network: string,
+  containerId: string,
+  ifname: string,
+  sequence: number,
+): string {
+  const whole = `${ALIAS_PREFIX}${network} ${containerId} ${ifname} ${sequence}`
+  if (whole.length <= ALIAS_BYTES_MAX) return whole
+  return `${ALIAS_PREFIX}${network} #${hashHex(containerId, 16)} ${ifname} ${sequence}`
+}
+
+/** Whether the link is one of ours. */
+export function ownsLink(link: Link): boolean {
+  if (!LINK_NAMES.test(link.name)) return false
+  return link.alias === undefined || link.alias === '' || link.alias.startsWith(ALIAS_PREFIX)
+}
+
+/** Whether we may change or delete `object`, seen in `state`. */
+export function owns(object: KernelObject, state: KernelState): boolean {
+  switch (object.kind) {
+    case 'link':
+      return ownsLink(object)
+    case 'route':
+      return object.protocol === ROUTE_PROTOCOL
+    case 'addr':
+      // The kernel gives every link its own link-local address.
+      return isOwnLink(object.link, state) && !/^fe[89ab]/.test(object.ip)
+    case 'neigh':
+    case 'fdb':
+      return isOwnLink(object.link, state)
+    case 'sysctl':
+      return false
+  }
+}
+
+function isOwnLink(name: string, state: KernelState): boolean {
+  const link = state.get(`link ${name}`)
+  return link?.kind === 'link' && ownsLink(link)
+}

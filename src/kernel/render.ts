@@ -1,0 +1,100 @@
+/**
+ * Kernel objects and operations in the words of iproute2.
+ *
+ * @module
+ */
+import { assertNever } from '../errors.ts'
+import { ipFamily } from '../net/mod.ts'
+import { type KernelOp, linkChanges } from './op.ts'
+import {
+  DEFAULT_METRIC,
+  type KernelObject,
+  type KernelState,
+  type Link,
+  type Route,
+} from './state.ts'
+
+const VERBS = { add: 'add', change: 'replace', remove: 'del' } as const
+
+/** One line an operation, e.g. `ip route replace 10.42.0.64/26 via 192.0.2.2 dev eth0 proto 84`. */
+export function renderOp(op: KernelOp): string {
+  if (op.kind === 'change' && op.to.kind === 'link') {
+    return `ip link set dev ${op.to.name}${linkWords(linkChanges(op.from as Link, op.to))}`
+  }
+  const verb = VERBS[op.kind]
+  return renderObject(op.kind === 'change' ? op.to : op.object, verb)
+}
+
+/** One line an object, as the command that would make it; sorted, for goldens. */
+export function renderState(state: KernelState): string {
+  const lines = [...state.values()].map((object) => renderObject(object, 'add'))
+  return lines
+    .sort()
+    .map((line) => `${line}\n`)
+    .join('')
+}
+
+function renderObject(object: KernelObject, verb: 'add' | 'replace' | 'del'): string {
+  switch (object.kind) {
+    case 'link':
+      if (verb === 'del') return `ip link del dev ${object.name}`
+      return `ip link add name ${object.name}${linkWords(object)}${kindWords(object)}`
+    case 'addr': {
+      const duplicates = verb === 'del' || ipFamily(object.ip) === 4 ? '' : ' nodad'
+      return `ip addr ${verb} ${object.ip}/${object.prefixLength} dev ${object.link}${duplicates}`
+    }
+    case 'route':
+      return `${ip(object.dst)} route ${verb} ${routeWords(object)}`
+    case 'neigh':
+      return verb === 'del'
+        ? `${ip(object.ip)} neigh del ${object.ip} dev ${object.link}`
+        : `${ip(object.ip)} neigh ${verb} ${object.ip} lladdr ${object.mac} dev ${object.link} nud permanent`
+    case 'fdb':
+      return `bridge fdb ${verb} ${object.mac} dev ${object.link} dst ${object.dst} self${verb === 'del' ? '' : ' permanent'}`
+    case 'sysctl':
+      return `sysctl -w ${object.name}=${object.value}`
+    default:
+      return assertNever(object)
+  }
+}
+
+const ip = (address: Parameters<typeof ipFamily>[0]): string =>
+  ipFamily(address) === 6 ? 'ip -6' : 'ip'
+
+function routeWords(route: Route): string {
+  const words = [route.type === 'blackhole' ? `blackhole ${route.dst}` : String(route.dst)]
+  if (route.via !== undefined) words.push(`via ${route.via}`)
+  if (route.link !== undefined) words.push(`dev ${route.link}`)
+  words.push(`proto ${route.protocol}`)
+  if (route.metric !== DEFAULT_METRIC[ipFamily(route.dst)]) words.push(`metric ${route.metric}`)
+  if (route.onlink === true) words.push('onlink')
+  return words.join(' ')
+}
+
+function linkWords(link: Partial<Link>): string {
+  const words: string[] = []
+  if (link.mac !== undefined) words.push(`address ${link.mac}`)
+  if (link.mtuBytes !== undefined) words.push(`mtu ${link.mtuBytes}`)
+  if (link.master !== undefined)
+    words.push(link.master === '' ? 'nomaster' : `master ${link.master}`)
+  if (link.alias !== undefined) words.push(`alias "${link.alias}"`)
+  if (link.up !== undefined) words.push(link.up ? 'up' : 'down')
+  return words.map((word) => ` ${word}`).join('')
+}
+
+function kindWords({ link }: Link): string {
+  switch (link.type) {
+    case 'veth':
+      return ` type veth${link.peer === undefined ? '' : ` peer name ${link.peer.name}`}`
+    case 'vxlan':
+      return ` type vxlan id ${link.vni} dstport ${link.port} local ${link.local} dev ${link.underlay} nolearning`
+    case 'bridge':
+      return ' type bridge'
+    case 'vlan':
+      return ` link ${link.parent} type vlan id ${link.id}`
+    case 'other':
+      return ` type ${link.name}`
+    default:
+      return assertNever(link)
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * What a kernel holds, as plain data: one object a link, address, route,
+ * neighbour entry, forwarding entry or sysctl, keyed by the kernel's identity.
+ *
+ * Links are named, not numbered: an interface index means nothing to a planner
+ * and nothing on another machine. `kernel/netlink.ts` translates.
+ *
+ * @module
+ */
+import { invariant } from '../errors.ts'
+import { type Ip, type IpFamily, ipFamily, type Mac, type Prefix } from '../net/mod.ts'
+
+/** What sort of link, with what cannot be changed after creation. */
+export type LinkKind =
+  | { readonly type: 'veth'; readonly peer?: VethPeer }
+  | {
+      readonly type: 'vxlan'
+      readonly vni: number
+      readonly port: number
+      /** Link that carries the outer packets. */
+      readonly underlay: string
+      /** Outer source address. */
+      readonly local: Ip
+    }
+  | { readonly type: 'bridge' }
+  | { readonly type: 'vlan'; readonly parent: string; readonly id: number }
+  | { readonly type: 'other'; readonly name: string }
+
+/** The pod's end of a pair. Known to planners; a dump of the host's side cannot show it. */
+export interface VethPeer {
+  readonly name: string
+  readonly mac?: Mac
+}
+
+export interface Link {
+  readonly kind: 'link'
+  readonly name: string
+  readonly link: LinkKind
+  readonly up: boolean
+  /** undefined: whatever the kernel chose. */
+  readonly mac?: Mac
+  /** undefined: whatever the kernel chose. */
+  readonly mtuBytes?: number
+  /** Bridge this link is a port of. */
+  readonly master?: string
+  readonly alias?: string
+  /**
+   * Planned links only: keep it right while it exists, never create it. A pod's
+   * pair is such a link: only ADD knows the pod's namespace.
+   */
+  readonly adopt?: boolean
+}
+
+export interface Addr {
+  readonly kind: 'addr'
+  readonly link: string
+  readonly ip: Ip
+  readonly prefixLength: number
+}
+
+export interface Route {
+  readonly kind: 'route'
+  /** `0.0.0.0/0` and `::/0` are the default routes. */
+  readonly dst: Prefix
+  readonly type: 'unicast' | 'blackhole'
+  readonly link?: string
+  readonly via?: Ip
+  /** The gateway is on the link whatever the addresses say (RTNH_F_ONLINK). */
+  readonly onlink?: boolean
+  /** RTA_PRIORITY. IPv4 defaults to 0, IPv6 to 1024; planners say it. */
+  readonly metric: number
+  /** rtm_protocol: who made it; see ownership.ts. */
+  readonly protocol: number
+}
+
+/** A permanent neighbour (ARP or ND) entry. */
+export interface Neigh {
+  readonly kind: 'neigh'
+  readonly link: string
+  readonly ip: Ip
+  readonly mac: Mac
+}
+
+/** A permanent forwarding entry of a VXLAN link: frames to `mac` go to tunnel endpoint `dst`. */
+export interface Fdb {
+  readonly kind: 'fdb'
+  readonly link: string
+  readonly mac: Mac
+  readonly dst: Ip
+}
+
+export interface Sysctl {
+  readonly kind: 'sysctl'
+  /** Dotted, e.g. `net.ipv4.ip_forward`. */
+  readonly name: string
+  readonly value: string
+}
+
+export type KernelObject = Link | Addr | Route | Neigh | Fdb | Sysctl
+
+/** Objects by identity; see `identity`. */
+export type KernelState = ReadonlyMap<string, KernelObject>
+
+/** Metric of routes that say none. Source: Linux net/ipv6/route.c, IP6_RT_PRIO_USER = 1024. */
+export const DEFAULT_METRIC = { 4: 0, 6: 1024 } as const satisfies Record<IpFamily, number>
+
+/** What the kernel takes as the same object: adding a second one is EEXIST or a replacement. */
+export function identity(object: KernelObject): string {
+  switch (object.kind) {
+    case 'link':
+      return `link ${object.name}`
+    case 'addr':
+      return `addr ${object.link} ${object.ip}/${object.prefixLength}`
+    case 'route':
+      return `route ${object.dst} metric ${object.metric}`
+    case 'neigh':
+      return `neigh ${object.link} ${object.ip}`
+    case 'fdb':
+      return `fdb ${object.link} ${object.mac}`
+    case 'sysctl':
+      return `sysctl ${object.name}`
+  }
+}
+
+/** Builds a state; two objects of one identity are a planner's mistake. */
+export function kernelState(objects: Iterable<KernelObject>): KernelState {
+  const state = new Map<string, KernelObject>()
+  for (const object of objects) {
+    const key = identity(object)
+    invariant(!state.has(key), `one object for ${key}`)
+    state.set(key, object)
+  }
+  return state
+}
+
+/** The link an object hangs on: it vanishes with it. */
+export function linkOf(object: KernelObject): string | undefined {
+  if (object.kind === 'sysctl') return undefined
+  if (object.kind !== 'link') return object.link
+  if (object.link.type === 'vlan') return object.link.parent
+  return object.link.type === 'vxlan' ? object.link.underlay : undefined
+}
+
+/** Route to one address. */
+export function linkRoute(dst: Prefix, link: string, protocol: number): Route {
+  const metric = DEFAULT_METRIC[ipFamily(dst)]
+  return { kind: 'route', dst, type: 'unicast', link, metric, protocol }
+}
+
+/**
+ * Whether `actual` is what `desired` asks for. What `desired` leaves open
+ * (undefined) matches anything.
+ */
+export function satisfies(actual: KernelObject, desired: KernelObject): boolean {
+  if (actual.kind !== desired.kind) return false
+  if (actual.kind === 'link' && desired.kind === 'link') {
+    return sameLinkKind(actual.link, desired.link) && linkSettingsMatch(actual, desired)
+  }
+  return isEqual(actual, desired)
+}
+
+/** Whether the parts that need a new link agree. */
+export function sameLinkKind(actual: LinkKind, desired: LinkKind): boolean {
+  if (actual.type === 'veth' && desired.type === 'veth') return true
+  return isEqual(actual, desired)
+}
+
+function linkSettingsMatch(actual: Link, desired: Link): boolean {
+  const open = <T>(found: T, wanted: T | undefined): boolean =>
+    wanted === undefined || found === wanted
+  return (
+    actual.up === desired.up &&
+    actual.master === desired.master &&
+    open(actual.mac, desired.mac) &&
+    open(actual.mtuBytes, desired.mtuBytes) &&
+    open(actual.alias, desired.alias)
+  )
+}
+
+/** Field by field; an absent field equals undefined and `onlink: false`. */
+function isEqual(left: object, right: object): boolean {
+  const fields = new Set([...Object.keys(left), ...Object.keys(right)])
+  const [a, b] = [left as Record<string, unknown>, right as Record<string, unknown>]
+  for (const field of fields) {
+    if ((a[field] || undefined) !== (b[field] || undefined)) return false
+  }
+  return true
+}
