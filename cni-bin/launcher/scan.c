@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A CNI configuration with a previous result nests about six deep. */
-#define DEPTH_MAX 64
 /* What a lone surrogate becomes, as in every WHATWG encoder. */
 #define REPLACEMENT 0xfffdu
 
@@ -173,7 +171,7 @@ static bool read_object(struct cursor *c, int depth, read_member *read, void *co
 {
 	struct text key;
 
-	if (depth >= DEPTH_MAX || !take(c, '{'))
+	if (depth >= SCAN_DEPTH_MAX || !take(c, '{'))
 		return false;
 	skip_space(c);
 	if (take(c, '}'))
@@ -198,7 +196,7 @@ static bool read_object(struct cursor *c, int depth, read_member *read, void *co
 
 static bool skip_array(struct cursor *c, int depth)
 {
-	if (depth >= DEPTH_MAX || !take(c, '['))
+	if (depth >= SCAN_DEPTH_MAX || !take(c, '['))
 		return false;
 	skip_space(c);
 	if (take(c, ']'))
@@ -215,13 +213,27 @@ static bool skip_array(struct cursor *c, int depth)
 	}
 }
 
-static bool skip_number(struct cursor *c)
+static bool skip_digits(struct cursor *c)
 {
 	const unsigned char *start = c->at;
 
-	while (c->at < c->end && *c->at != '\0' && strchr("+-.0123456789Ee", *c->at) != NULL)
+	while (c->at < c->end && *c->at >= '0' && *c->at <= '9')
 		c->at++;
 	return c->at > start;
+}
+
+static bool skip_number(struct cursor *c)
+{
+	take(c, '-');
+	if (!take(c, '0') && !skip_digits(c))
+		return false;
+	if (take(c, '.') && !skip_digits(c))
+		return false;
+	if (!take(c, 'e') && !take(c, 'E'))
+		return true;
+	if (!take(c, '+'))
+		take(c, '-');
+	return skip_digits(c);
 }
 
 static bool skip_member(struct cursor *c, const struct text *key, int depth, void *context)

@@ -10,6 +10,12 @@
 /* Longest string kept, in bytes: what sun_path holds with its final NUL. Source: unix(7). */
 #define TEXT_BYTES_MAX 107
 
+/*
+ * Most objects and arrays inside each other, which bounds the stack. A CNI
+ * configuration with a previous result nests about six deep.
+ */
+#define SCAN_DEPTH_MAX 64
+
 /* A decoded JSON string. */
 struct text {
 	/* The key is there and its value is a string. */
@@ -31,9 +37,9 @@ struct scan {
 
 /*
  * Scans one JSON document. As in JSON.parse the last of equal keys counts.
- * Returns false when it is not one JSON object or nests too deeply; what was
- * found until then stays in `found`. Lenient about the shape of numbers:
- * whoever executes the request parses it again and reports every error.
+ * Returns false when it is not exactly one JSON object or nests deeper than
+ * SCAN_DEPTH_MAX; what was found until then stays in `found`. Strings may hold
+ * broken UTF-8: whoever executes the request parses it again.
  */
 bool scan_config(const unsigned char *data, size_t length, struct scan *found);
 
