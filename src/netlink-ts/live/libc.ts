@@ -1,0 +1,82 @@
+/**
+ * The C functions in use, declared once. All are called synchronously on the
+ * main thread, but `send` and `getpid`, which also have an asynchronous form
+ * that runs in libuv's thread pool.
+ *
+ * Struct layouts are those of 64-bit Linux.
+ *
+ * @module
+ */
+import koffi from 'koffi'
+import { errnoNumber } from '../errno.ts'
+import { SyscallError } from '../errors.ts'
+
+const libc = koffi.load(null)
+
+type Fd = number
+
+/** A blocking call in a pool thread; `done` runs on the main thread. */
+interface Async<A extends readonly unknown[]> {
+  async(...args: [...A, (error: unknown, result: number) => void]): void
+}
+
+type SendArgs = readonly [Fd, Uint8Array, number, number]
+
+export const socket: (domain: number, type: number, protocol: number) => number = libc.func(
+  'int socket(int, int, int)',
+)
+export const bind: (fd: Fd, address: Uint8Array, bytes: number) => number = libc.func(
+  'int bind(int, void *, uint32_t)',
+)
+export const setsockopt: (
+  fd: Fd,
+  level: number,
+  name: number,
+  value: Uint8Array,
+  bytes: number,
+) => number = libc.func('int setsockopt(int, int, int, void *, uint32_t)')
+export const getsockopt: (
+  fd: Fd,
+  level: number,
+  name: number,
+  value: Uint8Array,
+  bytes: Uint8Array,
+) => number = libc.func('int getsockopt(int, int, int, void *, void *)')
+export const send: ((...args: SendArgs) => number) & Async<SendArgs> = libc.func(
+  'int64_t send(int, void *, size_t, int)',
+)
+export const recvmmsg: (
+  fd: Fd,
+  messages: Uint8Array,
+  count: number,
+  flags: number,
+  timeout: null,
+) => number = libc.func('int recvmmsg(int, void *, uint32_t, int, void *)')
+export const setns: (fd: Fd, type: number) => number = libc.func('int setns(int, int)')
+export const fstatfs: (fd: Fd, result: Uint8Array) => number = libc.func('int fstatfs(int, void *)')
+// ioctl is variadic in C; Linux passes its third argument like any other.
+export const ioctl: (fd: Fd, request: number, value: number) => number = libc.func(
+  'int ioctl(int, unsigned long, unsigned long)',
+)
+export const getpid: (() => number) & Async<readonly []> = libc.func('int getpid()')
+
+/** The errno of the call just made. */
+export const errno = (): number => koffi.errno()
+
+/** The address of a buffer, which must not be collected while C knows it. */
+export const addressOf = (bytes: Uint8Array): bigint => koffi.address(bytes)
+
+/**
+ * Makes a call, again when a signal interrupted it, and returns its result.
+ *
+ * @throws {SyscallError} It returned -1.
+ */
+export function check(syscall: string, subject: string, call: () => number): number {
+  for (;;) {
+    const result = call()
+    if (result >= 0) return result
+    if (errno() !== EINTR) throw new SyscallError(syscall, errno(), subject)
+  }
+}
+
+const EINTR = errnoNumber('EINTR')

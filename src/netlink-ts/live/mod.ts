@@ -1,0 +1,17 @@
+/**
+ * The part of netlink-ts that talks to the kernel: sockets, notifications and
+ * network namespaces. It needs Linux, 64 bits, and koffi.
+ *
+ * @module
+ */
+export { type Drained, type Group, Monitor, type MonitorOptions } from './monitor.ts'
+export {
+  inNetns,
+  type NetnsIdentity,
+  netnsIdentity,
+  openNetns,
+  selfNetns,
+  selfNetnsIdentity,
+  warmPool,
+} from './netns.ts'
+export { NetlinkSocket, type SocketOptions } from './socket.ts'

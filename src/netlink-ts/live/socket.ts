@@ -1,0 +1,150 @@
+/**
+ * A netlink socket in one network namespace.
+ *
+ * A socket stays in the namespace it was made in, whatever its process does, so
+ * the main thread visits the namespace for one call only.
+ *
+ * @module
+ */
+import { closeSync } from 'node:fs'
+import type { Conn } from '../conn.ts'
+import { type NetlinkError, SyscallError } from '../errors.ts'
+import { Batch, type Limits } from '../exchange.ts'
+import type { DumpRequest, GetRequest, Request } from '../request.ts'
+import { type Deliver, noAnswer, Sequence, Session, type Wire } from '../session.ts'
+import { openSocket, rcvbufBytes } from './fd.ts'
+import { check, errno, ioctl, send } from './libc.ts'
+import { visit } from './netns.ts'
+import { MSG, receiveMany } from './ring.ts'
+
+const RCVBUF_BYTES = 4 << 20
+const REQUEST_BYTES_MAX = 64 * 1024
+/** What one queued acknowledgement, with an error text, costs of the receive buffer. */
+const ACK_TRUESIZE_BYTES = 2048
+const SIOCGSKNS = 0x894c // include/uapi/linux/sockios.h: the namespace of a socket
+/** libuv's pool has four threads unless told otherwise: more sockets would idle. */
+const SPARE_SOCKETS_MAX = 4
+
+/** Options of a new socket. */
+export interface SocketOptions {
+  /** An open descriptor of the namespace; it may be closed afterwards. @default the process's own */
+  readonly netnsFd?: number | undefined
+}
+
+/** A conversation with the kernel's routing part (NETLINK_ROUTE) in one namespace. */
+export class NetlinkSocket implements Conn {
+  readonly #fd: number
+  readonly #foreign: boolean
+  readonly #limits: Limits
+  readonly #sequence = new Sequence()
+  readonly #session: Session
+  readonly #spare: number[] = []
+  #closed = false
+
+  private constructor(fd: number, foreign: boolean) {
+    this.#fd = fd
+    this.#foreign = foreign
+    const messages = Math.max(1, Math.floor(rcvbufBytes(fd) / ACK_TRUESIZE_BYTES))
+    this.#limits = { bytes: REQUEST_BYTES_MAX, messages }
+    this.#session = new Session(wireOf(fd, this.#limits), this.#sequence)
+  }
+
+  /**
+   * Opens a socket.
+   *
+   * @throws {SyscallError} No permission to enter the namespace, or no descriptors left.
+   */
+  static open(options: SocketOptions = {}): NetlinkSocket {
+    const { netnsFd } = options
+    const fd = openIn(netnsFd)
+    return new NetlinkSocket(fd, netnsFd !== undefined)
+  }
+
+  execute(requests: readonly Request[]): readonly (NetlinkError | undefined)[] {
+    return this.#session.execute(requests)
+  }
+
+  run(request: Request): void {
+    this.#session.run(request)
+  }
+
+  dump<T>(request: DumpRequest<T>): readonly T[] {
+    return this.#session.dump(request)
+  }
+
+  get<T>(request: GetRequest<T>): T | undefined {
+    return this.#session.get(request)
+  }
+
+  /**
+   * Like `execute`, but the kernel works in a pool thread: for requests that wait,
+   * such as the removal of a veth pair (13 to 20 ms). Calls may overlap; each has
+   * a socket of its own.
+   */
+  async executeAsync(requests: readonly Request[]): Promise<readonly (NetlinkError | undefined)[]> {
+    const fd = this.#spare.pop() ?? this.#another()
+    let reusable = false
+    try {
+      const batch = new Batch(requests, this.#limits, this.#sequence.take(requests.length))
+      const deliver: Deliver = (view, length) => batch.handle(view, length)
+      for (let out = batch.next(); out !== undefined; out = batch.next()) {
+        await sendAsync(fd, out)
+        // rtnetlink answers before send returns, so this does not wait.
+        while (batch.waiting > 0) {
+          if (receiveMany(fd, MSG.dontWait, deliver) === 0) throw noAnswer(batch.text)
+        }
+      }
+      reusable = true
+      return batch.results
+    } finally {
+      if (reusable && !this.#closed && this.#spare.length < SPARE_SOCKETS_MAX) this.#spare.push(fd)
+      else closeSync(fd)
+    }
+  }
+
+  /** Closes the socket; a second call does nothing. Asynchronous calls under way still finish. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    closeSync(this.#fd)
+    for (const fd of this.#spare.splice(0)) closeSync(fd)
+  }
+
+  /** Another socket in the same namespace, whose descriptor may be long closed. */
+  #another(): number {
+    if (!this.#foreign) return openIn(undefined)
+    const netns = check('ioctl', 'find the namespace of a socket', () =>
+      ioctl(this.#fd, SIOCGSKNS, 0),
+    )
+    try {
+      return openIn(netns)
+    } finally {
+      closeSync(netns)
+    }
+  }
+}
+
+function openIn(netnsFd: number | undefined): number {
+  const open = (): number => openSocket(RCVBUF_BYTES)
+  return netnsFd === undefined ? open() : visit(netnsFd, open)
+}
+
+function wireOf(fd: number, limits: Limits): Wire {
+  return {
+    limits,
+    send(datagram) {
+      check('send', 'send netlink', () => send(fd, datagram, datagram.length, 0))
+    },
+    receive: (deliver) => receiveMany(fd, MSG.waitForOne, deliver) > 0,
+  }
+}
+
+function sendAsync(fd: number, datagram: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    send.async(fd, datagram, datagram.length, 0, (error, result) => {
+      if (error !== null && error !== undefined) reject(error)
+      else if (result < 0) reject(new SyscallError('send', errno(), 'send netlink'))
+      else resolve()
+    })
+  })
+}

@@ -1,0 +1,45 @@
+/**
+ * Links on top of another device: VLAN and macvlan.
+ *
+ * Source: include/uapi/linux/if_link.h, enum IFLA_VLAN_* and IFLA_MACVLAN_*, v6.12.
+ *
+ * @module
+ */
+import { type AttrsOf, attr, attrTable } from '../attrs.ts'
+import { named, u16, u16be, u32 } from '../codecs.ts'
+import { VLAN_PROTOCOLS } from './link-bridge.ts'
+
+/** IFLA_VLAN_*, in IFLA_INFO_DATA. */
+export const vlanAttrs = attrTable({
+  id: attr(1, u16), //                               IFLA_VLAN_ID, 12 bits
+  protocol: attr(5, named(u16be, VLAN_PROTOCOLS)), // IFLA_VLAN_PROTOCOL
+})
+
+/** What a VLAN link is made of. */
+export type VlanAttrs = AttrsOf<typeof vlanAttrs>
+
+/** An 802.1Q (or 802.1ad) link. The device below is `Link.link` when read. */
+export interface VlanKind extends VlanAttrs {
+  readonly type: 'vlan'
+  /** Index of the device below. Requests only. */
+  readonly link?: number | undefined
+}
+
+/** Source: if_link.h, enum macvlan_mode. */
+const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8, source: 16 } as const
+
+/** IFLA_MACVLAN_*, in IFLA_INFO_DATA. */
+export const macvlanAttrs = attrTable({
+  mode: attr(1, named(u32, MACVLAN_MODES)), // IFLA_MACVLAN_MODE
+  flags: attr(2, u16), //     IFLA_MACVLAN_FLAGS: 1 = leave the device below out of promiscuity
+})
+
+/** What a macvlan link is made of. */
+export type MacvlanAttrs = AttrsOf<typeof macvlanAttrs>
+
+/** A macvlan link. The device below is `Link.link` when read. */
+export interface MacvlanKind extends MacvlanAttrs {
+  readonly type: 'macvlan'
+  /** Index of the device below. Requests only. */
+  readonly link?: number | undefined
+}

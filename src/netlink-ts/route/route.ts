@@ -1,0 +1,284 @@
+/**
+ * Routes.
+ *
+ * A destination is a prefix such as `10.0.0.0/24`; no destination is the
+ * default route. Unless told otherwise a route goes into the main table, with
+ * protocol `boot`, and with the scope iproute2 would choose.
+ *
+ * Source: include/uapi/linux/rtnetlink.h, struct rtmsg and enum rtattr_type_t, v6.12.
+ *
+ * @module
+ */
+import { attr, attrTable, nested, readAttrs, writeAttrs } from '../attrs.ts'
+import { type Codec, inRange, ip, namesOf, numberOf, u32 } from '../codecs.ts'
+import { DecodeError } from '../errors.ts'
+import { ADDRESS_BYTES, familyOf, formatPrefix, type IpFamily, parsePrefix } from '../ip.ts'
+import { type Message, NLM_F } from '../message.ts'
+import { changeRequest, type DumpRequest, dumpRequest, type Request } from '../request.ts'
+import { HOST_LITTLE, type Writer } from '../writer.ts'
+import { bodyOf, present } from './body.ts'
+import {
+  AF,
+  afOf,
+  ipFamilyOf,
+  RTM,
+  routeProtocol,
+  routeTable,
+  SCOPES,
+  type Scope,
+} from './constants.ts'
+import { type NextHop, RTNH_F, readNextHops, splitGateway, via, writeNextHops } from './nexthop.ts'
+import { routeText } from './route-text.ts'
+
+/** Bytes of struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type u8; flags u32. */
+const RTMSG_BYTES = 12
+const RTA_DST = 1
+const RTA_MULTIPATH = 9
+const U8_MAX = 255
+const RT_TABLE_COMPAT = 252 // the u8 that stands for a table above 255
+
+/** What happens to a packet. Source: rtnetlink.h, RTN_*. */
+export const ROUTE_TYPES = {
+  unspec: 0,
+  unicast: 1,
+  local: 2,
+  broadcast: 3,
+  anycast: 4,
+  multicast: 5,
+  blackhole: 6,
+  unreachable: 7,
+  prohibit: 8,
+  throw: 9,
+  nat: 10,
+} as const
+
+/** A route type's name, or its number when it has none. */
+export type RouteType = keyof typeof ROUTE_TYPES | number
+
+/** RTAX_*, in RTA_METRICS. */
+export const routeMetrics = attrTable({
+  mtu: attr(2, u32), //    RTAX_MTU, bytes
+  advmss: attr(8, u32), // RTAX_ADVMSS, bytes
+})
+
+/** Any number of bytes: read as a place, written by the caller. */
+const hops: Codec<readonly NextHop[]> = {
+  write: (out, value) => writeNextHops(out, value, familyOf(value[0]?.gateway ?? '')),
+  read: (view, offset, length) => readNextHops(view, offset, length),
+}
+
+/** RTA_*. */
+export const routeAttrs = attrTable({
+  dst: attr(RTA_DST, ip), //           RTA_DST, with rtm_dst_len
+  oif: attr(4, u32), //                RTA_OIF
+  gateway: attr(5, ip), //             RTA_GATEWAY
+  priority: attr(6, u32), //           RTA_PRIORITY
+  prefSrc: attr(7, ip), //             RTA_PREFSRC
+  metrics: attr(8, nested(routeMetrics)), // RTA_METRICS
+  multipath: attr(RTA_MULTIPATH, hops), // RTA_MULTIPATH
+  table: attr(15, u32), //             RTA_TABLE
+  via: attr(18, via), //               RTA_VIA
+})
+
+/** A route to add or remove. */
+export interface RouteSpec {
+  readonly family: IpFamily
+  /** A prefix such as `10.0.0.0/24`. @default the default route */
+  readonly dst?: string | undefined
+  /** @default 254, main */
+  readonly table?: number | undefined
+  /** Who installs it, 0..255; see `routeProtocol`. @default 3, boot; for `remove`, any */
+  readonly protocol?: number | undefined
+  /** @default by type and gateway, as iproute2; always `global` for IPv6; for `remove`, any */
+  readonly scope?: Scope | undefined
+  /** @default 'unicast'; for `remove`, any */
+  readonly type?: RouteType | undefined
+  /** May be of the other family (IPv4 via an IPv6 gateway). */
+  readonly gateway?: string | undefined
+  /** Index of the link out. */
+  readonly oif?: number | undefined
+  /** The metric; the lower wins. The kernel makes 0 or nothing 1024 for IPv6. */
+  readonly priority?: number | undefined
+  /** Source address the host prefers. */
+  readonly prefSrc?: string | undefined
+  /** The gateway is reachable on the link although no address says so. */
+  readonly onlink?: boolean | undefined
+  /** Bytes. */
+  readonly mtu?: number | undefined
+  /** Bytes. */
+  readonly advmss?: number | undefined
+  /** Several next hops, instead of `gateway` and `oif`. */
+  readonly multipath?: readonly NextHop[] | undefined
+}
+
+/** A route as the kernel reports it. */
+export interface Route {
+  readonly family: IpFamily
+  readonly table: number
+  readonly protocol: number
+  readonly scope: Scope
+  readonly type: RouteType
+  /** RTM_F_* and RTNH_F_*. */
+  readonly flags: number
+  /** Absent for the default route. */
+  readonly dst?: string
+  readonly gateway?: string
+  readonly oif?: number
+  readonly priority?: number
+  readonly prefSrc?: string
+  readonly onlink?: boolean
+  readonly mtu?: number
+  readonly advmss?: number
+  readonly multipath?: readonly NextHop[]
+}
+
+/** Adds a route; EEXIST when one with the same table, destination and priority is there. */
+const add = (spec: RouteSpec): Request => change('add', spec, NLM_F.create | NLM_F.excl)
+
+/** Adds a route or replaces the one with the same table, destination and priority. */
+const replace = (spec: RouteSpec): Request => change('replace', spec, NLM_F.create | NLM_F.replace)
+
+/** Removes the first route that has everything `spec` says; ESRCH when there is none. */
+const remove = (spec: RouteSpec): Request => change('delete', spec, 0)
+
+/** Which routes to read; the kernel does the filtering. */
+export interface RouteFilter {
+  /** @default both */
+  readonly family?: IpFamily | undefined
+  /** @default every table */
+  readonly table?: number | undefined
+  readonly protocol?: number | undefined
+  readonly type?: RouteType | undefined
+  /** Index of a link out. */
+  readonly oif?: number | undefined
+}
+
+/** Reads routes, of every table unless told otherwise; a table that does not exist is empty. */
+function list(filter: RouteFilter = {}): DumpRequest<Route> {
+  const { family, table, oif } = filter
+  return dumpRequest(
+    RTM.getRoute,
+    (out) => {
+      const at = out.reserve(RTMSG_BYTES)
+      out.view.setUint8(at, family === undefined ? AF.unspec : afOf(family))
+      out.view.setUint8(at + 5, inRange(filter.protocol ?? 0, 0, U8_MAX, 'protocol'))
+      out.view.setUint8(at + 7, numberOf(ROUTE_TYPES, filter.type ?? 0, 'type'))
+      writeAttrs(out, routeAttrs, { table, oif })
+    },
+    {
+      text: routeText('show', { family: family ?? 4, table, oif }),
+      missing: ['ENOENT', 'ENODEV'],
+      decode: (message) => decodeMatching(message, filter),
+    },
+  )
+}
+
+/** Requests about routes. */
+export const route = { add, replace, remove, list } as const
+
+/**
+ * Reads RTM_NEWROUTE and RTM_DELROUTE of IPv4 and IPv6; undefined for any other message.
+ *
+ * @throws {DecodeError} The bytes break the format.
+ */
+export function decodeRoute(message: Message): Route | undefined {
+  if (message.type !== RTM.newRoute && message.type !== RTM.delRoute) return undefined
+  const view = bodyOf(message, 'struct rtmsg', RTMSG_BYTES)
+  const family = ipFamilyOf(view.getUint8(0))
+  if (family === undefined) return undefined
+  const bits = view.getUint8(1)
+  if (bits > ADDRESS_BYTES[family] * 8) {
+    throw new DecodeError('rtm_dst_len', 1, `at most ${ADDRESS_BYTES[family] * 8}`, bits)
+  }
+  const attrs = readAttrs(routeAttrs, view, RTMSG_BYTES, view.byteLength)
+  const dst = attrs.dst ?? (bits === 0 ? undefined : family === 4 ? '0.0.0.0' : '::')
+  const flags = view.getUint32(8, HOST_LITTLE)
+  const { oif, priority, prefSrc, multipath } = attrs
+  return present({
+    family,
+    table: attrs.table ?? view.getUint8(4),
+    protocol: view.getUint8(5),
+    scope: SCOPE_NAMES.get(view.getUint8(6)) ?? view.getUint8(6),
+    type: TYPE_NAMES.get(view.getUint8(7)) ?? view.getUint8(7),
+    flags,
+    dst: dst === undefined || bits === 0 ? undefined : formatPrefix(dst, bits),
+    gateway: attrs.gateway ?? attrs.via,
+    oif,
+    priority,
+    prefSrc,
+    onlink: (flags & RTNH_F.onlink) !== 0 ? true : undefined,
+    mtu: attrs.metrics?.mtu,
+    advmss: attrs.metrics?.advmss,
+    multipath,
+  }) as Route
+}
+
+const SCOPE_NAMES = namesOf(SCOPES)
+const TYPE_NAMES = namesOf(ROUTE_TYPES)
+
+function change(verb: 'add' | 'replace' | 'delete', spec: RouteSpec, flags: number): Request {
+  return changeRequest(
+    verb === 'delete' ? RTM.delRoute : RTM.newRoute,
+    flags,
+    () => routeText(verb, spec),
+    (out) => writeSpec(out, spec, verb === 'delete'),
+  )
+}
+
+function writeSpec(out: Writer, spec: RouteSpec, removing: boolean): void {
+  const { family, dst, oif, priority, prefSrc, mtu, advmss, multipath } = spec
+  const prefix = dst === undefined ? undefined : parsePrefix(dst)
+  if (prefix !== undefined && familyOf(dst!) !== family) {
+    throw new RangeError(`Cannot encode dst: found ${dst}, wanted an IPv${family} prefix`)
+  }
+  const table = inRange(spec.table ?? routeTable.main, 0, 0xffff_ffff, 'table')
+  const protocol = spec.protocol ?? (removing ? 0 : routeProtocol.boot)
+  const type = numberOf(ROUTE_TYPES, spec.type ?? (removing ? 'unspec' : 'unicast'), 'type')
+  const scope = numberOf(SCOPES, spec.scope ?? (removing ? 'nowhere' : scopeOf(spec)), 'scope')
+  const at = out.reserve(RTMSG_BYTES)
+  out.view.setUint8(at, afOf(family))
+  out.view.setUint8(at + 1, prefix?.bits ?? 0)
+  out.view.setUint8(at + 4, table > U8_MAX ? RT_TABLE_COMPAT : table)
+  out.view.setUint8(at + 5, inRange(protocol, 0, U8_MAX, 'protocol'))
+  out.view.setUint8(at + 6, inRange(scope, 0, U8_MAX, 'scope'))
+  out.view.setUint8(at + 7, inRange(type, 0, U8_MAX, 'type'))
+  out.view.setUint32(at + 8, spec.onlink ? RTNH_F.onlink : 0, HOST_LITTLE)
+  if (prefix !== undefined) {
+    const start = out.beginAttr(RTA_DST)
+    out.append(prefix.bytes)
+    out.endAttr(start)
+  }
+  const metrics = mtu === undefined && advmss === undefined ? undefined : { mtu, advmss }
+  const gateway = splitGateway(spec.gateway, family)
+  writeAttrs(out, routeAttrs, { ...gateway, oif, priority, prefSrc, metrics, table })
+  if (multipath !== undefined) {
+    const start = out.beginAttr(RTA_MULTIPATH)
+    writeNextHops(out, multipath, family)
+    out.endAttr(start)
+  }
+}
+
+/** As iproute2 chooses: what needs no router stays on the link. */
+function scopeOf(spec: RouteSpec): Scope {
+  if (spec.family === 6) return 'global'
+  const type = spec.type ?? 'unicast'
+  if (type === 'local' || type === 'nat') return 'host'
+  if (type === 'broadcast' || type === 'multicast' || type === 'anycast') return 'link'
+  const direct = spec.gateway === undefined && spec.multipath === undefined
+  return (type === 'unicast' || type === 'unspec') && direct ? 'link' : 'global'
+}
+
+/** A dump of both families may ignore filters, so they are applied here as well. */
+function decodeMatching(message: Message, filter: RouteFilter): Route | undefined {
+  const found = decodeRoute(message)
+  if (found === undefined) return undefined
+  const { family, table, protocol, type, oif } = filter
+  const typeWanted = typeof type === 'number' ? (TYPE_NAMES.get(type) ?? type) : type
+  const fits =
+    (family === undefined || found.family === family) &&
+    (table === undefined || found.table === table) &&
+    (protocol === undefined || found.protocol === protocol) &&
+    (typeWanted === undefined || found.type === typeWanted) &&
+    (oif === undefined || found.oif === oif || (found.multipath ?? []).some((h) => h.oif === oif))
+  return fits ? found : undefined
+}
