@@ -1,0 +1,248 @@
+/**
+ * The store on disk: one LMDB environment in a directory, shared by every
+ * process of the node. The only file of this folder that touches the system.
+ *
+ * A commit is one fdatasync (about 0.2 to 0.4 ms). Transactions asked for in
+ * one turn of the event loop, or while a commit is under way, share the next
+ * one: each is a child transaction, so one that throws takes back its own
+ * writes and nobody else's. Waiting for the writer lock of another process
+ * happens on a thread. LMDB takes robust locks: a process that is killed while
+ * it holds one loses its uncommitted writes and blocks nobody.
+ *
+ * `overlappingSync` stays off. With it, a commit can be seen before it is on
+ * disk; here whatever anybody has read survives a power cut.
+ *
+ * @module
+ */
+import { existsSync, type FSWatcher, mkdirSync, watch as watchFile } from 'node:fs'
+import { join } from 'node:path'
+import { open, type RootDatabase, type RootDatabaseOptions } from 'lmdb'
+import { asTriviumError, TriviumError } from '../src/errors.ts'
+import { keys, SCHEMA_VERSION } from './keys.ts'
+import type { Key, KeyRange, Outcome, Reader, Store, Tx } from './store.ts'
+
+/** Address space set aside, not disk: a million records fit, and LMDB grows it if they do not. */
+const MAP_BYTES = 1 << 30
+/** A writer touches the file before and after its commit becomes visible; one look serves both. */
+const WATCH_SETTLE_MS = 2
+/** Where inotify is silent (network and overlay file systems), the commit counter is read instead. */
+const POLL_MS = 2000
+
+const DATA_FILE = 'data.mdb'
+
+export interface LmdbStoreOptions {
+  /** Refuse every transaction and never create anything. */
+  readonly readOnly?: boolean
+  /** Refuse a store that does not exist yet instead of making an empty one. */
+  readonly mustExist?: boolean
+}
+
+/**
+ * Opens the store in the directory `path`, and makes it (0700, files 0600) when it is missing.
+ *
+ * @throws {TriviumError} NOT_FOUND when it is missing and must exist; STORE when
+ * it cannot be opened or was written by a newer version.
+ */
+export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
+  const { readOnly = false, mustExist = readOnly } = options
+  if (mustExist && !existsSync(join(path, DATA_FILE))) {
+    throw new TriviumError(
+      'NOT_FOUND',
+      `Cannot open store ${path}: there is none, wanted a directory with ${DATA_FILE}`,
+      'The agent makes it when it starts; check the path if it already runs',
+    )
+  }
+  const db = openDatabase(path, readOnly)
+  try {
+    checkSchema(db, path, readOnly)
+  } catch (thrown) {
+    void db.close()
+    throw asTriviumError(thrown, 'STORE')
+  }
+  return lmdbStore(db, path, readOnly)
+}
+
+type Database = RootDatabase<unknown, string>
+
+function openDatabase(path: string, readOnly: boolean): Database {
+  // The library reads this option too, but its types do not name it.
+  const permissions: object = { permissionsMode: 0o600 }
+  const options: RootDatabaseOptions = {
+    encoding: 'json',
+    overlappingSync: false,
+    noSubdir: false,
+    mapSize: MAP_BYTES,
+    readOnly,
+    ...permissions,
+  }
+  try {
+    if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 })
+    return open<unknown, string>(path, options)
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    throw new TriviumError('STORE', `Cannot open store ${path}: ${reason}`, '', thrown)
+  }
+}
+
+function checkSchema(db: Database, path: string, readOnly: boolean): void {
+  if (db.get(keys.schema) === undefined && !readOnly) {
+    db.transactionSync(() => {
+      // Another process may have been first. Nothing is returned: a promise would leave it open.
+      if (db.get(keys.schema) === undefined) db.putSync(keys.schema, SCHEMA_VERSION)
+    })
+  }
+  const found = db.get(keys.schema) ?? SCHEMA_VERSION
+  if (typeof found === 'number' && found >= 1 && found <= SCHEMA_VERSION) return
+  throw new TriviumError(
+    'STORE',
+    `Cannot use store ${path}: layout ${JSON.stringify(found)}, wanted 1 to ${SCHEMA_VERSION}`,
+    'A newer version wrote it: install that version, or a later one',
+  )
+}
+
+function lmdbStore(db: Database, path: string, readOnly: boolean): Store {
+  const reader: Reader = {
+    get: <T>(key: Key<T>) => db.get(key) as T | undefined,
+    range: (range) => [...pairs(db, range)],
+  }
+  const tx: Tx = {
+    ...reader,
+    put: (key, value) => void db.putSync(key, value),
+    remove: (key) => void db.removeSync(key),
+  }
+  const changes = watchChanges(db, path)
+  let closed = false
+  let running = 0
+
+  function finish<T>(done: (outcome: Outcome<T>) => void, outcome: Outcome<T>): void {
+    running--
+    if (closed && running === 0) void db.close()
+    done(outcome)
+  }
+
+  return {
+    read(body) {
+      if (closed) throw refusal(path, 'it is closed')
+      // Another process may have committed since the snapshot of this turn was taken.
+      db.resetReadTxn()
+      return body(reader)
+    },
+    transact<T>(body: (tx: Tx) => T, done: (outcome: Outcome<T>) => void) {
+      if (closed || readOnly) {
+        const error = refusal(path, closed ? 'it is closed' : 'it was opened to read')
+        setImmediate(() => done({ kind: 'failed', error }))
+        return
+      }
+      running++
+      let outcome: Outcome<T> | undefined
+      const commit = db.childTransaction(() => {
+        try {
+          // The answer stays out of the library's hands, which waits for promises.
+          outcome = { kind: 'committed', answer: body(tx) }
+        } catch (thrown) {
+          outcome = { kind: 'failed', error: asError(thrown) }
+          throw thrown
+        }
+      })
+      commit.then(
+        () => finish(done, outcome!),
+        (thrown: unknown) => {
+          // The body's own error, or else the disk refused the commit.
+          finish(done, outcome?.kind === 'failed' ? outcome : notWritten(path, thrown))
+        },
+      )
+    },
+    watch: changes.watch,
+    close() {
+      if (closed) return
+      closed = true
+      changes.close()
+      if (running === 0) void db.close()
+    },
+  }
+}
+
+const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : asTriviumError(thrown)
+
+function notWritten(path: string, thrown: unknown): Outcome<never> {
+  const { message } = asError(thrown)
+  const error = new TriviumError('STORE', `Cannot write store ${path}: ${message}`, '', thrown)
+  return { kind: 'failed', error }
+}
+
+const refusal = (path: string, why: string): TriviumError =>
+  new TriviumError('STORE', `Cannot use store ${path}: ${why}, wanted an open, writable store`)
+
+/** Read at once: a cursor must not outlive the snapshot, nor see writes made while it runs. */
+function* pairs<T>(db: Database, range: KeyRange<T>): Generator<readonly [Key<T>, T]> {
+  // The prefix ends with a slash, and '0' is the character after it.
+  const end = `${range.slice(0, -1)}0`
+  for (const { key, value } of db.getRange({ start: range, end })) {
+    yield [key as Key<T>, value as T]
+  }
+}
+
+interface Changes {
+  watch(changed: () => void): () => void
+  close(): void
+}
+
+/** Tells watchers about commits, also of other processes. Keeps no process alive. */
+function watchChanges(db: Database, path: string): Changes {
+  const watchers = new Set<() => void>()
+  let files: FSWatcher | undefined
+  let poll: NodeJS.Timeout | undefined
+  let settle: NodeJS.Timeout | undefined
+  let seen = 0
+
+  function look(): void {
+    settle = undefined
+    const now = lastCommit(db)
+    if (now === seen) return
+    seen = now
+    for (const changed of [...watchers]) if (watchers.has(changed)) changed()
+  }
+
+  function start(): void {
+    seen = lastCommit(db)
+    poll = setInterval(look, POLL_MS).unref()
+    try {
+      files = watchFile(join(path, DATA_FILE), { persistent: false })
+      files.on('change', () => {
+        settle ??= setTimeout(look, WATCH_SETTLE_MS).unref()
+      })
+      files.on('error', () => files?.close()) // the poll goes on alone
+    } catch {
+      // No inotify instances left on this node: the poll is enough, only slower.
+    }
+  }
+
+  function stop(): void {
+    files?.close()
+    clearInterval(poll)
+    clearTimeout(settle)
+    settle = undefined
+  }
+
+  return {
+    watch(changed) {
+      const own = () => changed() // the same function may watch twice
+      if (watchers.size === 0) start()
+      watchers.add(own)
+      return () => {
+        if (watchers.delete(own) && watchers.size === 0) stop()
+      }
+    },
+    close() {
+      if (watchers.size > 0) stop()
+      watchers.clear()
+    },
+  }
+}
+
+/** Number of the last commit, of whichever process. */
+function lastCommit(db: Database): number {
+  db.resetReadTxn()
+  return (db.getStats() as { readonly lastTxnId: number }).lastTxnId
+}

@@ -1,0 +1,194 @@
+/**
+ * The store in memory, for the simulator and for tests.
+ *
+ * It behaves like the one on disk: a body runs after `transact` returned, and
+ * values come back as the JSON that was written, never as the caller's object.
+ * Time comes from outside: every step goes through `defer`.
+ *
+ * Keys live in sorted chunks of at most `CHUNK_KEYS`, so that a put costs one
+ * binary search and one short splice, and a range costs what it returns: 100 000
+ * pods on 1 000 nodes are 200 chunks.
+ *
+ * @module
+ */
+import { asTriviumError, invariant, TriviumError } from '../src/errors.ts'
+import type { Key, KeyRange, Outcome, Reader, Store, Tx } from './store.ts'
+
+const CHUNK_KEYS = 512
+
+/** How a store in memory gets its turns. */
+export interface MemoryStoreOptions {
+  /** Runs `run` later, in order, never before it returns: an event queue, `setImmediate`. */
+  readonly defer: (run: () => void) => void
+}
+
+/** An empty store. */
+export function memoryStore({ defer }: MemoryStoreOptions): Store {
+  const map = sortedMap()
+  const watchers = new Set<() => void>()
+  let closed = false
+  let notifying = false
+
+  const reader: Reader = {
+    get: <T>(key: Key<T>) => map.get(key) as T | undefined,
+    range: <T>(range: KeyRange<T>) => map.range(range) as [Key<T>, T][],
+  }
+
+  function run<T>(body: (tx: Tx) => T): Outcome<T> {
+    const undo: (readonly [key: string, value: unknown])[] = []
+    const write = (key: string, value: unknown): void => {
+      undo.push([key, map.get(key)])
+      map.set(key, value)
+    }
+    const tx: Tx = {
+      ...reader,
+      put: (key, value) => write(key, frozenCopy(key, value)),
+      remove: (key) => write(key, undefined),
+    }
+    try {
+      const answer = body(tx)
+      if (undo.length > 0) notify()
+      return { kind: 'committed', answer }
+    } catch (thrown) {
+      for (const [key, value] of undo.reverse()) map.set(key, value)
+      return { kind: 'failed', error: asError(thrown) }
+    }
+  }
+
+  function notify(): void {
+    if (notifying) return
+    notifying = true
+    defer(() => {
+      notifying = false
+      for (const changed of [...watchers]) if (watchers.has(changed)) changed()
+    })
+  }
+
+  return {
+    read(body) {
+      if (closed) throw closedError()
+      return body(reader)
+    },
+    transact(body, done) {
+      if (closed) return defer(() => done({ kind: 'failed', error: closedError() }))
+      defer(() => done(run(body)))
+    },
+    watch(changed) {
+      const own = () => changed() // the same function may watch twice
+      watchers.add(own)
+      return () => void watchers.delete(own)
+    },
+    close() {
+      closed = true
+      watchers.clear()
+    },
+  }
+}
+
+const closedError = (): TriviumError =>
+  new TriviumError('STORE', 'Cannot use the store: it is closed, wanted an open one')
+
+const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : asTriviumError(thrown)
+
+/** What a reader of the disk would get: plain JSON, here frozen because readers share it. */
+function frozenCopy(key: string, value: unknown): unknown {
+  const text = JSON.stringify(value)
+  invariant(text !== undefined, `the value of ${key} is JSON`)
+  return deepFreeze(JSON.parse(text))
+}
+
+function deepFreeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  for (const part of Object.values(value)) deepFreeze(part)
+  return Object.freeze(value)
+}
+
+interface SortedMap {
+  get(key: string): unknown
+  /** Sets a value; undefined removes the key. */
+  set(key: string, value: unknown): void
+  range(prefix: string): [key: string, value: unknown][]
+}
+
+function sortedMap(): SortedMap {
+  const values = new Map<string, unknown>()
+  const chunks: string[][] = [[]]
+
+  /** Last chunk whose first key is not after `key`. */
+  function chunkFor(key: string): number {
+    let [low, high] = [0, chunks.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (compareKeys(chunks[middle]![0]!, key) <= 0) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  function set(key: string, value: unknown): void {
+    if (values.has(key) === (value !== undefined)) {
+      if (value !== undefined) values.set(key, value)
+      return
+    }
+    const index = chunkFor(key)
+    const chunk = chunks[index]!
+    const place = lowerBound(chunk, key)
+    if (value === undefined) {
+      values.delete(key)
+      chunk.splice(place, 1)
+      if (chunk.length === 0 && chunks.length > 1) chunks.splice(index, 1)
+      return
+    }
+    values.set(key, value)
+    chunk.splice(place, 0, key)
+    if (chunk.length > CHUNK_KEYS) chunks.splice(index + 1, 0, chunk.splice(CHUNK_KEYS >> 1))
+  }
+
+  function range(prefix: string): [string, unknown][] {
+    const pairs: [string, unknown][] = []
+    let index = chunkFor(prefix)
+    let place = lowerBound(chunks[index]!, prefix)
+    for (; index < chunks.length; index++, place = 0) {
+      const chunk = chunks[index]!
+      for (; place < chunk.length; place++) {
+        const key = chunk[place]!
+        if (!key.startsWith(prefix)) return pairs
+        pairs.push([key, values.get(key)])
+      }
+    }
+    return pairs
+  }
+
+  return { get: (key) => values.get(key), set, range }
+}
+
+/** First place in `sorted` whose key is not before `key`. */
+function lowerBound(sorted: readonly string[], key: string): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (compareKeys(sorted[middle]!, key) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/**
+ * Order of the UTF-8 bytes. JavaScript compares UTF-16 units, which puts
+ * surrogates (0xd800 and up) before the last part of the basic plane.
+ */
+function compareKeys(left: string, right: string): number {
+  if (left === right) return 0
+  const length = Math.min(left.length, right.length)
+  for (let index = 0; index < length; index++) {
+    const [a, b] = [left.charCodeAt(index), right.charCodeAt(index)]
+    if (a === b) continue
+    if (a < 0xd800 || b < 0xd800) return a - b
+    return rank(a) - rank(b)
+  }
+  return left.length - right.length
+}
+
+/** Surrogates after everything else. */
+const rank = (unit: number): number => (unit <= 0xdfff ? unit + 0x10000 : unit)
