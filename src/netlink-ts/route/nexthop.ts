@@ -49,14 +49,9 @@ const nextHopAttrs = attrTable({
   via: attr(18, via), //   RTA_VIA
 })
 
-/** A gateway goes into RTA_GATEWAY, or RTA_VIA when its family is not the route's. */
-export function splitGateway(
-  gateway: string | undefined,
-  family: IpFamily,
-): { gateway?: string; via?: string } {
-  if (gateway === undefined) return {}
-  return familyOf(gateway) === family ? { gateway } : { via: gateway }
-}
+/** A gateway goes into RTA_VIA when its family is not the route's. */
+export const isForeign = (gateway: string | undefined, family: IpFamily): boolean =>
+  gateway !== undefined && familyOf(gateway) !== family
 
 /** Appends the payload of RTA_MULTIPATH. */
 export function writeNextHops(out: Writer, hops: readonly NextHop[], family: IpFamily): void {
@@ -66,7 +61,8 @@ export function writeNextHops(out: Writer, hops: readonly NextHop[], family: IpF
     out.view.setUint8(start + 2, onlink ? RTNH_F.onlink : 0)
     out.view.setUint8(start + 3, weight - 1)
     out.view.setInt32(start + 4, oif ?? 0, HOST_LITTLE)
-    writeAttrs(out, nextHopAttrs, splitGateway(gateway, family))
+    const foreign = isForeign(gateway, family)
+    writeAttrs(out, nextHopAttrs, foreign ? { via: gateway } : { gateway })
     out.view.setUint16(start, out.length - start, HOST_LITTLE)
   }
 }

@@ -27,7 +27,7 @@ import {
   SCOPES,
   type Scope,
 } from './constants.ts'
-import { type NextHop, RTNH_F, readNextHops, splitGateway, via, writeNextHops } from './nexthop.ts'
+import { isForeign, type NextHop, RTNH_F, readNextHops, via, writeNextHops } from './nexthop.ts'
 import { routeText } from './route-text.ts'
 
 /** Bytes of struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type u8; flags u32. */
@@ -249,8 +249,17 @@ function writeSpec(out: Writer, spec: RouteSpec, removing: boolean): void {
     out.endAttr(start)
   }
   const metrics = mtu === undefined && advmss === undefined ? undefined : { mtu, advmss }
-  const gateway = splitGateway(spec.gateway, family)
-  writeAttrs(out, routeAttrs, { ...gateway, oif, priority, prefSrc, metrics, table })
+  const foreign = isForeign(spec.gateway, family)
+  // Named one by one: a spread here costs a third of the encoding time.
+  writeAttrs(out, routeAttrs, {
+    gateway: foreign ? undefined : spec.gateway,
+    via: foreign ? spec.gateway : undefined,
+    oif,
+    priority,
+    prefSrc,
+    metrics,
+    table,
+  })
   if (multipath !== undefined) {
     const start = out.beginAttr(RTA_MULTIPATH)
     writeNextHops(out, multipath, family)
