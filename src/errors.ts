@@ -56,3 +56,8 @@ export function invariant(condition: boolean, why: string): asserts condition {
 export function assertNever(value: never): never {
   throw new TriviumError('INTERNAL', `Broken invariant: unexpected ${JSON.stringify(value)}`)
 }
+
+/** A place that our own rules make impossible to reach. */
+export function unreachable(why: string): never {
+  throw new TriviumError('INTERNAL', `Broken invariant: ${why}`)
+}

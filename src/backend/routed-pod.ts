@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { AttachmentRecord } from '../cluster/view.ts'
+import type { AttachmentKey, AttachmentRecord } from '../cluster/view.ts'
 import {
   DEFAULT_METRIC,
   type KernelObject,
@@ -25,6 +25,7 @@ import {
   type IpFamily,
   ipFamily,
   type Mac,
+  macFromName,
   type Prefix,
 } from '../net/mod.ts'
 import type { PodPlan } from './backend.ts'
@@ -65,13 +66,18 @@ export function routedPodHostEnd(
   ]
 }
 
+/** The pod's MAC: the same for the same attachment, so that no dump is needed to know it. */
+export function podMac({ network, containerId, ifname }: AttachmentKey): Mac {
+  return macFromName(`${network}/${containerId}/${ifname}`)
+}
+
 /** The host's end of an attachment's pair. */
 export function podLink(attachment: AttachmentRecord, name: string, mtuBytes: number): Link {
   const { network, containerId, ifname, sequence } = attachment
   return {
     kind: 'link',
     name,
-    link: { type: 'veth', peer: { name: ifname } },
+    link: { type: 'veth', peer: { name: ifname, mac: podMac(attachment) } },
     up: true,
     mtuBytes,
     alias: podAlias(network, containerId, ifname, sequence),

@@ -8,6 +8,7 @@
 import type { AttachmentRecord, BlockClaim, NetworkRecord, NodeRecord } from '../../ipam/records.ts'
 
 export type {
+  AttachmentKey,
   AttachmentRecord,
   BlockClaim,
   Mode,

@@ -18,7 +18,7 @@ import {
   ROUTE_PROTOCOL,
   vlanLinkName,
 } from '../../kernel/mod.ts'
-import { containsIp, type Ip, ipFamily, prefixLength } from '../../net/mod.ts'
+import { containsIp, type Ip, ipFamily, macFromName, prefixLength } from '../../net/mod.ts'
 import type { Backend, PodIp } from '../backend.ts'
 import { networkMtu } from '../mtu.ts'
 import { widestFamily } from '../peers.ts'
@@ -74,7 +74,9 @@ function hostEnd(
 ): readonly KernelObject[] {
   if (attachment.hostLink === undefined) return []
   const link = podLink(attachment, attachment.hostLink, mtuBytes)
-  return [{ ...link, master: bridgeLinkName(network.options.vlanId) }]
+  // A bridge takes the lowest MAC of its ports, and a pod's is stable: so is this one.
+  const mac = macFromName(link.name)
+  return [{ ...link, mac, master: bridgeLinkName(network.options.vlanId) }]
 }
 
 function podIp(ip: Ip, pools: readonly Pool[]): PodIp {

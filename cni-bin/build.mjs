@@ -1,0 +1,87 @@
+/**
+ * Builds dist/: two bundles, the launcher, the native modules and the built-in
+ * scenarios. dist/ is also what `trivium install` copies to a host.
+ *
+ *     dist/cli.cjs        the admin's command line and the agent
+ *     dist/plugin.cjs     the CNI entry for a host without a running agent
+ *     dist/launcher       static C program, where a compiler is present
+ *     dist/node_modules/  koffi and lmdb with what they need at run time
+ *     dist/scenarios/     scenarios that `trivium sim run` knows by name
+ */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
+
+/** Packages with native code stay outside the bundles. */
+const NATIVE = ['koffi', 'lmdb']
+/** Parts of packages that only their builds and readers need. */
+const LEAVE_OUT = /\/(src|vendor|doc|docs|dependencies|bin|test|benchmark|util)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp)$/
+
+async function bundle() {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { cli: 'cni-bin/cli.ts', plugin: 'cni-bin/plugin.ts' },
+    outdir: dist,
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    conditions: ['source'],
+    external: NATIVE,
+    minifySyntax: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { __VERSION__: JSON.stringify(version()) },
+  })
+}
+
+function version() {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
+}
+
+/** Copies a package and, first, everything it depends on that is installed. */
+function copyPackage(name, seen) {
+  const from = join(root, 'node_modules', name)
+  if (seen.has(name) || !existsSync(from)) return // absent: built for another platform
+  seen.add(name)
+  const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
+    readFileSync(join(from, 'package.json'), 'utf8'),
+  )
+  for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) copyPackage(each, seen)
+  cpSync(from, join(dist, 'node_modules', name), {
+    recursive: true,
+    dereference: true,
+    filter: (path) => !LEAVE_OUT.test(path.slice(from.length)),
+  })
+}
+
+function compileLauncher() {
+  const compiler = process.env['CC'] ?? 'gcc'
+  const folder = join(root, 'cni-bin', 'launcher')
+  const sources = readdirSync(folder).filter((file) => file.endsWith('.c')).map((file) => join(folder, file))
+  const flags = ['-std=c11', '-Os', '-static', '-s', '-Wall', '-Wextra', '-Werror']
+  try {
+    execFileSync(compiler, [...flags, '-o', join(dist, 'launcher'), ...sources], { stdio: ['ignore', 'ignore', 'pipe'] })
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+    console.error(`build: no ${compiler}: the Node entry will be installed in the launcher's place`)
+  }
+}
+
+rmSync(dist, { recursive: true, force: true })
+mkdirSync(dist, { recursive: true })
+await bundle()
+const seen = new Set()
+for (const name of NATIVE) copyPackage(name, seen)
+compileLauncher()
+cpSync(join(root, 'simulator', 'scenarios'), join(dist, 'scenarios'), {
+  recursive: true,
+  filter: (path) => !path.endsWith('.ts'),
+})
+chmodSync(join(dist, 'cli.cjs'), 0o755)
+console.error(`build: dist/ is ready (${[...seen].length} packages)`)

@@ -1,0 +1,6 @@
+/** The admin's command line; `trivium agent` runs the node's agent. */
+import { runCli } from '../src/cli/program.ts'
+
+runCli(process.argv).then((status) => {
+  process.exitCode = status
+})

@@ -1,0 +1,6 @@
+/** The CNI executable: environment and standard input to standard output and exit status. */
+import { runPlugin } from '../src/live/plugin.ts'
+
+runPlugin(process.env, process.argv).then((status) => {
+  process.exitCode = status
+})

@@ -1,0 +1,50 @@
+/**
+ * What every command shares: options, defaults, the store, exit statuses.
+ *
+ * @module
+ */
+import { Option } from 'commander'
+import type { Store } from '../../ipam/store.ts'
+import { openStore } from '../live/store-url.ts'
+
+/** Exit statuses of `trivium`; shown by `trivium --help`. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+
+export const DEFAULTS = {
+  binDir: '/opt/cni/bin',
+  confDir: '/etc/cni/net.d',
+  stateDir: '/var/lib/trivium',
+  storeUrl: 'lmdb:/var/lib/trivium/store',
+  socketPath: '/run/trivium/agent.sock',
+  networkName: 'pods',
+  mode: 'vxlan',
+  pool: '10.42.0.0/16',
+} as const
+
+/** `--store`, the same for every command; TRIVIUM_STORE where it is not given. */
+export function storeOption(): Option {
+  return new Option('--store <url>', 'where networks and addresses are kept')
+    .env('TRIVIUM_STORE')
+    .default(DEFAULTS.storeUrl)
+}
+
+/** For options that may be given several times. */
+export const collect = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value]
+
+/** Runs `work` on an open store and closes it. */
+export async function withStore<T>(
+  url: string,
+  work: (store: Store) => T | Promise<T>,
+  options: { readonly mustExist?: boolean } = { mustExist: true },
+): Promise<T> {
+  const store = openStore(url, options)
+  try {
+    return await work(store)
+  } finally {
+    store.close()
+  }
+}
+
+export const print = (text: string): void => {
+  process.stdout.write(text)
+}

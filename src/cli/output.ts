@@ -1,0 +1,60 @@
+/**
+ * How answers look: aligned tables for people, JSON and YAML for programs.
+ *
+ * @module
+ */
+import { Option } from 'commander'
+import { stringify } from 'yaml'
+
+export const OUTPUT_FORMATS = ['text', 'wide', 'json', 'yaml'] as const
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
+
+/** `-o`, the same for every command. */
+export function outputOption(): Option {
+  return new Option('-o, --output <format>', 'how to print the answer').choices(OUTPUT_FORMATS).default('text')
+}
+
+/** One column of a table. */
+export interface Column<Row> {
+  readonly title: string
+  readonly value: (row: Row) => string | number
+  /** Only with `-o wide`. */
+  readonly wide?: boolean
+}
+
+/** Text columns to the left, numbers to the right; two spaces between. */
+export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  const cells = rows.map((row) => columns.map(({ value }) => value(row)))
+  const widths = columns.map(({ title }, column) =>
+    Math.max(title.length, ...cells.map((row) => String(row[column]).length)),
+  )
+  const line = (values: readonly (string | number)[], isTitle = false): string =>
+    values
+      .map((value, column) => {
+        const width = widths[column] ?? 0
+        const isNumber = !isTitle && typeof value === 'number'
+        const right = isNumber || (isTitle && cells.length > 0 && typeof cells[0]?.[column] === 'number')
+        return right ? String(value).padStart(width) : String(value).padEnd(width)
+      })
+      .join('  ')
+      .trimEnd()
+  const lines = [line(columns.map(({ title }) => title), true), ...cells.map((row) => line(row))]
+  return `${lines.join('\n')}\n`
+}
+
+/**
+ * Renders rows in the asked format. JSON and YAML carry the whole rows, not the columns.
+ *
+ * @param whenEmpty What a person reads instead of an empty table.
+ */
+export function renderRows<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  format: OutputFormat,
+  whenEmpty: string,
+): string {
+  if (format === 'json') return `${JSON.stringify(rows, undefined, 2)}\n`
+  if (format === 'yaml') return stringify(rows)
+  if (rows.length === 0) return `${whenEmpty}\n`
+  return renderTable(rows, columns.filter(({ wide }) => wide !== true || format === 'wide'))
+}

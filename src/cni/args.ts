@@ -1,0 +1,51 @@
+/**
+ * CNI_ARGS: `KEY=VALUE;KEY=VALUE`, as runtimes send them.
+ *
+ * @module
+ */
+import type { PodIdentity } from '../../ipam/records.ts'
+import { TriviumError } from '../errors.ts'
+import { type Ip, parseIp } from '../net/mod.ts'
+
+export interface CniArgs {
+  readonly pod?: PodIdentity
+  /** Addresses asked for by `IP=`; a prefix length is dropped. */
+  readonly ips: readonly Ip[]
+}
+
+const KNOWN = new Set([
+  'IgnoreUnknown',
+  'K8S_POD_NAMESPACE',
+  'K8S_POD_NAME',
+  'K8S_POD_INFRA_CONTAINER_ID',
+  'K8S_POD_UID',
+  'IP',
+  'MAC',
+])
+
+/**
+ * @throws {TriviumError} BAD_ENVIRONMENT for a pair without exactly one `=`, or
+ * an unknown key without `IgnoreUnknown=1`.
+ */
+export function parseCniArgs(text: string): CniArgs {
+  const values = new Map<string, string>()
+  for (const pair of text === '' ? [] : text.split(';')) {
+    const [key, value, rest] = pair.split('=')
+    if (key === undefined || value === undefined || rest !== undefined) {
+      throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: invalid pair ${JSON.stringify(pair)}`)
+    }
+    values.set(key, value)
+  }
+  if (!['1', 'true'].includes((values.get('IgnoreUnknown') ?? '').toLowerCase())) {
+    const unknown = [...values.keys()].filter((key) => !KNOWN.has(key))
+    if (unknown.length > 0) {
+      throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: unknown args ${JSON.stringify(unknown)}`)
+    }
+  }
+  const asked = values.get('IP')?.split('/')[0]
+  const ips = asked === undefined ? [] : [parseIp(asked, 'IP in CNI_ARGS')]
+  const namespace = values.get('K8S_POD_NAMESPACE')
+  const name = values.get('K8S_POD_NAME')
+  if (namespace === undefined || name === undefined) return { ips }
+  return { ips, pod: { namespace, name, uid: values.get('K8S_POD_UID') ?? '' } }
+}

@@ -1,0 +1,101 @@
+/**
+ * The network configuration on standard input.
+ *
+ * It names the network, the store and the socket, and nothing else: mode, pools
+ * and options live in the store. A key that belongs there is refused, because
+ * silently ignoring it would leave two truths.
+ *
+ * @module
+ */
+import { TriviumError } from '../errors.ts'
+import { isRecord, type Plugin } from './request.ts'
+
+/** One attachment in `cni.dev/valid-attachments`. */
+export interface ValidAttachment {
+  readonly containerId: string
+  readonly ifname: string
+}
+
+export interface NetConf {
+  readonly name: string
+  /** Store URL; undefined when the agent's own is meant. */
+  readonly store?: string
+  /** Path of the agent's socket. */
+  readonly socket?: string
+  /** As it came; its shape depends on the version. */
+  readonly prevResult?: Readonly<Record<string, unknown>>
+  /** undefined when the key is missing, which must not mean "none is valid". */
+  readonly validAttachments?: readonly ValidAttachment[]
+}
+
+/** Keys that `trivium network` owns. */
+const ELSEWHERE = [
+  'mode',
+  'pool',
+  'pools',
+  'subnet',
+  'vni',
+  'vlan',
+  'vlanId',
+  'mtu',
+  'backend',
+] as const
+
+export function parseNetConf(
+  raw: Readonly<Record<string, unknown>>,
+  name: string,
+  plugin: Plugin,
+): NetConf {
+  const own = plugin === 'trivium' ? raw : (raw['ipam'] ?? {})
+  if (!isRecord(own)) throw new TriviumError('BAD_CONFIG', 'Cannot read "ipam": wanted an object')
+  for (const key of ELSEWHERE) {
+    if (own[key] === undefined) continue
+    throw new TriviumError(
+      'UNSUPPORTED_FIELD',
+      `unsupported field "${key}": ${JSON.stringify(own[key]).slice(0, 256)}`,
+      `Mode, pools and options live in the store; use: trivium network set ${name}`,
+    )
+  }
+  const { prevResult } = raw
+  if (prevResult !== undefined && !isRecord(prevResult)) {
+    throw new TriviumError('BAD_JSON', 'could not parse prevResult: wanted an object')
+  }
+  return {
+    name,
+    ...optionalText(own, 'store'),
+    ...optionalText(own, 'socket'),
+    ...(prevResult === undefined ? {} : { prevResult }),
+    ...validAttachments(raw['cni.dev/valid-attachments']),
+  }
+}
+
+function optionalText<K extends string>(
+  object: Readonly<Record<string, unknown>>,
+  key: K,
+): { readonly [key in K]?: string } {
+  const value = object[key]
+  if (value === undefined) return {}
+  if (typeof value === 'string' && value !== '') return { [key]: value } as { [key in K]: string }
+  throw new TriviumError(
+    'BAD_CONFIG',
+    `Cannot read "${key}": ${JSON.stringify(value).slice(0, 128)}, wanted a non-empty text`,
+  )
+}
+
+function validAttachments(value: unknown): Pick<NetConf, 'validAttachments'> {
+  if (value === undefined) return {}
+  const refuse = (): never => {
+    throw new TriviumError(
+      'BAD_CONFIG',
+      'Cannot read "cni.dev/valid-attachments": wanted a list of {"containerID", "ifname"}',
+    )
+  }
+  if (!Array.isArray(value)) return refuse()
+  const list = value.map((entry: unknown): ValidAttachment => {
+    if (!isRecord(entry)) return refuse()
+    const { containerID: containerId, ifname } = entry
+    if (typeof containerId !== 'string' || typeof ifname !== 'string') return refuse()
+    return { containerId, ifname }
+  })
+  return { validAttachments: list }
+}

@@ -1,0 +1,16 @@
+/**
+ * The CNI protocol without I/O: requests, versions, plans, results, errors.
+ *
+ * Source: CNI specification 1.1.0; its library's behavior where every runtime
+ * depends on it.
+ *
+ * @example
+ * const request = parseRequest({ plugin: 'trivium', env: process.env, config: stdin })
+ *
+ * @module
+ */
+export * from './errors.ts'
+export * from './plan.ts'
+export * from './request.ts'
+export * from './result.ts'
+export * from './versions.ts'

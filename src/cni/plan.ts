@@ -1,0 +1,137 @@
+/**
+ * ADD and CHECK as data: which operations in which namespace, and which result.
+ *
+ * @module
+ */
+import type { PodPlan } from '../backend/backend.ts'
+import { backends } from '../backend/registry.ts'
+import { podMac } from '../backend/routed-pod.ts'
+import type { AttachmentRecord, ClusterView, NetworkRecord, NodeRecord } from '../cluster/view.ts'
+import { TriviumError } from '../errors.ts'
+import {
+  identity,
+  type KernelObject,
+  type KernelOp,
+  type KernelState,
+  type Link,
+  satisfies,
+} from '../kernel/mod.ts'
+import { containsIp, hostPrefix, prefixLength } from '../net/mod.ts'
+import { type CniResult, resultAddresses } from './result.ts'
+
+/** An attachment's objects on both sides, as its network's road wants them. */
+export function planPod(
+  attachment: AttachmentRecord,
+  network: NetworkRecord,
+  self: NodeRecord,
+): PodPlan {
+  // A pod's own link depends on no peer and no other pod.
+  const alone = { network, claims: [], attachments: [] }
+  const view: ClusterView = { self, nodes: new Map(), networks: [alone] }
+  return backends[network.mode].pod(attachment, alone, view)
+}
+
+export interface AddPlan {
+  /** On the node: the pair first, then what hangs on it. */
+  readonly node: readonly KernelOp[]
+  /** In the pod's namespace, once the pair exists. */
+  readonly pod: readonly KernelOp[]
+}
+
+export function planAdd(plan: PodPlan, ifname: string): AddPlan {
+  const add = (object: KernelObject): KernelOp => ({ kind: 'add', object })
+  const born: Link = { kind: 'link', name: ifname, link: { type: 'veth' }, up: false }
+  const raised: Link = { ...born, up: true, mtuBytes: plan.mtuBytes }
+  return {
+    node: plan.node.map(add),
+    pod: [{ kind: 'change', from: born, to: raised }, ...plan.pod.map(add)],
+  }
+}
+
+/** The result of ADD: the host's end first, then the pod's, as the reference plugins order them. */
+export function addResult(plan: PodPlan, attachment: AttachmentRecord, netns: string): CniResult {
+  const { mtuBytes } = plan
+  const host = plan.node.find((object): object is Link => object.kind === 'link')
+  const hostEnd = host?.mac === undefined ? [] : [{ name: host.name, mac: host.mac, mtuBytes }]
+  const podEnd = { name: attachment.ifname, mac: podMac(attachment), mtuBytes, sandbox: netns }
+  return {
+    interfaces: [...hostEnd, podEnd],
+    ips: plan.ips.map((ip) => ({ ...ip, interface: hostEnd.length })),
+    routes: plan.routes,
+  }
+}
+
+/** The result of a delegated IPAM plugin: addresses on the pool's prefix, no interfaces. */
+export function ipamResult(attachment: AttachmentRecord, network: NetworkRecord): CniResult {
+  const ips = attachment.ips.map((ip) => {
+    const pool = network.pools.find(({ cidr }) => containsIp(cidr, ip))
+    const length = prefixLength(pool?.cidr ?? hostPrefix(ip))
+    return {
+      ip,
+      prefixLength: length,
+      ...(pool?.gateway === undefined ? {} : { gateway: pool.gateway }),
+    }
+  })
+  return { interfaces: [], ips, routes: [] }
+}
+
+/**
+ * CHECK: everything ADD made must still be there. What later plugins of the
+ * chain may change (MTU, MAC, more routes and addresses) is not looked at.
+ *
+ * @throws {TriviumError} CHECK_FAILED naming the first difference.
+ */
+export function checkPod(plan: PodPlan, ifname: string, node: KernelState, pod: KernelState): void {
+  const link = pod.get(`link ${ifname}`)
+  if (link?.kind !== 'link') throw missing(`interface ${ifname}`, 'the pod')
+  if (!link.up) {
+    throw new TriviumError(
+      'CHECK_FAILED',
+      `Cannot vouch for interface ${ifname}: it is down, wanted up`,
+    )
+  }
+  for (const object of plan.pod) checkObject(object, pod, 'the pod')
+  for (const object of plan.node) {
+    if (object.kind !== 'link') checkObject(object, node, 'the node')
+    else if (!node.has(identity(object))) throw missing(`link ${object.name}`, 'the node')
+  }
+}
+
+/** @throws {TriviumError} CHECK_FAILED when prevResult names other addresses than the record. */
+export function checkPrevResult(
+  prevResult: Readonly<Record<string, unknown>> | undefined,
+  attachment: AttachmentRecord,
+): void {
+  if (prevResult === undefined) {
+    throw new TriviumError(
+      'BAD_CONFIG',
+      'required prevResult missing',
+      'CHECK compares with the result of ADD',
+    )
+  }
+  const named = resultAddresses(prevResult).map((address) => address.split('/')[0] ?? '')
+  for (const ip of attachment.ips) {
+    if (named.includes(ip)) continue
+    throw new TriviumError(
+      'CHECK_FAILED',
+      `Cannot vouch for ${ip}: prevResult names [${named.join(', ')}], the store gave this attachment [${attachment.ips.join(', ')}]`,
+    )
+  }
+}
+
+function checkObject(wanted: KernelObject, state: KernelState, where: string): void {
+  const found = state.get(identity(wanted))
+  if (found === undefined) throw missing(identity(wanted), where)
+  if (satisfies(found, wanted)) return
+  throw new TriviumError(
+    'CHECK_FAILED',
+    `Cannot vouch for ${identity(wanted)} in ${where}: found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`,
+  )
+}
+
+function missing(what: string, where: string): TriviumError {
+  return new TriviumError(
+    'CHECK_FAILED',
+    `Cannot find ${what} in ${where}: it was made by ADD and is gone`,
+  )
+}

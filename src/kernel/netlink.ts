@@ -1,0 +1,231 @@
+/**
+ * Kernel operations as netlink requests, and dumps as kernel state.
+ *
+ * Still pure: it builds and reads messages; `live` moves the bytes.
+ *
+ * @module
+ */
+import * as nl from 'netlink-ts'
+import { assertNever, invariant, TriviumError, unreachable } from '../errors.ts'
+import { type Ip, ipFamily, type Mac, type Prefix, prefixLength } from '../net/mod.ts'
+import { type KernelOp, linkChanges, subjectOf } from './op.ts'
+import {
+  type Addr,
+  DEFAULT_METRIC,
+  type Fdb,
+  type KernelObject,
+  type Link,
+  type LinkKind,
+  type Neigh,
+  type Route,
+} from './state.ts'
+
+/** Link names to interface indexes. */
+export type IndexOf = (name: string) => number
+
+/** What an operation needs besides names. */
+export interface RequestContext {
+  readonly indexOf: IndexOf
+  /** Open file descriptor of the namespace in which a pair's other end is born. */
+  readonly peerNetnsFd?: number
+}
+
+/** Requests for one operation, in order. Sysctls are files, not netlink: not accepted here. */
+export function opRequests(op: KernelOp, context: RequestContext): readonly nl.Request[] {
+  const object = subjectOf(op)
+  switch (object.kind) {
+    case 'link':
+      return linkRequests(op, object, context)
+    case 'addr':
+      return [addrRequest(op.kind, object, context.indexOf)]
+    case 'route':
+      return [routeRequest(op.kind, object, context.indexOf)]
+    case 'neigh':
+      return [neighRequest(op.kind, object, context.indexOf)]
+    case 'fdb':
+      return [fdbRequest(op.kind, object, context.indexOf)]
+    case 'sysctl':
+      return unreachable('sysctls do not go through netlink')
+    default:
+      return assertNever(object)
+  }
+}
+
+/** The alias goes in a second message: the kernel does not take it at creation. */
+function linkRequests(op: KernelOp, link: Link, context: RequestContext): readonly nl.Request[] {
+  const { indexOf } = context
+  if (op.kind === 'remove') return [nl.link.remove({ name: link.name })]
+  if (op.kind === 'change') {
+    const { mac, mtuBytes, alias, up, master } = linkChanges(op.from as Link, link)
+    const joined = master === undefined || master === '' ? undefined : indexOf(master)
+    return [nl.link.set({ name: link.name }, { mac, mtu: mtuBytes, alias, up, master: joined })]
+  }
+  const { name, mac, mtuBytes, alias, up, master } = link
+  const add = nl.link.add({
+    name,
+    kind: kindSpec(link.link, context, mtuBytes),
+    mac,
+    mtu: mtuBytes,
+    master: master === undefined ? undefined : indexOf(master),
+    up,
+  })
+  return alias === undefined ? [add] : [add, nl.link.set({ name }, { alias })]
+}
+
+function kindSpec(kind: LinkKind, context: RequestContext, mtu: number | undefined): nl.LinkKind {
+  switch (kind.type) {
+    case 'veth': {
+      const { peer } = kind
+      invariant(peer !== undefined, 'a pair to create names its other end')
+      return { type: 'veth', peer: { ...peer, mtu, netnsFd: context.peerNetnsFd } }
+    }
+    case 'vxlan': {
+      const local = ipFamily(kind.local) === 4 ? { local: kind.local } : { local6: kind.local }
+      const link = context.indexOf(kind.underlay)
+      return { type: 'vxlan', vni: kind.vni, port: kind.port, link, learning: false, ...local }
+    }
+    case 'bridge':
+      return { type: 'bridge' }
+    case 'vlan':
+      return { type: 'vlan', id: kind.id, link: context.indexOf(kind.parent) }
+    case 'other':
+      return unreachable(`planners make no link of type ${kind.name}`)
+    default:
+      return assertNever(kind)
+  }
+}
+
+function addrRequest(
+  verb: KernelOp['kind'],
+  { link, ip, prefixLength }: Addr,
+  indexOf: IndexOf,
+): nl.Request {
+  const place = { index: indexOf(link), address: ip, prefixLength }
+  if (verb === 'remove') return nl.addr.remove(place)
+  // Addresses are handed out once: duplicate detection would only delay the pod by a second.
+  const flags: readonly nl.AddrFlag[] = ipFamily(ip) === 6 ? ['nodad'] : []
+  const spec = { ...place, flags }
+  return verb === 'add' ? nl.addr.add(spec) : nl.addr.replace(spec)
+}
+
+function routeRequest(verb: KernelOp['kind'], route: Route, indexOf: IndexOf): nl.Request {
+  const family = ipFamily(route.dst)
+  const spec: nl.RouteSpec = {
+    family,
+    dst: prefixLength(route.dst) === 0 ? undefined : route.dst,
+    type: route.type,
+    protocol: route.protocol,
+    priority: route.metric,
+    gateway: route.via,
+    oif: route.link === undefined ? undefined : indexOf(route.link),
+    onlink: route.onlink,
+    scope: family === 4 && route.type === 'unicast' && route.via === undefined ? 'link' : undefined,
+  }
+  if (verb === 'remove') return nl.route.remove(spec)
+  return verb === 'add' ? nl.route.add(spec) : nl.route.replace(spec)
+}
+
+function neighRequest(
+  verb: KernelOp['kind'],
+  { link, ip, mac }: Neigh,
+  indexOf: IndexOf,
+): nl.Request {
+  const spec = { index: indexOf(link), address: ip, mac, state: 'permanent' } as const
+  if (verb === 'remove') return nl.neigh.remove(spec)
+  return verb === 'add' ? nl.neigh.add(spec) : nl.neigh.replace(spec)
+}
+
+function fdbRequest(verb: KernelOp['kind'], { link, mac, dst }: Fdb, indexOf: IndexOf): nl.Request {
+  const spec = { index: indexOf(link), mac, dst, state: 'permanent' } as const
+  if (verb === 'remove') return nl.fdb.remove(spec)
+  // A unicast MAC has one tunnel endpoint: replace, where append would flood to both.
+  return nl.fdb.replace(spec)
+}
+
+/** Reads one namespace's tables: links, addresses, routes of the main table, permanent neighbours. */
+export function readState(conn: nl.Conn): readonly KernelObject[] {
+  const links = conn.dump(nl.link.list())
+  const names = new Map(links.map(({ index, name }) => [index, name]))
+  const nameOf = (index: number): string => names.get(index) ?? `#${index}`
+  const objects: KernelObject[] = links.map((link) => linkObject(link, nameOf))
+  for (const { index, address, prefixLength } of conn.dump(nl.addr.list())) {
+    objects.push({ kind: 'addr', link: nameOf(index), ip: address as Ip, prefixLength })
+  }
+  for (const family of [4, 6] as const) {
+    for (const route of conn.dump(nl.route.list({ family }))) {
+      const object = routeObject(route, nameOf)
+      if (object !== undefined) objects.push(object)
+    }
+  }
+  for (const { index, address, mac, state } of conn.dump(nl.neigh.list())) {
+    if (state !== 'permanent' || mac === undefined) continue
+    objects.push({ kind: 'neigh', link: nameOf(index), ip: address as Ip, mac: mac as Mac })
+  }
+  for (const { index, mac, dst } of conn.dump(nl.fdb.list())) {
+    if (dst !== undefined)
+      objects.push({ kind: 'fdb', link: nameOf(index), mac: mac as Mac, dst: dst as Ip })
+  }
+  return objects
+}
+
+function linkObject(link: nl.Link, nameOf: (index: number) => string): Link {
+  const { name, up, mtu, mac, alias, master } = link
+  return {
+    kind: 'link',
+    name,
+    link: linkKind(link, nameOf),
+    up,
+    mtuBytes: mtu,
+    ...(mac === undefined ? {} : { mac: mac as Mac }),
+    ...(alias === undefined ? {} : { alias }),
+    ...(master === undefined ? {} : { master: nameOf(master) }),
+  }
+}
+
+function linkKind({ kind, data, link }: nl.Link, nameOf: (index: number) => string): LinkKind {
+  if (kind === 'veth') return { type: 'veth' }
+  if (kind === 'bridge') return { type: 'bridge' }
+  if (data?.type === 'vlan' && link !== undefined && data.id !== undefined) {
+    return { type: 'vlan', parent: nameOf(link), id: data.id }
+  }
+  if (data?.type === 'vxlan') {
+    const local = data.local ?? data.local6
+    if (local !== undefined && data.link !== undefined && data.vni !== undefined) {
+      const { vni, port } = data
+      return {
+        type: 'vxlan',
+        vni,
+        port: port ?? 0,
+        underlay: nameOf(data.link),
+        local: local as Ip,
+      }
+    }
+  }
+  return { type: 'other', name: kind ?? 'device' }
+}
+
+const MAIN_TABLE = 254 // RT_TABLE_MAIN
+
+/** Routes that planners speak of; kernel-made multicast and local ones are left out. */
+function routeObject(route: nl.Route, nameOf: (index: number) => string): Route | undefined {
+  const { family, type, gateway, oif, onlink, protocol, table } = route
+  if (table !== MAIN_TABLE || (type !== 'unicast' && type !== 'blackhole')) return undefined
+  const dst = (route.dst ?? (family === 4 ? '0.0.0.0/0' : '::/0')) as Prefix
+  // IPv6 hangs a blackhole on the loopback device; nobody asked for that.
+  const link = oif === undefined || type === 'blackhole' ? undefined : nameOf(oif)
+  return {
+    kind: 'route',
+    dst,
+    type,
+    metric: route.priority ?? DEFAULT_METRIC[4],
+    protocol,
+    ...(link === undefined ? {} : { link }),
+    ...(gateway === undefined ? {} : { via: gateway as Ip }),
+    ...(onlink === true ? { onlink } : {}),
+  }
+}
+
+/** A name no link has. */
+export function unknownLink(name: string): TriviumError {
+  return new TriviumError('KERNEL', `Cannot find link ${name}: no such device`)
+}

@@ -1,0 +1,178 @@
+/**
+ * One live node: the reconciler on real ports, and the CNI socket.
+ *
+ * @module
+ */
+import { mkdirSync } from 'node:fs'
+import { warmPool } from 'netlink-ts/live'
+import type { NodeRecord } from '../../ipam/records.ts'
+import type { Store } from '../../ipam/store.ts'
+import { type AgentInput, type AgentReport, agentMachine } from '../agent/agent.ts'
+import { agentPerform } from '../agent/perform.ts'
+import type { CniRequest } from '../cni/mod.ts'
+import { type Driven, drive } from '../driver.ts'
+import { TriviumError } from '../errors.ts'
+import { renderOp } from '../kernel/mod.ts'
+import { type CniAnswer, type CniCall, serveAgentSocket } from './agent-socket.ts'
+import { bootId } from './boot.ts'
+import { liveClock } from './clock.ts'
+import { type CniHost, serveCni } from './cni.ts'
+import { type LiveKernel, openKernel } from './kernel.ts'
+import type { Logger } from './log.ts'
+import { writeNodeFile } from './node-file.ts'
+import { serial } from './serial.ts'
+import { openStore } from './store-url.ts'
+import { readUnderlay } from './underlay.ts'
+
+export interface NodeOptions {
+  readonly node: string
+  readonly storeUrl: string
+  readonly stateDir: string
+  readonly underlay: string
+  readonly socketPath: string
+  readonly log: Logger
+}
+
+export interface RunningNode {
+  /** Settles when the kernel was as desired for the first time. */
+  readonly ready: Promise<void>
+  /** Finishes calls under way. Kernel state is left standing: pods keep their network. */
+  stop(): Promise<void>
+}
+
+/** Starts a node's agent in the namespace of this process. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { log, socketPath } = options
+  const first = readUnderlay(options.node, options.underlay, Date.now())
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
+  await warmPool()
+  const store = openStore(options.storeUrl)
+  const kernel = openKernel()
+
+  let setReady = (): void => {}
+  const ready = new Promise<void>((resolve) => {
+    setReady = resolve
+  })
+  const driven = startReconciler(options, first, store, kernel, setReady)
+  const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
+  const socket = await serveAgentSocket(socketPath, serveCalls(options, store, kernel))
+  writeNodeFile(socketPath, nodeFile(options))
+  log.info({ event: 'listening', socket: socketPath })
+
+  return {
+    ready,
+    async stop() {
+      await socket.close()
+      stopWatching()
+      driven.stop()
+      store.close()
+      kernel.close()
+    },
+  }
+}
+
+const nodeFile = ({ node, storeUrl, underlay, stateDir }: NodeOptions) => ({
+  node,
+  store: storeUrl,
+  underlay,
+  stateDir,
+})
+
+function startReconciler(
+  options: NodeOptions,
+  first: NodeRecord,
+  store: Store,
+  kernel: LiveKernel,
+  ready: () => void,
+): Driven<AgentInput> {
+  const { log } = options
+  let node = first
+  const perform = agentPerform({
+    node: () => {
+      node = underlayNow(options, node)
+      return node
+    },
+    store,
+    kernel,
+    wallMs: Date.now,
+    defer: setImmediate,
+    report: (report) => logReport(log, report),
+    ready,
+  })
+  return drive(agentMachine(), liveClock, perform)
+}
+
+/** The underlay as it is, or as it was while the link is away. */
+function underlayNow({ node, underlay, log }: NodeOptions, last: NodeRecord): NodeRecord {
+  try {
+    const now = readUnderlay(node, underlay, last.registeredMs)
+    return now
+  } catch (thrown) {
+    log.warn({ event: 'underlay', reason: (thrown as Error).message })
+    return last
+  }
+}
+
+function logReport(log: Logger, report: AgentReport): void {
+  switch (report.event) {
+    case 'applied': {
+      const ops = report.ops.map(renderOp)
+      log.info({ event: 'applied', count: ops.length, ops: ops.slice(0, 20) })
+      for (const failure of report.failures) log.error({ event: 'apply-failed', ...failure })
+      return
+    }
+    case 'conflict': {
+      const { desired, actual } = report.conflict
+      log.warn({ event: 'conflict', desired, actual, note: 'not ours: left as it is' })
+      return
+    }
+    case 'problem':
+      log.warn({ event: 'problem', problem: report.problem })
+      return
+    case 'failed':
+      log.error({ event: 'failed', step: report.step, reason: report.reason })
+  }
+}
+
+function serveCalls(
+  options: NodeOptions,
+  store: Store,
+  kernel: LiveKernel,
+): (call: CniCall) => Promise<CniAnswer> {
+  const inOrder = serial()
+  const host: CniHost = {
+    nodeName: options.node,
+    bootId: bootId(),
+    store,
+    kernel,
+    mayClaim: true,
+    unavailable: () => undefined,
+  }
+  const hostFor = (request: CniRequest): CniHost => {
+    const { store: asked, name } = request.config
+    if (asked === undefined || asked === options.storeUrl) return host
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot serve network ${name}: its configuration names the store ${asked}, this agent runs on ${options.storeUrl}`,
+    )
+  }
+  return async (call) => {
+    const started = performance.now()
+    const {
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: containerId = '',
+      CNI_IFNAME: ifname = '',
+    } = call.env
+    const input = {
+      plugin: call.plugin,
+      env: call.env,
+      config: call.config,
+      callerPid: call.callerPid,
+      ...(call.netns === undefined ? {} : { netns: call.netns }),
+    }
+    const answer = await inOrder(`${containerId}/${ifname}`, () => serveCni(input, hostFor))
+    const ms = Math.round((performance.now() - started) * 100) / 100
+    options.log.info({ event: 'cni', verb, containerId, ifname, ms, exitStatus: answer.exitStatus })
+    return answer
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * The Node entry: CNI without the agent, in a process of its own.
+ *
+ * The launcher runs it where no agent accepted the request; installed in the
+ * launcher's place (no compiler), it asks the agent itself first.
+ *
+ * @module
+ */
+import { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { basename } from 'node:path'
+import { warmPool } from 'netlink-ts/live'
+import { askedVersion, cniError, CNI_VERSIONS, type CniRequest, type Plugin } from '../cni/mod.ts'
+import { TriviumError } from '../errors.ts'
+import { AgentCallError, callAgent } from './agent-client.ts'
+import type { CniAnswer } from './agent-socket.ts'
+import { bootId } from './boot.ts'
+import { type CniHost, serveCni } from './cni.ts'
+import { openKernel } from './kernel.ts'
+import type { NetnsIdentity } from './netns.ts'
+import { readNodeFile } from './node-file.ts'
+import { openStore } from './store-url.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Where the agent listens unless the configuration says otherwise. */
+export const DEFAULT_SOCKET = '/run/trivium/agent.sock'
+
+/** Answers one call and returns the exit status. */
+export async function runPlugin(env: Environment, argv: readonly string[]): Promise<number> {
+  const plugin = pluginName(env, argv)
+  if ((env['CNI_COMMAND'] ?? '') === '') {
+    writeAll(2, about(plugin))
+    return 0
+  }
+  const answer = await serve(plugin, env)
+  writeAll(1, answer.stdout)
+  writeAll(2, answer.stderr)
+  return answer.exitStatus
+}
+
+/** As the reference library prints it when a person runs a plugin by hand. */
+function about(plugin: Plugin): string {
+  const versions = CNI_VERSIONS.join(', ')
+  return `CNI ${plugin} plugin\nCNI protocol versions supported: ${versions}\nFor the admin's command line: trivium --help\n`
+}
+
+function pluginName(env: Environment, argv: readonly string[]): Plugin {
+  const name = env['TRIVIUM_PLUGIN'] ?? basename(argv[1] ?? '')
+  return name === 'trivium-ipam' ? 'trivium-ipam' : 'trivium'
+}
+
+async function serve(plugin: Plugin, env: Environment): Promise<CniAnswer> {
+  let config = ''
+  try {
+    if (env['CNI_COMMAND'] !== 'VERSION' || !isTerminal()) config = readFileSync(0, 'utf8')
+  } catch (thrown) {
+    if (env['CNI_COMMAND'] !== 'VERSION') return inputFailure(thrown)
+  }
+  const fromAgent = await tryAgent(plugin, env, config)
+  if (fromAgent !== undefined) return fromAgent
+  await warmPool()
+  return serveCni({ plugin, env, config }, (request) => hostOf(request, env))
+}
+
+const isTerminal = (): boolean => process.stdin.isTTY === true
+
+function inputFailure(thrown: unknown): CniAnswer {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  const error = { ...cniError(thrown, askedVersion('')), code: 5, msg: `error reading from stdin: ${reason}` }
+  return { exitStatus: 1, stdout: `${JSON.stringify(error)}\n`, stderr: '' }
+}
+
+/** Only where no launcher asked before us. */
+async function tryAgent(plugin: Plugin, env: Environment, config: string): Promise<CniAnswer | undefined> {
+  if (env['TRIVIUM_PLUGIN'] !== undefined || env['TRIVIUM_NO_AGENT'] === '1') return undefined
+  const path = socketOf(env, config)
+  if (!existsSync(path)) return undefined
+  const passed = Object.entries(env).filter(([name]) => /^(CNI_|TRACE|TRIVIUM_)/.test(name))
+  try {
+    return await callAgent(path, {
+      plugin,
+      callerPid: process.pid,
+      netns: identityOf(env['CNI_NETNS'] ?? ''),
+      env: Object.fromEntries(passed) as Record<string, string>,
+      config,
+    })
+  } catch (thrown) {
+    if (!(thrown instanceof AgentCallError)) throw thrown
+    if (thrown.code !== 'AGENT_LOST') return undefined
+    const lost = new TriviumError('TRY_LATER', thrown.message, 'The agent went away after it took the request')
+    const error = cniError(lost, askedVersion(config))
+    return { exitStatus: 1, stdout: `${JSON.stringify(error)}\n`, stderr: '' }
+  }
+}
+
+function identityOf(path: string): NetnsIdentity | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true })
+    return { dev, ino }
+  } catch {
+    return undefined
+  }
+}
+
+function socketOf(env: Environment, config: string): string {
+  if (env['TRIVIUM_SOCKET'] !== undefined && env['TRIVIUM_SOCKET'] !== '') return env['TRIVIUM_SOCKET']
+  try {
+    const { socket, ipam } = JSON.parse(config) as { socket?: unknown; ipam?: { socket?: unknown } }
+    const named = socket ?? ipam?.socket
+    return typeof named === 'string' && named !== '' ? named : DEFAULT_SOCKET
+  } catch {
+    return DEFAULT_SOCKET
+  }
+}
+
+/** The node's own store and kernel; blocks are the agent's to claim. */
+function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
+  const socketPath = env['TRIVIUM_SOCKET'] || config.socket || DEFAULT_SOCKET
+  const file = readNodeFile(socketPath)
+  const nodeName = env['TRIVIUM_NODE'] || file?.node
+  if (nodeName === undefined) {
+    throw new TriviumError(
+      'UNKNOWN_NODE',
+      'Cannot tell which node this is: no node.json beside the agent\'s socket',
+      `Start the agent once (trivium agent --socket ${socketPath}), or set TRIVIUM_NODE`,
+    )
+  }
+  const url = config.store ?? file?.store
+  if (url === undefined) {
+    throw new TriviumError('BAD_CONFIG', `Cannot serve network ${config.name}: its configuration names no store`)
+  }
+  const reason = `the agent of node ${nodeName} is not running (socket ${socketPath})`
+  return {
+    nodeName,
+    bootId: bootId(),
+    store: openStore(url, { mustExist: verb !== 'DEL' }),
+    kernel: openKernel(),
+    mayClaim: false,
+    unavailable: () => `Cannot serve ADD for new blocks: ${reason}`,
+  }
+}
+
+/** Standard output may be a pipe that takes less than a result at a time. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(fd, bytes, at)
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') return
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The node as its underlay link shows it now.
+ *
+ * @module
+ */
+import * as nl from 'netlink-ts'
+import { NetlinkSocket } from 'netlink-ts/live'
+import type { NodeRecord } from '../../ipam/records.ts'
+import { TriviumError } from '../errors.ts'
+import { type Ip, ipFamily, macFromName } from '../net/mod.ts'
+
+/**
+ * Reads addresses and MTU of the link: the first global one of each family.
+ *
+ * @throws {TriviumError} BAD_CONFIG when the link is missing or has no address.
+ */
+export function readUnderlay(node: string, linkName: string, nowMs: number): NodeRecord {
+  const socket = NetlinkSocket.open()
+  try {
+    const link = socket.get(nl.link.get({ name: linkName }))
+    if (link === undefined) {
+      const names = socket.dump(nl.link.list()).map(({ name }) => name)
+      throw new TriviumError(
+        'BAD_CONFIG',
+        `Cannot use underlay ${linkName}: no such link, this node has ${names.join(', ')}`,
+      )
+    }
+    const own = socket
+      .dump(nl.addr.list())
+      .filter(({ index, scope }) => index === link.index && scope === 'global')
+    const ips = ([4, 6] as const).flatMap((family) => {
+      const first = own.find(({ address }) => ipFamily(address as Ip) === family)
+      return first === undefined ? [] : [first.address as Ip]
+    })
+    if (ips.length === 0) {
+      throw new TriviumError(
+        'BAD_CONFIG',
+        `Cannot use underlay ${linkName}: it has no address, wanted one that other nodes reach`,
+      )
+    }
+    return {
+      name: node,
+      underlayLink: linkName,
+      underlayIps: ips,
+      underlayMtuBytes: link.mtu,
+      vtepMac: macFromName(node),
+      registeredMs: nowMs,
+    }
+  } finally {
+    socket.close()
+  }
+}
