@@ -15,7 +15,14 @@
  *
  * @module
  */
-import { type Ip, ipToSortable, networkAddress, type Prefix } from '../src/net/mod.ts'
+import {
+  ADDRESS_BITS,
+  type Ip,
+  type IpFamily,
+  ipToSortable,
+  networkAddress,
+  type Prefix,
+} from '../src/net/mod.ts'
 import type {
   AddressRecord,
   AttachmentKey,
@@ -32,6 +39,10 @@ export const SCHEMA_VERSION = 1
 
 const block = (cidr: Prefix): string => ipToSortable(networkAddress(cidr))
 
+/** As `ipToSortable`, for loops that count through a block without making addresses. */
+const place = (family: IpFamily, integer: bigint): string =>
+  `${family}/${integer.toString(16).padStart(ADDRESS_BITS[family] / 4, '0')}`
+
 export const keys = {
   schema: 'schema' as Key<number>,
   network: (name: string): Key<NetworkRecord> => `network/${name}`,
@@ -40,11 +51,21 @@ export const keys = {
   nodes: 'node/' as KeyRange<NodeRecord>,
   claim: (network: string, cidr: Prefix): Key<BlockClaim> => `claim/${network}/${block(cidr)}`,
   claims: (network: string): KeyRange<BlockClaim> => `claim/${network}/`,
+  /** The claim of the block whose first address is `integer`. */
+  claimAt: (network: string, family: IpFamily, integer: bigint): Key<BlockClaim> =>
+    `claim/${network}/${place(family, integer)}`,
+  familyClaims: (network: string, family: IpFamily): KeyRange<BlockClaim> =>
+    `claim/${network}/${family}/`,
   use: (node: string, network: string, cidr: Prefix): Key<BlockUse> =>
     `use/${node}/${network}/${block(cidr)}`,
   uses: (node: string, network: string): KeyRange<BlockUse> => `use/${node}/${network}/`,
+  familyUses: (node: string, network: string, family: IpFamily): KeyRange<BlockUse> =>
+    `use/${node}/${network}/${family}/`,
+  nodeUses: (node: string): KeyRange<BlockUse> => `use/${node}/`,
   address: (network: string, ip: Ip): Key<AddressRecord> =>
     `address/${network}/${ipToSortable(ip)}`,
+  addressAt: (network: string, family: IpFamily, integer: bigint): Key<AddressRecord> =>
+    `address/${network}/${place(family, integer)}`,
   addresses: (network: string): KeyRange<AddressRecord> => `address/${network}/`,
   attachment: (node: string, key: AttachmentKey): Key<AttachmentRecord> =>
     `attachment/${node}/${key.network}/${key.containerId}/${key.ifname}`,

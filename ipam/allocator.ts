@@ -1,0 +1,354 @@
+/**
+ * The allocator: gives an attachment one address of each family of its network, and takes them back.
+ *
+ * It writes one attachment record and one address record per address, in one
+ * transaction. Every refusal leaves the store as it was. Freed addresses are
+ * not handed out at once: each block is walked round and round from its cursor.
+ *
+ * Cost of an allocation: the node's block records (a handful), then one read
+ * per address in use after the cursor, at most the block's size; plus the
+ * search for a free block (see blocks.ts) when the node's own are full.
+ *
+ * @module
+ */
+import { invariant } from '../src/errors.ts'
+import {
+  containsIp,
+  type Ip,
+  type IpFamily,
+  ipFamily,
+  ipFromInteger,
+  ipToInteger,
+  networkAddress,
+  offsetIn,
+  prefixFamily,
+  prefixSize,
+} from '../src/net/mod.ts'
+import {
+  blockOf,
+  claimable,
+  familyPools,
+  newClaim,
+  ownBlocks,
+  poolBlocks,
+  putClaim,
+  reservedOffsets,
+  unused,
+  usableAddresses,
+} from './blocks.ts'
+import { keys } from './keys.ts'
+import {
+  type AttachmentKey,
+  type AttachmentRecord,
+  type BlockClaim,
+  type BlockUse,
+  type NetworkRecord,
+  networkFamilies,
+  type PodIdentity,
+} from './records.ts'
+import type { Reader, Tx } from './store.ts'
+
+export { claimBlock, ensureBlocks } from './blocks.ts'
+
+/** Why an attachment got nothing. */
+export type RefusalReason =
+  | 'exhausted' // every block is claimed and the node's own are full
+  | 'needs-block' // the node's blocks are full and the request may not claim another
+  | 'duplicate' // the attachment exists
+  | 'not-available' // a requested address is somebody else's, reserved, or out of reach
+  | 'unknown-network'
+
+/** A refusal; nothing was written. `message` is for a person. */
+export interface Refusal {
+  readonly kind: 'refused'
+  readonly reason: RefusalReason
+  readonly message: string
+}
+
+/** What an attachment asks for. */
+export interface AllocateRequest {
+  readonly key: AttachmentKey
+  readonly node: string
+  /** Path of the container's network namespace. */
+  readonly netns: string
+  readonly hostLink?: string
+  readonly pod?: PodIdentity
+  /** Addresses it wants, at most one a family; the other families are chosen. */
+  readonly requested?: readonly Ip[]
+  /** Whether a block may be claimed here; false where claims need the cluster's consent. */
+  readonly mayClaim: boolean
+  readonly nowMs: number
+  readonly bootId: string
+}
+
+export type AllocateAnswer =
+  | { readonly kind: 'allocated'; readonly attachment: AttachmentRecord }
+  | Refusal
+
+/** Gives one address of each family of the network, or refuses and writes nothing. */
+export function allocate(tx: Tx, request: AllocateRequest): AllocateAnswer {
+  const { key, node, requested = [] } = request
+  const network = tx.get(keys.network(key.network))
+  if (network === undefined) {
+    return refuse('unknown-network', `Cannot allocate in network ${key.network}: there is none`)
+  }
+  const present = tx.get(keys.attachment(node, key))
+  if (present !== undefined) {
+    const who = `${key.ifname} of container ${key.containerId}`
+    const found = `it has ${present.ips.join(' and ')} in network ${key.network}`
+    return refuse('duplicate', `Cannot add ${who}: ${found}, wanted a new one or DEL first`)
+  }
+  const families = networkFamilies(network)
+  const misfit = misfitOf(requested, network, families)
+  if (misfit !== undefined) return misfit
+
+  const grants: Grant[] = []
+  for (const family of families) {
+    const wanted = requested.find((ip) => ipFamily(ip) === family)
+    const grant =
+      wanted === undefined
+        ? grantAny(tx, network, family, request)
+        : grantRequested(tx, network, wanted, request)
+    if (grant.kind === 'refused') return grant
+    grants.push(grant)
+  }
+  return { kind: 'allocated', attachment: record(tx, request, grants) }
+}
+
+/**
+ * Frees the attachment's addresses and forgets it. Doing it again is free.
+ *
+ * @returns what was forgotten; undefined when there was nothing.
+ */
+export function release(tx: Tx, node: string, key: AttachmentKey): AttachmentRecord | undefined {
+  const attachment = tx.get(keys.attachment(node, key))
+  if (attachment === undefined) return undefined
+  tx.remove(keys.attachment(node, key))
+  for (const ip of attachment.ips) {
+    const address = tx.get(keys.address(key.network, ip))
+    // Another sequence: the address was freed before and is somebody else's by now.
+    if (address === undefined || address.sequence !== attachment.sequence) continue
+    if (address.containerId !== key.containerId || address.ifname !== key.ifname) continue
+    tx.remove(keys.address(key.network, ip))
+    const useKey = keys.use(node, key.network, address.block)
+    const use = tx.get(useKey)
+    if (use === undefined) continue
+    invariant(use.used > 0, `block ${use.cidr} counts the address ${ip} that it gave`)
+    tx.put(useKey, { ...use, used: use.used - 1 })
+  }
+  return attachment
+}
+
+/** What a removed node had. */
+export interface ReleasedNode {
+  readonly attachments: number
+  readonly blocks: number
+}
+
+/**
+ * Forgets a node: attachments, addresses, blocks and the node itself. Its
+ * sequence number stays, so that a late release by a node that comes back
+ * under the same name still fits nothing.
+ */
+export function releaseNode(tx: Tx, node: string): ReleasedNode {
+  let attachments = 0
+  for (const [, attachment] of tx.range(keys.attachments(node))) {
+    release(tx, node, attachment)
+    attachments++
+  }
+  let blocks = 0
+  for (const [, network] of tx.range(keys.networks)) {
+    for (const [key, claim] of tx.range(keys.claims(network.name))) {
+      if (claim.node !== node) continue
+      tx.remove(key)
+      blocks++
+    }
+  }
+  for (const [key] of tx.range(keys.nodeUses(node))) tx.remove(key)
+  tx.remove(keys.node(node))
+  return { attachments, blocks }
+}
+
+/** An address, and what to write to take it. */
+interface Grant {
+  readonly kind: 'grant'
+  readonly ip: Ip
+  /** The block after the address was taken. */
+  readonly use: BlockUse
+  /** Blocks to claim first. */
+  readonly claims: readonly BlockClaim[]
+}
+
+const refuse = (reason: RefusalReason, message: string): Refusal => ({
+  kind: 'refused',
+  reason,
+  message,
+})
+
+/** Requested addresses that no block can satisfy. */
+function misfitOf(
+  requested: readonly Ip[],
+  network: NetworkRecord,
+  families: readonly IpFamily[],
+): Refusal | undefined {
+  for (const [index, ip] of requested.entries()) {
+    const family = ipFamily(ip)
+    const others = requested.slice(0, index).filter((other) => ipFamily(other) === family)
+    const why = !families.includes(family)
+      ? `network ${network.name} has no IPv${family} pool`
+      : others.length > 0
+        ? `${others[0]} was requested too, wanted at most one IPv${family} address`
+        : undefined
+    if (why !== undefined) return refuse('not-available', `Cannot allocate ${ip}: ${why}`)
+  }
+  return undefined
+}
+
+function grantAny(
+  tx: Tx,
+  network: NetworkRecord,
+  family: IpFamily,
+  { node, mayClaim, nowMs }: AllocateRequest,
+): Grant | Refusal {
+  const own = ownBlocks(tx, network, node, family)
+  for (const use of own) {
+    const grant = grantFrom(tx, network, use, [])
+    if (grant !== undefined) return grant
+  }
+  const claims: BlockClaim[] = []
+  for (const claim of claimable(tx, network, family, node, nowMs)) {
+    if (!mayClaim) return needsBlock(network, family, node, own)
+    claims.push(claim)
+    // A block of one or two addresses may have none for pods; then the next one is needed too.
+    const grant = grantFrom(tx, network, unused(claim), claims)
+    if (grant !== undefined) return grant
+  }
+  return exhausted(network, family, node, own)
+}
+
+/** Takes the next free address after the block's cursor. */
+function grantFrom(
+  reader: Reader,
+  network: NetworkRecord,
+  use: BlockUse,
+  claims: readonly BlockClaim[],
+): Grant | undefined {
+  const reserved = reservedOffsets(network, use)
+  const size = Number(prefixSize(use.cidr))
+  if (use.used >= size - reserved.size) return undefined
+  const family = prefixFamily(use.cidr)
+  const start = ipToInteger(networkAddress(use.cidr))
+  for (let step = 0; step < size; step++) {
+    const offset = (use.cursor + step) % size
+    if (reserved.has(offset)) continue
+    const integer = start + BigInt(offset)
+    if (reader.get(keys.addressAt(network.name, family, integer)) !== undefined) continue
+    const after = { ...use, cursor: (offset + 1) % size, used: use.used + 1 }
+    return { kind: 'grant', ip: ipFromInteger(family, integer), use: after, claims }
+  }
+  return undefined
+}
+
+function grantRequested(
+  tx: Tx,
+  network: NetworkRecord,
+  ip: Ip,
+  { node, mayClaim, nowMs }: AllocateRequest,
+): Grant | Refusal {
+  const unavailable = (why: string): Refusal =>
+    refuse('not-available', `Cannot allocate ${ip} in network ${network.name}: ${why}`)
+
+  const pool = network.pools.find(({ cidr }) => containsIp(cidr, ip))
+  if (pool === undefined) return unavailable('no pool of the network contains it')
+  const block = blockOf(pool, ip)
+  const claim = tx.get(keys.claim(network.name, block))
+  if (claim !== undefined && claim.node !== node) {
+    const holder = holderOf(tx, network.name, ip, claim.node)
+    return unavailable(`${holder}block ${block} belongs to node ${claim.node}, wanted ${node}`)
+  }
+  if (claim === undefined && !mayClaim) {
+    return unavailable(`node ${node} does not have block ${block} and may not claim it now`)
+  }
+  const fresh = claim ?? newClaim(tx, network, pool, block, node, nowMs)
+  const use = tx.get(keys.use(node, network.name, block)) ?? unused(fresh)
+  const reserved = reservedOffsets(network, use).get(Number(offsetIn(block, ip)))
+  if (reserved !== undefined) return unavailable(`it is ${reserved}`)
+  const holder = holderOf(tx, network.name, ip, node)
+  if (holder !== '') return unavailable(`${holder}wanted a free one`)
+  const after = { ...use, used: use.used + 1 }
+  return { kind: 'grant', ip, use: after, claims: claim === undefined ? [fresh] : [] }
+}
+
+/** Who has `ip`, as the start of a sentence; empty when nobody has. */
+function holderOf(reader: Reader, network: string, ip: Ip, node: string): string {
+  const address = reader.get(keys.address(network, ip))
+  if (address === undefined) return ''
+  const pod = reader.get(keys.attachment(node, address))?.pod
+  const name = pod === undefined ? '' : `pod ${pod.namespace}/${pod.name}, `
+  return `held by ${name}container ${address.containerId} ${address.ifname} on node ${node}, `
+}
+
+/** Writes what was granted. */
+function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): AttachmentRecord {
+  const { key, node, netns, hostLink, pod, bootId, nowMs } = request
+  const { network, containerId, ifname } = key
+  const sequence = (tx.get(keys.sequence(node)) ?? 0) + 1
+  tx.put(keys.sequence(node), sequence)
+  for (const { ip, use, claims } of grants) {
+    for (const claim of claims) putClaim(tx, claim)
+    tx.put(keys.use(node, network, use.cidr), use)
+    const address = { ip, block: use.cidr, network, containerId, ifname, sequence }
+    invariant(tx.get(keys.address(network, ip)) === undefined, `${ip} is free before it is given`)
+    tx.put(keys.address(network, ip), address)
+  }
+  const attachment: AttachmentRecord = {
+    network,
+    containerId,
+    ifname,
+    node,
+    ips: grants.map(({ ip }) => ip),
+    ...(hostLink === undefined ? {} : { hostLink }),
+    netns,
+    ...(pod === undefined ? {} : { pod }),
+    sequence,
+    bootId,
+    addedMs: nowMs,
+  }
+  tx.put(keys.attachment(node, key), attachment)
+  return attachment
+}
+
+function needsBlock(
+  network: NetworkRecord,
+  family: IpFamily,
+  node: string,
+  own: readonly BlockUse[],
+): Refusal {
+  const found = `${fullness(network, node, own)}, wanted one more block for the node`
+  return refuse('needs-block', `${cannot(network, family)}: ${found}`)
+}
+
+function exhausted(
+  network: NetworkRecord,
+  family: IpFamily,
+  node: string,
+  own: readonly BlockUse[],
+): Refusal {
+  const pools = familyPools(network, family).map(
+    (pool) => `${pool.cidr} (${poolBlocks(pool)} blocks of /${pool.blockLength})`,
+  )
+  const found = `every block of ${pools.join(' and ')} is claimed, ${fullness(network, node, own)}`
+  const wanted = 'wanted another pool, or fewer pods or nodes'
+  return refuse('exhausted', `${cannot(network, family)}: ${found}, ${wanted}`)
+}
+
+const cannot = (network: NetworkRecord, family: IpFamily): string =>
+  `Cannot allocate an IPv${family} address in network ${network.name}`
+
+function fullness(network: NetworkRecord, node: string, own: readonly BlockUse[]): string {
+  if (own.length === 0) return `node ${node} has no block`
+  const used = own.reduce((sum, use) => sum + use.used, 0)
+  const usable = own.reduce((sum, use) => sum + usableAddresses(network, use), 0)
+  const blocks = own.length === 1 ? 'block' : `${own.length} blocks`
+  return `node ${node} uses ${used} of ${usable} addresses of its ${blocks}`
+}
