@@ -1,0 +1,195 @@
+/**
+ * From what a person wrote about a network to a record that keeps every rule.
+ *
+ * One error at a time, each naming the field, what was found and what was wanted.
+ *
+ * @module
+ */
+import { TriviumError } from '../src/errors.ts'
+import {
+  ADDRESS_BITS,
+  containsIp,
+  type Ip,
+  networkAddress,
+  offsetIn,
+  type Prefix,
+  parseIp,
+  parsePrefix,
+  prefixesOverlap,
+  prefixFamily,
+  prefixLength,
+  prefixSize,
+} from '../src/net/mod.ts'
+import type { Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
+
+/** A network as a person describes it; nothing in it is trusted. */
+export interface NetworkSpec {
+  readonly name: string
+  readonly mode: string
+  readonly pools: readonly PoolSpec[]
+  readonly options?: Partial<NetworkOptions>
+}
+
+/** A pool as a person describes it. */
+export interface PoolSpec {
+  readonly cidr: string
+  /** @default 26 (IPv4), 122 (IPv6), or the pool's own length when the pool is smaller */
+  readonly blockLength?: number
+  readonly gateway?: string
+}
+
+/** A network that keeps the rules; without a VNI it gets the lowest unused one. */
+export type NetworkDraft = Omit<NetworkRecord, 'options'> & {
+  readonly options: Omit<NetworkOptions, 'vni'> & { readonly vni?: number }
+}
+
+export const MODES: readonly Mode[] = ['vxlan', 'route', 'vlan']
+
+/** CNI specification 1.1.0, "Network configuration format": name. */
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
+const NAME_LENGTH_MAX = 64
+const DEFAULT_BLOCK_LENGTH = { 4: 26, 6: 122 } as const
+/** An allocation may have to look at every address of a block. */
+const BLOCK_HOST_BITS_MAX = 16
+/** Network address, broadcast address, and at least two to give. */
+const POOL_ADDRESSES_MIN = 4
+/** Linux's own default, vxlan.c, from before IANA assigned 4789. */
+const DEFAULT_VXLAN_PORT = 8472
+/** Stands in the records of networks that are not in vlan mode, where nothing reads it. */
+const UNUSED_VLAN_ID = 1
+/** RFC 791 section 3.1 and RFC 8200 section 5. */
+const MTU_BYTES_MIN = { 4: 68, 6: 1280 } as const
+const MTU_BYTES_MAX = 65_535
+
+const OPTION_RANGES = {
+  vni: [1, 2 ** 24 - 1], // RFC 7348 section 5
+  vxlanPort: [1, 65_535],
+  vlanId: [1, 4094], // IEEE 802.1Q: 0 and 4095 are reserved
+} as const
+
+/** @throws {TriviumError} BAD_CONFIG, for the first rule that is broken. */
+export function parseNetworkSpec(spec: NetworkSpec, nowMs: number): NetworkDraft {
+  const name = checkName(spec.name)
+  const subject = `network ${name}`
+  const mode = checkMode(spec.mode, subject)
+  const specs: unknown = spec.pools
+  if (!Array.isArray(specs) || specs.length === 0)
+    throw bad(subject, 'pools', specs, 'at least one')
+  const pools = spec.pools.map((pool) => parsePool(pool, subject))
+  for (const [index, { cidr }] of pools.entries()) {
+    const other = pools.slice(0, index).find((pool) => prefixesOverlap(pool.cidr, cidr))
+    if (other === undefined) continue
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot use ${subject}: pools ${other.cidr} and ${cidr} overlap, wanted separate ones`,
+    )
+  }
+  return { name, mode, pools, options: parseOptions(spec, mode, pools, subject), createdMs: nowMs }
+}
+
+function checkName(name: unknown): string {
+  if (typeof name === 'string' && NAME.test(name) && name.length <= NAME_LENGTH_MAX) return name
+  const wanted = `at most ${NAME_LENGTH_MAX} letters, digits, "_", "." and "-", a letter or digit first`
+  throw new TriviumError('BAD_CONFIG', `Cannot use network name ${text(name)}: wanted ${wanted}`)
+}
+
+function checkMode(mode: unknown, subject: string): Mode {
+  const known = MODES.find((each) => each === mode)
+  if (known === undefined) throw bad(subject, 'mode', mode, orList(MODES))
+  return known
+}
+
+function parsePool(spec: PoolSpec, subject: string): Pool {
+  const raw: unknown = spec?.cidr
+  if (typeof raw !== 'string') throw bad(subject, 'pool CIDR', raw, 'text like 10.42.0.0/16')
+  const cidr = parsePrefix(raw, `pool CIDR of ${subject}`)
+  const family = prefixFamily(cidr)
+  const poolLength = prefixLength(cidr)
+  if (prefixSize(cidr) < POOL_ADDRESSES_MIN) {
+    const found = `pool ${cidr} has ${prefixSize(cidr)} addresses`
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot use ${subject}: ${found}, wanted at least ${POOL_ADDRESSES_MIN}`,
+    )
+  }
+  const lowest = Math.max(poolLength, ADDRESS_BITS[family] - BLOCK_HOST_BITS_MAX)
+  const fallback = Math.max(poolLength, DEFAULT_BLOCK_LENGTH[family])
+  const blockLength = integerIn(
+    spec.blockLength ?? fallback,
+    [lowest, ADDRESS_BITS[family]],
+    subject,
+    `block length of pool ${cidr}`,
+  )
+  const gateway = parseGateway(spec.gateway, cidr, subject)
+  return { cidr, blockLength, ...(gateway === undefined ? {} : { gateway }) }
+}
+
+function parseGateway(raw: unknown, cidr: Prefix, subject: string): Ip | undefined {
+  if (raw === undefined) return undefined
+  const field = `gateway of pool ${cidr}`
+  if (typeof raw !== 'string') throw bad(subject, field, raw, 'an address of the pool')
+  const gateway = parseIp(raw, `${field} of ${subject}`)
+  const last = prefixSize(cidr) - 1n
+  const edge =
+    gateway === networkAddress(cidr) ||
+    (prefixFamily(cidr) === 4 && containsIp(cidr, gateway) && offsetIn(cidr, gateway) === last)
+  if (!containsIp(cidr, gateway) || edge) {
+    throw bad(subject, field, raw, 'an address inside the pool, not its first or broadcast address')
+  }
+  return gateway
+}
+
+function parseOptions(
+  spec: NetworkSpec,
+  mode: Mode,
+  pools: readonly Pool[],
+  subject: string,
+): NetworkDraft['options'] {
+  const raw: unknown = spec.options ?? {}
+  if (typeof raw !== 'object' || raw === null) throw bad(subject, 'options', raw, 'an object')
+  const given: Record<string, unknown> = { ...raw }
+  const known = [...Object.keys(OPTION_RANGES), 'mtuBytes']
+  const unknown = Object.keys(given).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw bad(subject, 'option', unknown, orList(known))
+
+  const option = (key: keyof typeof OPTION_RANGES): number | undefined =>
+    given[key] === undefined ? undefined : integerIn(given[key], OPTION_RANGES[key], subject, key)
+  const vni = option('vni')
+  const vlanId = option('vlanId')
+  if (mode === 'vlan' && vlanId === undefined) {
+    const [low, high] = OPTION_RANGES.vlanId
+    throw bad(subject, 'vlanId', undefined, `${low} to ${high} in vlan mode`)
+  }
+  const sixes = pools.some(({ cidr }) => prefixFamily(cidr) === 6)
+  const mtuRange = [MTU_BYTES_MIN[sixes ? 6 : 4], MTU_BYTES_MAX] as const
+  const mtuBytes =
+    given['mtuBytes'] === undefined
+      ? undefined
+      : integerIn(given['mtuBytes'], mtuRange, subject, 'mtuBytes')
+  return {
+    ...(vni === undefined ? {} : { vni }),
+    vxlanPort: option('vxlanPort') ?? DEFAULT_VXLAN_PORT,
+    vlanId: vlanId ?? UNUSED_VLAN_ID,
+    ...(mtuBytes === undefined ? {} : { mtuBytes }),
+  }
+}
+
+function integerIn(
+  value: unknown,
+  [low, high]: readonly [number, number],
+  subject: string,
+  field: string,
+): number {
+  const fits = typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high
+  if (!fits) throw bad(subject, field, value, `${low} to ${high}`)
+  return value
+}
+
+const bad = (subject: string, field: string, found: unknown, wanted: string): TriviumError =>
+  new TriviumError('BAD_CONFIG', `Cannot use ${subject}: ${field} ${text(found)}, wanted ${wanted}`)
+
+const text = (value: unknown): string =>
+  value === undefined ? 'is missing' : JSON.stringify(value).slice(0, 100)
+
+const orList = (words: readonly string[]): string =>
+  `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`

@@ -1,0 +1,228 @@
+/**
+ * Networks and nodes: made, changed and removed in a transaction.
+ *
+ * What the rules of one network cannot see is checked here: pools that overlap
+ * another network's, VNIs and underlay addresses used twice. Cost: one read of
+ * all networks (or all nodes) for each call; these are rare and few.
+ *
+ * @module
+ */
+import { TriviumError } from '../src/errors.ts'
+import { prefixesOverlap } from '../src/net/mod.ts'
+import { keys } from './keys.ts'
+import {
+  type NetworkDraft,
+  type NetworkSpec,
+  type PoolSpec,
+  parseNetworkSpec,
+} from './network-spec.ts'
+import type { NetworkOptions, NetworkRecord, NodeRecord, Pool } from './records.ts'
+import type { Reader, Tx } from './store.ts'
+
+export {
+  MODES,
+  type NetworkDraft,
+  type NetworkSpec,
+  type PoolSpec,
+  parseNetworkSpec,
+} from './network-spec.ts'
+
+/** What a change did. */
+export interface NetworkChange<Kind extends string> {
+  readonly kind: Kind | 'unchanged'
+  readonly network: NetworkRecord
+}
+
+/**
+ * Creates a network. Creating the same one again changes nothing.
+ *
+ * @throws {TriviumError} CONFLICT when it exists with another meaning, or a
+ * pool or VNI is another network's.
+ */
+export function createNetwork(tx: Tx, draft: NetworkDraft): NetworkChange<'created'> {
+  const present = tx.get(keys.network(draft.name))
+  if (present !== undefined) {
+    const difference = differenceOf(present, draft)
+    if (difference === undefined) return { kind: 'unchanged', network: present }
+    throw new TriviumError(
+      'CONFLICT',
+      `Cannot create network ${draft.name}: it exists with ${difference}`,
+      `To change it use: trivium network set ${draft.name}`,
+    )
+  }
+  const network = settled(tx, draft)
+  tx.put(keys.network(network.name), network)
+  return { kind: 'created', network }
+}
+
+/** What may change in a living network: pools are only added, because pods have addresses of them. */
+export interface NetworkSettings {
+  readonly mode?: string
+  readonly options?: Partial<NetworkOptions>
+  readonly addPools?: readonly PoolSpec[]
+}
+
+/**
+ * Changes a network.
+ *
+ * @throws {TriviumError} NOT_FOUND; BAD_CONFIG when the result breaks a rule;
+ * CONFLICT with other networks, or when vlan mode begins or ends while pods are attached.
+ */
+export function setNetwork(
+  tx: Tx,
+  name: string,
+  { mode, options = {}, addPools = [] }: NetworkSettings,
+): NetworkChange<'changed'> {
+  const present = mustFind(tx, name)
+  const before: Partial<NetworkOptions> = { ...present.options }
+  // Outside vlan mode the id is a stand-in that must not become a choice nobody made.
+  const { vlanId: _standIn, ...rest } = before
+  const spec: NetworkSpec = {
+    name,
+    mode: mode ?? present.mode,
+    pools: [...present.pools, ...addPools],
+    options: { ...(present.mode === 'vlan' ? before : rest), ...options },
+  }
+  const network = settled(tx, parseNetworkSpec(spec, present.createdMs))
+  if (JSON.stringify(network) === JSON.stringify(present)) return { kind: 'unchanged', network }
+  if (network.mode !== present.mode && [network.mode, present.mode].includes('vlan')) {
+    // A pod's link is a bridge port in vlan mode and a routed pair in the others.
+    const change = `change network ${name} from ${present.mode} to ${network.mode}`
+    refuseWhileAttached(tx, name, change)
+  }
+  tx.put(keys.network(name), network)
+  return { kind: 'changed', network }
+}
+
+/**
+ * Removes a network and every claim on its blocks.
+ *
+ * @returns how many blocks were given back.
+ * @throws {TriviumError} NOT_FOUND; CONFLICT while pods are attached.
+ */
+export function deleteNetwork(tx: Tx, name: string): { readonly blocks: number } {
+  mustFind(tx, name)
+  refuseWhileAttached(tx, name, `delete network ${name}`)
+  let blocks = 0
+  for (const [key, claim] of tx.range(keys.claims(name))) {
+    tx.remove(keys.use(claim.node, name, claim.cidr))
+    tx.remove(key)
+    blocks++
+  }
+  tx.remove(keys.network(name))
+  return { blocks }
+}
+
+/**
+ * Says that a node exists and how to reach it. Saying it again changes nothing.
+ *
+ * @throws {TriviumError} CONFLICT when another node has one of its underlay
+ * addresses or its tunnel MAC: peers could not tell the two apart.
+ */
+export function registerNode(
+  tx: Tx,
+  node: NodeRecord,
+): { readonly kind: 'registered' | 'updated' | 'unchanged' } {
+  for (const [, other] of tx.range(keys.nodes)) {
+    if (other.name === node.name) continue
+    const ip = node.underlayIps.find((each) => other.underlayIps.includes(each))
+    const shared = ip ?? (other.vtepMac === node.vtepMac ? node.vtepMac : undefined)
+    if (shared === undefined) continue
+    throw new TriviumError(
+      'CONFLICT',
+      `Cannot register node ${node.name}: node ${other.name} has ${shared}, wanted one of its own`,
+      `If ${other.name} is gone, use: trivium node delete ${other.name} --force`,
+    )
+  }
+  const present = tx.get(keys.node(node.name))
+  const record = { ...node, registeredMs: present?.registeredMs ?? node.registeredMs }
+  if (present !== undefined && sameNode(present, record)) return { kind: 'unchanged' }
+  tx.put(keys.node(node.name), record)
+  return { kind: present === undefined ? 'registered' : 'updated' }
+}
+
+function mustFind(reader: Reader, name: string): NetworkRecord {
+  const network = reader.get(keys.network(name))
+  if (network !== undefined) return network
+  const names = [...reader.range(keys.networks)].map(([, { name }]) => name)
+  const known = names.length === 0 ? 'there are none' : `there is ${names.join(', ')}`
+  throw new TriviumError('NOT_FOUND', `Cannot find network ${name}: ${known}`)
+}
+
+/** The record of a draft, checked against all other networks. */
+function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
+  const others = [...reader.range(keys.networks)]
+    .map(([, network]) => network)
+    .filter(({ name }) => name !== draft.name)
+  for (const other of others) {
+    if (other.options.vni === draft.options.vni) {
+      const found = `VNI ${other.options.vni} belongs to network ${other.name}`
+      throw new TriviumError(
+        'CONFLICT',
+        `Cannot use network ${draft.name}: ${found}, wanted another`,
+      )
+    }
+    for (const theirs of other.pools) {
+      const ours = draft.pools.find(({ cidr }) => prefixesOverlap(cidr, theirs.cidr))
+      if (ours === undefined) continue
+      const found = `its pool ${ours.cidr} overlaps pool ${theirs.cidr} of network ${other.name}`
+      throw new TriviumError(
+        'CONFLICT',
+        `Cannot use network ${draft.name}: ${found}, wanted separate ones`,
+      )
+    }
+  }
+  const { vni = lowestUnused(others), ...rest } = draft.options
+  return { ...draft, options: { vni, ...rest } }
+}
+
+function lowestUnused(networks: readonly NetworkRecord[]): number {
+  const used = new Set(networks.map(({ options }) => options.vni))
+  let vni = 1
+  while (used.has(vni)) vni++
+  return vni
+}
+
+/** The first field in which a network is not what the draft says, in words. */
+function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | undefined {
+  const { vni = present.options.vni } = draft.options
+  const fields: readonly (readonly [name: string, found: unknown, wanted: unknown])[] = [
+    ['mode', present.mode, draft.mode],
+    ['pools', present.pools.map(poolText).join(' '), draft.pools.map(poolText).join(' ')],
+    ['vni', present.options.vni, vni],
+    ['vxlanPort', present.options.vxlanPort, draft.options.vxlanPort],
+    ['vlanId', present.options.vlanId, draft.options.vlanId],
+    ['mtuBytes', present.options.mtuBytes ?? 'auto', draft.options.mtuBytes ?? 'auto'],
+  ]
+  const different = fields.find(([, found, wanted]) => found !== wanted)
+  if (different === undefined) return undefined
+  const [name, found, wanted] = different
+  return `${name} ${found}, wanted ${wanted}`
+}
+
+function poolText({ cidr, blockLength, gateway }: Pool): string {
+  return `${cidr}:${blockLength}${gateway === undefined ? '' : `,gateway=${gateway}`}`
+}
+
+function refuseWhileAttached(reader: Reader, name: string, what: string): void {
+  const nodes = new Set([...reader.range(keys.claims(name))].map(([, { node }]) => node))
+  const counts = [...nodes]
+    .map((node) => [node, [...reader.range(keys.networkAttachments(node, name))].length] as const)
+    .filter(([, count]) => count > 0)
+  if (counts.length === 0) return
+  const total = counts.reduce((sum, [, count]) => sum + count, 0)
+  const first = counts.slice(0, 3).map(([node, count]) => `${count} on node ${node}`)
+  const more =
+    counts.length > first.length ? `, and ${counts.length - first.length} more nodes` : ''
+  const found = `${total} pods are attached (${first.join(', ')}${more})`
+  throw new TriviumError('CONFLICT', `Cannot ${what}: ${found}, wanted none`)
+}
+
+function sameNode(left: NodeRecord, right: NodeRecord): boolean {
+  return (
+    left.underlayLink === right.underlayLink &&
+    left.underlayMtuBytes === right.underlayMtuBytes &&
+    left.vtepMac === right.vtepMac &&
+    left.underlayIps.join() === right.underlayIps.join()
+  )
+}
