@@ -1,0 +1,32 @@
+/**
+ * fast-check and tap, joined in one place.
+ *
+ * tap assertions report and carry on; fast-check needs a throw to shrink. So a
+ * property throws (node:assert), and the whole run is one tap assertion.
+ *
+ * `FC_SEED` replays a run; `TRIVIUM_LONG=1` makes twenty times as many.
+ */
+import fc from 'fast-check'
+import type { Test } from 'tap'
+
+const seedText = process.env['FC_SEED']
+const seed = seedText === undefined ? Date.now() ^ (Math.random() * 2 ** 32) : Number(seedText)
+const LONG_FACTOR = process.env['TRIVIUM_LONG'] === '1' ? 20 : 1
+
+export interface HoldsOptions {
+  /** Values to try; times twenty with TRIVIUM_LONG=1. @default 1000 */
+  readonly numRuns?: number
+}
+
+/** Asserts that `check` throws for no value; a failure prints the smallest one and the seed. */
+export function holds<T>(
+  t: Pick<Test, 'notOk'>,
+  name: string,
+  values: fc.Arbitrary<T>,
+  check: (value: T) => void,
+  { numRuns = 1000 }: HoldsOptions = {},
+): void {
+  const run = fc.check(fc.property(values, check), { numRuns: numRuns * LONG_FACTOR, seed })
+  const found = run.failed ? `FC_SEED=${run.seed}\n${fc.defaultReportMessage(run)}` : 'none'
+  t.notOk(run.failed, run.failed ? `${name} (replay with FC_SEED=${run.seed})` : name, { found })
+}
