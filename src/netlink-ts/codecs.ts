@@ -35,6 +35,18 @@ export const s32 = integer(4, -0x8000_0000, 0x7fff_ffff, false)
 export const u16be = integer(2, 0, U16_MAX, true)
 export const u32be = integer(4, 0, U32_MAX, true)
 
+/** A number of fewer bits than its field. Reading takes what comes. */
+export const upTo = (max: number, codec: Codec<number>): Codec<number> => ({
+  write: (out, value, name) => codec.write(out, inRange(value, 0, max, name), name),
+  read: codec.read,
+})
+
+/** A VXLAN network identifier. Source: RFC 7348 section 5, 24 bits. */
+export const vni = upTo(0xff_ffff, u32)
+
+/** A VLAN identifier. Source: IEEE 802.1Q, 12 bits; 4095 is reserved. */
+export const vlanId = upTo(4094, u16)
+
 /** A u8 that is 0 or 1; any other number reads as true. */
 export const bool: Codec<boolean> = {
   write: (out, value) => out.u8(value ? 1 : 0),
@@ -51,7 +63,7 @@ export const flag: Codec<boolean> = {
 /** UTF-8 text, ended by a zero byte when written; reading stops at the first one. */
 export const string: Codec<string> = {
   write(out, value, name) {
-    if (value.includes('\0')) throw new RangeError(`Cannot encode ${name}: it contains a zero byte`)
+    refuseZero(value, name)
     out.append(encoder.encode(value))
     out.u8(0)
   },
@@ -60,6 +72,15 @@ export const string: Codec<string> = {
     const end = bytes.indexOf(0)
     return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end))
   },
+}
+
+/** UTF-8 text without an end: the attribute's length says where it ends. */
+export const text: Codec<string> = {
+  write(out, value, name) {
+    refuseZero(value, name)
+    out.append(encoder.encode(value))
+  },
+  read: string.read,
 }
 
 /** An interface name: 1 to 15 bytes, none of them a space or a slash. */
@@ -227,6 +248,10 @@ function ofFamily(family: IpFamily): Codec<string> {
 
 function exactly(size: number, offset: number, length: number, name: string): void {
   if (length !== size) throw new DecodeError(name, offset, `${size} bytes`, length)
+}
+
+function refuseZero(value: string, name: string): void {
+  if (value.includes('\0')) throw new RangeError(`Cannot encode ${name}: it contains a zero byte`)
 }
 
 function parseLladdr(text: string, name: string): Uint8Array {

@@ -164,7 +164,7 @@ function change(verb: 'add' | 'append' | 'replace' | 'del', spec: FdbSpec, flags
       writeNdMsg(out, {
         family: AF.bridge,
         index,
-        state: state | reachable(state),
+        state: WIRE_STATES.get(state) ?? state,
         flags: flagsOf(spec),
       })
       const attrs = { dst, mac, vlan, port, vni, ifIndex: spec.via, srcVni, nexthopId }
@@ -173,8 +173,11 @@ function change(verb: 'add' | 'append' | 'replace' | 'del', spec: FdbSpec, flags
   )
 }
 
-/** bridge(8) sends `static` as noarp and reachable together. */
-const reachable = (state: number): number => (state === NUD.noarp ? NUD.reachable : 0)
+/** bridge(8) sends `permanent` and `static` as two bits each, and so do we. */
+const WIRE_STATES: ReadonlyMap<number, number> = new Map([
+  [NUD.permanent, NUD.permanent | NUD.noarp],
+  [NUD.noarp, NUD.noarp | NUD.reachable],
+])
 
 function flagsOf(spec: FdbSpec): number {
   return (

@@ -7,7 +7,7 @@
  * @module
  */
 import { attr, attrTable } from '../attrs.ts'
-import { ifname, lladdr, named, s32, string, u8, u32 } from '../codecs.ts'
+import { ifname, lladdr, named, s32, text, u8, u32 } from '../codecs.ts'
 import { HOST_LITTLE, type Writer } from '../writer.ts'
 
 /** Bytes of struct ifinfomsg: family, pad, type u16, index s32, flags u32, change u32. */
@@ -40,7 +40,7 @@ export const linkAttrs = attrTable({
   master: attr(10, u32), //          IFLA_MASTER, index; 0 leaves the master
   txQueueLen: attr(13, u32), //      IFLA_TXQLEN, packets
   operState: attr(16, named(u8, OPER_STATES)), // IFLA_OPERSTATE
-  alias: attr(20, string), //        IFLA_IFALIAS
+  alias: attr(20, text), //        IFLA_IFALIAS
   group: attr(27, u32), //           IFLA_GROUP
   netnsFd: attr(28, u32), //         IFLA_NET_NS_FD, requests only
   extMask: attr(29, u32), //         IFLA_EXT_MASK, requests only

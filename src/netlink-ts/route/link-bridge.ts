@@ -6,7 +6,7 @@
  * @module
  */
 import { type AttrsOf, attr, attrTable } from '../attrs.ts'
-import { bool, type Codec, named, u8, u16, u16be, u32 } from '../codecs.ts'
+import { bool, type Codec, named, u8, u16, u16be, u32, vlanId } from '../codecs.ts'
 
 /** Times in the bridge's unit, 1/100 s (USER_HZ), as seconds. */
 const centiseconds: Codec<number> = {
@@ -38,7 +38,7 @@ export const bridgeAttrs = attrTable({
   nfCallIptables: attr(36, bool), //             IFLA_BR_NF_CALL_IPTABLES
   nfCallIp6tables: attr(37, bool), //            IFLA_BR_NF_CALL_IP6TABLES
   nfCallArptables: attr(38, bool), //            IFLA_BR_NF_CALL_ARPTABLES
-  vlanDefaultPvid: attr(39, u16), //             IFLA_BR_VLAN_DEFAULT_PVID, 0 = none
+  vlanDefaultPvid: attr(39, vlanId), //             IFLA_BR_VLAN_DEFAULT_PVID, 0 = none
 })
 
 /** What a bridge is made of. */

@@ -7,7 +7,7 @@
  * @module
  */
 import { type AttrTable, attr, attrTable, readAttrs, writeAttrs } from '../attrs.ts'
-import { type Codec, inRange, string } from '../codecs.ts'
+import { type Codec, string } from '../codecs.ts'
 import type { Writer } from '../writer.ts'
 import { type BridgeKind, type BridgePort, bridgeAttrs, bridgePortAttrs } from './link-bridge.ts'
 import { type VethKind, writeVeth } from './link-veth.ts'
@@ -16,8 +16,6 @@ import { type VxlanKind, vxlanAttrs } from './link-vxlan.ts'
 
 const NLA_F_NESTED = 0x8000
 const INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const // IFLA_INFO_*
-const VNI_MAX = 0xff_ffff
-const VLAN_ID_MAX = 4094 // 802.1Q: 4095 is reserved
 
 /** A link without settings of its own. */
 export interface DummyKind {
@@ -54,7 +52,8 @@ export const linkInfo: Codec<LinkInfo> = {
     if (data !== undefined) {
       const start = out.beginAttr(INFO.data | NLA_F_NESTED)
       writeKind(out, data)
-      out.endAttr(start)
+      if (out.length === start + 4) out.length = start
+      else out.endAttr(start)
     }
     if (bridgePort === undefined) return
     writeString(out, INFO.slaveKind, 'bridge')
@@ -103,8 +102,6 @@ function writeString(out: Writer, type: number, text: string): void {
 }
 
 function writeKind(out: Writer, kind: LinkKind): void {
-  if (kind.type === 'vxlan' && kind.vni !== undefined) inRange(kind.vni, 0, VNI_MAX, 'vni')
-  if (kind.type === 'vlan' && kind.id !== undefined) inRange(kind.id, 0, VLAN_ID_MAX, 'vlan id')
   if (kind.type === 'veth') writeVeth(out, kind)
   // The table is the kind's own; TypeScript cannot pair the two through the index.
   else if (isTabled(kind.type)) writeAttrs(out, kindTables[kind.type] as AttrTable, kind)

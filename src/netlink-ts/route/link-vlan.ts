@@ -6,12 +6,12 @@
  * @module
  */
 import { type AttrsOf, attr, attrTable } from '../attrs.ts'
-import { named, u16, u16be, u32 } from '../codecs.ts'
+import { named, u16, u16be, u32, vlanId } from '../codecs.ts'
 import { VLAN_PROTOCOLS } from './link-bridge.ts'
 
 /** IFLA_VLAN_*, in IFLA_INFO_DATA. */
 export const vlanAttrs = attrTable({
-  id: attr(1, u16), //                               IFLA_VLAN_ID, 12 bits
+  id: attr(1, vlanId), //                            IFLA_VLAN_ID
   protocol: attr(5, named(u16be, VLAN_PROTOCOLS)), // IFLA_VLAN_PROTOCOL
 })
 

@@ -7,7 +7,7 @@
  * @module
  */
 import { type AttrsOf, attr, attrTable } from '../attrs.ts'
-import { bool, type Codec, flag, ipv4, ipv6, named, u8, u16be, u32, u32be } from '../codecs.ts'
+import { bool, type Codec, flag, ipv4, ipv6, named, u8, u16be, u32, u32be, vni } from '../codecs.ts'
 import { DecodeError } from '../errors.ts'
 
 /** First and last UDP source port. Source: struct ifla_vxlan_port_range. */
@@ -32,7 +32,7 @@ const DF = { unset: 0, set: 1, inherit: 2 } as const
 
 /** IFLA_VXLAN_*, in IFLA_INFO_DATA. */
 export const vxlanAttrs = attrTable({
-  vni: attr(1, u32), //             IFLA_VXLAN_ID, 24 bits
+  vni: attr(1, vni), //             IFLA_VXLAN_ID
   remote: attr(2, ipv4), //         IFLA_VXLAN_GROUP, unicast or multicast
   link: attr(3, u32), //            IFLA_VXLAN_LINK, index of the underlay device
   local: attr(4, ipv4), //          IFLA_VXLAN_LOCAL

@@ -6,7 +6,7 @@
  * @module
  */
 import { attr, attrTable } from '../attrs.ts'
-import { inRange, ip, lladdr, namesOf, u8, u16, u16be, u32 } from '../codecs.ts'
+import { inRange, ip, lladdr, namesOf, u8, u16be, u32, vlanId, vni } from '../codecs.ts'
 import { HOST_LITTLE, type Writer } from '../writer.ts'
 
 /** Bytes of struct ndmsg: family u8, pad, ifindex s32, state u16, flags u8, type u8. */
@@ -43,12 +43,12 @@ export const NTF = {
 export const neighAttrs = attrTable({
   dst: attr(1, ip), //        NDA_DST
   mac: attr(2, lladdr), //    NDA_LLADDR
-  vlan: attr(5, u16), //      NDA_VLAN
+  vlan: attr(5, vlanId), //      NDA_VLAN
   port: attr(6, u16be), //    NDA_PORT, UDP
-  vni: attr(7, u32), //       NDA_VNI
+  vni: attr(7, vni), //       NDA_VNI
   ifIndex: attr(8, u32), //   NDA_IFINDEX
   master: attr(9, u32), //    NDA_MASTER, index of a bridge
-  srcVni: attr(11, u32), //   NDA_SRC_VNI
+  srcVni: attr(11, vni), //   NDA_SRC_VNI
   protocol: attr(12, u8), //  NDA_PROTOCOL
   nexthopId: attr(13, u32), // NDA_NH_ID
 })

@@ -35,7 +35,6 @@ const RTMSG_BYTES = 12
 const RTA_DST = 1
 const RTA_MULTIPATH = 9
 const U8_MAX = 255
-const RT_TABLE_COMPAT = 252 // the u8 that stands for a table above 255
 
 /** What happens to a packet. Source: rtnetlink.h, RTN_*. */
 export const ROUTE_TYPES = {
@@ -232,13 +231,14 @@ function writeSpec(out: Writer, spec: RouteSpec, removing: boolean): void {
     throw new RangeError(`Cannot encode dst: found ${dst}, wanted an IPv${family} prefix`)
   }
   const table = inRange(spec.table ?? routeTable.main, 0, 0xffff_ffff, 'table')
+  const wide = table > U8_MAX // only RTA_TABLE has room for it
   const protocol = spec.protocol ?? (removing ? 0 : routeProtocol.boot)
   const type = numberOf(ROUTE_TYPES, spec.type ?? (removing ? 'unspec' : 'unicast'), 'type')
   const scope = numberOf(SCOPES, spec.scope ?? (removing ? 'nowhere' : scopeOf(spec)), 'scope')
   const at = out.reserve(RTMSG_BYTES)
   out.view.setUint8(at, afOf(family))
   out.view.setUint8(at + 1, prefix?.bits ?? 0)
-  out.view.setUint8(at + 4, table > U8_MAX ? RT_TABLE_COMPAT : table)
+  out.view.setUint8(at + 4, wide ? 0 : table)
   out.view.setUint8(at + 5, inRange(protocol, 0, U8_MAX, 'protocol'))
   out.view.setUint8(at + 6, inRange(scope, 0, U8_MAX, 'scope'))
   out.view.setUint8(at + 7, inRange(type, 0, U8_MAX, 'type'))
@@ -258,7 +258,7 @@ function writeSpec(out: Writer, spec: RouteSpec, removing: boolean): void {
     priority,
     prefSrc,
     metrics,
-    table,
+    table: wide ? table : undefined,
   })
   if (multipath !== undefined) {
     const start = out.beginAttr(RTA_MULTIPATH)
