@@ -185,11 +185,14 @@ t.test('launcher and agent', { skip }, async (t) => {
       ],
     ]
     for (const [what, stdin] of none) {
-      const ended = await installed.run({ env: { CNI_COMMAND: 'ADD' }, stdin })
+      const cwd = installed.path('run')
+      const ended = await installed.run({ env: { CNI_COMMAND: 'ADD' }, stdin, cwd })
       t.equal(echoOf(ended)?.stdin, Buffer.from(stdin).toString('hex'), what)
     }
     const off = { CNI_COMMAND: 'ADD', TRIVIUM_NO_AGENT: '1' }
     t.ok(echoOf(await installed.run({ env: off, stdin: config })), 'TRIVIUM_NO_AGENT=1')
+    const unasked = { CNI_COMMAND: '', TRIVIUM_SOCKET: socket }
+    t.ok(echoOf(await installed.run({ env: unasked, stdin: config })), 'no command')
     t.strictSame(calls, [])
   })
 
@@ -198,7 +201,11 @@ t.test('launcher and agent', { skip }, async (t) => {
     serve = record
     const env = { CNI_COMMAND: 'VERSION', TRIVIUM_SOCKET: socket }
     t.equal((await installed.run({ env })).stdout, 'from the agent', 'an empty one')
-    const open = await installed.run({ env, stdin: undefined })
+    const open = await installed.run({
+      env,
+      stdin: undefined,
+      onStart: (child) => void child.stdin?.write('{"cniVersion":'),
+    })
     t.equal(open.stdout, 'from the agent', 'one that stays open')
     t.ok(open.tookMs < 3000, `${open.tookMs} ms`)
     t.strictSame(

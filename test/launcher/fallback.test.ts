@@ -84,6 +84,7 @@ t.test('launcher without an agent', { skip }, async (t) => {
     ['answers garbage', Buffer.from('HTTP/1.1 400 Bad Request\r\n'), 'fast'],
     ['answers half a frame', ACCEPTED.subarray(0, 7), 'slow'],
     ['answers half a frame and hangs up', ACCEPTED.subarray(0, 7), 'fast'],
+    ['answers with the wrong frame', Buffer.from('5452564701000000', 'hex'), 'fast'],
     ['speaks another version', Buffer.from('5452564102000000', 'hex'), 'fast'],
     ['does not support our version', Buffer.from('5452564101000100', 'hex'), 'fast'],
     ['calls it malformed', Buffer.from('5452564101000200', 'hex'), 'fast'],
@@ -128,6 +129,14 @@ t.test('launcher without an agent', { skip }, async (t) => {
       Buffer.from('54525652 00000000 01000000 02000000 7b21'.replaceAll(' ', ''), 'hex'),
     ],
     ['answers garbage', Buffer.from('HTTP/1.1 500 Internal Server Error\r\n')],
+    ['answers with the wrong frame', Buffer.from('54525641000000000000000000000000', 'hex')],
+    [
+      'says too much',
+      Buffer.concat([
+        Buffer.from('54525652000000000100000100000000', 'hex'),
+        Buffer.alloc(16 * 1024 * 1024 + 1, '7'),
+      ]),
+    ],
     [
       'promises too much',
       Buffer.from('54525652 00000000 ffffffff 00000000'.replaceAll(' ', ''), 'hex'),

@@ -133,12 +133,14 @@ t.test('a stale socket is replaced', async (t) => {
 
 t.test('a live agent is left alone', async (t) => {
   const { path } = await start(t)
+  const { ctimeNs } = lstatSync(path, { bigint: true })
   await t.rejects(serveAgentSocket(path, recorder().serve), {
     name: 'AgentSocketError',
     code: 'AGENT_SOCKET_IN_USE',
     message: `Cannot serve on ${path}: another agent listens there`,
   })
   t.match(await callAgent(path, CALL), { stdout: 'from the agent' }, 'and still answers')
+  t.equal(lstatSync(path, { bigint: true }).ctimeNs, ctimeNs, 'its socket was never moved')
   t.strictSame(readdirSync(join(path, '..')), ['agent.sock'])
 })
 
@@ -146,7 +148,11 @@ t.test('of many that start at once one wins', async (t) => {
   for (let round = 0; round < 10; round++) {
     const path = newPath()
     if (round % 2 === 1) abandon(path)
-    const starts = Array.from({ length: 8 }, () => serveAgentSocket(path, recorder().serve))
+    // Some steps apart, so that one is in the middle of what another has just done.
+    const starts = Array.from({ length: 8 }, async (_, n) => {
+      for (let step = 0; step < n * round; step++) await new Promise(setImmediate)
+      return serveAgentSocket(path, recorder().serve)
+    })
     const started = await Promise.allSettled(starts)
     const won = started.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
     t.equal(won.length, 1, round % 2 === 1 ? 'over a stale socket' : 'over nothing')
@@ -250,6 +256,25 @@ t.test('close waits for calls in progress and turns the others away', async (t) 
   t.ok(existsSync(path), 'the next agent keeps its socket')
   await next.close()
   await server.close()
+})
+
+t.test('close leaves the socket of a successor alone', async (t) => {
+  const { path, server } = await start(t)
+  rmSync(path)
+  const next = await serveAgentSocket(path, recorder().serve)
+  t.teardown(() => next.close())
+  await server.close()
+  t.match(await callAgent(path, CALL), { exitStatus: 0 })
+})
+
+t.test('the client waits for an answer without limit', async (t) => {
+  const path = newPath()
+  const server = await serveAgentSocket(path, async () => {
+    await later(200)
+    return { exitStatus: 0, stdout: 'slow', stderr: '' }
+  })
+  t.teardown(() => server.close())
+  t.match(await callAgent(path, CALL, { acceptMs: 100 }), { stdout: 'slow' })
 })
 
 t.test('a caller that dies does not disturb', async (t) => {

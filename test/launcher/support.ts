@@ -81,6 +81,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Written to stdin, which is then closed; undefined leaves it open. */
   readonly stdin?: string | Uint8Array | undefined
+  /** Working directory; by default ours. */
+  readonly cwd?: string
   readonly onStart?: (child: ChildProcess) => void
 }
 
@@ -114,7 +116,10 @@ export class Installation {
   run(options: RunOptions = {}): Promise<Ended> {
     const startMs = performance.now()
     const path = join(this.bin, options.name ?? 'trivium')
-    const child = spawn(path, options.argv ?? [], { env: { ...options.env } })
+    const child = spawn(path, options.argv ?? [], {
+      env: { ...options.env },
+      cwd: options.cwd,
+    })
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
     child.stdout.on('data', (chunk) => output.stdout.push(chunk))
     child.stderr.on('data', (chunk) => output.stderr.push(chunk))
