@@ -19,7 +19,7 @@ const dist = join(root, 'dist')
 /** Packages with native code stay outside the bundles. */
 const NATIVE = ['koffi', 'lmdb']
 /** Parts of packages that only their builds and readers need. */
-const LEAVE_OUT = /\/(src|vendor|doc|docs|dependencies|bin|test|benchmark|util)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp)$/
+const LEAVE_OUT = /\/(vendor|doc|docs|dependencies|bin|test|benchmark)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp|c|cc|cpp|h|hh|hpp|S|asm)$/
 
 async function bundle() {
   await build({
@@ -64,11 +64,14 @@ function compileLauncher() {
   const compiler = process.env['CC'] ?? 'gcc'
   const folder = join(root, 'cni-bin', 'launcher')
   const sources = readdirSync(folder).filter((file) => file.endsWith('.c')).map((file) => join(folder, file))
-  const flags = ['-std=c11', '-Os', '-static', '-s', '-Wall', '-Wextra', '-Werror']
+  const flags = ['-std=c11', '-D_GNU_SOURCE', '-Os', '-static', '-s', '-Wall', '-Wextra', '-Werror']
   try {
     execFileSync(compiler, [...flags, '-o', join(dist, 'launcher'), ...sources], { stdio: ['ignore', 'ignore', 'pipe'] })
   } catch (error) {
-    if (error.code !== 'ENOENT') throw error
+    if (error.code !== 'ENOENT') {
+      console.error(String(error.stderr))
+      process.exit(1)
+    }
     console.error(`build: no ${compiler}: the Node entry will be installed in the launcher's place`)
   }
 }

@@ -29,7 +29,10 @@ export function storeOption(): Option {
 }
 
 /** For options that may be given several times. */
-export const collect = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value]
+export const collect = (value: string, earlier: readonly string[] = []): readonly string[] => [
+  ...earlier,
+  value,
+]
 
 /** Runs `work` on an open store and closes it. */
 export async function withStore<T>(

@@ -11,7 +11,9 @@ export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
 
 /** `-o`, the same for every command. */
 export function outputOption(): Option {
-  return new Option('-o, --output <format>', 'how to print the answer').choices(OUTPUT_FORMATS).default('text')
+  return new Option('-o, --output <format>', 'how to print the answer')
+    .choices(OUTPUT_FORMATS)
+    .default('text')
 }
 
 /** One column of a table. */
@@ -33,12 +35,19 @@ export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<
       .map((value, column) => {
         const width = widths[column] ?? 0
         const isNumber = !isTitle && typeof value === 'number'
-        const right = isNumber || (isTitle && cells.length > 0 && typeof cells[0]?.[column] === 'number')
+        const right =
+          isNumber || (isTitle && cells.length > 0 && typeof cells[0]?.[column] === 'number')
         return right ? String(value).padStart(width) : String(value).padEnd(width)
       })
       .join('  ')
       .trimEnd()
-  const lines = [line(columns.map(({ title }) => title), true), ...cells.map((row) => line(row))]
+  const lines = [
+    line(
+      columns.map(({ title }) => title),
+      true,
+    ),
+    ...cells.map((row) => line(row)),
+  ]
   return `${lines.join('\n')}\n`
 }
 
@@ -56,5 +65,8 @@ export function renderRows<Row>(
   if (format === 'json') return `${JSON.stringify(rows, undefined, 2)}\n`
   if (format === 'yaml') return stringify(rows)
   if (rows.length === 0) return `${whenEmpty}\n`
-  return renderTable(rows, columns.filter(({ wide }) => wide !== true || format === 'wide'))
+  return renderTable(
+    rows,
+    columns.filter(({ wide }) => wide !== true || format === 'wide'),
+  )
 }

@@ -67,7 +67,11 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const error = asTriviumError(thrown)
     const details = error.details === '' ? '' : `\n  ${error.details}`
     process.stderr.write(`trivium: ${error.message}${details}\n`)
-    if (error.code === 'INTERNAL' && error.cause instanceof Error && process.env['TRIVIUM_DEBUG'] === '1') {
+    if (
+      error.code === 'INTERNAL' &&
+      error.cause instanceof Error &&
+      process.env['TRIVIUM_DEBUG'] === '1'
+    ) {
       process.stderr.write(`${error.cause.stack}\n`)
     }
     return error.code === 'USAGE' ? EXIT.usage : EXIT.failed

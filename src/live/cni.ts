@@ -187,9 +187,10 @@ async function allocateFor(
   const made = await transact(host.store, (tx): Allocated | Refusal => {
     const allocated = allocateIn(tx, request, host, hostLink)
     if (allocated.kind === 'refused') return allocated
+    const context = contextOf(tx, request, host)
     // The spare block is claimed with the address, so a new block's route is everywhere in time.
-    if (host.mayClaim) ensureBlocks(tx, request.config.name, host.nodeName, Date.now())
-    return { attachment: allocated.attachment, ...contextOf(tx, request, host) }
+    if (host.mayClaim) ensureBlocks(tx, context.network, host.nodeName, Date.now())
+    return { attachment: allocated.attachment, ...context }
   })
   if ('reason' in made) throw refusalError(made)
   return made

@@ -53,7 +53,9 @@ export function openKernel(netnsFd?: number): LiveKernel {
     const gone = ends.wait(found.index)
     const acknowledged = socket
       .executeAsync([nl.link.remove({ index: found.index })])
-      .then(([error]) => (error === undefined || error.code === 'ENODEV' ? undefined : failureOf(error)))
+      .then(([error]) =>
+        error === undefined || error.code === 'ENODEV' ? undefined : failureOf(error),
+      )
       .finally(() => ends.forget(found.index))
     return Promise.race([gone, acknowledged])
   }
@@ -132,7 +134,9 @@ function linkEnds(netnsFd: number | undefined, isGone: (index: number) => boolea
 
   return {
     wait(index) {
-      monitor ??= Monitor.open(netnsFd === undefined ? { groups: ['link'] } : { groups: ['link'], netnsFd })
+      monitor ??= Monitor.open(
+        netnsFd === undefined ? { groups: ['link'] } : { groups: ['link'], netnsFd },
+      )
       if (waiting.size === 0) {
         monitor.drain()
         stop = monitor.watch(drain)

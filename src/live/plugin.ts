@@ -9,7 +9,7 @@
 import { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { basename } from 'node:path'
 import { warmPool } from 'netlink-ts/live'
-import { askedVersion, cniError, CNI_VERSIONS, type CniRequest, type Plugin } from '../cni/mod.ts'
+import { askedVersion, CNI_VERSIONS, type CniRequest, cniError, type Plugin } from '../cni/mod.ts'
 import { TriviumError } from '../errors.ts'
 import { AgentCallError, callAgent } from './agent-client.ts'
 import type { CniAnswer } from './agent-socket.ts'
@@ -66,12 +66,20 @@ const isTerminal = (): boolean => process.stdin.isTTY === true
 
 function inputFailure(thrown: unknown): CniAnswer {
   const reason = thrown instanceof Error ? thrown.message : String(thrown)
-  const error = { ...cniError(thrown, askedVersion('')), code: 5, msg: `error reading from stdin: ${reason}` }
+  const error = {
+    ...cniError(thrown, askedVersion('')),
+    code: 5,
+    msg: `error reading from stdin: ${reason}`,
+  }
   return { exitStatus: 1, stdout: `${JSON.stringify(error)}\n`, stderr: '' }
 }
 
 /** Only where no launcher asked before us. */
-async function tryAgent(plugin: Plugin, env: Environment, config: string): Promise<CniAnswer | undefined> {
+async function tryAgent(
+  plugin: Plugin,
+  env: Environment,
+  config: string,
+): Promise<CniAnswer | undefined> {
   if (env['TRIVIUM_PLUGIN'] !== undefined || env['TRIVIUM_NO_AGENT'] === '1') return undefined
   const path = socketOf(env, config)
   if (!existsSync(path)) return undefined
@@ -87,7 +95,11 @@ async function tryAgent(plugin: Plugin, env: Environment, config: string): Promi
   } catch (thrown) {
     if (!(thrown instanceof AgentCallError)) throw thrown
     if (thrown.code !== 'AGENT_LOST') return undefined
-    const lost = new TriviumError('TRY_LATER', thrown.message, 'The agent went away after it took the request')
+    const lost = new TriviumError(
+      'TRY_LATER',
+      thrown.message,
+      'The agent went away after it took the request',
+    )
     const error = cniError(lost, askedVersion(config))
     return { exitStatus: 1, stdout: `${JSON.stringify(error)}\n`, stderr: '' }
   }
@@ -103,7 +115,8 @@ function identityOf(path: string): NetnsIdentity | undefined {
 }
 
 function socketOf(env: Environment, config: string): string {
-  if (env['TRIVIUM_SOCKET'] !== undefined && env['TRIVIUM_SOCKET'] !== '') return env['TRIVIUM_SOCKET']
+  if (env['TRIVIUM_SOCKET'] !== undefined && env['TRIVIUM_SOCKET'] !== '')
+    return env['TRIVIUM_SOCKET']
   try {
     const { socket, ipam } = JSON.parse(config) as { socket?: unknown; ipam?: { socket?: unknown } }
     const named = socket ?? ipam?.socket
@@ -121,13 +134,16 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
   if (nodeName === undefined) {
     throw new TriviumError(
       'UNKNOWN_NODE',
-      'Cannot tell which node this is: no node.json beside the agent\'s socket',
+      "Cannot tell which node this is: no node.json beside the agent's socket",
       `Start the agent once (trivium agent --socket ${socketPath}), or set TRIVIUM_NODE`,
     )
   }
   const url = config.store ?? file?.store
   if (url === undefined) {
-    throw new TriviumError('BAD_CONFIG', `Cannot serve network ${config.name}: its configuration names no store`)
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot serve network ${config.name}: its configuration names no store`,
+    )
   }
   const reason = `the agent of node ${nodeName} is not running (socket ${socketPath})`
   return {

@@ -26,8 +26,15 @@ export function agentCommand(): Command {
     .addOption(storeOption())
     .option('--state-dir <dir>', "this node's own files", DEFAULTS.stateDir)
     .option('--socket <path>', 'where CNI requests arrive', DEFAULTS.socketPath)
-    .addOption(new Option('--log-level <level>', 'least severe log line').choices(LOG_LEVELS).default('info'))
-    .addHelpText('after', '\nExample:\n  trivium agent --node n1 --underlay eth0 --store lmdb:/var/lib/trivium/store\n')
+    .addOption(
+      new Option('--log-level <level>', 'least severe log line')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    )
+    .addHelpText(
+      'after',
+      '\nExample:\n  trivium agent --node n1 --underlay eth0 --store lmdb:/var/lib/trivium/store\n',
+    )
     .action(run)
 }
 

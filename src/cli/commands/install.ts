@@ -1,0 +1,118 @@
+/**
+ * `trivium install` and `trivium uninstall`.
+ *
+ * @module
+ */
+import { realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Command, Option } from 'commander'
+import { keys } from '../../../ipam/keys.ts'
+import { createNetwork, parseNetworkSpec } from '../../../ipam/mod.ts'
+import { TriviumError } from '../../errors.ts'
+import { distDirOf, installFiles, uninstallFiles } from '../../live/install.ts'
+import { transact } from '../../live/transact.ts'
+import { collect, DEFAULTS, print, storeOption, withStore } from '../common.ts'
+import { type NetworkFlags, networkFlags, specOf } from '../network-flags.ts'
+
+interface InstallOptions extends NetworkFlags {
+  readonly binDir: string
+  readonly confDir: string
+  readonly name: string
+  readonly mode?: string
+  readonly pool?: readonly string[]
+  readonly store: string
+  readonly stateDir: string
+  readonly socket: string
+}
+
+export function installCommand(): Command {
+  const command = new Command('install')
+    .description('put the CNI plugin, the Node it needs and a network configuration in place')
+    .option('--bin-dir <dir>', 'where the runtime looks for plugins', DEFAULTS.binDir)
+    .option('--conf-dir <dir>', 'where the runtime looks for networks', DEFAULTS.confDir)
+    .option('--name <network>', 'name of the network', DEFAULTS.networkName)
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        `how packets travel: vxlan, route or vlan (new network: ${DEFAULTS.mode})`,
+      ),
+    )
+    .option(
+      '--pool <cidr>',
+      `addresses for pods, repeatable (new network: ${DEFAULTS.pool})`,
+      collect,
+    )
+    .addOption(storeOption())
+    .option('--state-dir <dir>', "the node's own files", DEFAULTS.stateDir)
+    .option('--socket <path>', "the agent's socket", DEFAULTS.socketPath)
+  for (const flag of networkFlags()) command.addOption(flag)
+  return command
+    .addHelpText(
+      'after',
+      '\nMode, pools and options are written to the store where the network is new; where it exists, a\ncontradiction is refused. Change it with: trivium network set\n\nExamples:\n  trivium install --mode vxlan --pool 10.42.0.0/16 --pool fd42::/48\n  trivium install --bin-dir /opt/cni/bin --conf-dir /etc/cni/net.d --name pods\n',
+    )
+    .action(install)
+}
+
+async function install(options: InstallOptions): Promise<void> {
+  await withStore(options.store, (store) => writeNetwork(store, options), {})
+  const files = installFiles({
+    distDir: distDirOf(realpathSync(process.argv[1] ?? '')),
+    binDir: resolve(options.binDir),
+    confDir: resolve(options.confDir),
+    network: options.name,
+    storeUrl: options.store,
+    socketPath: resolve(options.socket),
+  })
+  for (const file of files) print(`installed ${file}\n`)
+}
+
+/** Creates the network, or holds what was asked against what is there. */
+async function writeNetwork(
+  store: Parameters<typeof transact>[0],
+  options: InstallOptions,
+): Promise<void> {
+  await transact(store, (tx) => {
+    const found = tx.get(keys.network(options.name))
+    if (found === undefined) {
+      const spec = specOf(
+        options.name,
+        options.mode ?? DEFAULTS.mode,
+        options.pool ?? [DEFAULTS.pool],
+        options,
+      )
+      createNetwork(tx, parseNetworkSpec(spec, Date.now()))
+      return
+    }
+    if (options.mode !== undefined && options.mode !== found.mode) {
+      throw contradiction(options.name, 'mode', found.mode, options.mode)
+    }
+    const pools = found.pools.map(({ cidr }) => cidr as string)
+    const asked = options.pool?.map((pool) => pool.split(',')[0] ?? '')
+    if (asked !== undefined && [...asked].sort().join() !== [...pools].sort().join()) {
+      throw contradiction(options.name, 'pools', pools.join(', '), asked.join(', '))
+    }
+  })
+}
+
+function contradiction(name: string, what: string, found: string, wanted: string): TriviumError {
+  return new TriviumError(
+    'CONFLICT',
+    `Cannot install network ${name}: the store has ${what} ${found}, the command line wants ${wanted}`,
+    `Leave --${what === 'pools' ? 'pool' : what} out to keep it, or change it: trivium network set ${name}`,
+  )
+}
+
+export function uninstallCommand(): Command {
+  return new Command('uninstall')
+    .description('remove what install put in place; addresses and networks stay in the store')
+    .option('--bin-dir <dir>', 'where the plugin is', DEFAULTS.binDir)
+    .option('--conf-dir <dir>', 'where the network configuration is', DEFAULTS.confDir)
+    .option('--name <network>', 'name of the network', DEFAULTS.networkName)
+    .addHelpText('after', '\nExample:\n  trivium uninstall --name pods\n')
+    .action(({ binDir, confDir, name }: Pick<InstallOptions, 'binDir' | 'confDir' | 'name'>) => {
+      const files = uninstallFiles(resolve(binDir), resolve(confDir), name)
+      for (const file of files) print(`removed ${file}\n`)
+      if (files.length === 0) print('nothing to remove\n')
+    })
+}

@@ -1,0 +1,88 @@
+/**
+ * `trivium ipam`: who has which address.
+ *
+ * @module
+ */
+import { Command } from 'commander'
+import { type IpState, showIp, showUsage, type UsageRow } from '../../../ipam/mod.ts'
+import { parseIp } from '../../net/mod.ts'
+import { print, storeOption, withStore } from '../common.ts'
+import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+
+interface ShowOptions {
+  readonly store: string
+  readonly output: OutputFormat
+  readonly showBlocks?: boolean
+  readonly network?: string
+  readonly ip?: string
+}
+
+export function ipamCommand(): Command {
+  return new Command('ipam')
+    .description('addresses: pools, blocks and who holds what')
+    .addCommand(showCommand())
+}
+
+const COLUMNS: readonly Column<UsageRow>[] = [
+  { title: 'GROUPING', value: ({ grouping }) => grouping },
+  { title: 'CIDR', value: ({ cidr }) => cidr },
+  { title: 'IPS TOTAL', value: ({ ipsTotal }) => Number(ipsTotal) },
+  { title: 'IPS IN USE', value: ({ ipsInUse, percentInUse }) => `${ipsInUse} (${percentInUse}%)` },
+  {
+    title: 'IPS FREE',
+    value: ({ ipsFree, percentInUse }) => `${ipsFree} (${100 - percentInUse}%)`,
+  },
+  { title: 'NODE', value: ({ node }) => node ?? '' },
+  { title: 'NETWORK', value: ({ network }) => network, wide: true },
+]
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('show how full pools and blocks are, or who holds one address')
+    .option('--show-blocks', 'also each block and the node that owns it')
+    .option('--network <name>', 'only this network')
+    .option('--ip <address>', 'who holds this address')
+    .addOption(storeOption())
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  trivium ipam show\n  trivium ipam show --show-blocks -o json\n  trivium ipam show --ip 10.42.0.7\n',
+    )
+    .action(show)
+}
+
+async function show({ store: url, output, showBlocks, network, ip }: ShowOptions): Promise<void> {
+  if (ip !== undefined) {
+    const address = parseIp(ip, '--ip')
+    const state = await withStore(url, (store) => store.read((reader) => showIp(reader, address)))
+    const row = { ip: address, ...state }
+    print(
+      output === 'text' || output === 'wide'
+        ? `${ipSentence(ip, state)}\n`
+        : renderRows([row], [], output, ''),
+    )
+    return
+  }
+  const options = { blocks: showBlocks === true, ...(network === undefined ? {} : { network }) }
+  const rows = await withStore(url, (store) => store.read((reader) => showUsage(reader, options)))
+  const columns = COLUMNS.filter(({ title }) => title !== 'NODE' || showBlocks === true)
+  print(renderRows(rows, columns, output, 'no pools; make a network with: trivium network create'))
+}
+
+function ipSentence(ip: string, state: IpState): string {
+  switch (state.kind) {
+    case 'outside':
+      return `IP ${ip} is in no pool`
+    case 'unclaimed':
+      return `IP ${ip} is free: no node has claimed its block of pool ${state.pool}`
+    case 'free':
+      return `IP ${ip} is free: block ${state.block} of node ${state.node}`
+    case 'reserved':
+      return `IP ${ip} is never a pod's: ${state.why} (block ${state.block} of node ${state.node})`
+    case 'held': {
+      const { containerId, ifname, node, pod, addedMs, network } = state.attachment
+      const who = pod === undefined ? '' : `pod ${pod.namespace}/${pod.name}, `
+      return `IP ${ip} is in use: ${who}container ${containerId} ${ifname} on node ${node}, network ${network}, since ${new Date(addedMs).toISOString()}`
+    }
+  }
+}

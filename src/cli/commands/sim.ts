@@ -1,0 +1,9 @@
+/**
+ * `trivium sim`: simulations.
+ *
+ * @module
+ */
+import { Command } from 'commander'
+export function simCommand(): Command {
+  return new Command('sim').description('simulations')
+}

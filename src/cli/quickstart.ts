@@ -1,0 +1,263 @@
+/**
+ * The tour: two nodes, an agent in each, pods added by the installed CNI
+ * binary, pings in every mode, addresses given back, and one simulation.
+ *
+ * Each step proves its effect from outside (iproute2, ping, the CLI's own
+ * JSON); the exit status is the verdict.
+ *
+ * @module
+ */
+import { join } from 'node:path'
+import { asTriviumError, TriviumError } from '../errors.ts'
+import { compareDumps, dumpNetns } from '../lab/dump.ts'
+import { must, run } from '../lab/exec.ts'
+import { createLab, type Lab, type LabNode, type LabPod } from '../lab/lab.ts'
+import { type Endpoint, pingAll, type Reached } from '../lab/reach.ts'
+import { print } from './common.ts'
+import { renderTable } from './output.ts'
+
+const NETWORK = 'pods'
+const POOLS = ['10.42.0.0/16', 'fd42::/112'] as const
+const PODS_PER_NODE = 3
+/** How long a change may take to reach every node's kernel. */
+const SETTLE_MS_MAX = 5000
+
+/** Prints steps with their times and remembers whether any check failed. */
+class Tour {
+  readonly #started = performance.now()
+  failures = 0
+
+  step(text: string): void {
+    const seconds = ((performance.now() - this.#started) / 1000).toFixed(1).padStart(5)
+    print(`\n${bold(`[${seconds} s] ${text}`)}\n`)
+  }
+
+  check(ok: boolean, text: string): void {
+    if (!ok) this.failures += 1
+    print(`  ${ok ? 'ok  ' : 'FAIL'}  ${text}\n`)
+  }
+}
+
+const bold = (text: string): string => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text)
+
+/** @param trivium The command line that runs this program. */
+export async function quickstart(trivium: readonly string[]): Promise<number> {
+  requireRoot()
+  const tour = new Tour()
+  const namespacesBefore = await namespaces()
+  tour.step('Two nodes: network namespaces with an underlay between them, no default route')
+  const lab = await createLab({ nodes: 2, trivium })
+  try {
+    await tourLab(tour, lab)
+  } catch (thrown) {
+    tour.check(false, asTriviumError(thrown).message)
+  } finally {
+    await lab.destroy()
+  }
+  const left = compareDumps(namespacesBefore, await namespaces())
+  tour.check(
+    left.length === 0,
+    left.length === 0 ? 'no namespace left' : `namespaces left: ${left.join(', ')}`,
+  )
+  await simulate(tour, trivium)
+  const verdict = tour.failures === 0 ? 'everything held' : `${tour.failures} checks failed`
+  tour.step(`Done: ${verdict}`)
+  return tour.failures === 0 ? 0 : 1
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return
+  throw new TriviumError(
+    'USAGE',
+    'Cannot make network namespaces: this is not root',
+    'Run: sudo npm run quickstart',
+  )
+}
+
+const namespaces = async (): Promise<readonly string[]> =>
+  (await must(['ip', 'netns', 'list'])).split('\n').flatMap((line) => line.split(' ')[0] || [])
+
+async function tourLab(tour: Tour, lab: Lab): Promise<void> {
+  for (const { name, underlayIps } of lab.nodes)
+    print(`  ${name}  eth0  ${underlayIps.join('  ')}\n`)
+  const pristine = await Promise.all(lab.nodes.map(({ netns }) => dumpNetns(netns)))
+
+  tour.step('Install: executables, bundle, Node and network configuration')
+  const [first] = lab.nodes
+  for (const node of lab.nodes) {
+    const network =
+      node === first ? ['--mode', 'vxlan', ...POOLS.flatMap((pool) => ['--pool', pool])] : []
+    await lab.install(node, '--name', NETWORK, ...network)
+  }
+  print(indent(await lab.trivium('network', 'show', '--store', lab.storeUrl)))
+
+  tour.step('An agent on each node')
+  const agents = await Promise.all(lab.nodes.map((node) => lab.startAgent(node)))
+  for (const [index, { pid }] of agents.entries())
+    print(`  ${lab.nodes[index]?.name}  pid ${pid}  ready\n`)
+
+  for (const mode of ['vxlan', 'route', 'vlan'] as const) {
+    if (mode === 'vlan' && !(await hasVlan(lab))) {
+      tour.step('Mode vlan: skipped, this kernel has no 802.1Q (CONFIG_VLAN_8021Q)')
+      continue
+    }
+    await tourMode(tour, lab, mode)
+  }
+
+  tour.step('Delete the network: the nodes are as they were')
+  await lab.trivium('network', 'delete', NETWORK, '--store', lab.storeUrl)
+  for (const [index, node] of lab.nodes.entries()) {
+    const left = await settle(async () =>
+      compareDumps(pristine[index] ?? [], await dumpNetns(node.netns)),
+    )
+    tour.check(
+      left.length === 0,
+      `${node.name}: no link, address, route, neighbour or FDB entry left`,
+    )
+    for (const line of left) print(`          ${line}\n`)
+  }
+  await Promise.all(agents.map((agent) => agent.stop()))
+}
+
+async function tourMode(tour: Tour, lab: Lab, mode: 'vxlan' | 'route' | 'vlan'): Promise<void> {
+  tour.step(`Mode ${mode}: three pods a node through the CNI binary`)
+  const options = mode === 'vlan' ? ['--vlan', '100'] : []
+  await lab.trivium('network', 'set', NETWORK, '--mode', mode, ...options, '--store', lab.storeUrl)
+  if (mode !== 'vlan') await Promise.all(lab.nodes.map((node) => routesReady(lab, node, mode)))
+  const pods: { pod: LabPod; endpoint: Endpoint }[] = []
+  for (const node of lab.nodes) {
+    for (let number = 0; number < PODS_PER_NODE; number++) {
+      const pod = await lab.addPod(node)
+      const name = `${node.name}/${String.fromCharCode(97 + number)}`
+      const started = performance.now()
+      const { status, stdout } = await lab.cni('ADD', pod)
+      const ms = (performance.now() - started).toFixed(1)
+      if (status !== 0) throw new Error(`ADD of ${name} failed: ${stdout.trim()}`)
+      const ips = (JSON.parse(stdout) as { ips: { address: string }[] }).ips.map(
+        ({ address }) => address,
+      )
+      print(`  ADD ${name}  ${ips.map((ip) => ip.padEnd(18)).join(' ')} ${ms.padStart(5)} ms\n`)
+      pods.push({
+        pod,
+        endpoint: { name, netns: pod.netns, ips: ips.map((ip) => ip.split('/')[0] ?? '') },
+      })
+    }
+  }
+  const reached = await pingAll(pods.map(({ endpoint }) => endpoint))
+  print(
+    `\n${indent(
+      matrix(
+        pods.map(({ endpoint }) => endpoint),
+        reached,
+      ),
+    )}`,
+  )
+  const lost = reached.filter(({ ok }) => !ok)
+  tour.check(
+    lost.length === 0,
+    `${reached.length - lost.length} of ${reached.length} pings answered (all pairs, both directions, both families)`,
+  )
+  print(
+    `\n${indent(await lab.trivium('ipam', 'show', '--show-blocks', '--store', lab.storeUrl))}\n`,
+  )
+  await removePods(
+    tour,
+    lab,
+    pods.map(({ pod }) => pod),
+  )
+}
+
+async function removePods(tour: Tour, lab: Lab, pods: readonly LabPod[]): Promise<void> {
+  for (const pod of pods) {
+    const { status, stdout } = await lab.cni('DEL', pod)
+    if (status !== 0) tour.check(false, `DEL of ${pod.containerId}: ${stdout.trim()}`)
+    await lab.removePod(pod)
+  }
+  const pools = JSON.parse(
+    await lab.trivium('ipam', 'show', '-o', 'json', '--store', lab.storeUrl),
+  ) as { ipsInUse: string | number }[]
+  const inUse = pools.reduce((sum, pool) => sum + Number(pool.ipsInUse), 0)
+  tour.check(inUse === 0, `${pods.length} pods deleted, ${inUse} addresses in use`)
+  for (const node of lab.nodes) {
+    const links = (await must(['ip', '-n', node.netns, '-br', 'link']))
+      .split('\n')
+      .filter((line) => /^trv[0-9a-f]{11}@/.test(line))
+    tour.check(links.length === 0, `${node.name}: ${links.length} links of pods left`)
+  }
+}
+
+/** Waits until each peer's blocks have a route; the pings are the proof, this only spares them a race. */
+async function routesReady(lab: Lab, node: LabNode, mode: 'vxlan' | 'route'): Promise<void> {
+  const device = mode === 'vxlan' ? /dev trvx/ : /dev eth0/
+  await settle(async () => {
+    const routes = (await must(['ip', '-n', node.netns, 'route', 'show', 'proto', '84'])).split(
+      '\n',
+    )
+    const ready =
+      routes.filter((line) => line.includes(' via ') && device.test(line)).length >=
+      lab.nodes.length - 1
+    return ready ? [] : ['waiting']
+  })
+}
+
+/** Asks again until the answer is empty or time is up. */
+async function settle(ask: () => Promise<readonly string[]>): Promise<readonly string[]> {
+  const deadline = performance.now() + SETTLE_MS_MAX
+  for (;;) {
+    const left = await ask()
+    if (left.length === 0 || performance.now() > deadline) return left
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+async function hasVlan({ nodes: [node] }: Lab): Promise<boolean> {
+  if (node === undefined) return false
+  const { status } = await run([
+    'ip',
+    '-n',
+    node.netns,
+    'link',
+    'add',
+    'link',
+    'lo',
+    'name',
+    'probe',
+    'type',
+    'vlan',
+    'id',
+    '2',
+  ])
+  if (status === 0) await must(['ip', '-n', node.netns, 'link', 'del', 'probe'])
+  return status === 0
+}
+
+/** Rows ping columns; a cell is the slowest echo of the pair's families. */
+function matrix(endpoints: readonly Endpoint[], reached: readonly Reached[]): string {
+  const cell = (from: string, to: string): string => {
+    if (from === to) return '-'
+    const pair = reached.filter((each) => each.from === from && each.to === to)
+    if (pair.some(({ ok }) => !ok)) return 'LOST'
+    return `${Math.max(...pair.map(({ rttMs = 0 }) => rttMs)).toFixed(2)} ms`
+  }
+  const columns = [
+    { title: 'from \\ to', value: (from: Endpoint) => from.name },
+    ...endpoints.map((to) => ({
+      title: to.name,
+      value: (from: Endpoint) => cell(from.name, to.name),
+    })),
+  ]
+  return renderTable(endpoints, columns)
+}
+
+async function simulate(tour: Tour, trivium: readonly string[]): Promise<void> {
+  tour.step('Simulation: the same planners, with switches whose tables are finite')
+  const report = join('/tmp', `trivium-report-${process.pid}.html`)
+  const { status, stdout, stderr } = await run(
+    [...trivium, 'sim', 'run', 'first', '--html', report],
+    { timeoutMs: 60_000 },
+  )
+  print(indent(stdout))
+  tour.check(status === 0, status === 0 ? `report: ${report}` : `simulation: ${stderr.trim()}`)
+}
+
+const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ')

@@ -1,0 +1,269 @@
+/**
+ * Throw-away nodes on one machine: network namespaces joined by a switch, with
+ * an underlay and no default route, an agent in each, pods in namespaces of
+ * their own. Everything has a unique name and goes with `destroy`.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { callPlugin, pluginConfig } from './cni.ts'
+import { type Finished, inNetns, must, run } from './exec.ts'
+
+export interface LabOptions {
+  readonly nodes: number
+  /** The command line that runs `trivium`, e.g. [node, dist/cli.cjs]. */
+  readonly trivium: readonly string[]
+  readonly underlayMtuBytes?: number
+}
+
+export interface LabNode {
+  readonly name: string
+  readonly netns: string
+  readonly underlayIps: readonly string[]
+  readonly socketPath: string
+  readonly binDir: string
+  readonly confDir: string
+}
+
+/** A pod's namespace; it has a network only after ADD. */
+export interface LabPod {
+  readonly containerId: string
+  readonly netns: string
+  readonly netnsPath: string
+  readonly node: LabNode
+}
+
+export interface Lab {
+  readonly id: string
+  readonly dir: string
+  readonly storeUrl: string
+  readonly nodes: readonly LabNode[]
+  /** Runs `trivium ARGS` outside the namespaces. */
+  trivium(...args: readonly string[]): Promise<string>
+  /** Installs the plugin for a node, with this lab's store and the node's socket. */
+  install(node: LabNode, ...args: readonly string[]): Promise<void>
+  startAgent(node: LabNode): Promise<LabAgent>
+  addPod(node: LabNode): Promise<LabPod>
+  removePod(pod: LabPod): Promise<void>
+  cni(
+    verb: string,
+    pod: LabPod,
+    extra?: Readonly<Record<string, unknown>>,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<Finished>
+  destroy(): Promise<void>
+}
+
+export interface LabAgent {
+  readonly pid: number
+  /** Everything it logged so far. */
+  log(): string
+  /** SIGTERM, and waits for the end. */
+  stop(): Promise<void>
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>
+}
+
+/** Most a healthy agent takes to log `ready`; a loaded machine needs slack. */
+const READY_MS_MAX = 20_000
+
+/** Builds the nodes; nothing of a half-built lab is left when it fails. */
+export async function createLab(options: LabOptions): Promise<Lab> {
+  const id = `trv-${process.pid}-${randomBytes(2).toString('hex')}`
+  const dir = mkdtempSync(join(tmpdir(), `${id}-`))
+  const netns = new Set<string>()
+  const agents = new Set<LabAgent>()
+  const addNetns = async (name: string): Promise<void> => {
+    await must(['ip', 'netns', 'add', name])
+    netns.add(name)
+    await must(['ip', '-n', name, 'link', 'set', 'lo', 'up'])
+  }
+  const destroy = async (): Promise<void> => {
+    await Promise.all([...agents].map((agent) => agent.kill()))
+    for (const name of netns) await run(['ip', 'netns', 'del', name])
+    rmSync(dir, { recursive: true, force: true })
+  }
+  try {
+    const nodes = await buildNodes(id, dir, options, addNetns)
+    return { id, dir, nodes, destroy, ...actions(id, dir, options, { netns, agents, addNetns }) }
+  } catch (thrown) {
+    await destroy()
+    throw thrown
+  }
+}
+
+async function buildNodes(
+  id: string,
+  dir: string,
+  { nodes, underlayMtuBytes = 1500 }: LabOptions,
+  addNetns: (name: string) => Promise<void>,
+): Promise<readonly LabNode[]> {
+  const fabric = `${id}-sw`
+  await addNetns(fabric)
+  await must([
+    'ip',
+    '-n',
+    fabric,
+    'link',
+    'add',
+    'br0',
+    'mtu',
+    String(underlayMtuBytes),
+    'type',
+    'bridge',
+  ])
+  await must(['ip', '-n', fabric, 'link', 'set', 'br0', 'up'])
+  const built: LabNode[] = []
+  for (let number = 1; number <= nodes; number++) {
+    const netns = `${id}-n${number}`
+    await addNetns(netns)
+    const port = `p${number}`
+    const mtu = ['mtu', String(underlayMtuBytes)]
+    await must([
+      'ip',
+      '-n',
+      fabric,
+      'link',
+      'add',
+      port,
+      ...mtu,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'eth0',
+      ...mtu,
+      'netns',
+      netns,
+    ])
+    await must(['ip', '-n', fabric, 'link', 'set', port, 'master', 'br0', 'up'])
+    await must(['ip', '-n', netns, 'link', 'set', 'eth0', 'up'])
+    const underlayIps = [`192.0.2.${number}`, `2001:db8::${number.toString(16)}`]
+    await must(['ip', '-n', netns, 'addr', 'add', `${underlayIps[0]}/24`, 'dev', 'eth0'])
+    await must(['ip', '-n', netns, 'addr', 'add', `${underlayIps[1]}/64`, 'dev', 'eth0', 'nodad'])
+    const home = join(dir, `n${number}`)
+    mkdirSync(home, { mode: 0o700 })
+    const [socketPath, binDir, confDir] = [
+      join(home, 'run', 'agent.sock'),
+      join(dir, 'bin'),
+      join(home, 'net.d'),
+    ]
+    built.push({ name: `n${number}`, netns, underlayIps, socketPath, binDir, confDir })
+  }
+  return built
+}
+
+interface Holdings {
+  readonly netns: Set<string>
+  readonly agents: Set<LabAgent>
+  readonly addNetns: (name: string) => Promise<void>
+}
+
+function actions(
+  id: string,
+  dir: string,
+  { trivium }: LabOptions,
+  held: Holdings,
+): Omit<Lab, 'id' | 'dir' | 'nodes' | 'destroy'> {
+  const storeUrl = `lmdb:${join(dir, 'store')}`
+  let pods = 0
+  return {
+    storeUrl,
+    trivium: (...args) => must([...trivium, ...args]),
+    async install(node, ...args) {
+      const where = [
+        '--bin-dir',
+        node.binDir,
+        '--conf-dir',
+        node.confDir,
+        '--store',
+        storeUrl,
+        '--socket',
+        node.socketPath,
+      ]
+      await must([...trivium, 'install', ...where, ...args])
+    },
+    async startAgent(node) {
+      const args = [
+        'agent',
+        '--node',
+        node.name,
+        '--store',
+        storeUrl,
+        '--state-dir',
+        join(dir, node.name),
+        '--underlay',
+        'eth0',
+      ]
+      const agent = await spawnAgent(
+        inNetns(node.netns, [...trivium, ...args, '--socket', node.socketPath]),
+      )
+      held.agents.add(agent)
+      return agent
+    },
+    async addPod(node) {
+      pods += 1
+      const netns = `${id}-${node.name}-pod${pods}`
+      await held.addNetns(netns)
+      return { containerId: `${id}-${pods}`, netns, netnsPath: `/run/netns/${netns}`, node }
+    },
+    async removePod(pod) {
+      await must(['ip', 'netns', 'del', pod.netns])
+      held.netns.delete(pod.netns)
+    },
+    cni(verb, pod, extra = {}, env = {}) {
+      const { node, containerId, netnsPath } = pod
+      const config = { ...pluginConfig(join(node.confDir, '10-pods.conflist')), ...extra }
+      return callPlugin({
+        verb,
+        nodeNetns: node.netns,
+        binDir: node.binDir,
+        config,
+        containerId,
+        netnsPath,
+        ifname: 'eth0',
+        env,
+      })
+    },
+  }
+}
+
+/** Starts an agent and waits until it says that it is ready. */
+export async function spawnAgent(command: readonly string[]): Promise<LabAgent> {
+  const [program = '', ...args] = command
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let logged = ''
+  child.stderr.setEncoding('utf8')
+  child.stderr.on('data', (text: string) => {
+    logged += text
+  })
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const finish = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    await ended
+  }
+  await whenReady(child, () => logged)
+  return {
+    pid: child.pid ?? 0,
+    log: () => logged,
+    stop: () => finish('SIGTERM'),
+    kill: () => finish('SIGKILL'),
+  }
+}
+
+async function whenReady(child: ChildProcess, log: () => string): Promise<void> {
+  const deadline = performance.now() + READY_MS_MAX
+  while (!log().includes('"event":"ready"')) {
+    if (child.exitCode !== null)
+      throw new Error(`Cannot start the agent: exit status ${child.exitCode}: ${log().trim()}`)
+    if (performance.now() > deadline) {
+      child.kill('SIGKILL')
+      throw new Error(`Cannot start the agent: not ready after ${READY_MS_MAX} ms: ${log().trim()}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
