@@ -1,0 +1,105 @@
+/**
+ * What must be true of a store after any history: checked by reading all of it,
+ * with plain loops that share no arithmetic with the allocator.
+ */
+import assert from 'node:assert/strict'
+import { Address4, Address6 } from 'ip-address'
+import { keys } from '../../ipam/keys.ts'
+import type { BlockClaim, NetworkRecord } from '../../ipam/records.ts'
+import type { Reader } from '../../ipam/store.ts'
+
+/** First and last address of a CIDR as integers, read by another library. */
+export function bounds(cidr: string): readonly [first: bigint, last: bigint] {
+  const range = cidr.includes(':') ? new Address6(cidr) : new Address4(cidr)
+  return [range.startAddress().bigInt(), range.endAddress().bigInt()]
+}
+
+const integer = (ip: string): bigint => bounds(ip)[0]
+
+/** Asserts every invariant for the given nodes. Throws on the first that is broken. */
+export function checkInvariants(reader: Reader, nodes: readonly string[]): void {
+  for (const [, network] of reader.range(keys.networks)) {
+    const claims = [...reader.range(keys.claims(network.name))].map(([, claim]) => claim)
+    checkClaims(reader, network, claims)
+    checkUses(reader, network, claims, nodes)
+    checkAddresses(reader, network, claims, nodes)
+  }
+}
+
+function checkClaims(reader: Reader, network: NetworkRecord, claims: readonly BlockClaim[]): void {
+  const firsts = new Set<string>()
+  let last = [-1n, -1n] as readonly [bigint, bigint]
+  let family = ''
+  for (const claim of claims) {
+    const pool = network.pools.find(({ cidr }) => cidr === claim.pool)
+    assert.ok(pool, `${claim.cidr} is of a pool`)
+    const [[first, end], [poolFirst, poolEnd]] = [bounds(claim.cidr), bounds(pool.cidr)]
+    assert.ok(first >= poolFirst && end <= poolEnd, `${claim.cidr} lies in ${pool.cidr}`)
+    assert.ok(claim.cidr.endsWith(`/${pool.blockLength}`), `${claim.cidr} has the block length`)
+    const claimFamily = claim.cidr.includes(':') ? '6' : '4'
+    if (family === claimFamily) assert.ok(first > last[1], `${claim.cidr} overlaps no other`)
+    ;[family, last] = [claimFamily, [first, end]]
+    if (!claim.first) continue
+    const owner = `${claim.node} ${claimFamily}`
+    assert.ok(!firsts.has(owner), `${claim.node} has one first block`)
+    firsts.add(owner)
+  }
+  for (const { node, cidr } of claims) {
+    assert.ok(firsts.has(`${node} ${cidr.includes(':') ? '6' : '4'}`), `${node} has a first block`)
+    assert.ok(reader.get(keys.use(node, network.name, cidr)), `${cidr} has a use`)
+  }
+}
+
+function checkUses(
+  reader: Reader,
+  network: NetworkRecord,
+  claims: readonly BlockClaim[],
+  nodes: readonly string[],
+): void {
+  const addresses = [...reader.range(keys.addresses(network.name))].map(([, address]) => address)
+  for (const node of nodes) {
+    for (const [, use] of reader.range(keys.uses(node, network.name))) {
+      const claim = claims.find(({ cidr }) => cidr === use.cidr)
+      assert.equal(claim?.node, node, `${use.cidr} is claimed by its user`)
+      assert.equal(claim?.first, use.first, `${use.cidr}: claim and use agree on first`)
+      const held = addresses.filter(({ block }) => block === use.cidr).length
+      assert.equal(use.used, held, `${use.cidr} counts its addresses`)
+    }
+  }
+}
+
+function checkAddresses(
+  reader: Reader,
+  network: NetworkRecord,
+  claims: readonly BlockClaim[],
+  nodes: readonly string[],
+): void {
+  const held = new Map<string, string>()
+  for (const node of nodes) {
+    for (const [, attachment] of reader.range(keys.networkAttachments(node, network.name))) {
+      for (const ip of attachment.ips) {
+        assert.equal(held.get(ip), undefined, `${ip} is held once`)
+        held.set(ip, attachment.containerId)
+        const address = reader.get(keys.address(network.name, ip))
+        assert.equal(address?.containerId, attachment.containerId, `${ip} knows its holder`)
+        assert.equal(address?.sequence, attachment.sequence, `${ip} knows its sequence`)
+        const claim = claims.find(({ cidr }) => cidr === address?.block)
+        assert.equal(claim?.node, node, `${ip} is in a block of its node`)
+        checkNotReserved(network, claim!, ip)
+      }
+    }
+  }
+  const count = [...reader.range(keys.addresses(network.name))].length
+  assert.equal(count, held.size, 'every address has a holder')
+}
+
+function checkNotReserved(network: NetworkRecord, claim: BlockClaim, ip: string): void {
+  const [first, last] = bounds(claim.cidr)
+  const [poolFirst, poolLast] = bounds(claim.pool)
+  const value = integer(ip)
+  assert.ok(value >= first && value <= last, `${ip} lies in ${claim.cidr}`)
+  if (claim.first) assert.notEqual(value, first, `${ip} is no tunnel endpoint`)
+  assert.notEqual(value, poolFirst, `${ip} is no network address`)
+  if (!ip.includes(':')) assert.notEqual(value, poolLast, `${ip} is no broadcast address`)
+  for (const { gateway } of network.pools) assert.notEqual(ip, gateway, `${ip} is no gateway`)
+}

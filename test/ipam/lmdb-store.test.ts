@@ -1,0 +1,228 @@
+/** The store on disk: the contract, several processes, and processes that are killed. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { openLmdbStore } from '../../ipam/lmdb-store.ts'
+import { createNetwork, keys, parseNetworkSpec, SCHEMA_VERSION } from '../../ipam/mod.ts'
+import { prng } from '../../src/prng.ts'
+import { answerOf, outcomeOf, storeContract, until } from '../contract/store.ts'
+import { checkInvariants } from './invariants.ts'
+
+const KILLS = process.env['TRIVIUM_LONG'] === '1' ? 100 : 6
+const SEED = process.env['FC_SEED'] ?? String(Date.now())
+const NODES = ['n1', 'n2', 'n3', 'n4']
+
+let stores = 0
+const folder = t.testdir()
+const freshPath = (): string => join(folder, `store.${stores++}`)
+
+storeContract(t, 'lmdb', () => openLmdbStore(freshPath()))
+
+t.test('what was committed is there after closing and opening again', async (t) => {
+  const path = freshPath()
+  const first = openLmdbStore(path)
+  await answerOf(first, (tx) => tx.put(keys.sequence('n1'), 7))
+  first.close()
+  const second = openLmdbStore(path)
+  t.equal(
+    second.read((r) => r.get(keys.sequence('n1'))),
+    7,
+  )
+  second.close()
+})
+
+t.test('two stores on one path see each other', async (t) => {
+  const path = freshPath()
+  const [left, right] = [openLmdbStore(path), openLmdbStore(path)]
+  await answerOf(left, (tx) => tx.put(keys.sequence('n1'), 1))
+  t.equal(
+    right.read((r) => r.get(keys.sequence('n1'))),
+    1,
+    'in the same turn',
+  )
+  left.close()
+  await answerOf(right, (tx) => tx.put(keys.sequence('n1'), 2))
+  t.equal(
+    right.read((r) => r.get(keys.sequence('n1'))),
+    2,
+    'and lives on',
+  )
+  right.close()
+})
+
+t.test('only root may read it', async (t) => {
+  const path = freshPath()
+  openLmdbStore(path).close()
+  t.equal(statSync(path).mode & 0o777, 0o700)
+  for (const file of readdirSync(path)) t.equal(statSync(join(path, file)).mode & 0o777, 0o600)
+})
+
+t.test('opening what is not there', async (t) => {
+  const path = freshPath()
+  for (const options of [{ readOnly: true }, { mustExist: true }]) {
+    t.throws(() => openLmdbStore(path, options), {
+      code: 'NOT_FOUND',
+      message: `Cannot open store ${path}: there is none, wanted a directory with data.mdb`,
+    })
+  }
+  t.notOk(existsSync(path), 'makes nothing')
+  t.throws(() => openLmdbStore('/dev/null/store'), { code: 'STORE', message: '/dev/null/store' })
+})
+
+t.test('a store that was opened to read', async (t) => {
+  const path = freshPath()
+  const writer = openLmdbStore(path)
+  const store = openLmdbStore(path, { readOnly: true })
+  await answerOf(writer, (tx) => tx.put(keys.sequence('n1'), 1))
+  t.equal(
+    store.read((r) => r.get(keys.sequence('n1'))),
+    1,
+  )
+  t.match(await outcomeOf(store, () => 1), { kind: 'failed', error: { code: 'STORE' } })
+  store.close()
+  writer.close()
+})
+
+t.test('the layout is written once and a newer one is refused', async (t) => {
+  const path = freshPath()
+  const store = openLmdbStore(path)
+  t.equal(
+    store.read((r) => r.get(keys.schema)),
+    SCHEMA_VERSION,
+  )
+  await answerOf(store, (tx) => tx.put(keys.schema, SCHEMA_VERSION + 1))
+  store.close()
+  await sleep(20)
+  t.throws(() => openLmdbStore(path), {
+    code: 'STORE',
+    message: `Cannot use store ${path}: layout 2, wanted 1 to 1`,
+  })
+})
+
+t.test('grows past its first size', async (t) => {
+  const store = openLmdbStore(freshPath())
+  const text = 'x'.repeat(4000)
+  for (let part = 0; part < 10; part++) {
+    await answerOf(store, (tx) => {
+      for (let n = 0; n < 200; n++) tx.put(`big/${part}/${n}`, text)
+    })
+  }
+  t.equal(
+    store.read((r) => [...r.range('big/')].length),
+    2000,
+  )
+  store.close()
+})
+
+t.test('four processes, killed at random', { timeout: 600_000 }, async (t) => {
+  const random = prng(SEED)
+  const path = freshPath()
+  const store = openLmdbStore(path)
+  const spec = { name: 'pods', mode: 'route', pools: [{ cidr: '10.42.0.0/22', blockLength: 28 }] }
+  await answerOf(store, (tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
+  let changes = 0
+  store.watch(() => changes++)
+
+  const book = answers()
+  const writers = NODES.map((node) => startWriter(path, node, 0, book))
+  t.teardown(() => {
+    for (const writer of writers) writer.process.kill('SIGKILL')
+  })
+  await Promise.all(writers.map(({ ready }) => ready))
+  for (let life = 1; life <= KILLS; life++) {
+    await sleep(20 + random.below(200))
+    const index = random.below(writers.length)
+    writers[index]!.process.kill('SIGKILL')
+    await writers[index]!.ended
+    store.read((reader) => checkInvariants(reader, NODES))
+    writers[index] = startWriter(path, NODES[index]!, life, book)
+    await writers[index]!.ready
+  }
+  await sleep(100)
+  for (const writer of writers) writer.process.kill('SIGKILL')
+  await Promise.all(writers.map(({ ended }) => ended))
+
+  store.read((reader) => checkInvariants(reader, NODES))
+  t.pass(`invariants hold after ${KILLS + NODES.length} kills (FC_SEED=${SEED})`)
+  const lost = store.read((reader) =>
+    [...book.held].filter(([containerId, ip]) => {
+      const key = { network: 'pods', containerId, ifname: 'eth0' }
+      const found = NODES.map((node) => reader.get(keys.attachment(node, key))?.ips[0])
+      return !found.includes(ip as never)
+    }),
+  )
+  t.strictSame(lost, [], 'every answer given is on disk')
+  const back = store.read((reader) =>
+    book.released.filter((containerId) =>
+      NODES.some((node) =>
+        reader.get(keys.attachment(node, { network: 'pods', containerId, ifname: 'eth0' })),
+      ),
+    ),
+  )
+  t.strictSame(back, [], 'nothing released came back')
+  t.ok(book.allocations > 100, `${book.allocations} allocations were made`)
+  t.ok(changes > 10, `${changes} commits of other processes were seen`)
+  store.close()
+})
+
+t.test('a commit of another process is seen in milliseconds', async (t) => {
+  const path = freshPath()
+  const store = openLmdbStore(path)
+  const spec = { name: 'pods', mode: 'route', pools: [{ cidr: '10.42.0.0/16' }] }
+  await answerOf(store, (tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
+  const writer = startWriter(path, 'n1', 0, answers())
+  t.teardown(() => writer.process.kill('SIGKILL'))
+  let seen = false
+  store.watch(() => {
+    seen ||= store.read((r) => [...r.range(keys.attachments('n1'))].length > 0)
+  })
+  await writer.ready
+  await until(() => seen)
+  t.ok(seen)
+  writer.process.kill('SIGKILL')
+  await writer.ended
+  store.close()
+})
+
+/** What the writers said they did. */
+interface Answers {
+  /** Container to address, of those that nobody began to release. */
+  readonly held: Map<string, string>
+  readonly released: string[]
+  allocations: number
+}
+
+const answers = (): Answers => ({ held: new Map(), released: [], allocations: 0 })
+
+interface Writer {
+  readonly process: ChildProcess
+  readonly ready: Promise<unknown>
+  readonly ended: Promise<unknown>
+}
+
+function startWriter(path: string, node: string, life: number, book: Answers): Writer {
+  const file = fileURLToPath(new URL('lmdb-writer.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', file, path, node, String(life)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines = createInterface({ input: child.stdout })
+  const ready = new Promise((resolve) => lines.once('line', resolve))
+  lines.on('line', (line) => {
+    const [what, containerId = '', ip = ''] = line.split(' ')
+    if (what === '+') {
+      assert.ok(![...book.held.values()].includes(ip), `${ip} was given once`)
+      book.allocations++
+      book.held.set(containerId, ip)
+    }
+    if (what === '?') book.held.delete(containerId)
+    if (what === '-') book.released.push(containerId)
+  })
+  const closed = new Promise((resolve) => lines.once('close', resolve))
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  return { process: child, ready, ended: Promise.all([closed, exited]) }
+}
