@@ -63,6 +63,5 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
 
 function prepare(tx: Tx, node: NodeRecord, nowMs: number): void {
   registerNode(tx, node)
-  for (const [, network] of tx.range(keys.networks))
-    ensureBlocks(tx, network, node.name, nowMs)
+  for (const [, network] of tx.range(keys.networks)) ensureBlocks(tx, network, node.name, nowMs)
 }
