@@ -74,7 +74,7 @@ export function parseNetworkSpec(spec: NetworkSpec, nowMs: number): NetworkDraft
   const mode = checkMode(spec.mode, subject)
   const specs: unknown = spec.pools
   if (!Array.isArray(specs) || specs.length === 0)
-    throw bad(subject, 'pools', specs, 'at least one')
+    throw bad(subject, 'list of pools', specs, 'at least one')
   const pools = spec.pools.map((pool) => parsePool(pool, subject))
   for (const [index, { cidr }] of pools.entries()) {
     const other = pools.slice(0, index).find((pool) => prefixesOverlap(pool.cidr, cidr))
@@ -150,7 +150,7 @@ function parseOptions(
   const given: Record<string, unknown> = { ...raw }
   const known = [...Object.keys(OPTION_RANGES), 'mtuBytes']
   const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw bad(subject, 'option', unknown, orList(known))
+  if (unknown !== undefined) throw bad(subject, 'unknown option', unknown, orList(known))
 
   const option = (key: keyof typeof OPTION_RANGES): number | undefined =>
     given[key] === undefined ? undefined : integerIn(given[key], OPTION_RANGES[key], subject, key)
@@ -186,10 +186,13 @@ function integerIn(
 }
 
 const bad = (subject: string, field: string, found: unknown, wanted: string): TriviumError =>
-  new TriviumError('BAD_CONFIG', `Cannot use ${subject}: ${field} ${text(found)}, wanted ${wanted}`)
+  new TriviumError(
+    'BAD_CONFIG',
+    `Cannot use ${subject}: ${field} is ${text(found)}, wanted ${wanted}`,
+  )
 
 const text = (value: unknown): string =>
-  value === undefined ? 'is missing' : JSON.stringify(value).slice(0, 100)
+  value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100)
 
 const orList = (words: readonly string[]): string =>
   `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`

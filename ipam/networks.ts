@@ -214,7 +214,8 @@ function refuseWhileAttached(reader: Reader, name: string, what: string): void {
   const first = counts.slice(0, 3).map(([node, count]) => `${count} on node ${node}`)
   const more =
     counts.length > first.length ? `, and ${counts.length - first.length} more nodes` : ''
-  const found = `${total} pods are attached (${first.join(', ')}${more})`
+  const pods = total === 1 ? '1 pod is' : `${total} pods are`
+  const found = `${pods} attached (${first.join(', ')}${more})`
   throw new TriviumError('CONFLICT', `Cannot ${what}: ${found}, wanted none`)
 }
 
