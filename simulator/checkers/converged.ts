@@ -1,0 +1,62 @@
+/**
+ * Every table is what it should be: each node's kernel what its planner wants
+ * from the store as it is now, each switch what the kernels say, counted anew.
+ *
+ * @module
+ */
+import { planNode } from '../../src/backend/plan.ts'
+import { readView } from '../../src/cluster/read-view.ts'
+import { diff, renderOp } from '../../src/kernel/mod.ts'
+import { podEntry, underlayEntries } from '../fabric.ts'
+import { SWITCH_TABLES } from '../profiles.ts'
+import type { Scenario } from '../scenario.ts'
+import { planRacks } from '../underlay.ts'
+import { type Cluster, familiesOf } from '../world.ts'
+import { type CheckResult, checkResult } from './check.ts'
+
+export function checkConverged(cluster: Cluster, scenario: Scenario): CheckResult {
+  const findings = [...kernelFindings(cluster), ...switchFindings(cluster, scenario)]
+  const scope = `${cluster.nodes.length} kernels, ${cluster.fabric.devices.length} switches`
+  return checkResult('tables as desired', scope, findings)
+}
+
+function kernelFindings({ nodes, store }: Cluster): readonly string[] {
+  return nodes.flatMap(({ record, kernel }) => {
+    const view = store.read((reader) => readView(reader, record.name))
+    if (view === undefined) return [`${record.name} is not in the store`]
+    const plan = planNode(view)
+    const { ops, conflicts } = diff(plan.desired, kernel.snapshot())
+    const left = ops.map((op) => `${record.name} lacks: ${renderOp(op)}`)
+    const unplanned = plan.problems.map((problem) => `${record.name}: ${problem}`)
+    const missing = [...plan.desired.keys()].filter((key) => kernel.get(key) === undefined)
+    return [
+      ...left,
+      ...unplanned,
+      ...conflicts.map(({ desired }) => `${record.name}: conflict at a ${desired.kind}`),
+      ...missing.map((key) => `${record.name} lacks ${key}`),
+    ]
+  })
+}
+
+function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonly string[] {
+  const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
+  const fromPods = nodes.flatMap(({ kernel }) =>
+    [...kernel.objects()].flatMap((object) => podEntry(fabric.mode, object) ?? []),
+  )
+  return fabric.devices.flatMap((device) => {
+    const entries = [
+      ...racks.flatMap((rack) => underlayEntries(fabric.mode, device, rack)),
+      ...fromPods,
+    ]
+    return SWITCH_TABLES.flatMap((table) => {
+      const wanted = new Set(
+        entries.filter((entry) => entry.table === table).map(({ entry }) => entry),
+      )
+      const found = device.tables[table].entries()
+      const extra = found.filter((entry) => !wanted.has(entry))
+      const absent = wanted.size - (found.length - extra.length)
+      if (extra.length === 0 && absent === 0) return []
+      return [`${device.name} ${table}: ${extra.length} entries too many, ${absent} too few`]
+    })
+  })
+}

@@ -1,0 +1,58 @@
+/**
+ * After the last pod is gone nothing of it is left: in the store, in any
+ * kernel, in any switch. Nodes keep their blocks; those are theirs.
+ *
+ * @module
+ */
+import { keys } from '../../ipam/keys.ts'
+import { podEntry } from '../fabric.ts'
+import { NETWORK } from '../node.ts'
+import { SWITCH_TABLES } from '../profiles.ts'
+import type { Cluster } from '../world.ts'
+import { type CheckResult, checkResult } from './check.ts'
+
+const POD_LINK = /^trv[0-9a-f]{11}$/
+
+export function checkNoLeak(cluster: Cluster): CheckResult {
+  const { nodes, fabric, store } = cluster
+  const findings: string[] = []
+  store.read((reader) => {
+    for (const [, { ip, containerId }] of reader.range(keys.addresses(NETWORK))) {
+      findings.push(`the store still gives ${ip} to ${containerId}`)
+    }
+    for (const { record } of nodes) {
+      for (const [, { containerId }] of reader.range(keys.attachments(record.name))) {
+        findings.push(`the store still attaches ${containerId} to ${record.name}`)
+      }
+      for (const [, use] of reader.range(keys.uses(record.name, NETWORK))) {
+        if (use.used !== 0) findings.push(`block ${use.cidr} still counts ${use.used} addresses`)
+      }
+    }
+  })
+  const ofNodes = new Set<string>()
+  for (const { record, kernel } of nodes) {
+    for (const object of kernel.objects()) {
+      const link = object.kind === 'link' ? object.name : 'link' in object ? object.link : undefined
+      if (typeof link === 'string' && POD_LINK.test(link)) {
+        findings.push(`${record.name} still has a ${object.kind} at ${link}`)
+      }
+      const entry = podEntry(fabric.mode, object)
+      if (entry !== undefined) ofNodes.add(entry.entry)
+    }
+  }
+  for (const { name, tables } of fabric.devices) {
+    for (const table of SWITCH_TABLES) {
+      for (const entry of tables[table].entries()) {
+        const isPods = entry.startsWith('pod ') || (table === 'host' && !isUnderlay(entry))
+        if (isPods && !ofNodes.has(entry)) findings.push(`${name} still has ${table} ${entry}`)
+      }
+    }
+  }
+  if (fabric.pods !== 0) findings.push(`switches still count ${fabric.pods} pods`)
+  return checkResult('no leak', `${cluster.podsRemoved} pods deleted`, findings)
+
+  function isUnderlay(entry: string): boolean {
+    const ip = entry.slice(0, entry.indexOf('/'))
+    return nodes.some(({ record }) => record.underlayIps.some((own) => own === ip))
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Pods reach pods: a packet for every pair where there are few, otherwise for a
+ * seeded sample in which every pod sends at least once as long as it is large enough.
+ *
+ * A pair that is cut off because a switch had no room is a finding of the run,
+ * not a fault of the product: it is counted apart.
+ *
+ * @module
+ */
+import { ipFamily } from '../../src/net/mod.ts'
+import type { Prng } from '../../src/prng.ts'
+import { forward } from '../forward.ts'
+import type { SimPod } from '../node.ts'
+import { shuffled } from '../shuffle.ts'
+import type { Cluster } from '../world.ts'
+import { type CheckResult, checkResult } from './check.ts'
+
+/** Up to this many pods every pair is tried. */
+const ALL_PAIRS_PODS_MAX = 40
+const SAMPLED_PAIRS = 2000
+
+/** What became of the packets. */
+export interface Reachability {
+  /** Ordered pairs of pods; a pair is delivered when each family is. */
+  readonly pairs: number
+  readonly delivered: number
+  /** Lost because a switch refused an entry. */
+  readonly lostToOverflow: number
+  readonly sampled: boolean
+  readonly example: string | undefined
+  readonly check: CheckResult
+}
+
+export function checkReachability(cluster: Cluster, chance: Prng): Reachability {
+  const pods = cluster.pods()
+  const world = cluster.world()
+  const sampled = pods.length > ALL_PAIRS_PODS_MAX
+  const pairs = sampled ? somePairs(pods, chance) : allPairs(pods)
+  const findings: string[] = []
+  let delivered = 0
+  let lostToOverflow = 0
+  let example: string | undefined
+  for (const [from, to] of pairs) {
+    const answers = to.attachment.ips.map((ip) => forward(world, from, ip))
+    const lost = answers.find((answer) => answer.kind === 'lost')
+    if (lost?.kind !== 'lost') delivered++
+    else {
+      const families = to.attachment.ips.map(ipFamily).join(' and ')
+      const text = `pod ${from.id} to pod ${to.id} (IPv${families}): ${lost.reason}`
+      if (!lost.overflow) findings.push(text)
+      else {
+        lostToOverflow++
+        example ??= text
+      }
+    }
+  }
+  const scope = `${pairs.length} ${sampled ? 'sampled' : ''} pairs`.replace('  ', ' ')
+  const check = checkResult('reachability', scope, findings)
+  return { pairs: pairs.length, delivered, lostToOverflow, sampled, example, check }
+}
+
+type Pair = readonly [from: SimPod, to: SimPod]
+
+function allPairs(pods: readonly SimPod[]): readonly Pair[] {
+  return pods.flatMap((from) => pods.filter((to) => to !== from).map((to): Pair => [from, to]))
+}
+
+function somePairs(pods: readonly SimPod[], chance: Prng): readonly Pair[] {
+  const senders = shuffled(pods, chance)
+  return Array.from({ length: SAMPLED_PAIRS }, (_, index): Pair => {
+    const place = index % senders.length
+    const other = (place + 1 + chance.below(senders.length - 1)) % senders.length
+    return [senders[place]!, senders[other]!]
+  })
+}

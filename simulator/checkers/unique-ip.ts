@@ -1,0 +1,38 @@
+/**
+ * No two pods hold one address, in the pods' own kernels, and the store says
+ * the same.
+ *
+ * @module
+ */
+import { keys } from '../../ipam/keys.ts'
+import type { Ip } from '../../src/net/mod.ts'
+import { NETWORK } from '../node.ts'
+import type { Cluster } from '../world.ts'
+import { type CheckResult, checkResult } from './check.ts'
+
+export function checkUniqueAddresses(cluster: Cluster): CheckResult {
+  const holders = new Map<Ip, string>()
+  const findings: string[] = []
+  for (const pod of cluster.pods()) {
+    const name = pod.attachment.containerId
+    for (const object of pod.kernel.objects()) {
+      if (object.kind !== 'addr') continue
+      const other = holders.get(object.ip)
+      if (other !== undefined) findings.push(`${object.ip} is ${other}'s and ${name}'s`)
+      holders.set(object.ip, name)
+    }
+  }
+  cluster.store.read((reader) => {
+    let recorded = 0
+    for (const [, { ip, containerId }] of reader.range(keys.addresses(NETWORK))) {
+      recorded++
+      const holder = holders.get(ip)
+      if (holder === containerId) continue
+      findings.push(`${ip} is ${containerId}'s in the store and ${holder ?? 'nobody'}'s in kernels`)
+    }
+    if (recorded !== holders.size) {
+      findings.push(`the store has ${recorded} addresses, kernels have ${holders.size}`)
+    }
+  })
+  return checkResult('unique addresses', `${holders.size} addresses`, findings)
+}

@@ -1,0 +1,152 @@
+/**
+ * Virtual time: one event loop whose time jumps from event to event.
+ *
+ * A tick is a microsecond. Every event is one line of the trace, and the trace
+ * is folded into a hash: two runs that did the same at the same instants print
+ * the same hash, on any machine.
+ *
+ * Events are a kind and two numbers, served by a table of handlers. `later`
+ * puts a closure on top for ports whose interface asks for one.
+ *
+ * @module
+ */
+import { invariant } from '../src/errors.ts'
+import { hash64 } from '../src/hash.ts'
+import type { Instant } from '../src/machine.ts'
+import type { Clock } from '../src/ports.ts'
+import { type EventHandle, EventQueue } from './event-queue.ts'
+
+/** Ticks of a millisecond. */
+export const TICKS_PER_MS = 1000
+
+/** What an event is; its number is part of the trace, so it never changes. */
+export const EVENT = {
+  timer: 1, //     a machine's deadline;        a = owner
+  store: 2, //     a store's answer;            a = owner
+  watch: 3, //     a store's change is heard;   a = owner
+  kernel: 4, //    a kernel's answer;           a = owner, b = operations
+  podAdd: 5, //    a pod is asked for;          a = node, b = pod
+  podRemove: 6, // a pod goes;                  a = node, b = pod
+  announce: 7, //  the fabric hears of changes; a = owner
+  start: 8, //     an agent starts;             a = owner
+} as const
+export type EventKind = (typeof EVENT)[keyof typeof EVENT]
+
+/** Serves one kind of event. */
+export type Handler = (a: number, b: number) => void
+
+export class Engine {
+  /** Now, in ticks since the start. */
+  tick = 0
+  /** Events served. */
+  events = 0
+
+  private readonly queue = new EventQueue()
+  private readonly handlers: (Handler | undefined)[] = []
+  private readonly closures = new Map<EventHandle, () => void>()
+  private high = 0x9e3779b9
+  private low = 0x85ebca6b
+
+  /** Serves `kind` from now on. */
+  on(kind: EventKind, handler: Handler): void {
+    invariant(this.handlers[kind] === undefined, `one handler for event kind ${kind}`)
+    this.handlers[kind] = handler
+  }
+
+  /** Schedules an event for a handler, `delayTicks` from now. */
+  post(delayTicks: number, kind: EventKind, a: number, b: number): EventHandle {
+    return this.queue.schedule(this.tick + delayTicks, kind, a, b)
+  }
+
+  /** Schedules a closure. The trace holds `kind`, `a` and `b`. */
+  later(delayTicks: number, kind: EventKind, a: number, b: number, run: () => void): EventHandle {
+    const handle = this.post(delayTicks, kind, a, b)
+    this.closures.set(handle, run)
+    return handle
+  }
+
+  /** Takes an event back; a no-op after it ran. */
+  cancel(handle: EventHandle): void {
+    if (this.queue.cancel(handle)) this.closures.delete(handle)
+  }
+
+  get pending(): number {
+    return this.queue.size
+  }
+
+  /** Serves the next event. False when none waits. */
+  step(): boolean {
+    const { queue } = this
+    const handle = queue.nextHandle()
+    if (handle === undefined) return false
+    queue.pop()
+    const { tick, kind, a, b } = queue
+    invariant(tick >= this.tick, 'time never goes backwards')
+    this.tick = tick
+    this.events++
+    this.fold(tick)
+    this.fold(kind)
+    this.fold(a)
+    this.fold(b)
+    const closure = this.closures.get(handle)
+    if (closure !== undefined) {
+      this.closures.delete(handle)
+      closure()
+      return true
+    }
+    const handler = this.handlers[kind]
+    invariant(handler !== undefined, `a handler for event kind ${kind}`)
+    handler(a, b)
+    return true
+  }
+
+  /**
+   * Serves events until `done` says so.
+   *
+   * @param untilTick Gives up when the next event is later than this.
+   * @returns Whether `done` was reached.
+   */
+  run(done: () => boolean, untilTick: number): boolean {
+    while (!done()) {
+      const next = this.queue.nextTick()
+      if (next === undefined || next > untilTick) return false
+      this.step()
+    }
+    return true
+  }
+
+  /** Adds a number to the trace. */
+  fold(value: number): void {
+    this.high = Math.imul(this.high ^ (value | 0), 0x9e3779b1)
+    this.low = Math.imul(this.low ^ ((value / 2 ** 32) | 0) ^ (value | 0), 0x5f356495)
+    this.high ^= this.low >>> 15
+    this.low ^= this.high >>> 13
+  }
+
+  /** Adds text to the trace. */
+  foldText(text: string): void {
+    const [high, low] = hash64(text)
+    this.fold(high)
+    this.fold(low)
+  }
+
+  /** Hash of everything that happened so far: 16 hexadecimal digits. */
+  traceHash(): string {
+    return [this.high, this.low].map((half) => (half >>> 0).toString(16).padStart(8, '0')).join('')
+  }
+}
+
+/** The clock that drivers see; `owner` names it in the trace. */
+export function virtualClock(engine: Engine, owner: number): Clock {
+  return {
+    now: () => (engine.tick / TICKS_PER_MS) as Instant,
+    at(when, run) {
+      // The product may round down; a timer that fires early would fire again without end.
+      let due = Math.ceil(when * TICKS_PER_MS)
+      while (due / TICKS_PER_MS < when) due++
+      const delayTicks = Math.max(0, due - engine.tick)
+      const handle = engine.later(delayTicks, EVENT.timer, owner, 0, run)
+      return () => engine.cancel(handle)
+    },
+  }
+}

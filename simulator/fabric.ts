@@ -1,0 +1,192 @@
+/**
+ * The switches: racks of nodes under top-of-rack switches, joined by spines.
+ *
+ * What is in their tables comes from the nodes' kernels, object by object, as a
+ * routing daemon on the node would export it and as frames would teach it:
+ *
+ * | mode            | top-of-rack switch                               | spine                  |
+ * |-----------------|--------------------------------------------------|------------------------|
+ * | vxlan           | own rack's nodes (MAC, host), other racks (LPM)  | every rack (LPM)       |
+ * | route, blocks   | the same, and every block of the cluster (LPM)   | and every block (LPM)  |
+ * | route, hosts    | the same, and every pod of the cluster (host)    | and every pod (host)   |
+ * | vlan            | every node and every pod of the domain (MAC)     | the same               |
+ *
+ * Announcements are idealized: `announceTicks` after the kernel changed, every
+ * switch has heard of it. Links are perfect and spines are all alike.
+ *
+ * @module
+ */
+import { type KernelObject, ROUTE_PROTOCOL } from '../src/kernel/mod.ts'
+import {
+  hostPrefix,
+  type IpFamily,
+  type Mac,
+  type Prefix,
+  prefixFamily,
+  prefixLength,
+} from '../src/net/mod.ts'
+import { type Engine, EVENT } from './clock.ts'
+import type { KernelListener } from './kernel-tables.ts'
+import type { Capacities, SwitchTable } from './profiles.ts'
+import { placeOf, type SwitchDevice, switchDevice } from './tables.ts'
+import type { RackPlan } from './underlay.ts'
+
+/** What the fabric carries. */
+export type FabricMode = 'vxlan' | 'route-blocks' | 'route-hosts' | 'vlan'
+
+export interface FabricOptions {
+  readonly mode: FabricMode
+  readonly racks: readonly RackPlan[]
+  readonly spines: number
+  readonly capacities: Capacities
+  readonly announceTicks: number
+}
+
+/** One entry for some switches. */
+interface Announcement {
+  readonly table: SwitchTable
+  readonly entry: string
+  readonly cost: number
+}
+
+/** A change that a node's kernel made, on its way to the switches. */
+interface Change {
+  readonly add: boolean
+  /** Undefined: only the number of pods changed. */
+  readonly entry: Announcement | undefined
+  readonly pods: number
+}
+
+const POD_LINK = /^trv[0-9a-f]{11}$/
+
+export class Fabric {
+  readonly devices: readonly SwitchDevice[]
+  readonly mode: FabricMode
+  /** Pods that the switches have heard of. */
+  pods = 0
+  /** Batches of changes that are on their way. */
+  pending = 0
+
+  /** Lengths of the prefixes that switches heard of, so that a look-up can try each. */
+  readonly prefixLengths: Readonly<Record<IpFamily, Set<number>>> = { 4: new Set(), 6: new Set() }
+
+  private readonly engine: Engine
+  private readonly announceTicks: number
+  private readonly batches = new Map<number, Change[]>()
+
+  constructor(engine: Engine, options: FabricOptions) {
+    this.engine = engine
+    this.mode = options.mode
+    this.announceTicks = options.announceTicks
+    const { racks, spines, capacities } = options
+    this.devices = [
+      ...racks.map(({ index }) => switchDevice(`tor-${index}`, 'tor', index, capacities)),
+      ...Array.from({ length: spines }, (_, index) =>
+        switchDevice(`spine-${index}`, 'spine', -1, capacities),
+      ),
+    ]
+    for (const device of this.devices) {
+      for (const rack of racks) {
+        for (const entry of underlayEntries(options.mode, device, rack)) this.put(device, entry)
+      }
+    }
+  }
+
+  /** The top-of-rack switch of a rack. */
+  tor(rack: number): SwitchDevice | undefined {
+    return this.devices[rack]
+  }
+
+  /** Hears of every change in the kernel of node `owner`. */
+  listener(owner: number): KernelListener {
+    return (before, after) => {
+      const gone = before === undefined ? undefined : this.changeOf(before, false)
+      const come = after === undefined ? undefined : this.changeOf(after, true)
+      // A link whose settings changed announces what it did before.
+      if (gone?.entry?.entry === come?.entry?.entry && gone !== undefined && come !== undefined)
+        return
+      if (gone !== undefined) this.send(owner, gone)
+      if (come !== undefined) this.send(owner, come)
+    }
+  }
+
+  private changeOf(object: KernelObject, add: boolean): Change | undefined {
+    const entry = podEntry(this.mode, object)
+    const isPod = object.kind === 'link' && POD_LINK.test(object.name)
+    if (entry === undefined && !isPod) return undefined
+    return { add, entry, pods: isPod ? (add ? 1 : -1) : 0 }
+  }
+
+  private send(owner: number, change: Change): void {
+    const waiting = this.batches.get(owner)
+    if (waiting !== undefined) {
+      waiting.push(change)
+      return
+    }
+    const batch = [change]
+    this.batches.set(owner, batch)
+    this.pending++
+    this.engine.later(this.announceTicks, EVENT.announce, owner, 0, () => {
+      this.batches.delete(owner)
+      this.pending--
+      for (const { add, entry, pods } of batch) {
+        this.pods += pods
+        if (entry === undefined) continue
+        for (const device of this.devices) {
+          if (add) this.put(device, entry)
+          else device.tables[entry.table].remove(entry.entry)
+        }
+      }
+    })
+  }
+
+  private put({ tables }: SwitchDevice, { table, entry, cost }: Announcement): void {
+    if (table !== 'mac') {
+      const prefix = entry as Prefix
+      this.prefixLengths[prefixFamily(prefix)].add(prefixLength(prefix))
+    }
+    tables[table].add(entry, cost, this.engine.tick, this.pods)
+  }
+}
+
+/** What an object in a node's kernel puts into every switch; undefined: nothing. */
+export function podEntry(mode: FabricMode, object: KernelObject): Announcement | undefined {
+  switch (mode) {
+    case 'vxlan':
+      return undefined
+    case 'vlan':
+      return object.kind === 'link' && object.master !== undefined && POD_LINK.test(object.name)
+        ? { table: 'mac', entry: `pod ${object.name}`, cost: 1 }
+        : undefined
+    case 'route-blocks':
+      // A node's own blocks are the blackholes in its kernel.
+      return object.kind === 'route' && object.type === 'blackhole' && isOurs(object.protocol)
+        ? prefixEntry(object.dst)
+        : undefined
+    case 'route-hosts':
+      return object.kind === 'route' && POD_LINK.test(object.link ?? '') && isOurs(object.protocol)
+        ? prefixEntry(object.dst)
+        : undefined
+  }
+}
+
+/** What a rack's nodes put into a switch before there is any pod. */
+export function underlayEntries(
+  mode: FabricMode,
+  device: Pick<SwitchDevice, 'role' | 'rack'>,
+  rack: RackPlan,
+): readonly Announcement[] {
+  const macs = rack.nodes.map(({ mac }) => macEntry(mac))
+  if (mode === 'vlan') return macs
+  if (device.rack !== rack.index) return rack.prefixes.map(prefixEntry)
+  const hosts = rack.nodes.flatMap(({ ips }) => ips.map((ip) => prefixEntry(hostPrefix(ip))))
+  return [...macs, ...hosts]
+}
+
+const isOurs = (protocol: number): boolean => protocol === ROUTE_PROTOCOL
+
+const macEntry = (mac: Mac): Announcement => ({ table: 'mac', entry: `node ${mac}`, cost: 1 })
+
+export function prefixEntry(prefix: Prefix): Announcement {
+  return { ...placeOf(prefixFamily(prefix), prefixLength(prefix)), entry: prefix }
+}

@@ -1,0 +1,207 @@
+/**
+ * Runs a scenario: every mode with the same pods in the same order, from cold
+ * start over full to empty, and says what was measured and what the checkers found.
+ *
+ * Pure: no clock, no files. The same scenario and seed give the same result.
+ *
+ * @module
+ */
+import { hashHex } from '../src/hash.ts'
+import { type Prng, prng } from '../src/prng.ts'
+import { type CheckResult, checkResult } from './checkers/check.ts'
+import { checkConverged } from './checkers/converged.ts'
+import { checkNoLeak } from './checkers/no-leak.ts'
+import { checkReachability, type Reachability } from './checkers/reachability.ts'
+import { checkUniqueAddresses } from './checkers/unique-ip.ts'
+import { EVENT, TICKS_PER_MS } from './clock.ts'
+import { figures, type OverflowFigure, type Sample, sample, type TableFigure } from './measure.ts'
+import type { Scenario, ScenarioMode } from './scenario.ts'
+import { shuffled } from './shuffle.ts'
+import { Cluster } from './world.ts'
+
+/** Virtual time after which a phase counts as never ending. */
+const PATIENCE_MS = 3_600_000
+/** Points of a curve. */
+const SAMPLES = 60
+
+/** The table that was full first. */
+export interface FirstOverflow extends OverflowFigure {
+  readonly role: TableFigure['role']
+  readonly table: TableFigure['table']
+  readonly capacity: number
+}
+
+/** One mode's outcome. Times are virtual. */
+export interface ModeResult {
+  readonly label: string
+  readonly mode: ScenarioMode
+  readonly tables: readonly TableFigure[]
+  readonly samples: readonly Sample[]
+  readonly firstOverflow: FirstOverflow | undefined
+  /** From the first agent's start to a quiet cluster. */
+  readonly coldStartMs: number
+  /** From the first pod's ADD to a quiet cluster. */
+  readonly podsMs: number
+  /** From the last pod's ADD to a quiet cluster. */
+  readonly tailMs: number
+  readonly podsAdded: number
+  readonly podsRefused: number
+  readonly kernelOperations: number
+  readonly events: number
+  readonly reachability: Reachability
+  readonly checks: readonly CheckResult[]
+  /** Hash of every event and kernel change. */
+  readonly traceHash: string
+}
+
+export interface RunResult {
+  readonly scenario: Scenario
+  readonly modes: readonly ModeResult[]
+  /** Hash over the modes' hashes. */
+  readonly traceHash: string
+  readonly passed: boolean
+}
+
+/** Told now and then: how much of the run is done, from 0 to 1. */
+export type Progress = (done: number, what: string) => void
+
+export function runScenario(scenario: Scenario, progress: Progress = () => {}): RunResult {
+  const count = scenario.modes.length
+  const modes = scenario.modes.map((mode, index) =>
+    runMode(scenario, mode, (done, what) => progress((index + done) / count, what)),
+  )
+  return {
+    scenario,
+    modes,
+    traceHash: hashHex(modes.map(({ traceHash }) => traceHash).join(' '), 16),
+    passed: modes.every(({ checks }) => checks.every(({ passed }) => passed)),
+  }
+}
+
+/** Name of a mode in reports. */
+export function labelOf({ mode, announce }: ScenarioMode): string {
+  if (mode !== 'route') return mode
+  return announce === 'host' ? 'route /32' : 'route blocks'
+}
+
+function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): ModeResult {
+  const cluster = new Cluster(scenario, mode)
+  const { engine } = cluster
+  const chance = prng(scenario.seed)
+  const label = labelOf(mode)
+  const total = scenario.nodes * scenario.podsPerNode
+  const checks: CheckResult[] = []
+
+  startAgents(cluster, scenario, chance.fork('start'))
+  checks.push(settle(cluster, 'cold start'))
+  const coldTick = engine.tick
+  progress(0.05, label)
+
+  const samples: Sample[] = [sample(cluster)]
+  const step = Math.max(1, Math.floor(total / SAMPLES))
+  cluster.onPodAdded = () => {
+    if (cluster.podsAdded % step !== 0) return
+    samples.push(sample(cluster))
+    progress(0.05 + (0.6 * cluster.podsAdded) / total, label)
+  }
+  const order = podOrder(scenario, chance.fork('pods'))
+  const spanTicks = schedulePods(cluster, scenario, order, EVENT.podAdd, chance.fork('arrivals'))
+  checks.push(settle(cluster, 'pods added'))
+  const fullTick = engine.tick
+  samples.push(sample(cluster))
+  const tables = figures(cluster)
+
+  checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
+  const reachability = checkReachability(cluster, chance.fork('pairs'))
+  checks.push(reachability.check)
+  progress(0.75, label)
+
+  const living = new Set(cluster.pods().map(({ id }) => id))
+  const leaving = shuffled(order, chance.fork('leaving')).filter(({ pod }) => living.has(pod))
+  schedulePods(cluster, scenario, leaving, EVENT.podRemove, chance.fork('departures'))
+  checks.push(settle(cluster, 'pods deleted'))
+  checks.push(checkNoLeak(cluster))
+  checks.push(checkResult('no fault', `${cluster.nodes.length} agents`, cluster.faults.first))
+  checks.push(checkResult('no pod refused', `${total} pods`, cluster.refusals.first))
+  progress(1, label)
+
+  return {
+    label,
+    mode,
+    tables,
+    samples,
+    firstOverflow: firstOverflow(tables),
+    coldStartMs: coldTick / TICKS_PER_MS,
+    podsMs: (fullTick - coldTick) / TICKS_PER_MS,
+    tailMs: (fullTick - coldTick - spanTicks) / TICKS_PER_MS,
+    podsAdded: cluster.podsAdded,
+    podsRefused: cluster.refusals.count,
+    kernelOperations: cluster.nodes.reduce((sum, { kernel }) => sum + kernel.operations, 0),
+    events: engine.events,
+    reachability,
+    checks,
+    traceHash: engine.traceHash(),
+  }
+}
+
+function startAgents({ engine, nodes }: Cluster, { times }: Scenario, chance: Prng): void {
+  for (const { index } of nodes) {
+    const delayTicks = chance.below(times.startJitterMs * TICKS_PER_MS + 1)
+    // The network is there before any agent.
+    engine.post(delayTicks + 2 * times.storeMs * TICKS_PER_MS + 2, EVENT.start, index, 0)
+  }
+}
+
+interface PodPlace {
+  readonly node: number
+  readonly pod: number
+}
+
+/** Every pod and its node, in the order of creation. */
+function podOrder({ nodes, podsPerNode }: Scenario, chance: Prng): readonly PodPlace[] {
+  const places = Array.from({ length: nodes * podsPerNode }, (_, pod): PodPlace => {
+    return { node: Math.floor(pod / podsPerNode), pod }
+  })
+  return shuffled(places, chance)
+}
+
+/** Spreads the pods at the scenario's rate, each somewhere in its own slice of time. */
+function schedulePods(
+  cluster: Cluster,
+  { times }: Scenario,
+  order: readonly PodPlace[],
+  kind: typeof EVENT.podAdd | typeof EVENT.podRemove,
+  chance: Prng,
+): number {
+  const sliceTicks = Math.max(1, Math.floor((1000 * TICKS_PER_MS) / times.podsPerSecond))
+  let lastTicks = 0
+  for (const [index, { node, pod }] of order.entries()) {
+    lastTicks = index * sliceTicks + chance.below(sliceTicks)
+    cluster.engine.post(lastTicks, kind, node, pod)
+    cluster.podsUnderWay++
+  }
+  return lastTicks
+}
+
+function settle(cluster: Cluster, phase: string): CheckResult {
+  const { engine } = cluster
+  const limit = engine.tick + PATIENCE_MS * TICKS_PER_MS
+  const reached = engine.run(() => cluster.isQuiet, limit)
+  const finding = `not quiet after ${PATIENCE_MS / 1000} virtual seconds, or nothing left to happen`
+  return checkResult(
+    `converged: ${phase}`,
+    `${cluster.nodes.length} nodes`,
+    reached ? [] : [finding],
+  )
+}
+
+function firstOverflow(tables: readonly TableFigure[]): FirstOverflow | undefined {
+  let first: FirstOverflow | undefined
+  for (const { role, table, capacity, firstOverflow: overflow } of tables) {
+    if (overflow === undefined || capacity === undefined) continue
+    if (first === undefined || overflow.pods < first.pods) {
+      first = { ...overflow, role, table, capacity }
+    }
+  }
+  return first
+}

@@ -1,0 +1,124 @@
+/**
+ * What the fields of a scenario must be to each other, each rule with the
+ * number that would do.
+ *
+ * @module
+ */
+
+import { parseNetworkSpec } from '../ipam/networks.ts'
+import { asTriviumError } from '../src/errors.ts'
+import {
+  ADDRESS_BITS,
+  type IpFamily,
+  prefixesOverlap,
+  prefixFamily,
+  prefixLength,
+  prefixSize,
+} from '../src/net/mod.ts'
+import { networkSpec } from './network.ts'
+import { PODS_MAX, type Scenario } from './scenario.ts'
+import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
+
+/** What is wrong and where. `key`: the name itself is wrong, not its value. */
+export interface Complaint {
+  readonly path: readonly string[]
+  readonly message: string
+  readonly key?: string
+}
+
+/** The first rule that a scenario breaks. */
+export function checkScenario(scenario: Scenario): Complaint | undefined {
+  return sizes(scenario) ?? modes(scenario) ?? pools(scenario)
+}
+
+function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {
+  const pods = nodes * podsPerNode
+  if (pods > PODS_MAX) {
+    return {
+      path: ['podsPerNode'],
+      message: `${nodes} nodes x ${podsPerNode} pods are ${pods}, the exact engine holds ${PODS_MAX}`,
+    }
+  }
+  if (racks > nodes) {
+    return { path: ['racks'], message: `found ${racks}, wanted at most one a node (${nodes})` }
+  }
+  const fullest = Math.ceil(nodes / racks)
+  if (fullest > RACK_NODES_MAX) {
+    const least = Math.ceil(nodes / RACK_NODES_MAX)
+    return {
+      path: ['racks'],
+      message: `a rack would have ${fullest} nodes, wanted at most ${RACK_NODES_MAX}: at least ${least} racks`,
+    }
+  }
+  return undefined
+}
+
+function modes(scenario: Scenario): Complaint | undefined {
+  const seen = new Set<string>()
+  for (const [index, { mode, announce }] of scenario.modes.entries()) {
+    const path = ['modes', String(index)]
+    if (announce === 'host' && mode !== 'route') {
+      return { path, message: `announce: host belongs to mode route, not ${mode}` }
+    }
+    const name = `${mode} ${announce}`
+    if (seen.has(name)) return { path, message: `mode ${mode} (${announce}) is listed twice` }
+    seen.add(name)
+  }
+  return undefined
+}
+
+function pools(scenario: Scenario): Complaint | undefined {
+  for (const [index, { cidr }] of scenario.pools.entries()) {
+    const underlay = UNDERLAY_PREFIXES.find((prefix) => prefixesOverlap(prefix, cidr))
+    if (underlay === undefined) continue
+    const path = ['pools', String(index), 'cidr']
+    return { path, message: `${cidr} overlaps ${underlay}, which the simulated nodes use` }
+  }
+  for (const { mode } of scenario.modes) {
+    try {
+      parseNetworkSpec(networkSpec(scenario, mode), 0)
+    } catch (thrown) {
+      return { path: ['pools'], message: asTriviumError(thrown).message }
+    }
+  }
+  return room(scenario, 4) ?? room(scenario, 6)
+}
+
+/**
+ * Each node fills its first block less the tunnel endpoint's address, then whole
+ * blocks, and keeps one spare. Two more addresses are the pool's own.
+ */
+function room(scenario: Scenario, family: IpFamily): Complaint | undefined {
+  const { nodes, podsPerNode } = scenario
+  const all = scenario.pools.map((pool, index) => ({ ...pool, index }))
+  const own = all.filter(({ cidr }) => prefixFamily(cidr) === family)
+  const [first] = own
+  if (first === undefined) return undefined
+  const blockLength = blockLengthOf(first)
+  const blockSize = 2 ** (ADDRESS_BITS[family] - blockLength)
+  const blocksPerNode = Math.ceil((podsPerNode + 1) / blockSize)
+  // The pool's first and last addresses may cost two nodes one more block.
+  const edges = (podsPerNode + 1) % blockSize === 0 || blockSize <= 2 ? 2 : 0
+  const wanted = nodes * blocksPerNode + edges
+  const found = own.reduce(
+    (sum, pool) =>
+      sum + Number(prefixSize(pool.cidr)) / 2 ** (ADDRESS_BITS[family] - blockLengthOf(pool)),
+    0,
+  )
+  if (found >= wanted) return undefined
+  const bits = Math.ceil(Math.log2(wanted * blockSize))
+  const spare = Math.ceil(Math.log2((wanted + nodes) * blockSize))
+  return {
+    path: ['pools', String(first.index), 'cidr'],
+    message:
+      `${first.cidr} has ${found} blocks of /${blockLength}, ${nodes} nodes with ${podsPerNode} pods need ` +
+      `${wanted}: at least a /${ADDRESS_BITS[family] - bits}, a /${ADDRESS_BITS[family] - spare} with a spare block a node`,
+  }
+}
+
+const DEFAULT_BLOCK_LENGTH = { 4: 26, 6: 122 } as const
+
+function blockLengthOf({ cidr, blockLength }: Scenario['pools'][number]): number {
+  const fallback = DEFAULT_BLOCK_LENGTH[prefixFamily(cidr)]
+  return blockLength ?? Math.max(fallback, prefixLength(cidr))
+}

@@ -1,0 +1,199 @@
+/**
+ * Scenario files: YAML in, a checked scenario or the first error out, with the
+ * line it is on.
+ *
+ * The schema says what each field may be; `scenario-rules.ts` says what fields must
+ * be to each other.
+ *
+ * @module
+ */
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import { TriviumError } from '../src/errors.ts'
+import { tryParsePrefix } from '../src/net/mod.ts'
+import { SWITCH_PROFILES } from './profiles.ts'
+import { type Complaint, checkScenario } from './scenario-rules.ts'
+import { nearest } from './suggest.ts'
+
+/** What one run of the exact engine may hold. */
+export const NODES_MAX = 2000
+export const PODS_MAX = 200_000
+const HOUR_MS = 3_600_000
+
+const whole = (low: number, high: number, why = '') =>
+  z
+    .number({ error: ({ input }) => `found ${show(input)}, wanted a whole number` })
+    .refine((value) => Number.isInteger(value) && value >= low && value <= high, {
+      error: ({ input }) =>
+        `found ${show(input)}, wanted a whole number from ${low} to ${high}${why}`,
+    })
+
+const ROUTE_KINDS = ['block', 'host'] as const
+
+const poolSchema = z.strictObject({
+  cidr: z
+    .string({ error: ({ input }) => `found ${show(input)}, wanted a CIDR like 10.42.0.0/16` })
+    .transform((text, context) => {
+      const prefix = tryParsePrefix(text)
+      if (prefix !== undefined) return prefix
+      context.addIssue({
+        code: 'custom',
+        message: `found ${show(text)}, wanted a CIDR like 10.42.0.0/16 without host bits`,
+      })
+      return z.NEVER
+    }),
+  blockLength: whole(8, 128).optional(),
+})
+
+const modeSchema = z.union(
+  [
+    z.enum(['vxlan', 'route', 'vlan']).transform((mode) => ({ mode, announce: 'block' as const })),
+    z.strictObject({
+      mode: z.enum(['vxlan', 'route', 'vlan']),
+      announce: z.enum(ROUTE_KINDS).default('block'),
+    }),
+  ],
+  {
+    error: ({ input }) =>
+      `found ${show(input)}, wanted vxlan, route, vlan or { mode: route, announce: block | host }`,
+  },
+)
+
+const entries = whole(1, 10_000_000)
+
+const schema = z.strictObject({
+  name: z.string().max(60).default('scenario'),
+  about: z.string().max(2000).default(''),
+  seed: whole(0, 2 ** 32 - 1).default(1),
+  nodes: whole(1, NODES_MAX, '; the exact engine holds no more'),
+  podsPerNode: whole(1, 1000),
+  racks: whole(1, 1000).default(1),
+  spines: whole(1, 64).default(2),
+  pools: z
+    .array(poolSchema, { error: () => 'wanted a list of { cidr, blockLength }' })
+    .min(1, 'wanted at least one pool'),
+  modes: z
+    .array(modeSchema, { error: () => 'wanted a list, like [vxlan, route, vlan]' })
+    .min(1, 'wanted at least one mode'),
+  switch: z.union(
+    [
+      z.strictObject({ profile: z.enum(SWITCH_PROFILES.map(({ name }) => name)) }),
+      z.strictObject({
+        lpm: entries,
+        lpm6: entries.default(10_000_000),
+        host: entries,
+        mac: entries,
+      }),
+    ],
+    { error: ({ input }) => switchError(input) },
+  ),
+  times: z
+    .strictObject({
+      startJitterMs: whole(0, HOUR_MS).default(1000),
+      settleMs: whole(1, HOUR_MS).default(100),
+      repairMs: whole(100, HOUR_MS).default(10_000),
+      podsPerSecond: whole(1, 1_000_000).default(100),
+      storeMs: whole(0, 10_000).default(1),
+      announceMs: whole(0, HOUR_MS).default(50),
+    })
+    .prefault({}),
+})
+
+/** A checked scenario. Times are in milliseconds. */
+export type Scenario = z.output<typeof schema>
+export type ScenarioMode = Scenario['modes'][number]
+
+/**
+ * Reads and checks a scenario.
+ *
+ * @param file Name for errors.
+ * @throws {TriviumError} BAD_CONFIG: `file:line: path: found X, wanted Y`, for the first error.
+ */
+export function parseScenario(text: string, file: string): Scenario {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const [broken] = document.errors
+  if (broken !== undefined) {
+    throw bad(file, lines.linePos(broken.pos[0]).line, '', broken.message.split('\n')[0] ?? '')
+  }
+  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 100 }))
+  const complaint = parsed.success ? checkScenario(parsed.data) : first(parsed.error.issues)
+  if (complaint !== undefined) {
+    const { path, message, key } = complaint
+    throw bad(file, lineOf(document, lines, path, key), path.join('.'), message)
+  }
+  if (!parsed.success) throw bad(file, 1, '', 'not a scenario')
+  return parsed.data
+}
+
+function bad(file: string, line: number, path: string, message: string): TriviumError {
+  const where = path === '' ? '' : `${path}: `
+  return new TriviumError('BAD_CONFIG', `Cannot read scenario ${file}:${line}: ${where}${message}`)
+}
+
+/** The issue that a person should mend first. */
+function first(issues: readonly z.core.$ZodIssue[]): Complaint | undefined {
+  const [issue] = issues
+  if (issue === undefined) return undefined
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys') {
+    const [key = ''] = issue.keys
+    return { path, key, message: unknownKey(key, path) }
+  }
+  const missing = issue.input === undefined && /received undefined/.test(issue.message)
+  return { path, message: missing ? 'is missing' : issue.message }
+}
+
+function unknownKey(key: string, path: readonly string[]): string {
+  const [top = ''] = path
+  const shapes: Readonly<Record<string, readonly string[]>> = {
+    '': Object.keys(schema.shape),
+    pools: Object.keys(poolSchema.shape),
+    modes: ['mode', 'announce'],
+    switch: ['profile', 'lpm', 'lpm6', 'host', 'mac'],
+    times: Object.keys(schema.shape.times.unwrap().shape),
+  }
+  const known = shapes[top] ?? []
+  const like = nearest(key, known)
+  const hint = like === undefined ? `wanted one of ${known.join(', ')}` : `did you mean ${like}?`
+  return `unknown key ${show(key)}, ${hint}`
+}
+
+function switchError(input: unknown): string {
+  const name = typeof input === 'object' && input !== null && 'profile' in input && input.profile
+  const names = SWITCH_PROFILES.map((profile) => profile.name)
+  if (typeof name === 'string' && !names.includes(name)) {
+    const like = nearest(name, names)
+    const hint = like === undefined ? '' : ` (did you mean ${like}?)`
+    return `no profile ${show(name)}${hint}, there are ${names.join(', ')}`
+  }
+  return 'wanted { profile: NAME } or { lpm, host, mac, lpm6? }, each from 1 to 10000000'
+}
+
+/** Line of the value at `path`, or of the nearest thing around it. */
+function lineOf(
+  document: Document,
+  lines: LineCounter,
+  path: readonly string[],
+  key: string | undefined,
+): number {
+  for (let length = path.length; length >= 0; length--) {
+    const at = path.slice(0, length).map((step) => (/^\d+$/.test(step) ? Number(step) : step))
+    const node = length === 0 ? document.contents : document.getIn(at, true)
+    if (!isNode(node) || node.range === undefined || node.range === null) continue
+    if (key !== undefined && isMap(node)) {
+      for (const item of node.items) {
+        const name = isPair(item) && isScalar(item.key) ? item.key : undefined
+        if (name?.value === key && name.range) return lines.linePos(name.range[0]).line
+      }
+    }
+    return lines.linePos(node.range[0]).line
+  }
+  return 1
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (typeof value === 'number') return String(value)
+  return (JSON.stringify(value) ?? String(value)).slice(0, 60)
+}

@@ -1,0 +1,204 @@
+/**
+ * One cluster in one mode: engine, store, nodes and switches, and what is still
+ * under way in it.
+ *
+ * @module
+ */
+import { createNetwork, parseNetworkSpec } from '../ipam/networks.ts'
+import type { Store } from '../ipam/store.ts'
+import type { AgentReport, AgentTimes } from '../src/agent/agent.ts'
+import { invariant } from '../src/errors.ts'
+import { identity } from '../src/kernel/mod.ts'
+import { type Ip, type IpFamily, prefixFamily } from '../src/net/mod.ts'
+import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
+import { Fabric, type FabricMode } from './fabric.ts'
+import type { World } from './forward.ts'
+import { networkSpec } from './network.ts'
+import { type NodeEvents, SimNode, type SimPod } from './node.ts'
+import { type Capacities, profileNamed } from './profiles.ts'
+import type { Scenario, ScenarioMode } from './scenario.ts'
+import { concernedBy, simStore } from './store.ts'
+import { initialObjects, nodeRecord, planRacks } from './underlay.ts'
+
+/** Findings that are kept to be shown; the rest is counted. */
+const NOTES_MAX = 5
+const RETRY_MS = 100
+
+/** First messages of a sort, and how many there were. */
+export interface Notes {
+  readonly first: string[]
+  count: number
+}
+
+export class Cluster {
+  readonly engine = new Engine()
+  readonly store: Store
+  readonly fabric: Fabric
+  readonly nodes: readonly SimNode[]
+  readonly mode: ScenarioMode
+  /** ADDs and DELs under way. */
+  podsUnderWay = 0
+  podsAdded = 0
+  podsRemoved = 0
+  readonly refusals: Notes = { first: [], count: 0 }
+  /** What kernels refused, planners could not plan and agents could not do. */
+  readonly faults: Notes = { first: [], count: 0 }
+  /** Called after each ADD that succeeded. */
+  onPodAdded: () => void = () => {}
+
+  private readonly unsettled = new Set<SimNode>()
+
+  constructor(scenario: Scenario, mode: ScenarioMode) {
+    this.mode = mode
+    const { engine } = this
+    const { times } = scenario
+    const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
+    this.fabric = new Fabric(engine, {
+      mode: fabricMode(mode),
+      racks,
+      spines: scenario.spines,
+      capacities: capacitiesOf(scenario),
+      announceTicks: times.announceMs * TICKS_PER_MS,
+    })
+    const watchTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
+    const byName = new Map<string, SimNode>()
+    this.store = simStore(engine, { commitTicks: watchTicks, watchTicks }, (written) =>
+      this.tell(written, byName, watchTicks),
+    )
+    const agentTimes: AgentTimes = {
+      repairMs: times.repairMs,
+      settleMs: times.settleMs,
+      retryMs: Math.min(RETRY_MS, times.repairMs),
+    }
+    this.nodes = racks.flatMap((rack) =>
+      rack.nodes.map((place) => {
+        const announce = this.fabric.listener(place.index)
+        const node = new SimNode(engine, this.store, this.events(), {
+          index: place.index,
+          rack: place.rack,
+          record: nodeRecord(place),
+          initial: initialObjects(place),
+          times: agentTimes,
+          listener: (before, after) => {
+            const object = after ?? before
+            if (object !== undefined) engine.foldText(identity(object))
+            announce(before, after)
+          },
+        })
+        byName.set(node.record.name, node)
+        this.unsettled.add(node)
+        return node
+      }),
+    )
+    engine.on(EVENT.start, (index) => this.node(index).start())
+    engine.on(EVENT.podAdd, (index, pod) => this.node(index).addPod(pod))
+    engine.on(EVENT.podRemove, (index, pod) => this.node(index).removePod(pod))
+    const spec = parseNetworkSpec(networkSpec(scenario, mode.mode), 0)
+    this.store.transact(
+      (tx) => createNetwork(tx, spec),
+      (outcome) => invariant(outcome.kind === 'committed', 'the network can be created'),
+    )
+  }
+
+  /** Whether every kernel shows the store and every switch has heard. */
+  get isQuiet(): boolean {
+    return this.podsUnderWay === 0 && this.unsettled.size === 0 && this.fabric.pending === 0
+  }
+
+  node(index: number): SimNode {
+    const node = this.nodes[index]
+    invariant(node !== undefined, `node ${index} exists`)
+    return node
+  }
+
+  /** What a packet can meet now. */
+  world(): World {
+    const podsByIp = new Map<Ip, SimPod>()
+    const nodesByIp = new Map<Ip, SimNode>()
+    for (const node of this.nodes) {
+      for (const ip of node.record.underlayIps) nodesByIp.set(ip, node)
+      for (const pod of node.pods.values()) {
+        for (const ip of pod.attachment.ips) podsByIp.set(ip, pod)
+      }
+    }
+    return { nodes: this.nodes, fabric: this.fabric, podsByIp, nodesByIp }
+  }
+
+  pods(): readonly SimPod[] {
+    return this.nodes.flatMap((node) => [...node.pods.values()])
+  }
+
+  private tell(
+    written: ReadonlySet<string>,
+    byName: ReadonlyMap<string, SimNode>,
+    watchTicks: number,
+  ): void {
+    const concerned = new Set<SimNode>()
+    for (const key of written) {
+      const whom = concernedBy(key)
+      if (whom?.kind === 'all') for (const node of this.nodes) concerned.add(node)
+      else if (whom !== undefined) {
+        const node = byName.get(whom.name)
+        if (node !== undefined) concerned.add(node)
+      }
+    }
+    for (const node of concerned) {
+      node.touch(watchTicks)
+      this.unsettled.add(node)
+    }
+  }
+
+  private events(): NodeEvents {
+    return {
+      podAdded: (_id, pod, refusal) => {
+        this.podsUnderWay--
+        if (pod === undefined) note(this.refusals, refusal ?? '')
+        else {
+          this.podsAdded++
+          this.onPodAdded()
+        }
+      },
+      podRemoved: () => {
+        this.podsUnderWay--
+        this.podsRemoved++
+      },
+      settled: (node) => {
+        if (node.isSettled) this.unsettled.delete(node)
+      },
+      report: (node, report) => this.onReport(node, report),
+      refused: (node, message) => note(this.faults, `${node.record.name}: ${message}`),
+    }
+  }
+
+  private onReport(node: SimNode, report: AgentReport): void {
+    const say = (message: string): void => note(this.faults, `${node.record.name}: ${message}`)
+    if (report.event === 'applied') {
+      for (const { op, reason } of report.failures) say(`${op}: ${reason}`)
+    } else if (report.event === 'conflict') {
+      say(`a foreign object is in the way of ${identity(report.conflict.desired)}`)
+    } else if (report.event === 'problem') say(report.problem)
+    else say(`${report.step}: ${report.reason}`)
+  }
+}
+
+function note(notes: Notes, message: string): void {
+  notes.count++
+  if (notes.first.length < NOTES_MAX) notes.first.push(message)
+}
+
+/** Nodes always have IPv4, and IPv6 where pods do. */
+export function familiesOf({ pools }: Scenario): readonly IpFamily[] {
+  return pools.some(({ cidr }) => prefixFamily(cidr) === 6) ? [4, 6] : [4]
+}
+
+export function fabricMode({ mode, announce }: ScenarioMode): FabricMode {
+  if (mode !== 'route') return mode
+  return announce === 'host' ? 'route-hosts' : 'route-blocks'
+}
+
+export function capacitiesOf({ switch: choice }: Scenario): Capacities {
+  if (!('profile' in choice)) return choice
+  const profile = profileNamed(choice.profile)
+  invariant(profile !== undefined, `profile ${choice.profile} exists`)
+  return profile.capacities
+}
