@@ -77,7 +77,7 @@ dump() { # dump NAME COMMAND...: the answers, and what the command made of them
 ip -n "$ns" link add name vx9 type vxlan id 9 local 10.0.0.1 remote 10.0.0.9 dev v0 dstport 4789 ttl 7
 dump link ip -d -j link show
 dump addr ip -j address show
-dump route4 ip -j -N -d route show table all
+dump route4 ip -4 -j -N -d route show table all
 dump route6 ip -6 -j -N -d route show table all
 dump neigh ip -j neigh show
 dump fdb bridge -j fdb show
