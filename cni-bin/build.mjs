@@ -31,7 +31,7 @@ async function bundle() {
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    conditions: ['source'],
+    conditions: ['trivium-source'],
     external: NATIVE,
     minifySyntax: true,
     legalComments: 'none',

@@ -14,6 +14,7 @@ import {
   type KernelObject,
   type Link,
   linkRoute,
+  POD_GATEWAY,
   podAlias,
   ROUTE_PROTOCOL,
   type Route,
@@ -29,9 +30,6 @@ import {
   type Prefix,
 } from '../net/mod.ts'
 import type { PodPlan } from './backend.ts'
-
-/** Gateways of pods. RFC 3927 section 2.1 and RFC 4291 section 2.5.6 keep them off every other wire. */
-export const POD_GATEWAY = { 4: '169.254.1.1' as Ip, 6: 'fe80::1' as Ip } as const
 
 /** MAC of every pair's host end: locally administered, then "triv" in ASCII. */
 export const HOST_END_MAC = '02:74:72:69:76:01' as Mac
@@ -62,8 +60,19 @@ export function routedPodHostEnd(
   const link = podLink(attachment, attachment.hostLink, mtuBytes)
   return [
     { ...link, mac: HOST_END_MAC },
+    ...hostEndAddress(link.name, attachment.ips),
     ...attachment.ips.map((ip) => linkRoute(hostPrefix(ip), link.name, ROUTE_PROTOCOL)),
   ]
+}
+
+/**
+ * The IPv6 gateway itself, where there are IPv6 pods. The host asks for the
+ * pod's MAC from a link-local address; the one the kernel makes is of no use
+ * for two seconds, until duplicate detection is through.
+ */
+function hostEndAddress(link: string, ips: readonly Ip[]): readonly KernelObject[] {
+  if (!ips.some((ip) => ipFamily(ip) === 6)) return []
+  return [{ kind: 'addr', link, ip: POD_GATEWAY[6], prefixLength: 64 }]
 }
 
 /** The pod's MAC: the same for the same attachment, so that no dump is needed to know it. */

@@ -12,6 +12,7 @@
  * @module
  */
 import { hashHex } from '../hash.ts'
+import type { Ip } from '../net/mod.ts'
 import type { KernelObject, KernelState, Link } from './state.ts'
 
 /**
@@ -23,6 +24,12 @@ export const ROUTE_PROTOCOL = 84
 const ALIAS_PREFIX = 'trivium '
 /** IFALIASZ is 256 with the final zero (include/uapi/linux/if_link.h). */
 const ALIAS_BYTES_MAX = 255
+
+/**
+ * Gateways of pods, one a family. RFC 3927 section 2.1 and RFC 4291 section
+ * 2.5.6 keep them off every other wire.
+ */
+export const POD_GATEWAY = { 4: '169.254.1.1' as Ip, 6: 'fe80::1' as Ip } as const
 
 const LINK_NAMES = /^(?:trv[0-9a-f]{11}|trv[xbl]\.[0-9]{1,8})$/
 
@@ -64,8 +71,7 @@ export function owns(object: KernelObject, state: KernelState): boolean {
     case 'route':
       return object.protocol === ROUTE_PROTOCOL
     case 'addr':
-      // The kernel gives every link its own link-local address.
-      return isOwnLink(object.link, state) && !/^fe[89ab]/.test(object.ip)
+      return isOwnLink(object.link, state) && !isKernelMade(object.ip)
     case 'neigh':
     case 'fdb':
       return isOwnLink(object.link, state)
@@ -73,6 +79,9 @@ export function owns(object: KernelObject, state: KernelState): boolean {
       return false
   }
 }
+
+/** The kernel gives every link a link-local address of its own. */
+const isKernelMade = (ip: Ip): boolean => /^fe[89ab]/.test(ip) && ip !== POD_GATEWAY[6]
 
 function isOwnLink(name: string, state: KernelState): boolean {
   const link = state.get(`link ${name}`)

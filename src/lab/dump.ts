@@ -27,10 +27,13 @@ export async function dumpNetns(netns: string): Promise<readonly string[]> {
       (link) => `link ${fields(link, ['ifname', 'address', 'mtu', 'master', 'ifalias', 'flags'])}`,
     ),
     ...addrs.flatMap(addressLines),
-    ...[...routes4, ...routes6].map(
-      (route) =>
-        `route ${fields(route, ['type', 'dst', 'gateway', 'dev', 'protocol', 'table', 'metric', 'flags'])}`,
-    ),
+    // The local table is the kernel's own echo of links and addresses.
+    ...[...routes4, ...routes6]
+      .filter(({ table }) => table !== 'local')
+      .map(
+        (route) =>
+          `route ${fields(route, ['type', 'dst', 'gateway', 'dev', 'protocol', 'table', 'metric', 'flags'])}`,
+      ),
     ...neighs.map((neigh) => `neigh ${fields(neigh, ['dst', 'lladdr', 'dev'])}`),
     ...fdb
       .filter(({ mac }) => !isMulticast(String(mac)))

@@ -1,0 +1,97 @@
+/**
+ * Runs the tests and ends with the line `N passed, N failed, N skipped`.
+ *
+ *     npm test                      everything, in a seeded slice
+ *     npm test -- test/ipam         the files below a folder, or single files
+ *     npm test -- --unit            only what needs neither root nor other programs
+ *     FC_SEED=7 npm test            another slice; the seed is printed first
+ *     TRIVIUM_LONG=1 npm test       the full counts (npm run test:long)
+ */
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+/** One seed for every run in CI, so that a red one can be seen again. */
+const DEFAULT_SEED = '20261121'
+
+/** Need root, a compiler or other programs. */
+const NOT_UNIT = /^test\/(e2e|launcher)\/|\.live\.test\.ts$/
+
+const args = process.argv.slice(2)
+const unitOnly = args.includes('--unit')
+const asked = args.filter((arg) => !arg.startsWith('--'))
+const isLong = process.env['TRIVIUM_LONG'] === '1'
+const seed = process.env['FC_SEED'] ?? (isLong ? String(Date.now() % 2 ** 31) : DEFAULT_SEED)
+
+function testFiles(): readonly string[] {
+  const all = readdirSync('test', { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => `test/${file}`)
+    .sort()
+  const chosen =
+    asked.length === 0 ? all : all.filter((file) => asked.some((ask) => file.startsWith(ask)))
+  return unitOnly ? chosen.filter((file) => !NOT_UNIT.test(file)) : chosen
+}
+
+interface Counts {
+  pass: number
+  fail: number
+  skip: number
+}
+
+/** Prints a line a file, and everything of a failure; reads the totals at the end. */
+function follow(lines: AsyncIterable<string>): Promise<Counts> {
+  return (async () => {
+    const counts: Counts = { pass: 0, fail: 0, skip: 0 }
+    let block: string[] = []
+    for await (const line of lines) {
+      const totals = /^# \{ total: \d+(.*)\}$/.exec(line)?.[1]
+      if (totals !== undefined) {
+        for (const [, key, value] of totals.matchAll(/(pass|fail|skip|todo): (\d+)/g)) {
+          if (key === 'pass' || key === 'fail' || key === 'skip') counts[key] = Number(value)
+        }
+      }
+      block.push(line)
+      if (!/^(not )?ok \d+ - /.test(line)) continue
+      const failed = line.startsWith('not ok')
+      if (failed) console.log(block.join('\n'))
+      else console.log(line.replace(/^ok \d+ - /, 'ok   '))
+      for (const skip of block.filter((each) => /^\s+ok .*# SKIP/.test(each))) {
+        console.log(`       skipped: ${skip.trim().replace(/^ok \d+ - /, '')}`)
+      }
+      block = []
+    }
+    return counts
+  })()
+}
+
+const files = testFiles()
+if (files.length === 0) {
+  console.error(`test: no test file matches ${asked.join(' ')}`)
+  process.exit(2)
+}
+console.log(
+  `seed ${seed} (FC_SEED=${seed} repeats this run)${isLong ? ', full counts' : ''}, ${files.length} files`,
+)
+const started = performance.now()
+const timeoutSeconds = isLong ? 7200 : 600
+const jobs = process.env['TRIVIUM_TEST_JOBS'] ?? '2'
+const tap = spawn(
+  process.execPath,
+  [
+    'node_modules/tap/dist/esm/run.mjs',
+    '--reporter=tap',
+    `--jobs=${jobs}`,
+    `--timeout=${timeoutSeconds}`,
+    ...files,
+  ],
+  { env: { ...process.env, FC_SEED: seed }, stdio: ['ignore', 'pipe', 'inherit'] },
+)
+const status = new Promise<number>((resolve) => tap.once('close', (code) => resolve(code ?? 1)))
+const counts = await follow(createInterface({ input: tap.stdout }))
+const code = await status
+// A file that dies before its first assertion fails without being counted.
+if (code !== 0 && counts.fail === 0) counts.fail = 1
+console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`)
+console.log(`${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped`)
+process.exitCode = code === 0 ? 0 : 1
