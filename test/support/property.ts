@@ -27,6 +27,8 @@ export function holds<T>(
   { numRuns = 1000 }: HoldsOptions = {},
 ): void {
   const run = fc.check(fc.property(values, check), { numRuns: numRuns * LONG_FACTOR, seed })
-  const found = run.failed ? `FC_SEED=${run.seed}\n${fc.defaultReportMessage(run)}` : 'none'
+  const { errorInstance: error } = run
+  const why = error instanceof Error ? error.message : String(error)
+  const found = run.failed ? `${why}\n${fc.defaultReportMessage(run)}` : 'none'
   t.notOk(run.failed, run.failed ? `${name} (replay with FC_SEED=${run.seed})` : name, { found })
 }

@@ -1,0 +1,151 @@
+/**
+ * The allocator as a person would do it on paper: every address is a number in
+ * a list, every search a walk over all of them. Slow, short, and written from
+ * the rules only.
+ */
+import type { NetworkSpec } from '../../ipam/mod.ts'
+import { bounds } from './invariants.ts'
+
+export interface ModelBlock {
+  readonly owner: string
+  readonly family: number
+  readonly first: bigint
+  readonly last: bigint
+  /** Addresses no pod gets. */
+  readonly reserved: readonly bigint[]
+  /** Address to try next. */
+  next: bigint
+}
+
+interface ModelPool {
+  readonly family: number
+  readonly first: bigint
+  readonly last: bigint
+  readonly blockSize: bigint
+  readonly gateway: bigint | undefined
+}
+
+/** One network on paper. */
+export class ModelNetwork {
+  readonly families: readonly number[]
+  readonly pools: readonly ModelPool[]
+  blocks: ModelBlock[] = []
+  /** Container on a node to its addresses, as `family:integer`. */
+  readonly held = new Map<string, readonly string[]>()
+
+  constructor(spec: NetworkSpec) {
+    this.pools = spec.pools.map(({ cidr, blockLength = 0, gateway }) => {
+      const family = cidr.includes(':') ? 6 : 4
+      const [first, last] = bounds(cidr)
+      const blockSize = 2n ** BigInt((family === 6 ? 128 : 32) - blockLength)
+      const point = gateway === undefined ? undefined : bounds(gateway)[0]
+      return { family, first, last, blockSize, gateway: point }
+    })
+    this.families = [...new Set(this.pools.map(({ family }) => family))]
+  }
+
+  own(node: string, family: number): ModelBlock[] {
+    return this.blocks
+      .filter((block) => block.owner === node && block.family === family)
+      .sort((a, b) => (a.first < b.first ? -1 : 1))
+  }
+
+  taken(family: number, address: bigint): boolean {
+    return [...this.held.values()].flat().includes(`${family}:${address}`)
+  }
+
+  /** Lowest block nobody owns, in the given pools. */
+  freeBlock(node: string, pools: readonly ModelPool[]): ModelBlock | undefined {
+    for (const pool of pools) {
+      for (let first = pool.first; first <= pool.last; first += pool.blockSize) {
+        const { family } = pool
+        if (this.blocks.some((block) => block.family === family && block.first === first)) continue
+        return this.block(node, pool, first)
+      }
+    }
+    return undefined
+  }
+
+  block(node: string, pool: ModelPool, first: bigint): ModelBlock {
+    const { family, gateway } = pool
+    const last = first + pool.blockSize - 1n
+    const reserved = [pool.first]
+    if (this.own(node, family).length === 0) reserved.push(first)
+    if (family === 4) reserved.push(pool.last)
+    if (gateway !== undefined) reserved.push(gateway)
+    return { owner: node, family, first, last, reserved, next: first }
+  }
+
+  /** Every address a pod could get in the block, from the next one round. */
+  candidates({ family, first, last, next, reserved }: ModelBlock): bigint[] {
+    const all: bigint[] = []
+    for (let address = first; address <= last; address++) all.push(address)
+    const place = all.indexOf(next)
+    return [...all.slice(place), ...all.slice(0, place)].filter(
+      (address) => !reserved.includes(address) && !this.taken(family, address),
+    )
+  }
+
+  /** Addresses as `family:integer`, or the reason of the refusal. */
+  add(node: string, container: string, mayClaim: boolean): readonly string[] | string {
+    const name = `${node}/${container}`
+    if (this.held.has(name)) return 'duplicate'
+    const before = this.blocks.map((block) => ({ ...block }))
+    const given: string[] = []
+    for (const family of this.families) {
+      const address = this.take(node, family, mayClaim)
+      if (typeof address === 'string') {
+        this.blocks = before
+        return address
+      }
+      given.push(`${family}:${address}`)
+    }
+    this.held.set(name, given)
+    return given
+  }
+
+  take(node: string, family: number, mayClaim: boolean): bigint | string {
+    for (;;) {
+      for (const block of this.own(node, family)) {
+        const [address] = this.candidates(block)
+        if (address === undefined) continue
+        block.next = address === block.last ? block.first : address + 1n
+        return address
+      }
+      const pools = this.pools.filter((pool) => pool.family === family)
+      const block = this.freeBlock(node, pools)
+      if (block === undefined) return 'exhausted'
+      if (!mayClaim) return 'needs-block'
+      this.blocks.push(block)
+    }
+  }
+
+  /** Claims until each family has an unused block; the first addresses of the new ones. */
+  ensure(node: string): readonly string[] {
+    const claimed: string[] = []
+    for (const family of this.families) {
+      const pools = this.pools.filter((pool) => pool.family === family)
+      while (!this.own(node, family).some((block) => this.spare(block))) {
+        const block = this.freeBlock(node, pools)
+        if (block === undefined) break
+        this.blocks.push(block)
+        claimed.push(`${family}:${block.first}`)
+      }
+    }
+    return claimed
+  }
+
+  spare({ family, first, last, reserved }: ModelBlock): boolean {
+    let usable = 0
+    for (let address = first; address <= last; address++) {
+      if (this.taken(family, address)) return false
+      if (!reserved.includes(address)) usable++
+    }
+    return usable > 0
+  }
+
+  forget(node: string): void {
+    this.blocks = this.blocks.filter(({ owner }) => owner !== node)
+    for (const name of this.held.keys()) if (name.startsWith(`${node}/`)) this.held.delete(name)
+  }
+}

@@ -1,0 +1,170 @@
+/** Any history of requests on several nodes and networks gives what the model on paper gives. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { memoryStore } from '../../ipam/memory-store.ts'
+import {
+  allocate,
+  claimBlock,
+  createNetwork,
+  ensureBlocks,
+  keys,
+  type NetworkSpec,
+  type Outcome,
+  parseNetworkSpec,
+  release,
+  releaseNode,
+  type Store,
+  type Tx,
+} from '../../ipam/mod.ts'
+import { holds } from '../support/property.ts'
+import { ModelNetwork } from './allocator-model.ts'
+import { bounds, checkInvariants } from './invariants.ts'
+
+const NODES = ['n1', 'n2', 'n3']
+
+// Small enough that pools run out, odd enough that every rule about edges matters.
+const SPECS: readonly NetworkSpec[] = [
+  {
+    name: 'dual',
+    mode: 'vxlan',
+    pools: [
+      { cidr: '10.1.0.0/28', blockLength: 30, gateway: '10.1.0.9' },
+      { cidr: 'fd01::/124', blockLength: 126 },
+    ],
+  },
+  {
+    name: 'two',
+    mode: 'route',
+    pools: [
+      { cidr: '10.2.0.0/29', blockLength: 31 },
+      { cidr: '10.3.0.0/29', blockLength: 29 },
+    ],
+  },
+  { name: 'ones', mode: 'route', pools: [{ cidr: 'fd02::/125', blockLength: 128 }] },
+]
+
+type Model = Map<string, ModelNetwork>
+
+interface Real {
+  run<T>(body: (tx: Tx) => T): T
+}
+
+type Command = fc.Command<Model, Real>
+
+function realStore(): Real {
+  const queue: (() => void)[] = []
+  const store: Store = memoryStore({ defer: (run) => queue.push(run) })
+  return {
+    run<T>(body: (tx: Tx) => T): T {
+      let outcome: Outcome<T> | undefined
+      store.transact(body, (ended) => {
+        outcome = ended
+      })
+      for (let step = queue.shift(); step !== undefined; step = queue.shift()) step()
+      if (outcome?.kind === 'committed') return outcome.answer
+      throw outcome?.error
+    },
+  }
+}
+
+/** A command, named for the report, that checks the invariants when it is done. */
+function command(name: string, run: (model: Model, real: Real) => void): Command {
+  return {
+    check: () => true,
+    run: (model, real) => {
+      run(model, real)
+      real.run((tx) => checkInvariants(tx, NODES))
+    },
+    toString: () => name,
+  }
+}
+
+const plain = (ip: string): string => `${ip.includes(':') ? 6 : 4}:${bounds(ip)[0]}`
+
+const node = fc.constantFrom(...NODES)
+const network = fc.constantFrom(...SPECS.map(({ name }) => name))
+const container = fc.constantFrom(...Array.from({ length: 12 }, (_, n) => `c${n}`))
+
+const add = fc
+  .tuple(node, network, container, fc.boolean())
+  .map(([node, network, containerId, mayClaim]) =>
+    command(`add ${node} ${network} ${containerId} ${mayClaim}`, (model, real) => {
+      const key = { network, containerId, ifname: 'eth0' }
+      const before = real.run(everything)
+      const answer = real.run((tx) =>
+        allocate(tx, { key, node, netns: '', mayClaim, nowMs: 1, bootId: '' }),
+      )
+      const found = answer.kind === 'allocated' ? answer.attachment.ips.map(plain) : answer.reason
+      assert.deepEqual(found, model.get(network)!.add(node, containerId, mayClaim))
+      if (answer.kind === 'refused') assert.equal(real.run(everything), before)
+    }),
+  )
+
+const remove = fc.tuple(node, network, container).map(([node, network, containerId]) =>
+  command(`remove ${node} ${network} ${containerId}`, (model, real) => {
+    const released = real.run((tx) => release(tx, node, { network, containerId, ifname: 'eth0' }))
+    const { held } = model.get(network)!
+    assert.deepEqual(released?.ips.map(plain), held.get(`${node}/${containerId}`))
+    held.delete(`${node}/${containerId}`)
+  }),
+)
+
+const claim = fc.tuple(node, network, fc.nat(1)).map(([node, network, index]) =>
+  command(`claim ${node} ${network} ${index}`, (model, real) => {
+    const found = real.run((tx) => {
+      const record = tx.get(keys.network(network))!
+      const pool = record.pools[index]
+      return pool && claimBlock(tx, record, pool, node, 1)
+    })
+    const paper = model.get(network)!
+    const pool = paper.pools[index]
+    const block = pool && paper.freeBlock(node, [pool])
+    assert.equal(found && bounds(found.cidr)[0], block?.first)
+    if (block !== undefined) paper.blocks.push(block)
+  }),
+)
+
+const ensure = fc.tuple(node, network).map(([node, network]) =>
+  command(`ensure ${node} ${network}`, (model, real) => {
+    const claims = real.run((tx) => ensureBlocks(tx, tx.get(keys.network(network))!, node, 1))
+    const found = claims.map(({ cidr }) => plain(cidr))
+    assert.deepEqual(found, model.get(network)!.ensure(node))
+  }),
+)
+
+const forget = node.map((node) =>
+  command(`forget ${node}`, (model, real) => {
+    real.run((tx) => releaseNode(tx, node))
+    for (const paper of model.values()) paper.forget(node)
+  }),
+)
+
+const histories = fc.commands(
+  [add, add, add, add, remove, remove, claim, ensure, forget] as fc.Arbitrary<Command>[],
+  { maxCommands: 80, size: 'max' },
+)
+
+holds(
+  t,
+  'any history gives what the model gives',
+  histories,
+  (commands) => {
+    fc.modelRun(() => {
+      const real = realStore()
+      const model: Model = new Map()
+      for (const spec of SPECS) {
+        real.run((tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
+        model.set(spec.name, new ModelNetwork(spec))
+      }
+      return { model, real }
+    }, commands)
+  },
+  { numRuns: 100 },
+)
+
+/** The whole store as text. */
+function everything(tx: Tx): string {
+  const ranges = ['claim/', 'use/', 'address/', 'attachment/', 'sequence/']
+  return JSON.stringify(ranges.flatMap((range) => [...tx.range(range)]))
+}
