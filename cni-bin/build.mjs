@@ -9,12 +9,14 @@
  *     dist/scenarios/     scenarios that `trivium sim run` knows by name
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
-const dist = join(root, 'dist')
+const target = join(root, 'dist')
+/** Built here and swapped in when complete: a running agent or test never sees half of it. */
+const dist = join(root, `.dist-${process.pid}`)
 
 /** Packages with native code stay outside the bundles. */
 const NATIVE = ['koffi', 'lmdb']
@@ -76,6 +78,13 @@ function compileLauncher() {
   }
 }
 
+/** `npx trivium` in the checkout, without a copy of it in npm's cache. */
+function linkCommand() {
+  const link = join(root, 'node_modules', '.bin', 'trivium')
+  rmSync(link, { force: true })
+  symlinkSync('../../dist/cli.cjs', link)
+}
+
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist, { recursive: true })
 await bundle()
@@ -87,4 +96,9 @@ cpSync(join(root, 'simulator', 'scenarios'), join(dist, 'scenarios'), {
   filter: (path) => !path.endsWith('.ts'),
 })
 chmodSync(join(dist, 'cli.cjs'), 0o755)
+linkCommand()
+rmSync(`${dist}-old`, { recursive: true, force: true })
+if (existsSync(target)) renameSync(target, `${dist}-old`)
+renameSync(dist, target)
+rmSync(`${dist}-old`, { recursive: true, force: true })
 console.error(`build: dist/ is ready (${[...seen].length} packages)`)

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The admin's command line; `trivium agent` runs the node's agent. */
 import { runCli } from '../src/cli/program.ts'
 

@@ -69,7 +69,7 @@ export interface AgentTimes {
   readonly retryMs: number
 }
 
-export const DEFAULT_TIMES: AgentTimes = { repairMs: 10_000, settleMs: 5, retryMs: 100 }
+export const DEFAULT_TIMES: AgentTimes = { repairMs: 10_000, settleMs: 20, retryMs: 100 }
 
 type Phase = 'idle' | 'preparing' | 'observing' | 'reading' | 'applying'
 
