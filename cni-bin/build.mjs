@@ -8,8 +8,18 @@
  *     dist/node_modules/  koffi and lmdb with what they need at run time
  *     dist/scenarios/     scenarios that `trivium sim run` knows by name
  */
-import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -21,7 +31,8 @@ const dist = join(root, `.dist-${process.pid}`)
 /** Packages with native code stay outside the bundles. */
 const NATIVE = ['koffi', 'lmdb']
 /** Parts of packages that only their builds and readers need. */
-const LEAVE_OUT = /\/(vendor|doc|docs|dependencies|bin|test|benchmark)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp|c|cc|cpp|h|hh|hpp|S|asm)$/
+const LEAVE_OUT =
+  /\/(vendor|doc|docs|dependencies|bin|test|benchmark)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp|c|cc|cpp|h|hh|hpp|S|asm)$/
 
 async function bundle() {
   await build({
@@ -54,7 +65,8 @@ function copyPackage(name, seen) {
   const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
     readFileSync(join(from, 'package.json'), 'utf8'),
   )
-  for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) copyPackage(each, seen)
+  for (const each of Object.keys({ ...dependencies, ...optionalDependencies }))
+    copyPackage(each, seen)
   cpSync(from, join(dist, 'node_modules', name), {
     recursive: true,
     dereference: true,
@@ -64,18 +76,31 @@ function copyPackage(name, seen) {
 
 function compileLauncher() {
   const compiler = process.env['CC'] ?? 'gcc'
-  const folder = join(root, 'cni-bin', 'launcher')
-  const sources = readdirSync(folder).filter((file) => file.endsWith('.c')).map((file) => join(folder, file))
-  const flags = ['-std=c11', '-D_GNU_SOURCE', '-Os', '-static', '-s', '-Wall', '-Wextra', '-Werror']
-  try {
-    execFileSync(compiler, [...flags, '-o', join(dist, 'launcher'), ...sources], { stdio: ['ignore', 'ignore', 'pipe'] })
-  } catch (error) {
-    if (error.code !== 'ENOENT') {
-      console.error(String(error.stderr))
-      process.exit(1)
-    }
-    console.error(`build: no ${compiler}: the Node entry will be installed in the launcher's place`)
+  if (!canCompile(compiler)) {
+    console.error(
+      `build: no ${compiler} that links statically: the Node entry takes the launcher's place`,
+    )
+    return
   }
+  const folder = join(root, 'cni-bin', 'launcher')
+  const sources = readdirSync(folder).filter((file) => file.endsWith('.c'))
+  const paths = sources.map((file) => join(folder, file))
+  const flags = ['-std=c11', '-D_GNU_SOURCE', '-Os', '-static', '-s', '-Wall', '-Wextra', '-Werror']
+  execFileSync(compiler, [...flags, '-o', join(dist, 'launcher'), ...paths], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+}
+
+/** A compiler without its headers or a static C library is none. */
+function canCompile(compiler) {
+  const input = '#include <stdio.h>\nint main(void) { return puts(""); }\n'
+  const output = join(dist, 'probe')
+  const { status } = spawnSync(compiler, ['-static', '-x', 'c', '-o', output, '-'], {
+    input,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  rmSync(output, { force: true })
+  return status === 0
 }
 
 /** `npx trivium` in the checkout, without a copy of it in npm's cache. */

@@ -8,7 +8,15 @@
  * TRIVIUM_NO_APT=1 leaves apt alone; tests that miss a peer say so and skip.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -16,11 +24,16 @@ const wants = new Set(process.argv.slice(2))
 const say = (text) => console.error(`setup: ${text}`)
 
 /** Debian package and a file of it. */
-const NEEDED = { iproute2: '/usr/sbin/ip', 'iputils-ping': '/usr/bin/ping', gcc: '/usr/bin/gcc' }
+const NEEDED = {
+  iproute2: '/usr/sbin/ip',
+  'iputils-ping': '/usr/bin/ping',
+  gcc: '/usr/bin/gcc',
+  'libc6-dev': '/usr/include/stdio.h',
+}
 const PEERS = {
   ...NEEDED,
-  'libc6-dev': '/usr/include/stdio.h',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  nftables: '/usr/sbin/nft',
   chromium: '/usr/bin/chromium',
 }
 
@@ -29,11 +42,16 @@ function npmPackages() {
   const lock = join(root, 'package-lock.json')
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(lock).mtimeMs) return
   say('npm ci')
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] })
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
 }
 
 function aptPackages(packages) {
-  const missing = Object.entries(packages).filter(([, file]) => !existsSync(file)).map(([name]) => name)
+  const missing = Object.entries(packages)
+    .filter(([, file]) => !existsSync(file))
+    .map(([name]) => name)
   if (missing.length === 0) return
   const why = aptRefusal()
   if (why !== undefined) {
@@ -43,7 +61,8 @@ function aptPackages(packages) {
   say(`apt-get install ${missing.join(' ')} (no service is started)`)
   withoutServices(() => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    const apt = (...args) => spawnSync('apt-get', ['-qq', ...args], { env, stdio: ['ignore', 'ignore', 2] })
+    const apt = (...args) =>
+      spawnSync('apt-get', ['-qq', ...args], { env, stdio: ['ignore', 'ignore', 2] })
     apt('update')
     const { status } = apt('install', '-y', '--no-install-recommends', ...missing)
     if (status !== 0) say(`apt-get exited ${status}: what is missing will be skipped`)
@@ -73,8 +92,22 @@ function isStale() {
   const built = join(root, 'dist', 'cli.cjs')
   if (!existsSync(built)) return true
   const since = statSync(built).mtimeMs
-  const files = execFileSync('git', ['-C', root, 'ls-files', '-co', '--exclude-standard', 'src', 'ipam', 'simulator', 'cni-bin', 'package-lock.json'])
-  return String(files).trim().split('\n').some((file) => existsSync(join(root, file)) && statSync(join(root, file)).mtimeMs > since)
+  const files = execFileSync('git', [
+    '-C',
+    root,
+    'ls-files',
+    '-co',
+    '--exclude-standard',
+    'src',
+    'ipam',
+    'simulator',
+    'cni-bin',
+    'package-lock.json',
+  ])
+  return String(files)
+    .trim()
+    .split('\n')
+    .some((file) => existsSync(join(root, file)) && statSync(join(root, file)).mtimeMs > since)
 }
 
 function checkNode() {
@@ -86,7 +119,9 @@ function checkNode() {
 
 checkNode()
 accessSync(join(root, 'package.json'), constants.R_OK)
-if (readFileSync('/proc/sys/kernel/ostype', 'utf8').trim() !== 'Linux') say('not Linux: only the unit tests will run')
+if (readFileSync('/proc/sys/kernel/ostype', 'utf8').trim() !== 'Linux')
+  say('not Linux: only the unit tests will run')
 npmPackages()
 aptPackages(wants.has('--test') ? PEERS : NEEDED)
-if (isStale()) execFileSync(process.execPath, [join(root, 'cni-bin', 'build.mjs')], { stdio: ['ignore', 2, 2] })
+if (isStale())
+  execFileSync(process.execPath, [join(root, 'cni-bin', 'build.mjs')], { stdio: ['ignore', 2, 2] })
