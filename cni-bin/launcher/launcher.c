@@ -228,11 +228,11 @@ static void read_config(struct run *run)
 static const char *socket_path(const struct run *run)
 {
 	const char *path = getenv("TRIVIUM_SOCKET");
-	const struct text *named = &run->scan.socket;
+	/* As a delegate we are configured in "ipam"; the rest is the main plugin's. */
+	const struct text *named = run->plugin == PLUGIN_TRIVIUM_IPAM ? &run->scan.ipam_socket
+								      : &run->scan.socket;
 
 	if (path == NULL || *path == '\0') {
-		if (!named->present && run->plugin == PLUGIN_TRIVIUM_IPAM)
-			named = &run->scan.ipam_socket;
 		if (!run->scanned || !named->present || !named->usable)
 			return NULL;
 		path = named->data;

@@ -114,12 +114,13 @@ function identityOf(path: string): NetnsIdentity | undefined {
   }
 }
 
-function socketOf(env: Environment, config: string): string {
+/** A delegate is configured in "ipam"; the rest is the main plugin's. */
+function socketOf(plugin: Plugin, env: Environment, config: string): string {
   if (env['TRIVIUM_SOCKET'] !== undefined && env['TRIVIUM_SOCKET'] !== '')
     return env['TRIVIUM_SOCKET']
   try {
     const { socket, ipam } = JSON.parse(config) as { socket?: unknown; ipam?: { socket?: unknown } }
-    const named = socket ?? ipam?.socket
+    const named = plugin === 'trivium-ipam' ? ipam?.socket : socket
     return typeof named === 'string' && named !== '' ? named : DEFAULT_SOCKET
   } catch {
     return DEFAULT_SOCKET

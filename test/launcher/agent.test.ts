@@ -139,9 +139,9 @@ t.test('launcher and agent', { skip }, async (t) => {
       ['twice: the last counts', 'trivium', `{"socket":"/x","socket":"${socket}"}`, {}],
       ['in ipam', 'trivium-ipam', JSON.stringify({ ...decoys, ipam: { ...decoys, socket } }), {}],
       [
-        'at the top, before ipam',
+        "in ipam, whatever the main plugin's own key says",
         'trivium-ipam',
-        JSON.stringify({ ipam: { socket: other }, socket }),
+        JSON.stringify({ ipam: { socket }, socket: other }),
         {},
       ],
       [
