@@ -1,9 +1,134 @@
 /**
- * `trivium sim`: simulations.
+ * `trivium sim`: which mode holds on which switches, and what is full first.
  *
  * @module
  */
-import { Command } from 'commander'
-export function simCommand(): Command {
-  return new Command('sim').description('simulations')
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { SingleBar } from 'cli-progress'
+import { Command, InvalidArgumentError } from 'commander'
+import { TriviumError } from '../../errors.ts'
+import { EXIT, print } from '../common.ts'
+import { type OutputFormat, outputOption } from '../output.ts'
+
+const EXAMPLES = `
+FILE is a path, or the name of a built-in scenario.
+
+Examples:
+  trivium sim run first                              the built-in scenario "first"
+  trivium sim run first --html report.html           the same, with plots in one file
+  trivium sim run racks.yaml --seed 7 -o json        your own, another seed, for a program
+  trivium sim profiles                               switches whose table sizes are known
+  trivium sim scenarios                              built-in scenarios
+
+Exit status:
+  0  ran, and every checker passed; a table that overflows is a finding, not a failure
+  1  a checker failed
+  2  the scenario or the command line makes no sense
+`
+
+interface RunFlags {
+  readonly seed?: number
+  readonly output: OutputFormat
+  readonly html?: string
+}
+
+/** @param scenariosDir Folder of the built-in scenarios; found beside the program when not given. */
+export function simCommand(scenariosDir: string = builtInDir()): Command {
+  return new Command('sim')
+    .description('simulate a cluster: which mode holds, what is full first')
+    .addHelpText('after', EXAMPLES)
+    .addCommand(runCommand(scenariosDir))
+    .addCommand(profilesCommand())
+    .addCommand(scenariosCommand(scenariosDir))
+}
+
+function runCommand(scenariosDir: string): Command {
+  return new Command('run')
+    .argument('<file>', 'scenario file, or the name of a built-in one')
+    .description('run one scenario in each of its modes')
+    .option('--seed <number>', "in place of the scenario's seed", parseSeed)
+    .option(
+      '--html <path>',
+      'write a report with plots: one file, no script, nothing from elsewhere',
+    )
+    .addOption(outputOption())
+    .addHelpText('after', EXAMPLES)
+    .action((file: string, flags: RunFlags) => run(file, flags, scenariosDir))
+}
+
+async function run(file: string, flags: RunFlags, scenariosDir: string): Promise<void> {
+  // The simulator and its plots load only when somebody simulates.
+  const { runScenarioFile } = await import('../../../simulator/main.ts')
+  const bar = process.stderr.isTTY ? startBar() : undefined
+  try {
+    const status = await runScenarioFile({
+      ...flags,
+      file,
+      scenariosDir,
+      write: print,
+      progress: (done, what) => bar?.update(done, { what }),
+    })
+    if (status !== 0) process.exitCode = EXIT.failed
+  } catch (thrown) {
+    const isInput =
+      thrown instanceof TriviumError && ['BAD_CONFIG', 'NOT_FOUND'].includes(thrown.code)
+    throw isInput ? new TriviumError('USAGE', thrown.message, thrown.details, thrown) : thrown
+  } finally {
+    bar?.stop()
+  }
+}
+
+function startBar(): SingleBar {
+  const bar = new SingleBar({
+    format: '{bar} {percentage} %  {what}',
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+  })
+  bar.start(1, 0, { what: '' })
+  return bar
+}
+
+function profilesCommand(): Command {
+  return new Command('profiles')
+    .description('switches whose table sizes are known, with their source')
+    .addOption(outputOption())
+    .action(async ({ output }: { readonly output: OutputFormat }) => {
+      const { SWITCH_PROFILES } = await import('../../../simulator/profiles.ts')
+      const { renderRows } = await import('../output.ts')
+      const columns = [
+        { title: 'NAME', value: ({ name }: Profile) => name },
+        { title: 'HOST', value: ({ capacities }: Profile) => capacities.host },
+        { title: 'LPM', value: ({ capacities }: Profile) => capacities.lpm },
+        { title: 'LPM IPV6', value: ({ capacities }: Profile) => capacities.lpm6 },
+        { title: 'MAC', value: ({ capacities }: Profile) => capacities.mac },
+        { title: 'ASIC', value: ({ asic }: Profile) => asic },
+        { title: 'SOURCE', value: ({ source }: Profile) => source, wide: true },
+      ]
+      print(renderRows(SWITCH_PROFILES, columns, output, 'no profiles'))
+    })
+}
+
+type Profile = typeof import('../../../simulator/profiles.ts')['SWITCH_PROFILES'][number]
+
+function scenariosCommand(scenariosDir: string): Command {
+  return new Command('scenarios').description('built-in scenarios').action(async () => {
+    const { builtInScenarios } = await import('../../../simulator/main.ts')
+    const names = await builtInScenarios(scenariosDir)
+    print(names.map((name) => `${name}\n`).join(''))
+  })
+}
+
+function parseSeed(text: string): number {
+  const seed = Number(text)
+  if (/^\d+$/.test(text) && seed < 2 ** 32) return seed
+  throw new InvalidArgumentError(`wanted a whole number from 0 to ${2 ** 32 - 1}`)
+}
+
+/** Beside the bundle after a build, in the source tree otherwise. */
+function builtInDir(): string {
+  const home = dirname(process.argv[1] ?? '.')
+  const beside = join(home, 'scenarios')
+  return existsSync(beside) ? beside : join(home, '..', 'simulator', 'scenarios')
 }

@@ -1,0 +1,49 @@
+/**
+ * The report as data, for JSON and YAML.
+ *
+ * @module
+ */
+import type { RunResult } from '../run.ts'
+import { sentenceOf, verdictOf } from './words.ts'
+
+/** A run as plain data. Times end in Ms and are virtual. */
+export function dataReport(result: RunResult): Readonly<Record<string, unknown>> {
+  const { scenario, modes, passed, traceHash } = result
+  return {
+    scenario,
+    passed,
+    traceHash,
+    modes: modes.map((mode) => ({
+      label: mode.label,
+      ...mode.mode,
+      verdict: sentenceOf(mode),
+      firstOverflow: mode.firstOverflow ?? null,
+      tables: mode.tables.map((figure) => ({
+        ...figure,
+        capacity: figure.capacity ?? null,
+        pressure: figure.pressure === undefined ? null : rounded(figure.pressure),
+        firstOverflow: figure.firstOverflow ?? null,
+        verdict: verdictOf(figure),
+      })),
+      coldStartMs: mode.coldStartMs,
+      podsMs: mode.podsMs,
+      tailMs: mode.tailMs,
+      podsAdded: mode.podsAdded,
+      podsRefused: mode.podsRefused,
+      kernelOperations: mode.kernelOperations,
+      events: mode.events,
+      reachability: {
+        pairs: mode.reachability.pairs,
+        delivered: mode.reachability.delivered,
+        lostToOverflow: mode.reachability.lostToOverflow,
+        sampled: mode.reachability.sampled,
+        example: mode.reachability.example ?? null,
+      },
+      checks: mode.checks,
+      traceHash: mode.traceHash,
+      samples: mode.samples,
+    })),
+  }
+}
+
+const rounded = (share: number): number => Math.round(share * 1e6) / 1e6

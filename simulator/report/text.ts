@@ -1,0 +1,133 @@
+/**
+ * The report for a terminal: which table of which device holds how much, then
+ * one line a mode.
+ *
+ * @module
+ */
+import type { TableFigure } from '../measure.ts'
+import type { ModeResult, RunResult } from '../run.ts'
+import {
+  count,
+  duration,
+  percent,
+  ROLE_NAMES,
+  sentenceOf,
+  TABLE_NAMES,
+  verdictOf,
+} from './words.ts'
+
+/** A column: its title and which side its cells lean to. */
+interface Column {
+  readonly title: string
+  readonly right?: boolean
+}
+
+const TABLE_COLUMNS: readonly Column[] = [
+  { title: 'MODE' },
+  { title: 'DEVICE' },
+  { title: 'TABLE' },
+  { title: 'ENTRIES', right: true },
+  { title: 'CAPACITY', right: true },
+  { title: 'PRESSURE', right: true },
+  { title: 'VERDICT' },
+]
+const WIDE_COLUMNS: readonly Column[] = [
+  { title: 'FULLEST' },
+  { title: 'HELD', right: true },
+  { title: 'FIRST REFUSED' },
+]
+const TIME_COLUMNS: readonly Column[] = [
+  { title: 'MODE' },
+  { title: 'COLD START', right: true },
+  { title: 'ALL PODS', right: true },
+  { title: 'LAST POD', right: true },
+  { title: 'KERNEL OPS', right: true },
+  { title: 'EVENTS', right: true },
+  { title: 'PAIRS REACHED', right: true },
+  { title: 'TRACE' },
+]
+
+/** @param wide More columns: the device, what it held, what it refused first. */
+export function textReport(result: RunResult, wide: boolean): string {
+  const { modes } = result
+  const columns = wide ? [...TABLE_COLUMNS, ...WIDE_COLUMNS] : TABLE_COLUMNS
+  const rows = modes.flatMap((mode) =>
+    mode.tables.map((figure, index) => tableRow(index === 0 ? mode.label : '', figure, wide)),
+  )
+  const verdicts = modes.map((mode) => [mode.label, sentenceOf(mode)])
+  return [
+    ...aligned(columns, rows),
+    '',
+    ...aligned([{ title: '' }, { title: '' }], verdicts).slice(1),
+    '',
+    ...aligned(TIME_COLUMNS, modes.map(timeRow)),
+    '',
+    ...checkLines(result),
+    `trace ${result.traceHash}`,
+    '',
+  ].join('\n')
+}
+
+function tableRow(label: string, figure: TableFigure, wide: boolean): readonly string[] {
+  const { role, table, devices, demandPeak, capacity, pressure, firstOverflow } = figure
+  const verdict = verdictOf(figure)
+  const row = [
+    label,
+    `${ROLE_NAMES[role]} x${devices}`,
+    TABLE_NAMES[table],
+    count(demandPeak),
+    capacity === undefined ? '-' : count(capacity),
+    pressure === undefined ? '-' : percent(pressure),
+    firstOverflow === undefined ? verdict : `${verdict} at pod ${count(firstOverflow.pods)}`,
+  ]
+  if (!wide) return row
+  return [...row, figure.device, count(figure.entriesPeak), firstOverflow?.entry ?? '-']
+}
+
+function timeRow(mode: ModeResult): readonly string[] {
+  const { delivered, pairs } = mode.reachability
+  return [
+    mode.label,
+    duration(mode.coldStartMs),
+    duration(mode.podsMs),
+    duration(mode.tailMs),
+    count(mode.kernelOperations),
+    count(mode.events),
+    `${count(delivered)} of ${count(pairs)}`,
+    mode.traceHash,
+  ]
+}
+
+function checkLines({ modes, passed }: RunResult): readonly string[] {
+  const all = modes.flatMap(({ checks }) => checks)
+  if (passed) return [`checks: all ${all.length} passed (${names(all)})`]
+  return [
+    `checks: ${all.filter((check) => !check.passed).length} of ${all.length} FAILED`,
+    ...modes.flatMap(({ label, checks }) =>
+      checks
+        .filter((check) => !check.passed)
+        .flatMap(({ name, scope, findings }) => [
+          `  ${label}: ${name} (${scope})`,
+          ...findings.map((finding) => `    ${finding}`),
+        ]),
+    ),
+  ]
+}
+
+const names = (checks: readonly { readonly name: string }[]): string =>
+  [...new Set(checks.map(({ name }) => name.split(':')[0]))].join(', ')
+
+function aligned(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+  const widths = columns.map(({ title }, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  )
+  return [columns.map(({ title }) => title), ...rows].map((row) =>
+    columns
+      .map(({ right }, index) => {
+        const cell = row[index] ?? ''
+        return right === true ? cell.padStart(widths[index]!) : cell.padEnd(widths[index]!)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+}

@@ -1,0 +1,82 @@
+/**
+ * Names and numbers as reports write them.
+ *
+ * @module
+ */
+import type { Role, TableFigure } from '../measure.ts'
+import type { ModeResult } from '../run.ts'
+
+export const ROLE_NAMES: Readonly<Record<Role, string>> = {
+  tor: 'ToR switch',
+  spine: 'spine switch',
+  node: 'node kernel',
+}
+
+export const TABLE_NAMES: Readonly<Record<TableFigure['table'], string>> = {
+  lpm: 'LPM',
+  lpm6: 'LPM IPv6',
+  host: 'host',
+  mac: 'MAC',
+  links: 'links',
+  routes: 'routes',
+  neighbors: 'neighbors',
+  fdb: 'FDB',
+}
+
+/** From here on a table has little room left. */
+const TIGHT = 0.8
+
+/** `12 345`: thin enough to read, plain enough for any terminal. */
+export function count(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ' ')
+}
+
+/** `0.6 %`, `118 %`. */
+export function percent(share: number): string {
+  const value = share * 100
+  if (value > 0 && value < 0.1) return '<0.1 %'
+  return `${value < 10 ? value.toFixed(1) : String(Math.round(value))} %`
+}
+
+/** `98 ms`, `1.10 s`. */
+export function duration(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
+}
+
+export type Verdict = 'fits' | 'tight' | 'OVERFLOW' | 'no fixed size'
+
+export function verdictOf({ pressure, firstOverflow }: TableFigure): Verdict {
+  if (pressure === undefined) return 'no fixed size'
+  if (firstOverflow !== undefined) return 'OVERFLOW'
+  return pressure >= TIGHT ? 'tight' : 'fits'
+}
+
+/** The fullest switch table; undefined when switches hold nothing. */
+export function fullest({ tables }: ModeResult): TableFigure | undefined {
+  let found: TableFigure | undefined
+  for (const figure of tables) {
+    if (figure.pressure !== undefined && figure.pressure > (found?.pressure ?? -1)) found = figure
+  }
+  return found
+}
+
+/** One sentence a mode: holds, or what overflows first. */
+export function sentenceOf(mode: ModeResult): string {
+  const { firstOverflow, reachability } = mode
+  if (firstOverflow === undefined) {
+    const figure = fullest(mode)
+    if (figure?.pressure === undefined) return 'holds'
+    const where = `${ROLE_NAMES[figure.role]} ${TABLE_NAMES[figure.table]}`
+    return `holds; its fullest table is ${where} at ${percent(figure.pressure)}`
+  }
+  const { role, table, pods, capacity, device } = firstOverflow
+  const what = `${ROLE_NAMES[role]} ${TABLE_NAMES[table]} table (${device}, ${count(capacity)} entries)`
+  const cut = reachability.lostToOverflow / Math.max(1, reachability.pairs)
+  const effect =
+    reachability.lostToOverflow === 0
+      ? table === 'mac'
+        ? '; frames are flooded'
+        : ''
+      : `; ${percent(cut)} of pod pairs are cut off at the end`
+  return `overflows first: ${what} at pod ${count(pods)}${effect}`
+}
