@@ -35,6 +35,8 @@ export interface LmdbStoreOptions {
   readonly readOnly?: boolean
   /** Refuse a store that does not exist yet instead of making an empty one. */
   readonly mustExist?: boolean
+  /** How often a watched store is looked at where the file system tells nothing. @default 2000 */
+  readonly pollMs?: number
 }
 
 /**
@@ -44,7 +46,7 @@ export interface LmdbStoreOptions {
  * it cannot be opened or was written by a newer version.
  */
 export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
-  const { readOnly = false, mustExist = readOnly } = options
+  const { readOnly = false, mustExist = readOnly, pollMs = POLL_MS } = options
   if (mustExist && !existsSync(join(path, DATA_FILE))) {
     throw new TriviumError(
       'NOT_FOUND',
@@ -59,7 +61,7 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
     void db.close()
     throw asTriviumError(thrown, 'STORE')
   }
-  return lmdbStore(db, path, readOnly)
+  return lmdbStore(db, path, readOnly, watchChanges(db, path, pollMs))
 }
 
 type Database = RootDatabase<unknown, string>
@@ -100,7 +102,7 @@ function checkSchema(db: Database, path: string, readOnly: boolean): void {
   )
 }
 
-function lmdbStore(db: Database, path: string, readOnly: boolean): Store {
+function lmdbStore(db: Database, path: string, readOnly: boolean, changes: Changes): Store {
   const reader: Reader = {
     get: <T>(key: Key<T>) => db.get(key) as T | undefined,
     range: (range) => [...pairs(db, range)],
@@ -110,7 +112,6 @@ function lmdbStore(db: Database, path: string, readOnly: boolean): Store {
     put: (key, value) => void db.putSync(key, value),
     remove: (key) => void db.removeSync(key),
   }
-  const changes = watchChanges(db, path)
   let closed = false
   let running = 0
 
@@ -189,7 +190,7 @@ interface Changes {
 }
 
 /** Tells watchers about commits, also of other processes. Keeps no process alive. */
-function watchChanges(db: Database, path: string): Changes {
+function watchChanges(db: Database, path: string, pollMs: number): Changes {
   const watchers = new Set<() => void>()
   let files: FSWatcher | undefined
   let poll: NodeJS.Timeout | undefined
@@ -206,7 +207,7 @@ function watchChanges(db: Database, path: string): Changes {
 
   function start(): void {
     seen = lastCommit(db)
-    poll = setInterval(look, POLL_MS).unref()
+    poll = setInterval(look, pollMs).unref()
     try {
       files = watchFile(join(path, DATA_FILE), { persistent: false })
       files.on('change', () => {

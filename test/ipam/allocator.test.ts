@@ -93,6 +93,16 @@ t.test('addresses go round: a freed one is not the next one', (t) =>
   }),
 )
 
+t.test('the search comes round to what was freed behind the cursor', (t) =>
+  withNetwork(small, (tx) => {
+    for (const id of ['c1', 'c2', 'c3']) add(tx, id)
+    release(tx, 'n1', keyOf('c1'))
+    t.equal(add(tx, 'c4'), '10.42.0.1')
+    release(tx, 'n1', keyOf('c4'))
+    t.equal(add(tx, 'c5', { mayClaim: false }), '10.42.0.1', 'past .2 and .3, which are held')
+  }),
+)
+
 t.test('what no pod gets', (t) =>
   withNetwork([{ cidr: '10.42.0.0/29', blockLength: 30, gateway: '10.42.0.5' }], (tx) => {
     t.strictSame(
@@ -173,6 +183,18 @@ t.test('blocks of one address', (t) =>
     t.equal(add(tx, 'c1'), '10.42.0.1', 'the endpoint takes a block of its own')
     t.equal(add(tx, 'c2'), '10.42.0.2')
     t.match(add(tx, 'c3'), /^exhausted/)
+  }),
+)
+
+t.test('a gap of several blocks', (t) =>
+  withNetwork([{ cidr: '10.42.0.0/29', blockLength: 32 }], (tx, network) => {
+    const claims = [1, 2, 3, 4].map(() => claimBlock(tx, network, network.pools[0]!, 'n2', 1)!)
+    for (const { cidr } of claims.slice(1, 3)) {
+      tx.remove(keys.claim('pods', cidr))
+      tx.remove(keys.use('n2', 'pods', cidr))
+    }
+    t.equal(add(tx, 'c1'), '10.42.0.2', '.1 is the endpoint')
+    t.equal(add(tx, 'c2'), '10.42.0.4', '.3 is claimed')
   }),
 )
 

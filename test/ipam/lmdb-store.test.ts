@@ -1,6 +1,6 @@
 /** The store on disk: the contract, several processes, and processes that are killed. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -57,6 +57,34 @@ t.test('two stores on one path see each other', async (t) => {
     'and lives on',
   )
   right.close()
+})
+
+t.test('a commit of another process is read in the same turn', async (t) => {
+  const path = freshPath()
+  const store = openLmdbStore(path)
+  await answerOf(store, (tx) => tx.put(keys.sequence('n1'), 1))
+  const read = () => store.read((r) => r.get(keys.sequence('n1')))
+  t.equal(read(), 1)
+  const script = `
+    const db = require('lmdb').open(process.argv[1], { encoding: 'json', overlappingSync: false, noSubdir: false })
+    db.transactionSync(() => void db.putSync('sequence/n1', 2))
+  `
+  const { status, stderr } = spawnSync(process.execPath, ['-e', script, path], { encoding: 'utf8' })
+  t.equal(status, 0, stderr)
+  t.equal(read(), 2)
+  store.close()
+})
+
+t.test('the poll is silent while nothing happens', async (t) => {
+  const store = openLmdbStore(freshPath(), { pollMs: 5 })
+  let calls = 0
+  store.watch(() => calls++)
+  await answerOf(store, (tx) => tx.put(keys.sequence('n1'), 1))
+  await until(() => calls > 0)
+  const before = calls
+  await sleep(60)
+  t.equal(calls, before)
+  store.close()
 })
 
 t.test('only root may read it', async (t) => {
