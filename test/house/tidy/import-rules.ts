@@ -1,0 +1,110 @@
+/**
+ * Who may import whom, as data. A unit is a folder, or one file that stands
+ * for itself; the longest match wins. What is not listed is forbidden.
+ */
+
+export interface ImportRule {
+  /** Folder or file, from the root of the repository. */
+  readonly unit: string
+  /** Other units; `*` is all but those that nobody imports. */
+  readonly units: readonly string[]
+  /** Packages; `node:*` is everything built in, `*` is anything. */
+  readonly packages?: readonly string[]
+}
+
+/** Files without a folder, each a unit: none may drag in more than it needs. */
+const CORE: readonly ImportRule[] = [
+  { unit: 'src/errors.ts', units: [] },
+  { unit: 'src/hash.ts', units: [] },
+  { unit: 'src/machine.ts', units: [] },
+  { unit: 'src/version.ts', units: [] },
+  { unit: 'src/prng.ts', units: ['src/errors.ts', 'src/hash.ts'] },
+  { unit: 'src/ports.ts', units: ['src/machine.ts', 'src/kernel'] },
+  { unit: 'src/driver.ts', units: ['src/machine.ts', 'src/ports.ts'] },
+]
+
+const PURE = [
+  ...CORE.map(({ unit }) => unit),
+  'src/net',
+  'src/wire',
+  'src/cluster',
+  'src/kernel',
+  'src/backend',
+  'src/agent',
+  'src/cni',
+  'ipam',
+]
+
+export const IMPORT_RULES: readonly ImportRule[] = [
+  ...CORE,
+  { unit: 'src/net', units: ['src/errors.ts', 'src/hash.ts'], packages: ['ip-address'] },
+  { unit: 'src/wire', units: ['src/net', 'src/errors.ts'] },
+  { unit: 'src/netlink-ts', units: [] },
+  { unit: 'src/netlink-ts/live', units: ['src/netlink-ts'], packages: ['koffi', 'node:*'] },
+  { unit: 'ipam', units: ['src/net', 'src/machine.ts', 'src/errors.ts', 'src/hash.ts'] },
+  {
+    unit: 'ipam/lmdb-store.ts',
+    units: ['ipam', 'src/net', 'src/errors.ts'],
+    packages: ['lmdb', 'node:*'],
+  },
+  { unit: 'src/cluster', units: ['src/net', 'src/errors.ts', 'ipam'] },
+  { unit: 'src/kernel', units: ['src/net', 'src/errors.ts', 'src/hash.ts'] },
+  {
+    unit: 'src/kernel/netlink.ts',
+    units: ['src/kernel', 'src/net', 'src/errors.ts'],
+    packages: ['netlink-ts'],
+  },
+  { unit: 'src/backend', units: ['src/net', 'src/cluster', 'src/kernel', 'src/errors.ts'] },
+  {
+    unit: 'src/agent',
+    units: [
+      'src/machine.ts',
+      'src/ports.ts',
+      'src/errors.ts',
+      'src/net',
+      'src/cluster',
+      'src/kernel',
+      'src/backend',
+      'ipam',
+    ],
+  },
+  {
+    unit: 'src/cni',
+    units: ['src/net', 'src/cluster', 'src/kernel', 'src/backend', 'src/errors.ts', 'ipam'],
+  },
+  {
+    unit: 'src/live',
+    units: [...PURE, 'src/kernel/netlink.ts', 'ipam/lmdb-store.ts'],
+    packages: ['pino', 'netlink-ts', 'netlink-ts/live', 'node:*'],
+  },
+  { unit: 'src/lab', units: ['src/errors.ts'], packages: ['node:*'] },
+  {
+    unit: 'src/cli',
+    units: [...PURE, 'src/live', 'src/lab', 'simulator', 'simulator/main.ts'],
+    packages: ['commander', 'yaml', 'cli-progress', 'node:*'],
+  },
+  { unit: 'simulator', units: PURE, packages: ['yaml', 'zod'] },
+  {
+    unit: 'simulator/report',
+    units: ['simulator', ...PURE],
+    packages: ['echarts/charts', 'echarts/components', 'echarts/core', 'echarts/renderers'],
+  },
+  {
+    unit: 'simulator/main.ts',
+    units: ['simulator', 'simulator/report', ...PURE],
+    packages: ['yaml', 'node:*'],
+  },
+  {
+    unit: 'cni-bin',
+    units: ['src/live', 'src/cli', 'src/cni', 'src/agent', 'ipam'],
+    packages: ['esbuild', 'node:*'],
+  },
+  { unit: 'bench', units: ['*'], packages: ['*'] },
+  { unit: 'test', units: ['*'], packages: ['*'] },
+]
+
+/** Ends of the graph: programs and what surrounds them. */
+export const NOBODY_IMPORTS = ['cni-bin', 'bench', 'test'] as const
+
+/** Folders whose subfolders know nothing of each other. */
+export const STRANGERS = ['src/backend'] as const
