@@ -8,6 +8,7 @@ import { NLM_F, NLMSG, viewOf } from '../../src/netlink-ts/message.ts'
 import {
   addr,
   DecodeError,
+  decodeEvent,
   joinMessages,
   link,
   type Message,
@@ -91,6 +92,27 @@ t.test("strangers' messages are ignored", async (t) => {
   ])
   t.strictSame(conn.execute([up]), [undefined])
   t.strictSame(conn.execute([up]), [undefined], 'and leave nothing behind')
+})
+
+t.test('an answer counts once', async (t) => {
+  let first: Message | undefined
+  const conn = scripted((request) => {
+    first ??= request
+    return [ack(first)]
+  })
+  t.throws(() => conn.execute([up, up]), SessionError, 'the second request is still waiting')
+})
+
+t.test("a dump ignores strangers' messages", async (t) => {
+  const conn = scripted((request) => [
+    { ...entry(9, 'other'), flags: 2, seq: request.seq + 1, pid: 0 },
+    ...table({ ...request, seq: request.seq - 1 }, [entry(8, 'older')]),
+    ...table(request, [entry(1, 'lo')]),
+  ])
+  t.strictSame(
+    conn.dump(link.list()).map(({ name }) => name),
+    ['lo'],
+  )
 })
 
 t.test('a silent kernel is an error, not a hang', async (t) => {
@@ -222,6 +244,23 @@ t.test('a dump that ends without an errno', async (t) => {
   read.handle(viewOf(done), done.length)
   t.equal(read.done, true)
   t.equal(read.error, undefined)
+})
+
+t.test('a request longer than any before it', async (t) => {
+  const multipath = Array.from({ length: 2000 }, (_, i) => ({ gateway: '10.0.0.2', oif: i + 1 }))
+  const [message] = splitMessages(route.add({ family: 4, dst: '10.1.0.0/24', multipath }).message)
+  const event = decodeEvent(message!)
+  t.match(event, { kind: 'route', route: { dst: '10.1.0.0/24' } })
+  t.strictSame(
+    event?.kind === 'route' && event.route.multipath?.map(({ oif }) => oif),
+    multipath.map(({ oif }) => oif),
+  )
+})
+
+t.test('a destination longer than its family is refused', async (t) => {
+  const [message] = splitMessages(route.add({ family: 4, dst: '10.1.0.0/24', oif: 1 }).message)
+  message!.body[1] = 33
+  t.throws(() => decodeEvent(message!), DecodeError)
 })
 
 for (const [what, bytes] of [

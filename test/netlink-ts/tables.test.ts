@@ -267,6 +267,22 @@ const vxlan = '080001002a000000' + '06000f0012b50000'
 t.equal(hex(encode(vxlanAttrs, { vni: 42, port: 4789 })), vxlan, 'id 42 dstport 4789')
 t.strictSame(decode(vxlanAttrs, unhex('080001802a000000')), { vni: 42 }, 'NLA_F_NESTED is ignored')
 t.strictSame(
+  decode(vxlanAttrs, unhex('0600 0f40 12b5 0000')),
+  { port: 4789 },
+  'and so is byte order',
+)
+t.strictSame(
+  // Two next hops; the first is 14 bytes long and padded to 16.
+  decode(routeAttrs, unhex('1c000900 0e00000003000000 0600ff00 0000 0000 0800000104000000')),
+  {
+    multipath: [
+      { oif: 3, weight: 1 },
+      { oif: 4, weight: 2 },
+    ],
+  },
+  'padding between next hops is skipped',
+)
+t.strictSame(
   decode(vxlanAttrs, unhex(`0500ff0001000000${vxlan}`)),
   { vni: 42, port: 4789 },
   'an unknown attribute is skipped',
