@@ -212,22 +212,11 @@ async function settle(ask: () => Promise<readonly string[]>): Promise<readonly s
 
 async function hasVlan({ nodes: [node] }: Lab): Promise<boolean> {
   if (node === undefined) return false
-  const { status } = await run([
-    'ip',
-    '-n',
-    node.netns,
-    'link',
-    'add',
-    'link',
-    'lo',
-    'name',
-    'probe',
-    'type',
-    'vlan',
-    'id',
-    '2',
-  ])
-  if (status === 0) await must(['ip', '-n', node.netns, 'link', 'del', 'probe'])
+  const inNode = ['ip', '-n', node.netns, 'link']
+  // Not on the loopback: no kernel stacks a VLAN there.
+  const vlan = ['add', 'link', 'eth0', 'name', 'probe', 'type', 'vlan', 'id', '2']
+  const { status } = await run([...inNode, ...vlan])
+  if (status === 0) await must([...inNode, 'del', 'probe'])
   return status === 0
 }
 

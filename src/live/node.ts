@@ -150,7 +150,8 @@ function serveCalls(
   }
   const hostFor = (request: CniRequest): CniHost => {
     const { store: asked, name } = request.config
-    if (asked === undefined || asked === options.storeUrl) return host
+    // What this node holds is in its own store, whatever became of the configuration since ADD.
+    if (asked === undefined || asked === options.storeUrl || request.verb === 'DEL') return host
     throw new TriviumError(
       'BAD_CONFIG',
       `Cannot serve network ${name}: its configuration names the store ${asked}, this agent runs on ${options.storeUrl}`,

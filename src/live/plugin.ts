@@ -9,8 +9,9 @@
 import { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { basename } from 'node:path'
 import { warmPool } from 'netlink-ts/live'
+import type { Store } from '../../ipam/store.ts'
 import { askedVersion, CNI_VERSIONS, type CniRequest, cniError, type Plugin } from '../cni/mod.ts'
-import { TriviumError } from '../errors.ts'
+import { asTriviumError, TriviumError } from '../errors.ts'
 import { AgentCallError, callAgent } from './agent-client.ts'
 import type { CniAnswer } from './agent-socket.ts'
 import { bootId } from './boot.ts'
@@ -150,10 +151,20 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
   return {
     nodeName,
     bootId: bootId(),
-    store: openStore(url, { mustExist: verb !== 'DEL' }),
+    store: storeFor(verb, url),
     kernel: openKernel(),
     mayClaim: false,
     unavailable: () => `Cannot serve ADD for new blocks: ${reason}`,
+  }
+}
+
+/** A store that is gone holds nothing to release: DEL goes on and removes the links. */
+function storeFor(verb: CniRequest['verb'], url: string): Store {
+  try {
+    return openStore(url, { mustExist: true })
+  } catch (thrown) {
+    if (verb !== 'DEL' || asTriviumError(thrown).code !== 'NOT_FOUND') throw thrown
+    return openStore('memory:')
   }
 }
 
