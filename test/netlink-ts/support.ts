@@ -9,6 +9,7 @@ import { closeSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import { NetlinkSocket, openNetns } from '../../src/netlink-ts/live/mod.ts'
+import { link, type Request } from '../../src/netlink-ts/mod.ts'
 
 const seedText = process.env['FC_SEED']
 const replay = seedText === undefined ? {} : { seed: Number(seedText) }
@@ -74,3 +75,25 @@ export function lab(t: Test): Lab {
     JSON.parse(exec(program!, '-j', ...rest) || '[]')
   return { name, fd, socket, exec, json: (...command) => json(command) }
 }
+
+/** A lab with the pair v0 (up) and v1 (up), and the index of v0. */
+export function pair(t: Test): Lab & { readonly v0: number; readonly v1: number } {
+  const l = lab(t)
+  l.socket.run(link.add({ name: 'v0', kind: { type: 'veth', peer: { name: 'v1' } } }))
+  const [v0, v1] = ['v0', 'v1'].map((name) => l.socket.get(link.get({ name }))!.index)
+  l.socket.run(link.set({ index: v0! }, { up: true }))
+  l.socket.run(link.set({ index: v1! }, { up: true }))
+  return { ...l, v0: v0!, v1: v1! }
+}
+
+/** Sends requests that must all be accepted. */
+export const succeed = (
+  t: { strictSame(a: unknown, b: unknown, m: string): void },
+  l: Lab,
+  requests: Request[],
+) =>
+  t.strictSame(
+    l.socket.execute(requests).map((error) => error?.message),
+    requests.map(() => undefined),
+    'every request is accepted',
+  )
