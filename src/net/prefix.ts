@@ -17,12 +17,15 @@ import {
 /** A canonical prefix. Its text starts with the network address. */
 export type Prefix = string & { readonly brand: 'Prefix' }
 
+/** No sign, exponent or leading zero. */
+const LENGTH = /^(?:0|[1-9]\d{0,2})$/
+
 /** Reads a prefix, or undefined. Host bits must be zero. */
 export function tryParsePrefix(text: string): Prefix | undefined {
   const [address, bits, rest] = text.split('/')
   if (address === undefined || bits === undefined || rest !== undefined) return undefined
   const ip = tryParseIp(address)
-  if (ip === undefined || !/^(0|[1-9]\d{0,2})$/.test(bits)) return undefined
+  if (ip === undefined || !LENGTH.test(bits)) return undefined
   const length = Number(bits)
   if (length > ADDRESS_BITS[ipFamily(ip)] || networkOf(ip, length) !== ip) return undefined
   return `${ip}/${length}` as Prefix
@@ -32,15 +35,12 @@ export function tryParsePrefix(text: string): Prefix | undefined {
 export function parsePrefix(text: string, subject = 'CIDR'): Prefix {
   const prefix = tryParsePrefix(text)
   if (prefix !== undefined) return prefix
-  const [address = '', bits = ''] = text.split('/')
+  const [address = '', bits = '', rest] = text.split('/')
   const ip = tryParseIp(address)
   const length = Number(bits)
+  const isReadable = ip !== undefined && LENGTH.test(bits) && rest === undefined
   const meant =
-    ip !== undefined &&
-    bits !== '' &&
-    Number.isInteger(length) &&
-    length <= ADDRESS_BITS[ipFamily(ip)] &&
-    length >= 0
+    isReadable && length <= ADDRESS_BITS[ipFamily(ip)]
       ? `host bits are set, ${networkOf(ip, length)}/${length} would do`
       : 'wanted an address, a slash and a length, like 10.42.0.0/16'
   throw new TriviumError('BAD_CONFIG', `Cannot read ${subject} ${JSON.stringify(text)}: ${meant}`)
