@@ -8,7 +8,7 @@
  */
 import { closeSync } from 'node:fs'
 import koffi from 'koffi'
-import { SyscallError } from '../errors.ts'
+import { DecodeError, SyscallError } from '../errors.ts'
 import { eachMessage, messageAt } from '../message.ts'
 import { RTNLGRP } from '../route/constants.ts'
 import { decodeEvent, type Event } from '../route/event.ts'
@@ -34,7 +34,7 @@ export interface MonitorOptions {
 export interface Drained {
   /** In the kernel's order. */
   readonly events: readonly Event[]
-  /** Some are missing (ENOBUFS): read the tables again. */
+  /** Some are missing (ENOBUFS) or could not be read: read the tables again. */
   readonly lost: boolean
 }
 
@@ -77,7 +77,7 @@ export class Monitor {
           break
         }
       } catch (error) {
-        if (!(error instanceof SyscallError) || error.code !== 'ENOBUFS') throw error
+        if (!meansLoss(error)) throw error
         lost = true
       }
     }
@@ -118,3 +118,7 @@ function collect(view: DataView, size: number, events: Event[]): void {
     if (event !== undefined) events.push(event)
   })
 }
+
+/** A notification nobody can read is a lost one: its neighbours must still arrive. */
+const meansLoss = (error: unknown): boolean =>
+  error instanceof DecodeError || (error instanceof SyscallError && error.code === 'ENOBUFS')
