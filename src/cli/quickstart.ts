@@ -8,6 +8,7 @@
  * @module
  */
 import { join } from 'node:path'
+import type { Mode } from '../../ipam/records.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
 import { compareDumps, dumpNetns } from '../lab/dump.ts'
 import { must, run } from '../lab/exec.ts'
@@ -119,11 +120,11 @@ async function tourLab(tour: Tour, lab: Lab): Promise<void> {
   await Promise.all(agents.map((agent) => agent.stop()))
 }
 
-async function tourMode(tour: Tour, lab: Lab, mode: 'vxlan' | 'route' | 'vlan'): Promise<void> {
+async function tourMode(tour: Tour, lab: Lab, mode: Mode): Promise<void> {
   tour.step(`Mode ${mode}: three pods a node through the CNI binary`)
   const options = mode === 'vlan' ? ['--vlan', '100'] : []
   await lab.trivium('network', 'set', NETWORK, '--mode', mode, ...options, '--store', lab.storeUrl)
-  if (mode !== 'vlan') await Promise.all(lab.nodes.map((node) => routesReady(lab, node, mode)))
+  await Promise.all(lab.nodes.map((node) => modeReady(lab, node, mode)))
   const pods: { pod: LabPod; endpoint: Endpoint }[] = []
   for (const node of lab.nodes) {
     for (let number = 0; number < PODS_PER_NODE; number++) {
@@ -186,17 +187,18 @@ async function removePods(tour: Tour, lab: Lab, pods: readonly LabPod[]): Promis
   }
 }
 
-/** Waits until each peer's blocks have a route; the pings are the proof, this only spares them a race. */
-async function routesReady(lab: Lab, node: LabNode, mode: 'vxlan' | 'route'): Promise<void> {
-  const device = mode === 'vxlan' ? /dev trvx/ : /dev eth0/
+/** Waits until the agent has followed the change; the pings are the proof, this only spares them a race. */
+async function modeReady(lab: Lab, { netns }: LabNode, mode: Mode): Promise<void> {
+  const ip = ['ip', '-n', netns]
   await settle(async () => {
-    const routes = (await must(['ip', '-n', node.netns, 'route', 'show', 'proto', '84'])).split(
-      '\n',
-    )
-    const ready =
-      routes.filter((line) => line.includes(' via ') && device.test(line)).length >=
-      lab.nodes.length - 1
-    return ready ? [] : ['waiting']
+    if (mode === 'vlan') {
+      const { status } = await run([...ip, 'link', 'show', 'trvl.100', 'up'])
+      return status === 0 ? [] : ['waiting']
+    }
+    const device = mode === 'vxlan' ? /dev trvx/ : /dev eth0/
+    const routes = (await must([...ip, 'route', 'show', 'proto', '84'])).split('\n')
+    const toPeers = routes.filter((line) => line.includes(' via ') && device.test(line))
+    return toPeers.length >= lab.nodes.length - 1 ? [] : ['waiting']
   })
 }
 

@@ -82,7 +82,7 @@ async function tryAgent(
   config: string,
 ): Promise<CniAnswer | undefined> {
   if (env['TRIVIUM_PLUGIN'] !== undefined || env['TRIVIUM_NO_AGENT'] === '1') return undefined
-  const path = socketOf(env, config)
+  const path = socketOf(plugin, env, config)
   if (!existsSync(path)) return undefined
   const passed = Object.entries(env).filter(([name]) => /^(CNI_|TRACE|TRIVIUM_)/.test(name))
   try {
