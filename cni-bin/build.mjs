@@ -112,6 +112,7 @@ function linkCommand() {
 
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist, { recursive: true })
+process.on('exit', () => rmSync(dist, { recursive: true, force: true }))
 await bundle()
 const seen = new Set()
 for (const name of NATIVE) copyPackage(name, seen)
