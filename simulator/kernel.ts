@@ -323,9 +323,12 @@ export class SimKernel extends KernelTables {
     const connected = this.get(identity(connectedRoute(addr.ip, addr.prefixLength, addr.link)))
     if (connected?.kind === 'route' && connected.protocol === PROTOCOL_KERNEL) this.erase(connected)
     if (family === 6 || siblings > 0) return
-    // The last IPv4 address takes the link's IPv4 routes with it (fib_disable_ip).
+    // The last IPv4 address takes the link's IPv4 routes and neighbours with it (fib_disable_ip).
     for (const object of this.hangingOn(addr.link)) {
-      if (object.kind === 'route' && prefixFamily(object.dst) === 4) this.erase(object)
+      const ofIpv4 =
+        (object.kind === 'route' && prefixFamily(object.dst) === 4) ||
+        (object.kind === 'neigh' && ipFamily(object.ip) === 4)
+      if (ofIpv4) this.erase(object)
     }
   }
 }

@@ -204,12 +204,14 @@ export class SimNode {
   private podKernel(id: number, plan: PodPlan): SimKernel {
     const name = `pod-${id}`
     const kernel = new SimKernel(name)
+    const [hostEnd] = plan.node
+    const veth = hostEnd?.kind === 'link' && hostEnd.link.type === 'veth' ? hostEnd.link : undefined
     const link: KernelObject = {
       kind: 'link',
       name: POD_LINK,
       link: { type: 'veth' },
       up: true,
-      mac: macFromName(name),
+      mac: veth?.peer?.mac ?? macFromName(name),
       mtuBytes: plan.mtuBytes,
     }
     const objects = [link, ...plan.pod]

@@ -65,7 +65,12 @@ export function pressureChart({ modes }: RunResult): string {
   return draw('pressure', height, {
     legend: legend(modes),
     grid: { left: 130, right: 60, top: 62, bottom: 30 },
-    xAxis: { type: 'value', max: largest * 1.08, ...valueAxis(), axisLabel: shareLabels() },
+    xAxis: {
+      type: 'value',
+      max: Math.ceil((largest * 1.08) / 0.2) * 0.2,
+      ...valueAxis(),
+      axisLabel: shareLabels(),
+    },
     yAxis: {
       type: 'category',
       inverse: true,
@@ -104,7 +109,7 @@ export function growthChart({ modes }: RunResult): string {
   })
   const names = series.map(({ name }) => ({ name }))
   return draw('growth', 420, {
-    legend: { ...legend([]), data: names },
+    legend: { ...legend([]), data: names, itemGap: 34, textStyle: { color: INK, fontSize: 12 } },
     grid: { left: 64, right: 36, top: 76, bottom: 52 },
     xAxis: {
       type: 'value',

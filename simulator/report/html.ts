@@ -91,8 +91,8 @@ ${card('Time and work', 'Virtual time: what a clock in the cluster would have sh
 ${card('Checks', 'Run beside the cluster; one that fails is a fault of the product, an overflow is a finding.', checkTable(modes))}
 <section class="card"><h2>Reproduce it</h2>
 <p class="hint">Seed ${scenario.seed}, trace <code>${result.traceHash}</code>. The same version, scenario and seed give the same trace and this very file, byte for byte.</p>
-<pre>${escaped(origin.command)}</pre>
-<pre>${escaped(origin.text.trimEnd())}</pre>
+<pre>${quoted(origin.command)}</pre>
+<pre>${quoted(origin.text.trimEnd())}</pre>
 ${profileSource(result)}</section>
 </main>
 </body>
@@ -211,4 +211,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
 }
 
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (mark) => ENTITIES[mark] ?? mark)
+/** As it is, to be copied. */
+const quoted = (text: string): string => text.replace(/[&<>"]/g, (mark) => ENTITIES[mark] ?? mark)
+
+/** For reading: a number stays in one line. */
+const escaped = (text: string): string => quoted(text).replace(/(?<=\d) (?=\d{3}|%)/g, '&nbsp;')

@@ -1,0 +1,351 @@
+/**
+ * What every kernel does with the operations that planners emit: one suite, run
+ * on the simulated kernel and, with root, on Linux in a namespace of its own.
+ *
+ * Each case is a list of operations, the errno of each that fails, and the
+ * state afterwards in iproute2 words. Only objects that are ours are compared,
+ * so it does not matter what else a real kernel holds.
+ *
+ * The errnos and side effects were read off Linux 6.18 with iproute2.
+ */
+import type { Test } from 'tap'
+import {
+  type Addr,
+  type Fdb,
+  type KernelFailure,
+  type KernelObject,
+  type KernelOp,
+  type KernelState,
+  kernelState,
+  type Link,
+  type Neigh,
+  ROUTE_PROTOCOL,
+  type Route,
+  renderState,
+} from '../../src/kernel/mod.ts'
+import { type Ip, type Mac, type Prefix, prefixFamily } from '../../src/net/mod.ts'
+import type { KernelPort } from '../../src/ports.ts'
+
+/**
+ * A kernel to try. It holds one link, `under0`, up, MTU 1500, with 192.0.2.1/24
+ * and 2001:db8::1/64, and nothing of ours.
+ */
+export interface KernelUnderTest {
+  readonly port: KernelPort
+  /** Lets time pass until the port has answered; a no-op where it passes by itself. */
+  settle(): void
+  close(): void
+}
+
+export interface KernelContractOptions {
+  /** Kinds this kernel lacks; their cases are skipped, which is said. @default [] */
+  readonly lacks?: readonly Link['link']['type'][]
+}
+
+const UNDERLAY = 'under0'
+const VTEP = '02:00:00:00:00:0a' as Mac
+const PEER = '02:00:00:00:00:0b' as Mac
+const PEER_IP = '192.0.2.2' as Ip
+
+const add = (object: KernelObject): KernelOp => ({ kind: 'add', object })
+const remove = (object: KernelObject): KernelOp => ({ kind: 'remove', object })
+const change = <T extends KernelObject>(from: T, to: T): KernelOp => ({ kind: 'change', from, to })
+
+const vxlan = (settings: Partial<Link> = {}): Link => ({
+  kind: 'link',
+  name: 'trvx.7',
+  link: { type: 'vxlan', vni: 7, port: 8472, underlay: UNDERLAY, local: '192.0.2.1' as Ip },
+  up: true,
+  mac: VTEP,
+  mtuBytes: 1450,
+  alias: 'trivium pods',
+  ...settings,
+})
+const bridge = (settings: Partial<Link> = {}): Link => ({
+  kind: 'link',
+  name: 'trvb.7',
+  link: { type: 'bridge' },
+  up: true,
+  mac: '02:00:00:00:00:0c' as Mac,
+  mtuBytes: 1500,
+  alias: 'trivium pods',
+  ...settings,
+})
+const vlan = (settings: Partial<Link> = {}): Link => ({
+  kind: 'link',
+  name: 'trvl.7',
+  link: { type: 'vlan', parent: UNDERLAY, id: 7 },
+  up: true,
+  mac: '02:00:00:00:00:0d' as Mac,
+  mtuBytes: 1500,
+  alias: 'trivium pods',
+  ...settings,
+})
+const addr = (ip: string, prefixLength: number, link = 'trvx.7'): Addr => ({
+  kind: 'addr',
+  link,
+  ip: ip as Ip,
+  prefixLength,
+})
+const neigh = (ip: string, mac = PEER, link = 'trvx.7'): Neigh => ({
+  kind: 'neigh',
+  link,
+  ip: ip as Ip,
+  mac,
+})
+const fdb = (mac: Mac, dst = PEER_IP, link = 'trvx.7'): Fdb => ({ kind: 'fdb', link, mac, dst })
+const route = (dst: string, rest: Partial<Route>): Route => ({
+  kind: 'route',
+  dst: dst as Prefix,
+  type: 'unicast',
+  metric: prefixFamily(dst as Prefix) === 4 ? 0 : 1024,
+  protocol: ROUTE_PROTOCOL,
+  ...rest,
+})
+const onlink = (dst: string, via: string): Route =>
+  route(dst, { link: 'trvx.7', via: via as Ip, onlink: true })
+const toPeer = route('10.42.5.0/26', { link: UNDERLAY, via: PEER_IP })
+
+interface Case {
+  readonly name: string
+  readonly ops: readonly KernelOp[]
+  /** Errno of the operations that fail, by their place. */
+  readonly errors?: Readonly<Record<number, string>>
+  /** What is ours afterwards. */
+  readonly state: readonly KernelObject[]
+}
+
+const tunnel: readonly KernelObject[] = [
+  vxlan(),
+  addr('10.42.0.0', 32),
+  neigh('10.42.0.64'),
+  fdb(PEER),
+  onlink('10.42.0.64/26', '10.42.0.64'),
+]
+
+const CASES: readonly Case[] = [
+  { name: 'a tunnel with all that hangs on it', ops: tunnel.map(add), state: tunnel },
+  {
+    name: 'the same again is EEXIST for each, and changes nothing',
+    ops: [...tunnel, ...tunnel].map(add),
+    errors: { 5: 'EEXIST', 6: 'EEXIST', 7: 'EEXIST', 8: 'EEXIST', 9: 'EEXIST' },
+    state: tunnel,
+  },
+  {
+    name: 'removing what is not there',
+    ops: [
+      add(vxlan()),
+      remove(addr('10.42.0.5', 32)),
+      remove(neigh('10.42.0.64')),
+      remove(fdb(PEER)),
+      remove(onlink('10.42.0.64/26', '10.42.0.64')),
+      remove(bridge()),
+    ],
+    errors: { 1: 'EADDRNOTAVAIL', 2: 'ENOENT', 3: 'ENOENT', 4: 'ESRCH', 5: 'ENODEV' },
+    state: [vxlan()],
+  },
+  {
+    name: 'objects on a missing link',
+    ops: tunnel.slice(1).map(add),
+    errors: { 0: 'ENODEV', 1: 'ENODEV', 2: 'ENODEV', 3: 'ENODEV' },
+    state: [],
+  },
+  {
+    name: 'a removed link takes everything on it along',
+    ops: [...tunnel.map(add), add(toPeer), remove(vxlan())],
+    state: [toPeer],
+  },
+  {
+    name: 'a second tunnel of the same id and port',
+    ops: [add(vxlan()), add(vxlan({ name: 'trvx.8' }))],
+    errors: { 1: 'EEXIST' },
+    state: [vxlan()],
+  },
+  {
+    name: 'a gateway must be on the link',
+    ops: [
+      add(toPeer),
+      add(route('10.42.0.128/26', { link: UNDERLAY, via: '198.51.100.2' as Ip })),
+      add(route('fd42:0:0:1::/64', { link: UNDERLAY, via: '2001:db8::2' as Ip })),
+      add(route('fd42:0:0:2::/64', { link: UNDERLAY, via: '2001:db8:ffff::2' as Ip })),
+    ],
+    errors: { 1: 'ENETUNREACH', 3: 'EHOSTUNREACH' },
+    state: [toPeer, route('fd42:0:0:1::/64', { link: UNDERLAY, via: '2001:db8::2' as Ip })],
+  },
+  {
+    name: 'a route needs a link that is up, onlink or not',
+    ops: [
+      add(bridge({ up: false })),
+      add(route('10.42.0.64/26', { link: 'trvb.7' })),
+      add(route('10.42.0.128/26', { link: 'trvb.7', via: PEER_IP, onlink: true })),
+      add(route('fd42:0:0:1::/64', { link: 'trvb.7' })),
+    ],
+    errors: { 1: 'ENETDOWN', 2: 'ENETDOWN', 3: 'ENETDOWN' },
+    state: [bridge({ up: false })],
+  },
+  {
+    name: 'a blackhole beside a unicast route: same prefix, same metric, EEXIST',
+    ops: [add(route('10.42.5.0/26', { type: 'blackhole' })), add(toPeer)],
+    errors: { 1: 'EEXIST' },
+    state: [route('10.42.5.0/26', { type: 'blackhole' })],
+  },
+  {
+    name: 'removing a route by another gateway is ESRCH',
+    ops: [add(toPeer), remove({ ...toPeer, via: '192.0.2.3' as Ip })],
+    errors: { 1: 'ESRCH' },
+    state: [toPeer],
+  },
+  {
+    name: 'change moves a route, a neighbour and a forwarding entry',
+    ops: [
+      ...tunnel.map(add),
+      change(fdb(PEER), fdb(PEER, '192.0.2.3' as Ip)),
+      change(neigh('10.42.0.64'), neigh('10.42.0.64', '02:00:00:00:00:0e' as Mac)),
+      add(toPeerOf(UNDERLAY)),
+      change(toPeerOf(UNDERLAY), toPeerOf('trvx.7')),
+    ],
+    state: [
+      vxlan(),
+      addr('10.42.0.0', 32),
+      neigh('10.42.0.64', '02:00:00:00:00:0e' as Mac),
+      fdb(PEER, '192.0.2.3' as Ip),
+      onlink('10.42.0.64/26', '10.42.0.64'),
+      toPeerOf('trvx.7'),
+    ],
+  },
+  {
+    name: 'settings of a link change, what hangs on it stays',
+    ops: [
+      ...tunnel.map(add),
+      change(vxlan(), vxlan({ mtuBytes: 1400, alias: 'trivium other' })),
+      change(vxlan({ mtuBytes: 1400 }), vxlan({ mtuBytes: 1451 })),
+    ],
+    errors: { 6: 'EINVAL' },
+    state: [vxlan({ mtuBytes: 1400, alias: 'trivium other' }), ...tunnel.slice(1)],
+  },
+  {
+    name: 'a tunnel that is made too large is made smaller in silence',
+    ops: [add(vxlan({ mtuBytes: 1480 }))],
+    state: [vxlan({ mtuBytes: 1450 })],
+  },
+  {
+    name: 'a link that goes down loses routes, neighbours and IPv6 addresses',
+    ops: [...tunnel.map(add), add(addr('fd42::', 128)), change(vxlan(), vxlan({ up: false }))],
+    state: [vxlan({ up: false }), addr('10.42.0.0', 32), fdb(PEER)],
+  },
+  {
+    name: 'the last IPv4 address takes IPv4 routes and neighbours with it',
+    ops: [
+      ...tunnel.map(add),
+      add(addr('10.42.1.0', 32)),
+      remove(addr('10.42.0.0', 32)),
+      add(onlink('10.42.0.128/26', '10.42.0.128')),
+      remove(addr('10.42.1.0', 32)),
+    ],
+    state: [vxlan(), fdb(PEER)],
+  },
+  {
+    name: 'an address with a prefix makes its gateway reachable',
+    ops: [
+      add(bridge()),
+      add(addr('10.50.0.1', 24, 'trvb.7')),
+      add(route('10.51.0.0/24', { link: 'trvb.7', via: '10.50.0.2' as Ip })),
+    ],
+    state: [
+      bridge(),
+      addr('10.50.0.1', 24, 'trvb.7'),
+      route('10.51.0.0/24', { link: 'trvb.7', via: '10.50.0.2' as Ip }),
+    ],
+  },
+  {
+    name: 'a bridge with a VLAN port; the port outlives the bridge',
+    ops: [add(bridge()), add(vlan({ master: 'trvb.7' })), remove(bridge())],
+    state: [vlan()],
+  },
+  {
+    name: 'a port joins and leaves a bridge',
+    ops: [
+      add(bridge()),
+      add(vlan()),
+      change(vlan(), vlan({ master: 'trvb.7' })),
+      change(vlan({ master: 'trvb.7' }), vlan()),
+      add(vlan({ name: 'trvl.8' })),
+      add(vlan({ name: 'trvl.9', link: { type: 'vlan', parent: UNDERLAY, id: 9 }, master: 'no0' })),
+      add(vlan({ name: 'trvl.9', link: { type: 'vlan', parent: 'no0', id: 9 } })),
+      add(
+        vlan({ name: 'trvl.9', link: { type: 'vlan', parent: UNDERLAY, id: 9 }, mtuBytes: 1501 }),
+      ),
+    ],
+    errors: { 4: 'EEXIST', 5: 'ENODEV', 6: 'ENODEV', 7: 'EINVAL' },
+    state: [bridge(), vlan()],
+  },
+]
+
+function toPeerOf(link: string): Route {
+  const dst = '10.42.9.0/26'
+  return link === UNDERLAY ? route(dst, { link, via: PEER_IP }) : onlink(dst, '10.42.0.64')
+}
+
+/** Runs the suite on fresh kernels from `make`. */
+export function kernelContract(
+  t: Test,
+  name: string,
+  make: () => KernelUnderTest | Promise<KernelUnderTest>,
+  { lacks = [] }: KernelContractOptions = {},
+): void {
+  for (const each of CASES) {
+    const lacking = each.ops.flatMap((op) => kindOf(op)).find((kind) => lacks.includes(kind))
+    const skip = lacking === undefined ? false : `this kernel lacks ${lacking}`
+    t.test(`${name}: ${each.name}`, { skip }, async (t) => {
+      const kernel = await make()
+      t.teardown(() => kernel.close())
+      const failures = await applied(kernel, each.ops)
+      const found = Object.fromEntries(
+        failures.flatMap((failure, place) =>
+          failure === undefined ? [] : [[place, failure.code]],
+        ),
+      )
+      t.strictSame(found, each.errors ?? {}, 'errnos')
+      t.equal(
+        renderState(ours(await dumped(kernel))),
+        renderState(kernelState(each.state)),
+        'state',
+      )
+    })
+  }
+}
+
+/** What the suite compares: our links, what is on them, our routes. */
+function ours(state: KernelState): KernelState {
+  return kernelState(
+    [...state.values()].filter((object) => {
+      if (object.kind === 'sysctl') return false
+      if (object.kind === 'link') return object.name.startsWith('trv')
+      if (object.kind === 'route') return object.protocol === ROUTE_PROTOCOL
+      const isLinkLocal = object.kind === 'addr' && /^fe[89ab]/.test(object.ip)
+      return object.link.startsWith('trv') && !isLinkLocal
+    }),
+  )
+}
+
+const kindOf = (op: KernelOp): readonly Link['link']['type'][] =>
+  op.kind === 'add' && op.object.kind === 'link' ? [op.object.link.type] : []
+
+function applied(
+  { port, settle }: KernelUnderTest,
+  ops: readonly KernelOp[],
+): Promise<readonly (KernelFailure | undefined)[]> {
+  return new Promise((resolve) => {
+    port.apply(ops, resolve)
+    settle()
+  })
+}
+
+function dumped({ port, settle }: KernelUnderTest): Promise<KernelState> {
+  return new Promise((resolve, reject) => {
+    port.observe([], (observed) =>
+      observed.kind === 'state' ? resolve(observed.state) : reject(new Error(observed.reason)),
+    )
+    settle()
+  })
+}
