@@ -39,7 +39,7 @@ export function opRequests(op: KernelOp, context: RequestContext): readonly nl.R
     case 'addr':
       return [addrRequest(op.kind, object, context.indexOf)]
     case 'route':
-      return [routeRequest(op.kind, object, context.indexOf)]
+      return routeRequests(op, object, context.indexOf)
     case 'neigh':
       return [neighRequest(op.kind, object, context.indexOf)]
     case 'fdb':
@@ -106,6 +106,22 @@ function addrRequest(
   const flags: readonly nl.AddrFlag[] = ipFamily(ip) === 6 ? ['nodad'] : []
   const spec = { ...place, flags }
   return verb === 'add' ? nl.addr.add(spec) : nl.addr.replace(spec)
+}
+
+/**
+ * IPv6 refuses an onlink gateway that its table reaches over another link, and
+ * a tunnel endpoint lies inside the block that the old route still covers. So
+ * the old one goes first, microseconds earlier in the same batch.
+ * Source: net/ipv6/route.c, ip6_route_check_nh_onlink, Linux 6.18.
+ */
+function routeRequests(op: KernelOp, route: Route, indexOf: IndexOf): readonly nl.Request[] {
+  if (op.kind === 'change' && op.from.kind === 'route') {
+    const moves = op.from.link !== undefined && op.from.link !== route.link
+    if (moves && route.onlink === true && ipFamily(route.dst) === 6) {
+      return [routeRequest('remove', op.from, indexOf), routeRequest('add', route, indexOf)]
+    }
+  }
+  return [routeRequest(op.kind, route, indexOf)]
 }
 
 function routeRequest(verb: KernelOp['kind'], route: Route, indexOf: IndexOf): nl.Request {
