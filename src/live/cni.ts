@@ -35,7 +35,14 @@ import {
   renderResult,
 } from '../cni/mod.ts'
 import { assertNever, asTriviumError, type ErrorCode, TriviumError } from '../errors.ts'
-import { podLinkName, renderOp } from '../kernel/mod.ts'
+import {
+  identity,
+  type KernelOp,
+  podLinkName,
+  renderOp,
+  satisfies,
+  subjectOf,
+} from '../kernel/mod.ts'
 import { ipFamily } from '../net/mod.ts'
 import type { CniAnswer } from './agent-socket.ts'
 import type { LiveKernel } from './kernel.ts'
@@ -155,7 +162,27 @@ function plumb(
     netns.enableIpv6(ifname)
   }
   must(pod, netns.kernel.applyNow(pod))
-  must(rest, host.kernel.applyNow(rest))
+  must(rest, beyondPresent(rest, host.kernel))
+}
+
+/**
+ * Applies, and forgives what is there already: the agent reads the store too,
+ * and may have put the same object on the new link before us.
+ */
+function beyondPresent(
+  ops: readonly KernelOp[],
+  kernel: LiveKernel,
+): ReturnType<LiveKernel['applyNow']> {
+  const failures = kernel.applyNow(ops)
+  if (!failures.some((failure) => failure?.code === 'EEXIST')) return failures
+  const state = kernel.state()
+  return failures.map((failure, index) => {
+    const op = ops[index]
+    if (failure?.code !== 'EEXIST' || op === undefined) return failure
+    const wanted = subjectOf(op)
+    const found = state.get(identity(wanted))
+    return found !== undefined && satisfies(found, wanted) ? undefined : failure
+  })
 }
 
 function must(
