@@ -96,11 +96,12 @@ function missingAdopted(desired: KernelState, actual: KernelState): ReadonlySet<
  * Ranks, lowest first. Add and change come before remove, so that a prefix
  * that moves is never without a route. Additions go from what carries to what
  * is carried: the kernel refuses a route over a missing link, and starts
- * resolving a gateway whose neighbour entry is not there yet. Removals go the
+ * resolving a gateway whose neighbour entry is not there yet; a gateway that
+ * moves to another MAC needs that MAC's forwarding entry first. Removals go the
  * other way. Only a link that must be made anew is removed first, because its
  * name must be free.
  */
-const ADD_RANK = { sysctl: 10, link: 11, addr: 13, neigh: 14, fdb: 15, route: 16 } as const
+const ADD_RANK = { sysctl: 10, link: 11, addr: 13, fdb: 14, neigh: 15, route: 16 } as const
 const REMOVE_RANK = { route: 20, fdb: 21, neigh: 22, addr: 23, link: 24, sysctl: 26 } as const
 
 function inOrder(ops: readonly KernelOp[], lost: ReadonlySet<string>): readonly KernelOp[] {

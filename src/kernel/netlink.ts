@@ -51,13 +51,15 @@ export function opRequests(op: KernelOp, context: RequestContext): readonly nl.R
   }
 }
 
+const NO_MASTER = 0
+
 /** The alias goes in a second message: the kernel does not take it at creation. */
 function linkRequests(op: KernelOp, link: Link, context: RequestContext): readonly nl.Request[] {
   const { indexOf } = context
   if (op.kind === 'remove') return [nl.link.remove({ name: link.name })]
   if (op.kind === 'change') {
     const { mac, mtuBytes, alias, up, master } = linkChanges(op.from as Link, link)
-    const joined = master === undefined || master === '' ? undefined : indexOf(master)
+    const joined = master === undefined ? undefined : master === '' ? NO_MASTER : indexOf(master)
     return [nl.link.set({ name: link.name }, { mac, mtu: mtuBytes, alias, up, master: joined })]
   }
   const { name, mac, mtuBytes, alias, up, master } = link
@@ -154,8 +156,8 @@ function neighRequest(
 function fdbRequest(verb: KernelOp['kind'], { link, mac, dst }: Fdb, indexOf: IndexOf): nl.Request {
   const spec = { index: indexOf(link), mac, dst, state: 'permanent' } as const
   if (verb === 'remove') return nl.fdb.remove(spec)
-  // A unicast MAC has one tunnel endpoint: replace, where append would flood to both.
-  return nl.fdb.replace(spec)
+  // A unicast MAC has one tunnel endpoint: never append, which would flood to both.
+  return verb === 'add' ? nl.fdb.add(spec) : nl.fdb.replace(spec)
 }
 
 /** Reads one namespace's tables: links, addresses, routes of the main table, permanent neighbours. */

@@ -65,7 +65,8 @@ export function openKernel(netnsFd?: number): LiveKernel {
     for (let next = 0; next < ops.length; ) {
       const op = ops[next]
       if (op?.kind === 'remove' && op.object.kind === 'link') {
-        failures.push(await removeLink(op.object.name))
+        const gone = link(op.object.name) === undefined
+        failures.push(gone ? noDevice(op.object.name) : await removeLink(op.object.name))
         next += 1
         continue
       }
@@ -219,6 +220,8 @@ function applyBatch(
   flush()
   return failures
 }
+
+const noDevice = (name: string): KernelFailure => failureOf(unknownLink(name))
 
 function failureOf(thrown: unknown): KernelFailure {
   if (thrown instanceof nl.NetlinkError) return { code: thrown.code, message: thrown.message }

@@ -1,0 +1,57 @@
+/** The real kernel under the suite that the simulated one passes. */
+import { execFileSync } from 'node:child_process'
+import { closeSync } from 'node:fs'
+import { openNetns, warmPool } from 'netlink-ts/live'
+import t from 'tap'
+import { openKernel } from '../../src/live/kernel.ts'
+import { type KernelUnderTest, kernelContract } from '../contract/kernel.ts'
+
+const ip = (...args: string[]): void => {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+let made = 0
+
+/** A namespace with `under0`, whose peer gives it a carrier. */
+async function real(): Promise<KernelUnderTest> {
+  await warmPool()
+  made += 1
+  const netns = `trvk-${process.pid}-${made}`
+  ip('netns', 'add', netns)
+  const on = (...args: string[]): void => ip('-n', netns, ...args)
+  try {
+    on('link', 'add', 'under0', 'type', 'veth', 'peer', 'name', 'far0')
+    on('addr', 'add', '192.0.2.1/24', 'dev', 'under0')
+    on('addr', 'add', '2001:db8::1/64', 'dev', 'under0', 'nodad')
+    on('link', 'set', 'far0', 'up')
+    on('link', 'set', 'under0', 'up')
+    const fd = openNetns(`/run/netns/${netns}`)
+    const kernel = openKernel(fd)
+    const close = (): void => {
+      kernel.close()
+      closeSync(fd)
+      ip('netns', 'del', netns)
+    }
+    return { port: kernel, settle: () => {}, close }
+  } catch (thrown) {
+    ip('netns', 'del', netns)
+    throw thrown
+  }
+}
+
+function hasVlan(): boolean {
+  const netns = `trvk-${process.pid}-probe`
+  ip('netns', 'add', netns)
+  try {
+    ip('-n', netns, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1')
+    ip('-n', netns, 'link', 'add', 'link', 'veth0', 'name', 'v', 'type', 'vlan', 'id', '2')
+    return true
+  } catch {
+    return false
+  } finally {
+    ip('netns', 'del', netns)
+  }
+}
+
+if (process.getuid?.() !== 0) t.pass('skipped', { skip: 'needs root for network namespaces' })
+else kernelContract(t, 'Linux', real, { lacks: hasVlan() ? [] : ['vlan'] })
