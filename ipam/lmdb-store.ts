@@ -72,6 +72,8 @@ function openDatabase(path: string, readOnly: boolean): Database {
   const options: RootDatabaseOptions = {
     encoding: 'json',
     overlappingSync: false,
+    // Otherwise a failed commit also rejects a promise of the library's own, which ends the process.
+    eventTurnBatching: false,
     noSubdir: false,
     mapSize: MAP_BYTES,
     readOnly,
@@ -148,8 +150,8 @@ function lmdbStore(db: Database, path: string, readOnly: boolean, changes: Chang
       commit.then(
         () => finish(done, outcome!),
         (thrown: unknown) => {
-          // The body's own error, or else the disk refused the commit.
-          finish(done, outcome?.kind === 'failed' ? outcome : notWritten(path, thrown))
+          if (outcome?.kind === 'failed') return finish(done, outcome) // the body's own error
+          refusedByDisk(thrown, (reason) => finish(done, notWritten(path, reason)))
         },
       )
     },
@@ -165,6 +167,13 @@ function lmdbStore(db: Database, path: string, readOnly: boolean, changes: Chang
 
 const asError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : asTriviumError(thrown)
+
+/** Finds out why a commit failed. The library says so in a second promise, which somebody must catch. */
+function refusedByDisk(thrown: unknown, found: (reason: unknown) => void): void {
+  const { commitError } = thrown as { readonly commitError?: Promise<never> }
+  if (commitError === undefined) found(thrown)
+  else commitError.catch(found)
+}
 
 function notWritten(path: string, thrown: unknown): Outcome<never> {
   const { message } = asError(thrown)

@@ -151,6 +151,19 @@ t.test('grows past its first size', async (t) => {
   store.close()
 })
 
+t.test('a full disk fails the request, and the process goes on', async (t) => {
+  // A limit on the size of files stands in for the disk; it needs no root.
+  const file = fileURLToPath(new URL('lmdb-full.ts', import.meta.url))
+  const limited = `trap '' XFSZ; ulimit -f 400; exec "$0" --import tsx "$1" "$2"`
+  const args = ['-c', limited, process.execPath, file, freshPath()]
+  const { status, stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' })
+  t.equal(status, 0, stderr)
+  const { refused, committed, rows } = JSON.parse(stdout)
+  t.equal(refused, 'STORE')
+  t.ok(committed > 3, `${committed} transactions fit`)
+  t.equal(rows, committed, 'what was answered is there')
+})
+
 t.test('four processes, killed at random', { timeout: LIVES_MS_MAX }, async (t) => {
   const random = prng(SEED)
   const path = freshPath()
