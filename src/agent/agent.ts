@@ -71,6 +71,12 @@ export interface AgentTimes {
 
 export const DEFAULT_TIMES: AgentTimes = { repairMs: 10_000, settleMs: 20, retryMs: 100 }
 
+/**
+ * Whether the next round starts with the store. The timer's does, unless a
+ * change comes first; one that was asked for does in any case.
+ */
+type Prepare = 'no' | 'timer' | 'asked'
+
 type Phase = 'idle' | 'preparing' | 'observing' | 'reading' | 'applying'
 
 /** Sysctls that planners may ask for; a dump cannot list them all. */
@@ -80,13 +86,13 @@ const SYSCTLS = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'] as const
 export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentInput, AgentEffect> {
   let phase: Phase = 'idle'
   let due: Instant | undefined = 0 as Instant
-  let prepareNext = true
+  let prepare: Prepare = 'asked'
   let changed = false
   let isReady = false
   let failuresInRow = 0
   let actual: KernelState = new Map()
   let applying: readonly KernelOp[] = []
-  const askedFor = new Set<string>()
+  let askedFor = new Set<string>()
   /** Said already; said again only after it went away. */
   let told = new Set<string>()
 
@@ -97,7 +103,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     failuresInRow = failed ? failuresInRow + 1 : 0
     const retryMs = Math.min(times.retryMs * 2 ** (failuresInRow - 1), times.repairMs)
     due = later(now, failed ? retryMs : changed ? times.settleMs : times.repairMs)
-    if (!failed && !changed) prepareNext = true // the next round is the timer's
+    if (!changed && prepare === 'no') prepare = 'timer'
     changed = false
     if (failed || isReady) return []
     isReady = true
@@ -106,8 +112,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
 
   function startRound(): readonly AgentEffect[] {
     due = undefined
-    if (prepareNext) {
-      prepareNext = false
+    if (prepare !== 'no') {
+      prepare = 'no'
       phase = 'preparing'
       return [{ kind: 'store.prepare' }]
     }
@@ -125,17 +131,16 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     if (phase !== 'idle') changed = true
     else if (due === undefined || due > later(now, times.settleMs)) {
       due = later(now, times.settleMs)
-      prepareNext = false
+      if (prepare === 'timer') prepare = 'no'
     }
     return []
   }
 
   function plan(view: ClusterView, now: Instant): readonly AgentEffect[] {
-    for (const name of networksWithoutBlocks(view)) {
-      // Once: an exhausted pool must not make rounds without end. The timer asks again.
-      if (!askedFor.has(name)) prepareNext = true
-      askedFor.add(name)
-    }
+    // Once: an exhausted pool must not make rounds without end. The timer asks again.
+    const without = networksWithoutBlocks(view)
+    if (without.some((name) => !askedFor.has(name))) prepare = 'asked'
+    askedFor = new Set(without)
     const nodePlan = planNode(view)
     const { ops, conflicts } = diff(nodePlan.desired, actual)
     applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')
@@ -144,7 +149,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
       phase = 'applying'
       return [...reports, { kind: 'kernel.apply', ops: applying }]
     }
-    if (prepareNext) changed = true
+    if (prepare === 'asked') changed = true
     return [...reports, ...finish(now, false)]
   }
 
@@ -176,7 +181,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
         : [{ op: renderOp(op), reason: failure.message }]
     })
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
-    if (prepareNext) changed = true
+    if (prepare === 'asked') changed = true
     return [{ kind: 'report', report }, ...finish(now, failed.length > 0)]
   }
 
@@ -188,7 +193,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
           return touch(now)
         case 'store.prepared':
           if (input.failure !== undefined) {
-            prepareNext = true
+            prepare = 'asked'
             return fail('store.prepare', input.failure, now)
           }
           return startRound()
@@ -201,7 +206,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
           return [{ kind: 'store.read' }]
         case 'store.read':
           if (input.view === undefined) {
-            prepareNext = true
+            prepare = 'asked'
             return fail('store.read', 'this node is not registered', now)
           }
           return plan(input.view, now)
