@@ -43,7 +43,7 @@ static uint32_t get_le(const unsigned char *at, int bytes)
 /* Whether the agent needs this "NAME=value": what a runtime says, trace context, our own settings. */
 static bool is_sent(const char *entry)
 {
-	static const char *const prefixes[] = { "CNI_", "TRIVIUM_", "TRACEPARENT=", "TRACESTATE=" };
+	static const char *const prefixes[] = { "CNI_", "TRIVIUM_", "TRACE" };
 
 	/* Without '=' it is no variable; environ may hold such things. */
 	if (strchr(entry, '=') == NULL)

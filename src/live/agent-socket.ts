@@ -35,7 +35,7 @@ export interface CniCall {
   readonly callerPid: number
   /** What CNI_NETNS named when the launcher looked; undefined when there was nothing. */
   readonly netns: { readonly dev: bigint; readonly ino: bigint } | undefined
-  /** CNI_*, TRIVIUM_*, TRACEPARENT and TRACESTATE of the launcher. */
+  /** CNI_*, TRIVIUM_* and TRACE* (W3C trace context) of the launcher. */
   readonly env: Readonly<Record<string, string>>
   /** What the runtime wrote to stdin. */
   readonly config: string

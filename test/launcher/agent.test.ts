@@ -31,7 +31,7 @@ t.test('launcher and agent', { skip }, async (t) => {
     }
     let pid: number | undefined
     const ended = await installed.run({
-      env: { ...passed, PATH: '/bin', SECRET: 'x', BAGGAGE: 'y', TRACER: 'z', XCNI_A: '' },
+      env: { ...passed, PATH: '/bin', SECRET: 'x', BAGGAGE: 'y', XTRACE_A: 'z', XCNI_A: '' },
       stdin: config,
       onStart: (child) => {
         pid = child.pid
