@@ -58,7 +58,7 @@ export function podAlias(
 }
 
 /** Whether the link is one of ours. */
-export function ownsLink(link: Link): boolean {
+export function ownsLink(link: Pick<Link, 'name' | 'alias'>): boolean {
   if (!LINK_NAMES.test(link.name)) return false
   return link.alias === undefined || link.alias === '' || link.alias.startsWith(ALIAS_PREFIX)
 }

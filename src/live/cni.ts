@@ -38,6 +38,7 @@ import { assertNever, asTriviumError, type ErrorCode, TriviumError } from '../er
 import {
   identity,
   type KernelOp,
+  ownsLink,
   podLinkName,
   renderOp,
   satisfies,
@@ -282,9 +283,11 @@ const refusalError = ({ reason, message }: Refusal): TriviumError =>
 /** Works with nothing but the store: no namespace, no earlier result, no agent. */
 async function del(key: AttachmentKey, isLinkOurs: boolean, host: CniHost): Promise<undefined> {
   if (isLinkOurs) {
-    const failure = await host.kernel.removeLink(
-      podLinkName(key.network, key.containerId, key.ifname),
-    )
+    const name = podLinkName(key.network, key.containerId, key.ifname)
+    const found = host.kernel.link(name)
+    // Somebody else's link of that name is why ADD failed; it is not ours to remove.
+    const isOurs = found !== undefined && ownsLink(found)
+    const failure = isOurs ? await host.kernel.removeLink(name) : undefined
     if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
   }
   await transact(host.store, (tx) => release(tx, host.nodeName, key))
