@@ -1,0 +1,238 @@
+/**
+ * What the end-to-end tests share: a lab with the plugin installed and agents
+ * running, calls of the plugin, and looks at the outcome from outside.
+ *
+ * Everything a test makes goes with its teardown, also when it failed.
+ *
+ * @module
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Test } from 'tap'
+import { dumpNetns } from '../../src/lab/dump.ts'
+import { type Finished, inNetns, must, run } from '../../src/lab/exec.ts'
+import { createLab, type Lab, type LabAgent, type LabNode, type LabPod } from '../../src/lab/lab.ts'
+import type { Endpoint } from '../../src/lab/reach.ts'
+
+export type Json = Readonly<Record<string, unknown>>
+
+export const ROOT = resolve(import.meta.dirname, '..', '..')
+export const DIST = join(ROOT, 'dist')
+/** The command line under test. */
+export const TRIVIUM = [process.execPath, join(DIST, 'cli.cjs')] as const
+
+export const POOLS = ['10.42.0.0/16', 'fd42::/112'] as const
+
+/** How long a change may take to reach a kernel, on a machine with much else to do. */
+const SETTLE_MS_MAX = 15_000
+
+/** Why these tests cannot run here; false when they can. */
+export const skip: string | false =
+  process.getuid?.() !== 0
+    ? 'network namespaces need root'
+    : existsSync('/usr/sbin/ip') || existsSync('/sbin/ip')
+      ? false
+      : 'no iproute2'
+
+/** The two ways a call takes: the variables that choose it. */
+export const ROADS = [
+  { road: 'launcher and agent', env: {} },
+  { road: 'Node entry', env: { TRIVIUM_NO_AGENT: '1' } },
+] as const
+
+export interface ClusterOptions {
+  readonly mode?: 'vxlan' | 'route'
+  /** As `--pool` takes them. */
+  readonly pools?: readonly string[]
+  readonly nodes?: number
+  readonly agents?: boolean
+  readonly underlayMtuBytes?: number
+}
+
+export interface Cluster {
+  readonly lab: Lab
+  readonly nodes: readonly LabNode[]
+  readonly agents: readonly LabAgent[]
+  /** Each node before anything of ours was there. */
+  readonly pristine: readonly string[]
+}
+
+/** Nodes with the network `pods` installed and, unless declined, agents that agree with each other. */
+export async function cluster(t: Test, options: ClusterOptions = {}): Promise<Cluster> {
+  const { mode = 'vxlan', pools = POOLS, nodes = 2, agents: withAgents = true } = options
+  const { underlayMtuBytes = 1500 } = options
+  const lab = await createLab({ nodes, trivium: builtCli(), underlayMtuBytes })
+  t.teardown(() => lab.destroy())
+  const pristine = await dumps(lab)
+  for (const [index, node] of lab.nodes.entries()) {
+    const network = ['--mode', mode, ...pools.flatMap((pool) => ['--pool', pool])]
+    await lab.install(node, '--name', 'pods', ...(index === 0 ? network : []))
+  }
+  const agents = withAgents ? await Promise.all(lab.nodes.map((node) => lab.startAgent(node))) : []
+  if (withAgents) await converged(lab)
+  return { lab, nodes: lab.nodes, agents, pristine }
+}
+
+/** One pod on each node, added and deleted: afterwards no ADD of a few pods claims another block. */
+export async function warm(lab: Lab): Promise<void> {
+  for (const node of lab.nodes) {
+    const pod = await lab.addPod(node)
+    await added(lab, pod)
+    const { status, stdout } = await lab.cni('DEL', pod)
+    if (status !== 0) throw new Error(`DEL failed: ${stdout}`)
+    await lab.removePod(pod)
+  }
+  await converged(lab)
+}
+
+/** The command line under test, built where that has not happened yet. */
+export function builtCli(): readonly string[] {
+  if (!existsSync(join(DIST, 'cli.cjs'))) {
+    execFileSync(process.execPath, [join(ROOT, 'cni-bin', 'build.mjs')], { stdio: 'ignore' })
+  }
+  return TRIVIUM
+}
+
+/** Runs the command line whatever comes of it. */
+export const cli = (...args: readonly string[]): Promise<Finished> => run([...builtCli(), ...args])
+
+/** Asks until nothing is left to say, or time is up; returns what was said last. */
+export async function settle(
+  ask: () => Promise<readonly string[]> | readonly string[],
+  msMax = SETTLE_MS_MAX,
+): Promise<readonly string[]> {
+  const deadline = performance.now() + msMax
+  for (;;) {
+    const left = await ask()
+    if (left.length === 0 || performance.now() > deadline) return left
+    await sleep(50)
+  }
+}
+
+export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
+
+/** Whole dumps of all nodes; each line starts with its node's name. */
+export async function dumps(lab: Pick<Lab, 'nodes'>): Promise<readonly string[]> {
+  const each = await Promise.all(
+    lab.nodes.map(async ({ name, netns }) =>
+      (await dumpNetns(netns)).map((line) => `${name} ${line}`),
+    ),
+  )
+  return each.flat()
+}
+
+export interface UsageRow {
+  readonly grouping: 'IP Pool' | 'Block'
+  readonly cidr: string
+  readonly ipsInUse: number
+  readonly ipsFree: number
+  readonly node?: string
+}
+
+/** Pools and blocks as the command line shows them. */
+export async function usage({ trivium, storeUrl }: Lab): Promise<readonly UsageRow[]> {
+  const args = ['ipam', 'show', '--show-blocks', '-o', 'json', '--store', storeUrl]
+  return JSON.parse(await trivium(...args)) as UsageRow[]
+}
+
+/** Addresses in use, all pools together. */
+export async function inUse(lab: Lab): Promise<number> {
+  const pools = (await usage(lab)).filter(({ grouping }) => grouping === 'IP Pool')
+  return pools.reduce((sum, { ipsInUse }) => sum + Number(ipsInUse), 0)
+}
+
+/** All that a call could change: the nodes' kernels, and what the store says of addresses. */
+export async function snapshot(lab: Lab): Promise<readonly string[]> {
+  const [kernels, rows] = await Promise.all([dumps(lab), usage(lab)])
+  return [...kernels, ...rows.map((row) => `ipam ${JSON.stringify(row)}`)]
+}
+
+/** Waits until every node has blocks and a route to each block of the others. */
+export async function converged(lab: Lab): Promise<void> {
+  const left = await settle(async () => {
+    const blocks = (await usage(lab)).filter(({ grouping }) => grouping === 'Block')
+    const missing = await Promise.all(lab.nodes.map((node) => missingRoutes(node, blocks)))
+    return missing.flat()
+  })
+  if (left.length > 0) throw new Error(`The nodes do not agree: ${left.join('; ')}`)
+}
+
+async function missingRoutes(node: LabNode, blocks: readonly UsageRow[]): Promise<string[]> {
+  if (!blocks.some((block) => block.node === node.name)) return [`${node.name} has no block`]
+  const present = new Map((await ownRoutes(node)).map((route) => [String(route['dst']), route]))
+  return blocks
+    .filter(({ cidr, node: owner }) => {
+      const route = present.get(cidr.replace(/\/(32|128)$/, ''))
+      if (route === undefined) return true
+      return (route['type'] === 'blackhole') !== (owner === node.name)
+    })
+    .map(({ cidr, node: owner }) => `${node.name} has no route to ${cidr} of ${owner}`)
+}
+
+/** Our routes on the node, as iproute2 tells them. */
+export async function ownRoutes({ netns }: Pick<LabNode, 'netns'>): Promise<readonly Json[]> {
+  const read = (family: string) =>
+    ipJson(netns, family, 'route', 'show', 'table', 'main', 'proto', '84')
+  return [...(await read('-4')), ...(await read('-6'))]
+}
+
+/** `ip -j ARGS` inside a namespace. */
+export async function ipJson(netns: string, ...args: readonly string[]): Promise<readonly Json[]> {
+  const text = await must(inNetns(netns, ['ip', '-j', '-d', ...args]))
+  return text.trim() === '' ? [] : (JSON.parse(text) as Json[])
+}
+
+/** Changes a namespace behind our back. */
+export const ip = (netns: string, ...args: readonly string[]): Promise<string> =>
+  must(['ip', '-n', netns, ...args])
+
+export interface Result {
+  readonly cniVersion: string
+  readonly interfaces: readonly { name: string; mac: string; mtu?: number; sandbox?: string }[]
+  readonly ips: readonly { address: string; gateway?: string; interface?: number }[]
+  readonly routes: readonly { dst: string; gw?: string }[]
+}
+
+/** The whole standard output of a successful ADD; anything more than the result does not parse. */
+export function resultOf({ status, stdout, stderr }: Finished): Result {
+  if (status !== 0) throw new Error(`The call failed: ${stdout.trim()} ${stderr.trim()}`)
+  return JSON.parse(stdout) as Result
+}
+
+export interface CniError {
+  readonly cniVersion: string
+  readonly code: number
+  readonly msg: string
+  readonly details: string
+}
+
+/** The whole standard output of a failed call. */
+export function errorOf({ status, stdout, stderr }: Finished): CniError {
+  if (status === 0) throw new Error(`The call succeeded: ${stdout.trim()}`)
+  try {
+    return JSON.parse(stdout) as CniError
+  } catch {
+    throw new Error(`Standard output is no error object: ${stdout} ${stderr}`)
+  }
+}
+
+/** ADD that must succeed. */
+export async function added(
+  lab: Lab,
+  pod: LabPod,
+  extra: Json = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<Result> {
+  return resultOf(await lab.cni('ADD', pod, extra, env))
+}
+
+/** Addresses of a result without their lengths. */
+export const ipsOf = ({ ips }: Result): readonly string[] =>
+  ips.map(({ address }) => address.split('/')[0] ?? '')
+
+export const endpointOf = (pod: LabPod, result: Result): Endpoint => ({
+  name: pod.containerId,
+  netns: pod.netns,
+  ips: ipsOf(result),
+})
