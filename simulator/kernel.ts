@@ -266,7 +266,8 @@ export class SimKernel extends KernelTables {
 
   private connect(ip: Ip, prefixLength: number, link: string): void {
     const family = ipFamily(ip)
-    if (prefixLength === ADDRESS_BITS[family]) return
+    // fe80::/64 is on every link: one route each, which a state keyed by prefix cannot hold.
+    if (prefixLength === ADDRESS_BITS[family] || /^fe[89ab]/.test(ip)) return
     const route = connectedRoute(ip, prefixLength, link)
     if (this.get(identity(route)) === undefined) this.insert(route)
   }

@@ -131,9 +131,9 @@ function bad(file: string, line: number, path: string, message: string): Trivium
   return new TriviumError('BAD_CONFIG', `Cannot read scenario ${file}:${line}: ${where}${message}`)
 }
 
-/** The issue that a person should mend first. */
+/** The issue that a person should mend first: a slip in a key explains the key that is missing. */
 function first(issues: readonly z.core.$ZodIssue[]): Complaint | undefined {
-  const [issue] = issues
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]
   if (issue === undefined) return undefined
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') {

@@ -38,7 +38,8 @@ const INK = 'var(--ink)'
 const FAINT = 'var(--faint)'
 const GRID = 'var(--grid)'
 const LIMIT = 'var(--limit)'
-const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+// No quotes: ECharts does not escape them in an attribute.
+const FONT = 'system-ui, -apple-system, Roboto, Arial, sans-serif'
 
 /** How full each switch table gets, a group a table, a bar a mode, with the line of the capacity. */
 export function pressureChart({ modes }: RunResult): string {
@@ -265,7 +266,18 @@ function draw(name: string, height: number, option: EChartsCoreOption): string {
   chart.setOption({ animation: false, textStyle: { fontFamily: FONT }, ...option })
   const svg = chart.renderToSVGString()
   chart.dispose()
-  return svg
-    .replace(/zr\d+-/g, `${name}-`)
-    .replace(/^<svg width="(\d+)" height="(\d+)"/, `<svg viewBox="0 0 $1 $2" role="img"`)
+  return renumbered(svg, name).replace(/^<svg width="\d+" height="\d+"/, '<svg role="img"')
+}
+
+/** Ids in the order in which they appear, and nothing that only a script or a pointer would use. */
+function renumbered(svg: string, name: string): string {
+  const seen = new Map<string, number>()
+  const still = svg
+    .replace(/ (?:ecmeta_\w+|class)="[^"]*"/g, '')
+    .replace(/<style.*?<\/style>/gs, '')
+  return still.replace(/zr\d+-([a-z]+)-?(\d+)/g, (id, kind: string) => {
+    const number = seen.get(id) ?? seen.size
+    seen.set(id, number)
+    return `${name}-${kind}-${number}`
+  })
 }

@@ -1,0 +1,150 @@
+/** Bad scenarios: the message, with the line, for each mistake. */
+import { readdirSync, readFileSync } from 'node:fs'
+import t from 'tap'
+import { SWITCH_PROFILES } from '../../simulator/profiles.ts'
+import { parseScenario } from '../../simulator/scenario.ts'
+
+const GOOD = `nodes: 4
+podsPerNode: 10
+racks: 2
+pools:
+  - cidr: 10.42.0.0/16
+    blockLength: 26
+modes: [vxlan, route]
+switch: { profile: trident3-default }
+`
+
+const FOLDER = new URL('../../simulator/scenarios/', import.meta.url)
+
+/** What is replaced in the good one, by what, and what is said then. */
+const MISTAKES: readonly (readonly [what: string, from: string, to: string, message: RegExp])[] = [
+  ['zero nodes', 'nodes: 4', 'nodes: 0', /x\.yaml:1: nodes: found 0, wanted a whole number from 1/],
+  [
+    'a billion nodes',
+    'nodes: 4',
+    'nodes: 1e9',
+    /:1: nodes: found 1000000000, .* to 2000; the exact/,
+  ],
+  ['NaN', 'nodes: 4', 'nodes: .nan', /:1: nodes: found NaN, wanted a whole number/],
+  ['infinity', 'nodes: 4', 'nodes: .inf', /:1: nodes: found Infinity/],
+  ['half a node', 'nodes: 4', 'nodes: 2.5', /:1: nodes: found 2\.5/],
+  ['text', 'nodes: 4', 'nodes: many', /:1: nodes: found "many", wanted a whole number/],
+  ['a missing key', 'podsPerNode: 10\n', '', /x\.yaml:1: podsPerNode: found nothing/],
+  [
+    'an unknown key',
+    'podsPerNode',
+    'podPerNode',
+    /:2: unknown key "podPerNode", did you mean podsPerNode\?/,
+  ],
+  [
+    'an unknown key, unlike all',
+    'racks: 2',
+    'racks: 2\nzebra: 1',
+    /:4: unknown key "zebra", wanted one of name/,
+  ],
+  [
+    'an unknown key below',
+    'blockLength',
+    'blocklenth',
+    /:6: pools\.0: unknown key "blocklenth", did you mean blockLength\?/,
+  ],
+  ['a bad CIDR', '10.42.0.0/16', '10.42.0.1/16', /:5: pools\.0\.cidr: found "10\.42\.0\.1\/16"/],
+  [
+    'a block larger than its pool',
+    '26',
+    '8',
+    /:5: pools: .*block length of pool 10\.42\.0\.0\/16 is 8, wanted 16 to 32/,
+  ],
+  [
+    'a pool of the underlay',
+    '10.42.0.0/16',
+    '100.64.0.0/16',
+    /:5: pools\.0\.cidr: .*overlaps 100\.64\.0\.0\/10/,
+  ],
+  [
+    'a pool too small',
+    '10.42.0.0/16',
+    '10.42.0.0/25',
+    /:5: .*has 2 blocks of \/26, 4 nodes with 10 pods need 4: at least a \/24, a \/23 with/,
+  ],
+  [
+    'an unknown mode',
+    '[vxlan, route]',
+    '[vxlan, bgp]',
+    /:7: modes\.1: found "bgp", wanted vxlan, route, vlan/,
+  ],
+  [
+    'a mode twice',
+    '[vxlan, route]',
+    '[vxlan, vxlan]',
+    /:7: modes\.1: mode vxlan \(block\) is listed twice/,
+  ],
+  [
+    '/32s in a tunnel',
+    '[vxlan, route]',
+    '[{ mode: vxlan, announce: host }]',
+    /:7: modes\.0: announce: host belongs to mode route/,
+  ],
+  ['no mode', '[vxlan, route]', '[]', /:7: modes: wanted at least one mode/],
+  [
+    'an unknown profile',
+    'trident3-default',
+    'trident3-defalt',
+    /:8: switch: no profile "trident3-defalt" \(did you mean trident3-default\?\)/,
+  ],
+  [
+    'capacity zero',
+    '{ profile: trident3-default }',
+    '{ host: 0, lpm: 1, mac: 1 }',
+    /:8: switch\.host: found 0, wanted a whole number from 1/,
+  ],
+  [
+    'more racks than nodes',
+    'racks: 2',
+    'racks: 5',
+    /:3: racks: found 5, wanted at most one a node \(4\)/,
+  ],
+  [
+    'racks too full',
+    'nodes: 4',
+    'nodes: 2000',
+    /:3: racks: a rack would have 1000 nodes, .* at least 8 racks/,
+  ],
+  [
+    'too many pods',
+    'nodes: 4\npodsPerNode: 10',
+    'nodes: 500\npodsPerNode: 1000',
+    /:2: podsPerNode: 500 nodes x 1000 pods are 500000/,
+  ],
+  [
+    'a time of zero',
+    'racks: 2',
+    'racks: 2\ntimes: { settleMs: 0 }',
+    /:4: times\.settleMs: found 0/,
+  ],
+  ['broken YAML', 'modes: [vxlan, route]', 'modes: [vxlan, route', /x\.yaml:\d+: /],
+  ['a key twice', 'racks: 2', 'racks: 2\nracks: 3', /:4: Map keys must be unique/],
+  ['a list', GOOD, '- 1\n', /x\.yaml:1: /],
+  ['nothing', GOOD, '', /x\.yaml:1: /],
+]
+
+t.doesNotThrow(() => parseScenario(GOOD, 'x.yaml'), 'the good one')
+
+for (const [what, from, to, message] of MISTAKES) {
+  const text = GOOD.replace(from, to)
+  t.ok(text !== GOOD, `${what}: was put in`)
+  t.throws(() => parseScenario(text, 'x.yaml'), { code: 'BAD_CONFIG', message }, what)
+}
+
+for (const file of readdirSync(FOLDER)) {
+  const text = readFileSync(new URL(file, FOLDER), 'utf8')
+  t.doesNotThrow(() => parseScenario(text, file), `built-in ${file}`)
+}
+
+for (const { name, source, capacities } of SWITCH_PROFILES) {
+  t.match(source, /^https:\/\//, `${name} has a public source`)
+  t.ok(
+    Object.values(capacities).every((entries) => Number.isInteger(entries) && entries > 0),
+    name,
+  )
+}
