@@ -23,10 +23,17 @@ import type { Key, KeyRange, Outcome, Reader, Store, Tx } from './store.ts'
 
 /** Address space set aside, not disk: a million records fit, and LMDB grows it if they do not. */
 const MAP_BYTES = 1 << 30
-/** A writer touches the file before and after its commit becomes visible; one look serves both. */
+/**
+ * A writer touches the file just before its commit becomes visible, so looks
+ * are repeated, each time after twice as long, until a few found nothing.
+ */
 const WATCH_SETTLE_MS = 2
-/** Where inotify is silent (network and overlay file systems), the commit counter is read instead. */
+const WATCH_LOOKS = 8
+/** For file systems where inotify is silent (network, overlay), and for a writer that stood still. */
 const POLL_MS = 2000
+
+/** Grows by one with every transaction that writes: what a snapshot itself says about its age. */
+const REVISION: Key<number> = 'revision'
 
 const DATA_FILE = 'data.mdb'
 
@@ -109,10 +116,17 @@ function lmdbStore(db: Database, path: string, readOnly: boolean, changes: Chang
     get: <T>(key: Key<T>) => db.get(key) as T | undefined,
     range: (range) => [...pairs(db, range)],
   }
+  let wrote = false
   const tx: Tx = {
     ...reader,
-    put: (key, value) => void db.putSync(key, value),
-    remove: (key) => void db.removeSync(key),
+    put: (key, value) => {
+      wrote = true
+      db.putSync(key, value)
+    },
+    remove: (key) => {
+      wrote = true
+      db.removeSync(key)
+    },
   }
   let closed = false
   let running = 0
@@ -140,8 +154,10 @@ function lmdbStore(db: Database, path: string, readOnly: boolean, changes: Chang
       let outcome: Outcome<T> | undefined
       const commit = db.childTransaction(() => {
         try {
+          wrote = false
           // The answer stays out of the library's hands, which waits for promises.
           outcome = { kind: 'committed', answer: body(tx) }
+          if (wrote) db.putSync(REVISION, revisionOf(db) + 1)
         } catch (thrown) {
           outcome = { kind: 'failed', error: asError(thrown) }
           throw thrown
@@ -168,11 +184,17 @@ function lmdbStore(db: Database, path: string, readOnly: boolean, changes: Chang
 const asError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : asTriviumError(thrown)
 
-/** Finds out why a commit failed. The library says so in a second promise, which somebody must catch. */
+/**
+ * Finds out why a commit failed. The library says so in a second promise, which
+ * somebody must catch; it is settled in the same turn, or never.
+ */
 function refusedByDisk(thrown: unknown, found: (reason: unknown) => void): void {
+  let reason = thrown
   const { commitError } = thrown as { readonly commitError?: Promise<never> }
-  if (commitError === undefined) found(thrown)
-  else commitError.catch(found)
+  commitError?.catch((why: unknown) => {
+    reason = why
+  })
+  setImmediate(() => found(reason))
 }
 
 function notWritten(path: string, thrown: unknown): Outcome<never> {
@@ -204,22 +226,31 @@ function watchChanges(db: Database, path: string, pollMs: number): Changes {
   let files: FSWatcher | undefined
   let poll: NodeJS.Timeout | undefined
   let settle: NodeJS.Timeout | undefined
+  let looks = 0
   let seen = 0
 
   function look(): void {
     settle = undefined
-    const now = lastCommit(db)
-    if (now === seen) return
+    db.resetReadTxn()
+    const now = revisionOf(db)
+    const changed = now !== seen
     seen = now
-    for (const changed of [...watchers]) if (watchers.has(changed)) changed()
+    looks = changed ? 0 : looks + 1
+    if (looks < WATCH_LOOKS) settle = setTimeout(look, WATCH_SETTLE_MS << looks).unref()
+    if (!changed) return
+    for (const watcher of [...watchers]) if (watchers.has(watcher)) watcher()
   }
 
   function start(): void {
-    seen = lastCommit(db)
-    poll = setInterval(look, pollMs).unref()
+    db.resetReadTxn()
+    seen = revisionOf(db)
+    poll = setInterval(() => {
+      if (settle === undefined) look()
+    }, pollMs).unref()
     try {
       files = watchFile(join(path, DATA_FILE), { persistent: false })
       files.on('change', () => {
+        looks = 0
         settle ??= setTimeout(look, WATCH_SETTLE_MS).unref()
       })
       files.on('error', () => files?.close()) // the poll goes on alone
@@ -251,8 +282,4 @@ function watchChanges(db: Database, path: string, pollMs: number): Changes {
   }
 }
 
-/** Number of the last commit, of whichever process. */
-function lastCommit(db: Database): number {
-  db.resetReadTxn()
-  return (db.getStats() as { readonly lastTxnId: number }).lastTxnId
-}
+const revisionOf = (db: Database): number => (db.get(REVISION) as number | undefined) ?? 0

@@ -3,6 +3,9 @@ import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import { asTriviumError } from '../../src/errors.ts'
 import { outcomeOf } from '../contract/store.ts'
 
+// Without a listener the limit ends the process; with one, the write fails as on a full disk.
+process.on('SIGXFSZ', () => {})
+
 const store = openLmdbStore(process.argv[2] ?? '')
 const value = 'x'.repeat(9000)
 let committed = 0
