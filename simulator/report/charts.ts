@@ -220,7 +220,7 @@ function capacityLine(axis: 'xAxis' | 'yAxis'): object {
       color: LIMIT,
       fontSize: 12,
       fontWeight: 600,
-      position: axis === 'xAxis' ? 'end' : 'insideStartTop',
+      position: axis === 'xAxis' ? 'start' : 'insideStartTop',
     },
     data: [{ [axis]: 1 }],
   }
