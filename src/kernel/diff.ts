@@ -32,18 +32,23 @@ export interface Difference {
 /**
  * Compares whole states. Cost: linear in both, plus a sort of the operations.
  *
- * Objects of `actual` that are not ours are left alone; an adopted link that is
- * missing, and everything on it, is skipped: only ADD can make it.
+ * Objects of `actual` that are not ours are left alone. What hangs on a link
+ * that we cannot have is skipped: one that only ADD can make, or somebody
+ * else's under our name.
  */
 export function diff(desired: KernelState, actual: KernelState): Difference {
   const ops: KernelOp[] = []
   const conflicts: Conflict[] = []
-  const lost = linksToRecreate(desired, actual)
-  const absent = missingAdopted(desired, actual)
+  const denied = deniedLinks(desired, actual)
+  const lost = linksToRecreate(desired, actual, denied)
 
   for (const [key, wanted] of desired) {
-    const link = wanted.kind === 'link' ? wanted.name : linkOf(wanted)
-    if (link !== undefined && absent.has(link)) continue
+    if (hangsOn(wanted, denied)) continue
+    if (wanted.kind === 'link' && denied.has(wanted.name)) {
+      const foreign = actual.get(key)
+      if (foreign !== undefined) conflicts.push({ desired: wanted, actual: foreign })
+      continue
+    }
     const found = withoutLostMaster(actual.get(key), lost)
     if (found === undefined) ops.push({ kind: 'add', object: wanted })
     else if (vanishes(found, lost)) {
@@ -61,11 +66,16 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
 }
 
 /** Links of ours whose fixed attributes are wrong, with the links on top of them. */
-function linksToRecreate(desired: KernelState, actual: KernelState): ReadonlySet<string> {
+function linksToRecreate(
+  desired: KernelState,
+  actual: KernelState,
+  denied: ReadonlySet<string>,
+): ReadonlySet<string> {
   const lost = new Set<string>()
   for (const [key, wanted] of desired) {
     const found = actual.get(key)
     if (wanted.kind !== 'link' || found?.kind !== 'link' || !owns(found, actual)) continue
+    if (hangsOn(wanted, denied)) continue
     if (!sameLinkKind(found.link, wanted.link)) lost.add(found.name)
   }
   return lost
@@ -84,12 +94,26 @@ function withoutLostMaster(
   return port
 }
 
-function missingAdopted(desired: KernelState, actual: KernelState): ReadonlySet<string> {
-  const absent = new Set<string>()
+/** Links that operations cannot bring about, and those to be made on top of them. */
+function deniedLinks(desired: KernelState, actual: KernelState): ReadonlySet<string> {
+  const denied = new Set<string>()
+  const missing: Link[] = []
   for (const [key, wanted] of desired) {
-    if (wanted.kind === 'link' && wanted.adopt === true && !actual.has(key)) absent.add(wanted.name)
+    if (wanted.kind !== 'link') continue
+    const found = actual.get(key)
+    if (found === undefined ? wanted.adopt === true : !owns(found, actual)) denied.add(wanted.name)
+    else if (found === undefined) missing.push(wanted)
   }
-  return absent
+  // Once: a bridge or tunnel, what is on top of one, and nothing on top of that.
+  const above = missing.filter((link) => hangsOn(link, denied)).map(({ name }) => name)
+  return new Set([...denied, ...above])
+}
+
+/** Whether `object` is on one of `links`, or is to be its port. */
+function hangsOn(object: KernelObject, links: ReadonlySet<string>): boolean {
+  if (links.size === 0) return false
+  const master = object.kind === 'link' ? object.master : undefined
+  return links.has(linkOf(object) ?? '') || links.has(master ?? '')
 }
 
 /**
