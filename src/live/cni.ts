@@ -213,9 +213,9 @@ async function allocateFor(
   hostLink?: string,
 ): Promise<Allocated> {
   const made = await transact(host.store, (tx): Allocated | Refusal => {
+    const context = contextOf(tx, request, host)
     const allocated = allocateIn(tx, request, host, hostLink)
     if (allocated.kind === 'refused') return allocated
-    const context = contextOf(tx, request, host)
     // The spare block is claimed with the address, so a new block's route is everywhere in time.
     if (host.mayClaim) ensureBlocks(tx, context.network, host.nodeName, Date.now())
     return { attachment: allocated.attachment, ...context }
@@ -260,10 +260,11 @@ function contextOf(
   }
   const self = reader.get(keys.node(host.nodeName))
   if (self === undefined) {
+    const known = [...reader.range(keys.nodes)].map(([, node]) => node.name)
     throw new TriviumError(
-      'TRY_LATER',
-      `Cannot find node ${host.nodeName} in the store`,
-      'Its agent registers it: trivium agent',
+      'UNKNOWN_NODE',
+      `Cannot find node ${host.nodeName} in the store: it knows ${known.slice(0, 10).join(', ') || 'none'}`,
+      'A node is registered by its agent: trivium agent --node NAME',
     )
   }
   return { network, self }
