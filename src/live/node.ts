@@ -53,9 +53,16 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const ready = new Promise<void>((resolve) => {
     setReady = resolve
   })
+  // The socket first: whoever is refused it is a second agent, and must not touch the kernel.
+  const socket = await serveAgentSocket(socketPath, serveCalls(options, store, kernel)).catch(
+    (thrown: unknown) => {
+      store.close()
+      kernel.close()
+      throw thrown
+    },
+  )
   const driven = startReconciler(options, first, store, kernel, setReady)
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
-  const socket = await serveAgentSocket(socketPath, serveCalls(options, store, kernel))
   writeNodeFile(socketPath, nodeFile(options))
   log.info({ event: 'listening', socket: socketPath })
 
