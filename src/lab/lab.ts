@@ -207,9 +207,10 @@ function actions(
     },
     async addPod(node) {
       pods += 1
+      const containerId = `${id}-${pods}`
       const netns = `${id}-${node.name}-pod${pods}`
       await held.addNetns(netns)
-      return { containerId: `${id}-${pods}`, netns, netnsPath: `/run/netns/${netns}`, node }
+      return { containerId, netns, netnsPath: `/run/netns/${netns}`, node }
     },
     async removePod(pod) {
       await must(['ip', 'netns', 'del', pod.netns])
