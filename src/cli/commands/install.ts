@@ -8,6 +8,7 @@ import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { keys } from '../../../ipam/keys.ts'
 import { createNetwork, parseNetworkSpec } from '../../../ipam/mod.ts'
+import type { NetworkRecord } from '../../../ipam/records.ts'
 import { TriviumError } from '../../errors.ts'
 import { distDirOf, installFiles, uninstallFiles } from '../../live/install.ts'
 import { transact } from '../../live/transact.ts'
@@ -84,16 +85,37 @@ async function writeNetwork(
       createNetwork(tx, parseNetworkSpec(spec, Date.now()))
       return
     }
-    if (options.mode !== undefined && options.mode !== found.mode) {
-      throw contradiction(options.name, 'mode', found.mode, options.mode)
-    }
-    const pools = found.pools.map(({ cidr }) => cidr as string)
-    const asked = options.pool?.map((pool) => pool.split(',')[0] ?? '')
-    if (asked !== undefined && [...asked].sort().join() !== [...pools].sort().join()) {
-      throw contradiction(options.name, 'pools', pools.join(', '), asked.join(', '))
-    }
+    refuseContradiction(options, found)
   })
 }
+
+/** Only what the command line says is compared; what it leaves out stays as it is. */
+function refuseContradiction(options: InstallOptions, found: NetworkRecord): void {
+  const { name, mode } = options
+  if (mode !== undefined && mode !== found.mode) {
+    throw contradiction(name, 'mode', found.mode, mode)
+  }
+  const asked = specOf(name, found.mode, options.pool ?? [], options)
+  const misfit = asked.pools.some(({ cidr, blockLength, gateway }) => {
+    const pool = found.pools.find((each) => each.cidr === cidr)
+    if (pool === undefined) return true
+    const isBlock = blockLength === undefined || blockLength === pool.blockLength
+    return !isBlock || (gateway !== undefined && gateway !== pool.gateway)
+  })
+  const isFewer = options.pool !== undefined && asked.pools.length !== found.pools.length
+  if (misfit || isFewer) {
+    const pools = found.pools.map(({ cidr, blockLength }) => `${cidr},block=${blockLength}`)
+    throw contradiction(name, 'pools', pools.join(', '), (options.pool ?? []).join(', '))
+  }
+  for (const key of ['vni', 'vxlanPort', 'vlanId', 'mtuBytes'] as const) {
+    const wanted = asked.options?.[key]
+    if (wanted === undefined || wanted === found.options[key]) continue
+    throw contradiction(name, FLAGS[key], String(found.options[key] ?? 'unset'), String(wanted))
+  }
+}
+
+/** The flag behind an option of the record. */
+const FLAGS = { vni: 'vni', vxlanPort: 'vxlan-port', vlanId: 'vlan', mtuBytes: 'mtu' } as const
 
 function contradiction(name: string, what: string, found: string, wanted: string): TriviumError {
   return new TriviumError(
