@@ -181,7 +181,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
         : [{ op: renderOp(op), reason: failure.message }]
     })
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
-    if (prepare === 'asked') changed = true
+    if (prepare === 'asked' || takesOthersAlong(applying)) changed = true
     return [{ kind: 'report', report }, ...finish(now, failed.length > 0)]
   }
 
@@ -226,6 +226,14 @@ function networksWithoutBlocks({ self, networks }: ClusterView): readonly string
   return networks
     .filter(({ claims }) => !claims.some(({ node }) => node === self.name))
     .map(({ network }) => network.name)
+}
+
+/**
+ * With a link's last IPv4 address Linux drops its IPv4 routes and permanent
+ * neighbours, wanted or not: only another look shows which.
+ */
+function takesOthersAlong(ops: readonly KernelOp[]): boolean {
+  return ops.some((op) => op.kind === 'remove' && op.object.kind === 'addr')
 }
 
 /** Removing what is gone, as happens when a pod's link takes its routes along. */

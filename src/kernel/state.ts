@@ -179,10 +179,9 @@ function linkSettingsMatch(actual: Link, desired: Link): boolean {
 
 /** Field by field; an absent field equals undefined and `onlink: false`. */
 function isEqual(left: object, right: object): boolean {
-  const fields = new Set([...Object.keys(left), ...Object.keys(right)])
   const [a, b] = [left as Record<string, unknown>, right as Record<string, unknown>]
-  for (const field of fields) {
-    if ((a[field] || undefined) !== (b[field] || undefined)) return false
-  }
+  // Called for every object of every round: no set of names is built.
+  for (const field in a) if ((a[field] || undefined) !== (b[field] || undefined)) return false
+  for (const field in b) if ((a[field] || undefined) !== (b[field] || undefined)) return false
   return true
 }
