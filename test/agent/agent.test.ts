@@ -3,7 +3,7 @@ import t from 'tap'
 import type { AgentReport } from '../../src/agent/agent.ts'
 import { type KernelObject, renderOp } from '../../src/kernel/mod.ts'
 import type { Instant } from '../../src/machine.ts'
-import { parsePrefix } from '../../src/net/mod.ts'
+import { parseIp, parsePrefix } from '../../src/net/mod.ts'
 import { attachment, claims, network, networkView, node, viewOf } from '../backend/views.ts'
 import { TIMES, World } from './script.ts'
 
@@ -327,3 +327,27 @@ t.test("a pod's link: kept right while it is there, never made", async (t) => {
   world.until(2 * TIMES.repairMs)
   t.notOk(world.kernel.has(link), 'a link without a record goes')
 })
+
+t.test(
+  'after taking an address away it looks again: the kernel may have dropped more',
+  async (t) => {
+    const world = new World()
+    world.view = viewOf([networkView(network('vxlan'), 2)], 2)
+    world.until(0)
+    world.take()
+    const stale: KernelObject = {
+      kind: 'addr',
+      link: 'trvx.1',
+      ip: parseIp('10.42.9.9'),
+      prefixLength: 32,
+    }
+    world.holds([...world.kernel.values(), stale])
+    world.feed({ kind: 'kernel.changed' })
+    world.until(TIMES.settleMs)
+    t.strictSame(world.applied.map(renderOp), ['ip addr del 10.42.9.9/32 dev trvx.1'])
+    world.take()
+    world.until(2 * TIMES.settleMs)
+    t.strictSame(world.take(), ROUND, 'once, without waiting for the timer')
+    t.equal(world.machine.nextWake(), 2 * TIMES.settleMs + TIMES.repairMs)
+  },
+)
