@@ -1,0 +1,182 @@
+/** Every road's plan for small clusters, in iproute2 words. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { planNode } from '../../src/backend/plan.ts'
+import { backends } from '../../src/backend/registry.ts'
+import type { ClusterView, Mode } from '../../src/cluster/view.ts'
+import { owns, renderState } from '../../src/kernel/mod.ts'
+import { macFromName, parseIp } from '../../src/net/mod.ts'
+import { holds } from '../support/property.ts'
+import { attachment, claims, network, networkView, node, POOL_4, POOL_6, viewOf } from './views.ts'
+
+const DUAL = { pools: [POOL_4, POOL_6] }
+const POD = attachment('c0ffee', ['10.42.0.7'])
+const LINK = POD.hostLink ?? ''
+
+const planned = (view: ClusterView): readonly string[] =>
+  renderState(planNode(view).desired).trimEnd().split('\n')
+
+t.test('route: one route for a block of a peer', async (t) => {
+  t.strictSame(planned(viewOf([networkView(network('route'), 3, [POD])], 3)), [
+    `ip link add name ${LINK} address 02:74:72:69:76:01 mtu 1500 alias "trivium pods c0ffee eth0 1" up type veth peer name eth0`,
+    'ip route add 10.42.0.128/26 via 192.0.2.2 dev eth0 proto 84',
+    'ip route add 10.42.0.64/26 via 192.0.2.1 dev eth0 proto 84',
+    `ip route add 10.42.0.7/32 dev ${LINK} proto 84`,
+    'ip route add blackhole 10.42.0.0/26 proto 84',
+    'sysctl -w net.ipv4.ip_forward=1',
+  ])
+})
+
+t.test('route: a block follows the underlay of its own family', async (t) => {
+  t.strictSame(planned(viewOf([networkView(network('route', DUAL), 2)], 2)), [
+    'ip -6 route add blackhole fd42::/122 proto 84',
+    'ip -6 route add fd42::40/122 via 2001:db8::1 dev eth0 proto 84',
+    'ip route add 10.42.0.64/26 via 192.0.2.1 dev eth0 proto 84',
+    'ip route add blackhole 10.42.0.0/26 proto 84',
+    'sysctl -w net.ipv4.ip_forward=1',
+    'sysctl -w net.ipv6.conf.all.forwarding=1',
+  ])
+})
+
+t.test('vxlan: neighbour and forwarding entry for a peer, route for a block', async (t) => {
+  const record = network('vxlan')
+  const view = networkView(record, 2)
+  const more = claims(record, 'n1', [1, 5])
+    .slice(1)
+    .map((claim) => ({ ...claim, first: false }))
+  t.strictSame(planned(viewOf([{ ...view, claims: [...view.claims, ...more] }], 2)), [
+    'bridge fdb add 02:1b:93:2c:d4:da dev trvx.1 dst 192.0.2.1 self permanent',
+    'ip addr add 10.42.0.0/32 dev trvx.1',
+    `ip link add name trvx.1 address ${node(0).vtepMac} mtu 1450 alias "trivium pods" up type vxlan id 1 dstport 8472 local 192.0.2.0 dev eth0 nolearning`,
+    'ip neigh add 10.42.0.64 lladdr 02:1b:93:2c:d4:da dev trvx.1 nud permanent',
+    'ip route add 10.42.0.64/26 via 10.42.0.64 dev trvx.1 proto 84 onlink',
+    'ip route add 10.42.1.64/26 via 10.42.0.64 dev trvx.1 proto 84 onlink',
+    'ip route add blackhole 10.42.0.0/26 proto 84',
+    'sysctl -w net.ipv4.ip_forward=1',
+  ])
+})
+
+t.test('vxlan: both families through one tunnel, one forwarding entry', async (t) => {
+  const lines = planned(viewOf([networkView(network('vxlan', DUAL), 2)], 2))
+  t.equal(lines.filter((line) => line.startsWith('bridge fdb')).length, 1)
+  t.equal(lines.filter((line) => / neigh add /.test(line)).length, 2)
+  t.ok(lines.includes('ip addr add fd42::/128 dev trvx.1 nodad'))
+  t.ok(lines.includes('ip -6 route add fd42::40/122 via fd42::40 dev trvx.1 proto 84 onlink'))
+})
+
+t.test('vxlan: an underlay of IPv6 alone', async (t) => {
+  const six = (index: number) => node(index, { underlayIps: [parseIp(`2001:db8::${index}`)] })
+  const lines = planned(viewOf([networkView(network('vxlan'), 2)], 2, [six(0), six(1)]))
+  t.ok(
+    lines.some((line) => line.includes('mtu 1430') && line.includes('local 2001:db8::')),
+    'a wider header',
+  )
+  t.ok(lines.includes('bridge fdb add 02:1b:93:2c:d4:da dev trvx.1 dst 2001:db8::1 self permanent'))
+})
+
+t.test('vlan: a bridge, the tagged underlay and the pods, no route', async (t) => {
+  t.strictSame(planned(viewOf([networkView(network('vlan'), 3, [POD])], 3)), [
+    `ip link add name ${LINK} address ${macFromName(LINK)} mtu 1500 master trvb.100 alias "trivium pods c0ffee eth0 1" up type veth peer name eth0`,
+    'ip link add name trvb.100 mtu 1500 alias "trivium pods" up type bridge',
+    'ip link add name trvl.100 mtu 1500 master trvb.100 alias "trivium pods" up link eth0 type vlan id 100',
+  ])
+})
+
+t.test("vlan: a pod has its pool's prefix and gateway", async (t) => {
+  const gateway = parseIp('10.42.0.1')
+  const record = network('vlan', { pools: [{ ...POOL_4, gateway }] })
+  const plan = backends.vlan.pod(POD, networkView(record, 1), viewOf([], 1))
+  t.strictSame(plan.ips, [{ ip: '10.42.0.7', prefixLength: 16, gateway }])
+  t.strictSame(plan.routes, [{ dst: '0.0.0.0/0', via: gateway }])
+  const [link] = plan.node
+  t.match(link, { kind: 'link', name: LINK, master: 'trvb.100' })
+  const gone = attachment('c0ffee', ['10.43.0.7'])
+  t.throws(() => backends.vlan.pod(gone, networkView(record, 1), viewOf([], 1)), {
+    code: 'CONFLICT',
+    message: 'Cannot place 10.43.0.7: no pool of the network holds it any more',
+  })
+})
+
+t.test('problems: a peer that cannot be reached harms nobody else', async (t) => {
+  const lame = node(1, { underlayIps: [] })
+  for (const mode of ['vxlan', 'route'] as const) {
+    const plan = planNode(viewOf([networkView(network(mode), 3)], 3, [lame]))
+    t.equal(plan.complete, true, mode)
+    t.equal(plan.problems.length, 1, `${mode}: one problem`)
+    t.match(
+      plan.problems[0],
+      /^network pods: Cannot (reach node n1|route 10\.42\.0\.64\/26 to node n1)/,
+    )
+    const text = renderState(plan.desired)
+    t.notMatch(text, '10.42.0.64/26', `${mode}: nothing for n1`)
+    t.match(text, '10.42.0.128/26', `${mode}: everything for n2`)
+  }
+})
+
+t.test('problems: a network that cannot be planned harms no other', async (t) => {
+  const broken = network('vxlan', {
+    name: 'jumbo',
+    options: { vni: 2, vxlanPort: 8472, vlanId: 2, mtuBytes: 9000 },
+  })
+  const plan = planNode(viewOf([networkView(broken, 2), networkView(network('route'), 2)], 2))
+  t.equal(plan.complete, false)
+  t.strictSame(plan.problems, [
+    'network jumbo: Cannot use an MTU of 9000 bytes: the underlay leaves at most 1450',
+  ])
+  t.match(renderState(plan.desired), '10.42.0.64/26 via 192.0.2.1')
+})
+
+t.test('a claim of a node that nobody knows is passed over', async (t) => {
+  const record = network('route')
+  const view = networkView(record, 1)
+  const ghost = claims(record, 'ghost', [9])
+  const plan = planNode(viewOf([{ ...view, claims: [...view.claims, ...ghost] }], 1))
+  t.strictSame(plan.problems, [])
+  t.notMatch(renderState(plan.desired), '10.42.2.64')
+})
+
+const viewArb = fc
+  .record({
+    mode: fc.constantFrom<Mode>('vxlan', 'route', 'vlan'),
+    nodes: fc.integer({ min: 1, max: 12 }),
+    isDual: fc.boolean(),
+    pods: fc.uniqueArray(fc.integer({ min: 1, max: 62 }), { maxLength: 8 }),
+  })
+  .map(({ mode, nodes, isDual, pods }) => {
+    const record = network(mode, isDual ? DUAL : {})
+    const attached = pods.map((pod) =>
+      attachment(`c${pod}`, [`10.42.0.${pod}`, ...(isDual ? [`fd42::${pod}`] : [])]),
+    )
+    return {
+      mode,
+      nodes,
+      isDual,
+      pods: pods.length,
+      view: viewOf([networkView(record, nodes, attached)], nodes),
+    }
+  })
+
+holds(
+  t,
+  'a plan is ours, the same twice, and costs what the headers say',
+  viewArb,
+  ({ mode, nodes, isDual, pods, view }) => {
+    const { desired, problems, complete } = planNode(view)
+    assert.deepEqual(problems, [])
+    assert.ok(complete)
+    assert.equal(renderState(planNode(view).desired), renderState(desired))
+    const objects = [...desired.values()]
+    for (const object of objects)
+      assert.ok(object.kind === 'sysctl' || owns(object, desired), JSON.stringify(object))
+    const count = (kind: string): number => objects.filter((object) => object.kind === kind).length
+    const [families, peers] = [isDual ? 2 : 1, nodes - 1]
+    const routes = families * (1 + peers + pods) // own block, peers' blocks, pods' addresses
+    const links = { vxlan: 1 + pods, route: pods, vlan: 2 + pods }
+    assert.equal(count('link'), links[mode])
+    assert.equal(count('route'), mode === 'vlan' ? 0 : routes)
+    assert.equal(count('fdb'), mode === 'vxlan' ? peers : 0)
+    assert.equal(count('neigh'), mode === 'vxlan' ? peers * families : 0)
+  },
+  { numRuns: 300 },
+)

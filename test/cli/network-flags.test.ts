@@ -1,0 +1,68 @@
+/** Flags that describe a network: what they mean, and what they refuse. */
+import t from 'tap'
+import { collect } from '../../src/cli/common.ts'
+import { networkFlags, optionsOf, specOf } from '../../src/cli/network-flags.ts'
+
+t.strictSame(
+  specOf(
+    'pods',
+    'vxlan',
+    ['10.42.0.0/16', 'fd42::/48,block=122', '10.43.0.0/16,gateway=10.43.0.1,block=24'],
+    {
+      vni: '7',
+      mtu: '1400',
+    },
+  ),
+  {
+    name: 'pods',
+    mode: 'vxlan',
+    pools: [
+      { cidr: '10.42.0.0/16' },
+      { cidr: 'fd42::/48', blockLength: 122 },
+      { cidr: '10.43.0.0/16', gateway: '10.43.0.1', blockLength: 24 },
+    ],
+    options: { vni: 7, mtuBytes: 1400 },
+  },
+)
+
+t.strictSame(optionsOf({}), {}, 'nothing given, nothing said')
+t.strictSame(optionsOf({ vni: '0', vxlanPort: '4789', vlan: '4094', mtu: '9000' }), {
+  vni: 0,
+  vxlanPort: 4789,
+  vlanId: 4094,
+  mtuBytes: 9000,
+})
+
+const BAD = [
+  [{ vni: '-1' }, 'Cannot read --vni "-1": wanted a whole number'],
+  [{ vni: '' }, 'Cannot read --vni "": wanted a whole number'],
+  [{ vxlanPort: '8472/udp' }, 'Cannot read --vxlan-port "8472/udp": wanted a whole number'],
+  [{ vlan: '0x10' }, 'Cannot read --vlan "0x10": wanted a whole number'],
+  [{ mtu: '1e3' }, 'Cannot read --mtu "1e3": wanted a whole number'],
+  [{ mtu: '1500.5' }, 'Cannot read --mtu "1500.5": wanted a whole number'],
+] as const
+for (const [flags, message] of BAD) {
+  t.throws(() => optionsOf(flags), { code: 'USAGE', message }, message)
+}
+
+const POOLS = [
+  ['10.42.0.0/16,block=x', 'Cannot read block "x": wanted a whole number'],
+  ['10.42.0.0/16,block', 'Cannot read block "": wanted a whole number'],
+  [
+    '10.42.0.0/16,size=26',
+    'Cannot read pool "10.42.0.0/16,size=26": unknown setting "size", wanted block=LENGTH or gateway=ADDRESS',
+  ],
+  [
+    '10.42.0.0/16,',
+    'Cannot read pool "10.42.0.0/16,": unknown setting "", wanted block=LENGTH or gateway=ADDRESS',
+  ],
+] as const
+for (const [pool, message] of POOLS) {
+  t.throws(() => specOf('pods', 'route', [pool], {}), { code: 'USAGE', message }, message)
+}
+
+t.strictSame(
+  networkFlags().map(({ long }) => long),
+  ['--vni', '--vxlan-port', '--vlan', '--mtu'],
+)
+t.strictSame(collect('b', collect('a')), ['a', 'b'], 'options given several times keep their order')
