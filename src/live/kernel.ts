@@ -210,12 +210,20 @@ function applyBatch(
     const object = subjectOf(op)
     if (object.kind === 'link') flush()
     try {
-      if (object.kind === 'sysctl') writeSysctl(object.name, object.value)
-      else for (const request of opRequests(op, context)) batch.push({ request, op: position })
+      if (object.kind === 'sysctl') {
+        writeSysctl(object.name, object.value)
+        continue
+      }
+      for (const request of opRequests(op, context)) {
+        batch.push({ request, op: position })
+        if (object.kind !== 'link') continue
+        // After a refused creation, the alias would go to somebody else's link of that name.
+        flush()
+        if (failures[position] !== undefined) break
+      }
     } catch (thrown) {
       failures[position] = failureOf(thrown)
     }
-    if (object.kind === 'link') flush()
   }
   flush()
   return failures
