@@ -3,6 +3,7 @@
  * scenarios. dist/ is also what `trivium install` copies to a host.
  *
  *     dist/cli.cjs        the admin's command line and the agent
+ *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
  *     dist/plugin.cjs     the CNI entry for a host without a running agent
  *     dist/launcher       static C program, where a compiler is present
  *     dist/node_modules/  koffi and lmdb with what they need at run time
@@ -34,10 +35,29 @@ const NATIVE = ['koffi', 'lmdb']
 const LEAVE_OUT =
   /\/(vendor|doc|docs|dependencies|bin|test|benchmark)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp|c|cc|cpp|h|hh|hpp|S|asm)$/
 
+/**
+ * The simulator and its plots are most of the code, and only `trivium sim`
+ * loads them: dynamic imports of them become files of their own.
+ */
+const simulatorApart = {
+  name: 'simulator apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/simulator\/\w+\.ts$/ }, ({ kind, path }) => {
+      if (kind !== 'dynamic-import') return undefined
+      return { path: path.replace(/^.*\/(\w+)\.ts$/, './sim-$1.cjs'), external: true }
+    })
+  },
+}
+
 async function bundle() {
   await build({
     absWorkingDir: root,
-    entryPoints: { cli: 'cni-bin/cli.ts', plugin: 'cni-bin/plugin.ts' },
+    entryPoints: {
+      cli: 'cni-bin/cli.ts',
+      plugin: 'cni-bin/plugin.ts',
+      'sim-main': 'simulator/main.ts',
+      'sim-profiles': 'simulator/profiles.ts',
+    },
     outdir: dist,
     outExtension: { '.js': '.cjs' },
     bundle: true,
@@ -46,6 +66,7 @@ async function bundle() {
     format: 'cjs',
     conditions: ['trivium-source'],
     external: NATIVE,
+    plugins: [simulatorApart],
     minifySyntax: true,
     legalComments: 'none',
     logLevel: 'warning',

@@ -40,9 +40,13 @@ export class TriviumError extends Error {
   }
 }
 
+/** By name, not by class: a bundle loaded by another has a copy of the class. */
+export const isTriviumError = (thrown: unknown): thrown is TriviumError =>
+  thrown instanceof Error && thrown.name === 'TriviumError' && 'code' in thrown
+
 /** Wraps anything thrown into a TriviumError; one that already is one passes unchanged. */
 export function asTriviumError(thrown: unknown, code: ErrorCode = 'INTERNAL'): TriviumError {
-  if (thrown instanceof TriviumError) return thrown
+  if (isTriviumError(thrown)) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return new TriviumError(code, message, '', thrown)
 }

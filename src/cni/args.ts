@@ -24,28 +24,35 @@ const KNOWN = new Set([
 ])
 
 /**
+ * @param tolerant Takes what it can read and passes over the rest.
  * @throws {TriviumError} BAD_ENVIRONMENT for a pair without exactly one `=`, or
  * an unknown key without `IgnoreUnknown=1`.
  */
-export function parseCniArgs(text: string): CniArgs {
+export function parseCniArgs(text: string, tolerant = false): CniArgs {
   const values = new Map<string, string>()
   for (const pair of text === '' ? [] : text.split(';')) {
     const [key, value, rest] = pair.split('=')
-    if (key === undefined || value === undefined || rest !== undefined) {
+    if (key !== undefined && value !== undefined && rest === undefined) values.set(key, value)
+    else if (!tolerant) {
       throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: invalid pair ${JSON.stringify(pair)}`)
     }
-    values.set(key, value)
   }
-  if (!['1', 'true'].includes((values.get('IgnoreUnknown') ?? '').toLowerCase())) {
-    const unknown = [...values.keys()].filter((key) => !KNOWN.has(key))
-    if (unknown.length > 0) {
-      throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: unknown args ${JSON.stringify(unknown)}`)
-    }
-  }
-  const asked = values.get('IP')?.split('/')[0]
-  const ips = asked === undefined ? [] : [parseIp(asked, 'IP in CNI_ARGS')]
+  if (!tolerant) checkKeys(values)
   const namespace = values.get('K8S_POD_NAMESPACE')
   const name = values.get('K8S_POD_NAME')
+  const ips = tolerant ? [] : askedIps(values)
   if (namespace === undefined || name === undefined) return { ips }
   return { ips, pod: { namespace, name, uid: values.get('K8S_POD_UID') ?? '' } }
+}
+
+function checkKeys(values: ReadonlyMap<string, string>): void {
+  if (['1', 'true'].includes((values.get('IgnoreUnknown') ?? '').toLowerCase())) return
+  const unknown = [...values.keys()].filter((key) => !KNOWN.has(key))
+  if (unknown.length === 0) return
+  throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: unknown args ${JSON.stringify(unknown)}`)
+}
+
+function askedIps(values: ReadonlyMap<string, string>): readonly Ip[] {
+  const asked = values.get('IP')?.split('/')[0]
+  return asked === undefined ? [] : [parseIp(asked, 'IP in CNI_ARGS')]
 }

@@ -8,7 +8,10 @@
  * @module
  */
 import { TriviumError } from '../errors.ts'
-import { isRecord, type Plugin } from './request.ts'
+import { isRecord } from './json.ts'
+
+/** Which of the two executables was called. */
+export type Plugin = 'trivium' | 'trivium-ipam'
 
 /** One attachment in `cni.dev/valid-attachments`. */
 export interface ValidAttachment {
@@ -41,12 +44,35 @@ const ELSEWHERE = [
   'backend',
 ] as const
 
+/**
+ * @param tolerant Takes what it can use and passes over the rest.
+ * @throws {TriviumError} UNSUPPORTED_FIELD, BAD_CONFIG or BAD_JSON, naming the key.
+ */
 export function parseNetConf(
   raw: Readonly<Record<string, unknown>>,
   name: string,
   plugin: Plugin,
+  tolerant = false,
 ): NetConf {
   const own = plugin === 'trivium' ? raw : (raw['ipam'] ?? {})
+  const { prevResult } = raw
+  if (!tolerant) {
+    checkOwn(own, name)
+    if (prevResult !== undefined && !isRecord(prevResult)) {
+      throw new TriviumError('BAD_JSON', 'could not parse prevResult: wanted an object')
+    }
+  }
+  const readable = isRecord(own) ? own : {}
+  return {
+    name,
+    ...optionalText(readable, 'store', tolerant),
+    ...optionalText(readable, 'socket', tolerant),
+    ...(isRecord(prevResult) ? { prevResult } : {}),
+    ...(tolerant ? {} : validAttachments(raw['cni.dev/valid-attachments'])),
+  }
+}
+
+function checkOwn(own: unknown, name: string): void {
   if (!isRecord(own)) throw new TriviumError('BAD_CONFIG', 'Cannot read "ipam": wanted an object')
   for (const key of ELSEWHERE) {
     if (own[key] === undefined) continue
@@ -56,26 +82,16 @@ export function parseNetConf(
       `Mode, pools and options live in the store; use: trivium network set ${name}`,
     )
   }
-  const { prevResult } = raw
-  if (prevResult !== undefined && !isRecord(prevResult)) {
-    throw new TriviumError('BAD_JSON', 'could not parse prevResult: wanted an object')
-  }
-  return {
-    name,
-    ...optionalText(own, 'store'),
-    ...optionalText(own, 'socket'),
-    ...(prevResult === undefined ? {} : { prevResult }),
-    ...validAttachments(raw['cni.dev/valid-attachments']),
-  }
 }
 
 function optionalText<K extends string>(
   object: Readonly<Record<string, unknown>>,
   key: K,
+  tolerant: boolean,
 ): { readonly [key in K]?: string } {
   const value = object[key]
-  if (value === undefined) return {}
   if (typeof value === 'string' && value !== '') return { [key]: value } as { [key in K]: string }
+  if (value === undefined || tolerant) return {}
   throw new TriviumError(
     'BAD_CONFIG',
     `Cannot read "${key}": ${JSON.stringify(value).slice(0, 128)}, wanted a non-empty text`,

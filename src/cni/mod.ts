@@ -9,6 +9,7 @@
  *
  * @module
  */
+export type { Plugin } from './config.ts'
 export * from './errors.ts'
 export * from './plan.ts'
 export * from './request.ts'

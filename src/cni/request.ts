@@ -9,10 +9,9 @@
  */
 import { TriviumError } from '../errors.ts'
 import { type CniArgs, parseCniArgs } from './args.ts'
-import { type NetConf, parseNetConf } from './config.ts'
+import { type NetConf, type Plugin, parseNetConf } from './config.ts'
+import { isRecord } from './json.ts'
 import { CNI_VERSION_CURRENT, type CniVersion, parseCniVersion, requireVerb } from './versions.ts'
-
-export type Plugin = 'trivium' | 'trivium-ipam'
 
 /** What arrives: variables and the text on standard input. */
 export interface CniInput {
@@ -71,6 +70,8 @@ export function parseRequest({ plugin, env, config }: CniInput): CniRequest | Ve
   }
   const cniVersion = parseCniVersion(raw['cniVersion'])
   requireVerb(known, cniVersion)
+  // DEL has to succeed whatever became of the configuration since ADD.
+  const tolerant = known === 'DEL'
   return {
     plugin,
     verb: known,
@@ -78,9 +79,9 @@ export function parseRequest({ plugin, env, config }: CniInput): CniRequest | Ve
     containerId: env['CNI_CONTAINERID'] ?? '',
     netns: env['CNI_NETNS'] ?? '',
     ifname: env['CNI_IFNAME'] ?? '',
-    args: parseCniArgs(env['CNI_ARGS'] ?? ''),
+    args: parseCniArgs(env['CNI_ARGS'] ?? '', tolerant),
     netnsOverride: ['1', 'true'].includes(env['CNI_NETNS_OVERRIDE'] ?? ''),
-    config: parseNetConf(raw, name, plugin),
+    config: parseNetConf(raw, name, plugin, tolerant),
   }
 }
 
@@ -96,9 +97,6 @@ export function askedVersion(config: string): string {
     return CNI_VERSION_CURRENT
   }
 }
-
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A malformed variable ends the search at once; missing ones are named together. */
 function checkVariables(verb: string, env: CniInput['env']): void {

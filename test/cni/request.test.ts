@@ -303,6 +303,24 @@ t.test('a whole request', async (t) => {
   }
 })
 
+t.test('DEL passes over what is wrong with arguments and configuration', async (t) => {
+  const rows: readonly (readonly [string, Change])[] = [
+    ['a pair without "="', { env: { CNI_ARGS: 'IgnoreUnknown=1;x' } }],
+    ['an unknown key', { env: { CNI_ARGS: 'x=1' } }],
+    ['an address that is none', { env: { CNI_ARGS: 'IP=nonsense' } }],
+    ['a key of the store', { conf: { mode: 'vxlan', mtu: 9000 } }],
+    ['a store that is no text', { conf: { store: 7 } }],
+    ['a result that is no object', { conf: { prevResult: 'x' } }],
+    ['an "ipam" that is no object', { conf: { ipam: 7 }, plugin: 'trivium-ipam' }],
+    ['attachments that are no list', { conf: { 'cni.dev/valid-attachments': 7 } }],
+  ]
+  for (const [what, change] of rows) {
+    const del = { ...change, env: { ...change.env, CNI_COMMAND: 'DEL' } }
+    t.match(parseRequest(input(del)), { verb: 'DEL', config: { name: 'pods' } }, what)
+    t.ok(refusal(change), `${what}: ADD refuses`)
+  }
+})
+
 t.test('DEL needs no namespace, GC and STATUS no container', async (t) => {
   t.match(parseRequest(input({ env: { CNI_COMMAND: 'DEL', CNI_NETNS: '' } })), {
     verb: 'DEL',

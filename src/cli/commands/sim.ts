@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SingleBar } from 'cli-progress'
 import { Command, InvalidArgumentError } from 'commander'
-import { TriviumError } from '../../errors.ts'
+import { isTriviumError, TriviumError } from '../../errors.ts'
 import { EXIT, print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 
@@ -71,8 +71,7 @@ async function run(file: string, flags: RunFlags, scenariosDir: string): Promise
     })
     if (status !== 0) process.exitCode = EXIT.failed
   } catch (thrown) {
-    const isInput =
-      thrown instanceof TriviumError && ['BAD_CONFIG', 'NOT_FOUND'].includes(thrown.code)
+    const isInput = isTriviumError(thrown) && ['BAD_CONFIG', 'NOT_FOUND'].includes(thrown.code)
     throw isInput ? new TriviumError('USAGE', thrown.message, thrown.details, thrown) : thrown
   } finally {
     bar?.stop()
