@@ -147,7 +147,9 @@ t.test('scanner', { skip }, async (t) => {
   }
 
   t.test('agrees with JSON.parse', async (t) => {
-    const configs = fc.sample(damaged, { numRuns: 5000, seed })
+    // As bytes and back: half of a surrogate pair cannot be written in UTF-8.
+    const texts = fc.sample(damaged, { numRuns: 5000, seed })
+    const configs = texts.map((text) => Buffer.from(text).toString())
     const lines = scan(configs.map((config) => Buffer.from(config)))
     const wanted = configs.map(expected)
     // Of a document that is not valid only that counts, not what was found on the way.

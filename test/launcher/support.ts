@@ -145,7 +145,15 @@ export class Installation {
 
 /** What a fallback printed; undefined when there was none. */
 export function echoOf(ended: Ended): Echo | undefined {
-  return ended.status === FALLBACK_STATUS ? (JSON.parse(ended.stdout) as Echo) : undefined
+  if (ended.status !== FALLBACK_STATUS) return undefined
+  const echo = JSON.parse(ended.stdout) as Echo
+  return { ...echo, env: withoutRunner(echo.env) }
+}
+
+/** The test runner adds variables of its own to every process that a test starts. */
+function withoutRunner(env: Echo['env']): Echo['env'] {
+  const own = Object.entries(env).filter(([name]) => !/^(_TAPJS_|NODE_OPTIONS$)/.test(name))
+  return Object.fromEntries(own)
 }
 
 /** A `serve` that remembers its calls and answers each with `answer`. */
