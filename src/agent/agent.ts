@@ -44,7 +44,10 @@ export type AgentEffect =
   | { readonly kind: 'kernel.observe'; readonly sysctls: readonly string[] }
   | { readonly kind: 'store.read' }
   | { readonly kind: 'kernel.apply'; readonly ops: readonly KernelOp[] }
-  /** Said once: the kernel is as desired for the first time. */
+  /**
+   * Said once: a round came through. Operations that the kernel refused are
+   * reported and tried again; one unreachable peer does not hold the node back.
+   */
   | { readonly kind: 'ready' }
   | { readonly kind: 'report'; readonly report: AgentReport }
 
@@ -98,14 +101,15 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
 
   const later = (now: Instant, ms: number): Instant => (now + ms) as Instant
 
-  function finish(now: Instant, failed: boolean): readonly AgentEffect[] {
+  function finish(now: Instant, result: 'done' | 'refused' | 'failed'): readonly AgentEffect[] {
     phase = 'idle'
+    const failed = result !== 'done'
     failuresInRow = failed ? failuresInRow + 1 : 0
     const retryMs = Math.min(times.retryMs * 2 ** (failuresInRow - 1), times.repairMs)
     due = later(now, failed ? retryMs : changed ? times.settleMs : times.repairMs)
     if (!changed && prepare === 'no') prepare = 'timer'
     changed = false
-    if (failed || isReady) return []
+    if (result === 'failed' || isReady) return []
     isReady = true
     return [{ kind: 'ready' }]
   }
@@ -123,7 +127,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
 
   function fail(step: string, reason: string, now: Instant): readonly AgentEffect[] {
     const report: AgentEffect = { kind: 'report', report: { event: 'failed', step, reason } }
-    return [report, ...finish(now, true)]
+    return [report, ...finish(now, 'failed')]
   }
 
   /** Something changed: one round soon, or another one after this. */
@@ -150,7 +154,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
       return [...reports, { kind: 'kernel.apply', ops: applying }]
     }
     if (prepare === 'asked') changed = true
-    return [...reports, ...finish(now, false)]
+    return [...reports, ...finish(now, 'done')]
   }
 
   function news({ problems }: NodePlan, conflicts: readonly Conflict[]): readonly AgentEffect[] {
@@ -182,7 +186,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     })
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
     if (prepare === 'asked' || takesOthersAlong(applying)) changed = true
-    return [{ kind: 'report', report }, ...finish(now, failed.length > 0)]
+    return [{ kind: 'report', report }, ...finish(now, failed.length > 0 ? 'refused' : 'done')]
   }
 
   return {

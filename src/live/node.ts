@@ -34,7 +34,7 @@ export interface NodeOptions {
 }
 
 export interface RunningNode {
-  /** Settles when the kernel was as desired for the first time. */
+  /** Settles when a first round came through. */
   readonly ready: Promise<void>
   /** Finishes calls under way. Kernel state is left standing: pods keep their network. */
   stop(): Promise<void>
