@@ -1,4 +1,5 @@
-/** Goes on writing after the disk refused, one request and three at a time, then says what it found, as JSON. */
+/** Goes on writing after the disk refused, at once and after the pause, then says what it found, as JSON. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import { asTriviumError } from '../../src/errors.ts'
 import { outcomeOf } from '../contract/store.ts'
@@ -10,7 +11,10 @@ const store = openLmdbStore(process.argv[2] ?? '')
 const value = 'x'.repeat(9000)
 let committed = 0
 let refused = ''
-for (let round = 0; round < 60; round++) {
+let refusals = 0
+for (let round = 0; round < 60 && refusals < 2; round++) {
+  // The first refusal is repeated without asking the disk; after the pause it is asked again.
+  if (refused !== '') await sleep(1100)
   const outcomes = await Promise.all(
     (round % 2 === 0 ? [0] : [0, 1, 2]).map((n) =>
       outcomeOf(store, (tx) => tx.put(`row/${round}/${n}`, value)),
@@ -19,6 +23,11 @@ for (let round = 0; round < 60; round++) {
   for (const outcome of outcomes) {
     if (outcome.kind === 'committed') committed++
     else refused = asTriviumError(outcome.error).code
+  }
+  if (outcomes.some(({ kind }) => kind === 'failed')) {
+    refusals++
+    const again = await outcomeOf(store, (tx) => tx.put('row/again', value))
+    if (again.kind === 'committed') throw new Error('the disk was asked again at once')
   }
 }
 const rows = store.read((reader) => [...reader.range('row/')].length)

@@ -16,8 +16,19 @@ import { answerOf } from '../contract/store.ts'
 
 const [path = '', node = '', life = ''] = process.argv.slice(2)
 const store = openLmdbStore(path)
-const say = (line: string): void => void writeSync(1, `${line}\n`)
 const PODS_MAX = 40
+
+/** A reader that is slow for a moment (EAGAIN) must still get whole lines. */
+function say(line: string): void {
+  const bytes = Buffer.from(`${line}\n`)
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at)
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') throw thrown
+    }
+  }
+}
 
 async function add(containerId: string): Promise<boolean> {
   const key = { network: 'pods', containerId, ifname: 'eth0' }
