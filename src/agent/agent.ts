@@ -10,7 +10,7 @@
  * @module
  */
 import { type NodePlan, planNode } from '../backend/plan.ts'
-import type { ClusterView } from '../cluster/view.ts'
+import { type ClusterView, sameButPods } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
   type Conflict,
@@ -80,7 +80,7 @@ export const DEFAULT_TIMES: AgentTimes = { repairMs: 10_000, settleMs: 20, retry
  */
 type Prepare = 'no' | 'timer' | 'asked'
 
-type Phase = 'idle' | 'preparing' | 'observing' | 'reading' | 'applying'
+type Phase = 'idle' | 'looking' | 'preparing' | 'observing' | 'reading' | 'applying'
 
 /** Sysctls that planners may ask for; a dump cannot list them all. */
 const SYSCTLS = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'] as const
@@ -90,11 +90,19 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let phase: Phase = 'idle'
   let due: Instant | undefined = 0 as Instant
   let prepare: Prepare = 'asked'
+  /** Since the step under way began, and whether the kernel itself is in question. */
   let changed = false
+  let kernelChanged = false
   let isReady = false
   let failuresInRow = 0
   let actual: KernelState = new Map()
   let applying: readonly KernelOp[] = []
+  let reading: ClusterView | undefined
+  /** What the kernel is known to follow. */
+  let followed: ClusterView | undefined
+  /** Whether the next round asks the store alone first. */
+  let lookFirst = false
+  let repairAt = 0 as Instant
   let askedFor = new Set<string>()
   /** Said already; said again only after it went away. */
   let told = new Set<string>()
@@ -102,27 +110,52 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   const later = (now: Instant, ms: number): Instant => (now + ms) as Instant
 
   function finish(now: Instant, result: 'done' | 'refused' | 'failed'): readonly AgentEffect[] {
-    phase = 'idle'
     const failed = result !== 'done'
     failuresInRow = failed ? failuresInRow + 1 : 0
+    followed = failed ? undefined : reading
+    repairAt = later(now, times.repairMs)
     const retryMs = Math.min(times.retryMs * 2 ** (failuresInRow - 1), times.repairMs)
-    due = later(now, failed ? retryMs : changed ? times.settleMs : times.repairMs)
-    if (!changed && prepare === 'no') prepare = 'timer'
-    changed = false
+    rest(now, failed ? later(now, retryMs) : repairAt, failed)
     if (result === 'failed' || isReady) return []
     isReady = true
     return [{ kind: 'ready' }]
   }
 
-  function startRound(): readonly AgentEffect[] {
+  /** Sleeps until `until`, or for a moment when something changed meanwhile. */
+  function rest(now: Instant, until: Instant, failed: boolean): void {
+    phase = 'idle'
+    due = changed && !failed ? later(now, times.settleMs) : until
+    lookFirst = changed && !kernelChanged
+    if (!changed && prepare === 'no') prepare = 'timer'
+    changed = false
+    kernelChanged = false
+  }
+
+  function startRound(now: Instant): readonly AgentEffect[] {
     due = undefined
+    // Under steady change the timer's round still has its turn.
+    if (now >= repairAt && prepare === 'no') prepare = 'timer'
     if (prepare !== 'no') {
       prepare = 'no'
       phase = 'preparing'
       return [{ kind: 'store.prepare' }]
     }
+    if (!lookFirst || followed === undefined) return observe()
+    phase = 'looking'
+    return [{ kind: 'store.read' }]
+  }
+
+  function observe(): readonly AgentEffect[] {
     phase = 'observing'
     return [{ kind: 'kernel.observe', sysctls: SYSCTLS }]
+  }
+
+  /** This node's own pods come and go without us: ADD and DEL do their part themselves. */
+  function look(view: ClusterView | undefined, now: Instant): readonly AgentEffect[] {
+    if (view === undefined || followed === undefined || !sameButPods(view, followed))
+      return observe()
+    rest(now, repairAt, false)
+    return []
   }
 
   function fail(step: string, reason: string, now: Instant): readonly AgentEffect[] {
@@ -131,16 +164,23 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   }
 
   /** Something changed: one round soon, or another one after this. */
-  function touch(now: Instant): readonly AgentEffect[] {
-    if (phase !== 'idle') changed = true
-    else if (due === undefined || due > later(now, times.settleMs)) {
+  function touch(now: Instant, inKernel: boolean): readonly AgentEffect[] {
+    if (phase !== 'idle') {
+      changed = true
+      kernelChanged ||= inKernel
+      return []
+    }
+    if (inKernel) lookFirst = false
+    if (due === undefined || due > later(now, times.settleMs)) {
       due = later(now, times.settleMs)
+      lookFirst = !inKernel
       if (prepare === 'timer') prepare = 'no'
     }
     return []
   }
 
   function plan(view: ClusterView, now: Instant): readonly AgentEffect[] {
+    reading = view
     // Once: an exhausted pool must not make rounds without end. The timer asks again.
     const without = networksWithoutBlocks(view)
     if (without.some((name) => !askedFor.has(name))) prepare = 'asked'
@@ -185,7 +225,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
         : [{ op: renderOp(op), reason: failure.message }]
     })
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
-    if (prepare === 'asked' || takesOthersAlong(applying)) changed = true
+    if (prepare === 'asked') changed = true
+    if (takesOthersAlong(applying)) changed = kernelChanged = true
     return [{ kind: 'report', report }, ...finish(now, failed.length > 0 ? 'refused' : 'done')]
   }
 
@@ -193,14 +234,15 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     handle(input, now) {
       switch (input.kind) {
         case 'store.changed':
+          return touch(now, false)
         case 'kernel.changed':
-          return touch(now)
+          return touch(now, true)
         case 'store.prepared':
           if (input.failure !== undefined) {
             prepare = 'asked'
             return fail('store.prepare', input.failure, now)
           }
-          return startRound()
+          return observe()
         case 'kernel.observed':
           if (input.observed.kind === 'failed') {
             return fail('kernel.observe', input.observed.reason, now)
@@ -209,6 +251,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
           phase = 'reading'
           return [{ kind: 'store.read' }]
         case 'store.read':
+          if (phase === 'looking') return look(input.view, now)
           if (input.view === undefined) {
             prepare = 'asked'
             return fail('store.read', 'this node is not registered', now)
@@ -220,7 +263,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
           return assertNever(input)
       }
     },
-    wake: (now) => (phase === 'idle' && due !== undefined && due <= now ? startRound() : []),
+    wake: (now) => (phase === 'idle' && due !== undefined && due <= now ? startRound(now) : []),
     nextWake: () => (phase === 'idle' ? due : undefined),
   }
 }

@@ -170,7 +170,7 @@ export function readState(conn: nl.Conn): readonly KernelObject[] {
     objects.push({ kind: 'addr', link: nameOf(index), ip: address as Ip, prefixLength })
   }
   for (const family of [4, 6] as const) {
-    for (const route of conn.dump(nl.route.list({ family }))) {
+    for (const route of conn.dump(nl.route.list({ family, table: MAIN_TABLE }))) {
       const object = routeObject(route, nameOf)
       if (object !== undefined) objects.push(object)
     }

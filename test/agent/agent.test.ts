@@ -87,8 +87,53 @@ t.test('a change during a round starts another one', async (t) => {
   t.equal(world.machine.nextWake(), world.now + TIMES.settleMs)
   world.take()
   world.until(world.now + TIMES.settleMs)
-  t.strictSame(world.take(), ROUND)
-  t.equal(world.machine.nextWake(), world.now + TIMES.repairMs)
+  t.strictSame(world.take(), ['store.read'], 'a look is enough: nothing differs')
+  t.equal(world.machine.nextWake(), 2 * TIMES.repairMs, 'and does not put the repair off')
+})
+
+t.test("this node's own pods cost a look at the store, not a round", async (t) => {
+  const world = settled()
+  const [only] = ROUTED.networks
+  world.view = {
+    ...ROUTED,
+    networks: [{ ...only!, attachments: [attachment('c0ffee', ['10.42.0.5'])] }],
+  }
+  world.until(100)
+  world.feed({ kind: 'store.changed' })
+  world.until(200)
+  t.strictSame(world.take(), ['store.read'])
+  world.feed({ kind: 'store.changed' })
+  world.feed({ kind: 'kernel.changed' })
+  world.until(300)
+  t.equal(world.take()[0], 'kernel.observe', 'what happens in the kernel is looked at there')
+})
+
+t.test("anybody's block, node or network is a round", async (t) => {
+  const more: readonly (readonly [string, typeof ROUTED])[] = [
+    ['a block', viewOf([networkView(network('route'), 3)], 2)],
+    ['a node', viewOf([networkView(network('route'), 2)], 3)],
+    ['a mode', viewOf([networkView(network('vxlan'), 2)], 2)],
+    ['a network', viewOf([], 2)],
+    ['an MTU', { ...ROUTED, self: { ...ROUTED.self, underlayMtuBytes: 9000 } }],
+  ]
+  for (const [what, view] of more) {
+    const world = settled()
+    world.view = view
+    world.until(100)
+    world.feed({ kind: 'store.changed' })
+    world.until(100 + TIMES.settleMs)
+    t.strictSame(world.take().slice(0, 3), ['store.read', ...ROUND], what)
+  }
+})
+
+t.test('under steady change the repair still has its turn', async (t) => {
+  const world = settled()
+  for (let ms = 1; ms < 3 * TIMES.repairMs; ms += 2) {
+    world.until(ms)
+    world.feed({ kind: 'store.changed' })
+  }
+  const rounds = world.take().filter((word) => word === 'kernel.observe').length
+  t.ok(rounds === 2 || rounds === 3, `${rounds} rounds in three repair times`)
 })
 
 /** When the rounds of the next `ms` milliseconds start. */
@@ -249,6 +294,7 @@ t.test('a network without a block of ours is asked for once, then on the timer',
   world.feed({ kind: 'store.changed' })
   world.until(110)
   t.strictSame(world.take(), [
+    'store.read',
     ...ROUND,
     'kernel.apply',
     'report applied',
