@@ -34,7 +34,6 @@ const PEERS = {
   ...NEEDED,
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   nftables: '/usr/sbin/nft',
-  chromium: '/usr/bin/chromium',
 }
 
 function npmPackages() {
