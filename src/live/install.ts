@@ -16,7 +16,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -143,7 +142,3 @@ export function distDirOf(script: string): string {
   const here = dirname(script)
   return existsSync(join(here, 'plugin.cjs')) ? here : join(here, '..', 'dist')
 }
-
-/** The conflist as installed, for messages and tests. */
-export const readConflist = (confDir: string, network: string): string =>
-  readFileSync(conflistOf(confDir, network), 'utf8')

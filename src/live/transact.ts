@@ -4,7 +4,6 @@
  * @module
  */
 import type { Store, Tx } from '../../ipam/store.ts'
-import { asTriviumError } from '../errors.ts'
 
 /** Resolves with the body's answer once it is committed; rejects with what it threw. */
 export function transact<T>(store: Store, body: (tx: Tx) => T): Promise<T> {
@@ -14,13 +13,4 @@ export function transact<T>(store: Store, body: (tx: Tx) => T): Promise<T> {
       else reject(outcome.error)
     })
   })
-}
-
-/** As `transact`; a failure that is none of ours is the store's. */
-export async function commit<T>(store: Store, body: (tx: Tx) => T): Promise<T> {
-  try {
-    return await transact(store, body)
-  } catch (thrown) {
-    throw asTriviumError(thrown, 'STORE')
-  }
 }
