@@ -35,6 +35,10 @@ export const s32 = integer(4, -0x8000_0000, 0x7fff_ffff, false)
 export const u16be = integer(2, 0, U16_MAX, true)
 export const u32be = integer(4, 0, U32_MAX, true)
 
+/** 64 bits as a number: exact up to 2^53 - 1, above that the nearest one. */
+export const u64 = wide(HOST_LITTLE)
+export const u64be = wide(false)
+
 /** A number of fewer bits than its field. Reading takes what comes. */
 export const upTo = (max: number, codec: Codec<number>): Codec<number> => ({
   write: (out, value, name) => codec.write(out, inRange(value, 0, max, name), name),
@@ -165,6 +169,24 @@ export function named<const N extends Readonly<Record<string, number>>>(
   }
 }
 
+/** Bits with names, as a list of them in the order of the table; bits without a name are left out. */
+export function flags<const N extends Readonly<Record<string, number>>>(
+  codec: Codec<number>,
+  names: N,
+): Codec<readonly (keyof N & string)[]> {
+  const list = Object.entries(names) as readonly (readonly [keyof N & string, number])[]
+  return {
+    write(out, value, name) {
+      const bits = value.reduce((sum, flag) => sum | numberOf(names, flag, name), 0)
+      codec.write(out, bits >>> 0, name)
+    },
+    read(view, offset, length, name) {
+      const bits = codec.read(view, offset, length, name)
+      return list.filter(([, bit]) => (bits & bit) !== 0).map(([flag]) => flag)
+    },
+  }
+}
+
 /** The names of a table of numbers, by number. */
 export function namesOf<N extends Readonly<Record<string, number>>>(
   names: N,
@@ -224,6 +246,20 @@ function integer(size: 1 | 2 | 4, min: number, max: number, bigEndian: boolean):
       if (bits === 8) return view.getUint8(offset)
       if (bits === 16) return view.getUint16(offset, little)
       return min < 0 ? view.getInt32(offset, little) : view.getUint32(offset, little)
+    },
+  }
+}
+
+function wide(little: boolean): Codec<number> {
+  return {
+    write(out, value, name) {
+      inRange(value, 0, Number.MAX_SAFE_INTEGER, name)
+      const at = out.reserve(8)
+      out.view.setBigUint64(at, BigInt(value), little)
+    },
+    read(view, offset, length, name) {
+      exactly(8, offset, length, name)
+      return Number(view.getBigUint64(offset, little))
     },
   }
 }

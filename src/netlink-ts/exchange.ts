@@ -10,7 +10,7 @@
 import { ackErrno, ackError } from './ack.ts'
 import { errnoName } from './errno.ts'
 import { DecodeError, type NetlinkError } from './errors.ts'
-import { eachMessage, HEADER, messageAt, NLM_F, NLMSG, viewOf } from './message.ts'
+import { eachMessage, HEADER, type Message, messageAt, NLM_F, NLMSG, viewOf } from './message.ts'
 import type { DumpRequest, GetRequest, Request } from './request.ts'
 import { aligned, HOST_LITTLE } from './writer.ts'
 
@@ -145,11 +145,18 @@ export class Read<T> {
     if (message.type === NLMSG.done || message.type === NLMSG.error) {
       this.#finish(view, offset, length)
     } else if (message.type > NLMSG.overrun) {
-      this.#keep(() => {
-        const row = this.#request.decode(message)
-        if (row !== undefined) this.rows.push(row)
-      })
+      this.#keep(() => this.#take(message))
     }
+  }
+
+  #take(message: Message): void {
+    const request = this.#request
+    if (request.kind === 'dump' && request.decodeAll !== undefined) {
+      for (const row of request.decodeAll(message)) this.rows.push(row)
+      return
+    }
+    const row = request.decode(message)
+    if (row !== undefined) this.rows.push(row)
   }
 
   #finish(view: DataView, offset: number, length: number): void {

@@ -49,12 +49,14 @@ export {
   addr,
 } from './route/addr.ts'
 export { RTM, routeProtocol, routeTable, type Scope } from './route/constants.ts'
+export type { Encap, EncapFlag, IpEncap, OtherEncap } from './route/encap.ts'
 export { decodeEvent, type Event } from './route/event.ts'
 export { type Fdb, type FdbFilter, type FdbSpec, type FdbState, fdb } from './route/fdb.ts'
 export {
   type Link,
   type LinkChange,
   type LinkFilter,
+  type LinkPlace,
   type LinkRef,
   type LinkSpec,
   link,
@@ -77,6 +79,7 @@ export {
   type Route,
   type RouteFilter,
   type RouteSpec,
-  type RouteType,
   route,
 } from './route/route.ts'
+export type { RouteType } from './route/route-attrs.ts'
+export { type Vni, type VniFilter, type VniSpec, type VniStats, vni } from './route/vni.ts'

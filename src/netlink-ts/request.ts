@@ -30,6 +30,8 @@ export interface DumpRequest<T> extends Request {
   readonly missing: ReadonlySet<string>
   /** Reads one entry; undefined leaves it out. */
   decode(message: Message): T | undefined
+  /** Reads every entry of a message that may hold several; then `decode` is not used. */
+  decodeAll?(message: Message): readonly T[]
 }
 
 /** Writes the body of a message. */
@@ -66,6 +68,19 @@ export function dumpRequest<T>(
 ): DumpRequest<T> {
   const message = build(type, NLM_F.request | NLM_F.dump, write)
   return { kind: 'dump', message, ...reading, missing: new Set(reading.missing) }
+}
+
+/** Builds a request for a table whose messages hold several entries each. */
+export function groupedDumpRequest<T>(
+  type: number,
+  write: WriteBody,
+  {
+    decodeAll,
+    ...reading
+  }: Omit<Reading<T>, 'decode'> & Required<Pick<DumpRequest<T>, 'decodeAll'>>,
+): DumpRequest<T> {
+  const decode = (message: Message): T | undefined => decodeAll(message)[0]
+  return { ...dumpRequest(type, write, { ...reading, decode }), decodeAll }
 }
 
 /** Words are made when somebody reads them: in a batch of routes almost nobody does. */

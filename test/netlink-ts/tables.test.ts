@@ -14,13 +14,15 @@ import * as codecs from '../../src/netlink-ts/codecs.ts'
 import { viewOf } from '../../src/netlink-ts/message.ts'
 import { DecodeError, formatIp } from '../../src/netlink-ts/mod.ts'
 import { addrAttrs } from '../../src/netlink-ts/route/addr.ts'
+import { ip6EncapAttrs, ipEncapAttrs } from '../../src/netlink-ts/route/encap.ts'
 import { linkMessageAttrs } from '../../src/netlink-ts/route/link.ts'
 import { linkAttrs } from '../../src/netlink-ts/route/link-attrs.ts'
 import { bridgeAttrs, bridgePortAttrs } from '../../src/netlink-ts/route/link-bridge.ts'
 import { macvlanAttrs, vlanAttrs } from '../../src/netlink-ts/route/link-vlan.ts'
 import { vxlanAttrs } from '../../src/netlink-ts/route/link-vxlan.ts'
 import { neighAttrs } from '../../src/netlink-ts/route/neigh-attrs.ts'
-import { routeAttrs, routeMetrics } from '../../src/netlink-ts/route/route.ts'
+import { routeAttrs, routeMetrics } from '../../src/netlink-ts/route/route-attrs.ts'
+import { vniAttrs, vniStats } from '../../src/netlink-ts/route/vni.ts'
 import { Writer } from '../../src/netlink-ts/writer.ts'
 import { hex, holds, unhex } from './support.ts'
 
@@ -34,6 +36,7 @@ interface Entry {
 const u8 = fc.nat(0xff)
 const u16 = fc.nat(0xffff)
 const u32 = fc.nat(0xffff_ffff)
+const u64 = fc.maxSafeNat()
 const ip4 = fc.uint8Array({ minLength: 4, maxLength: 4 }).map(formatIp)
 const ip6 = fc.uint8Array({ minLength: 16, maxLength: 16 }).map(formatIp)
 const lladdr = (min: number, max: number): fc.Arbitrary<string> =>
@@ -49,6 +52,8 @@ const byCodec = new Map<unknown, fc.Arbitrary<unknown>>([
   [codecs.s32, fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff })],
   [codecs.u16be, u16],
   [codecs.u32be, u32],
+  [codecs.u64, u64],
+  [codecs.u64be, u64],
   [codecs.vni, fc.nat(0xff_ffff)],
   [codecs.vlanId, fc.nat(4094)],
   [codecs.bool, fc.boolean()],
@@ -80,7 +85,12 @@ const bridgeValues = {
 }
 const portValues = { state: fc.oneof(fc.constantFrom('disabled', 'blocking'), fc.constant(77)) }
 const linkValues = { operState: fc.oneof(fc.constantFrom('up', 'down'), fc.constant(99)) }
+const bytes = fc.uint8Array({ maxLength: 64 })
+const encapValues = { flags: fc.subarray(['csum', 'key', 'seq']) }
+const encap = (type: string, table: AttrTable) =>
+  valuesOf({ table, values: encapValues }).map((value) => readable({ type, ...value }))
 const hop = optional({
+  encap: fc.oneof(encap('ip', ipEncapAttrs), encap('ip6', ip6EncapAttrs)),
   gateway: fc.oneof(ip4, ip6),
   oif: fc.integer({ min: 1, max: 0x7fff_ffff }),
   onlink: fc.constant(true),
@@ -104,6 +114,9 @@ const registry: Readonly<Record<string, Entry>> = {
     },
   },
   routeMetrics: { table: routeMetrics },
+  ipEncap: { table: ipEncapAttrs, values: encapValues },
+  ip6Encap: { table: ip6EncapAttrs, values: encapValues },
+  vniStats: { table: vniStats },
   neigh: { table: neighAttrs },
 }
 
@@ -129,14 +142,23 @@ const nestedRegistry: Readonly<Record<string, Entry>> = {
       metrics: valuesOf(registry['routeMetrics']!),
       multipath: fc.array(hop, { minLength: 1, maxLength: 4 }).filter(sameFamily),
       via: fc.oneof(ip4, ip6),
+      encap: bytes,
     },
   },
+  vni: { table: vniAttrs, values: { stats: valuesOf(registry['vniStats']!) } },
 }
 const tables = { ...registry, ...nestedRegistry }
 
 /** The gateways of one route written through the table are of the first one's family. */
 function sameFamily(hops: readonly { gateway?: string }[]): boolean {
   return hops[0]?.gateway !== undefined
+}
+
+/** Of an encapsulation the reader leaves out what is zero or empty. */
+function readable(encap: Record<string, unknown>): Record<string, unknown> {
+  const isZero = (value: unknown): boolean =>
+    value === 0 || value === '0.0.0.0' || value === '::' || (value as unknown[]).length === 0
+  return Object.fromEntries(Object.entries(encap).filter(([, value]) => !isZero(value)))
 }
 
 function valuesOf({ table, values = {} }: Entry): fc.Arbitrary<Record<string, unknown>> {
@@ -221,6 +243,7 @@ const malformed = [
   ['a next hop shorter than its struct', routeAttrs, '0c0009000400000003000000'],
   ['a next hop past the end', routeAttrs, '0c0009001000000003000000'],
   ['a nested attribute past the end', routeAttrs, '080008000c000200'],
+  ['an identifier of 4 bytes', ipEncapAttrs, '0800010000000064'],
   ['link info past its end', linkMessageAttrs, '0800120009000100'],
   [
     'vxlan settings of the wrong size',
@@ -255,6 +278,9 @@ const unfit = [
   ['a MAC address with a short part', linkAttrs, { mac: '02:0:00:00:00:01' }],
   ['a MAC address with dashes', linkAttrs, { mac: '02-00-00-00-00-01' }],
   ['a weight of 257', routeAttrs, { multipath: [{ weight: 257 }] }],
+  ['an encapsulation without a type', routeAttrs, { multipath: [{ encap: { type: 7 } }] }],
+  ['an identifier above 2^53', ipEncapAttrs, { id: 2 ** 53 }],
+  ['a flag nobody gave a bit', ipEncapAttrs, { flags: ['oam'] }],
   ['text too long for an attribute', linkAttrs, { alias: 'x'.repeat(65_532) }],
 ] as const
 

@@ -25,6 +25,9 @@ export const RTM = {
   newNeigh: 28,
   delNeigh: 29,
   getNeigh: 30,
+  newTunnel: 120,
+  delTunnel: 121,
+  getTunnel: 122,
 } as const
 
 /** Multicast groups. Source: rtnetlink.h, enum rtnetlink_groups. */

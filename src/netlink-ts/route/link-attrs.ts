@@ -47,6 +47,7 @@ export const linkAttrs = attrTable({
   numTxQueues: attr(31, u32), //     IFLA_NUM_TX_QUEUES
   numRxQueues: attr(32, u32), //     IFLA_NUM_RX_QUEUES
   linkNetnsId: attr(37, s32), //     IFLA_LINK_NETNSID, where `link` is, when elsewhere
+  targetNetnsId: attr(46, s32), //   IFLA_TARGET_NETNSID, whose links the message is about
   permanentMac: attr(54, lladdr), // IFLA_PERM_ADDRESS
 })
 

@@ -16,7 +16,7 @@ import {
   type Request,
 } from '../request.ts'
 import { HOST_LITTLE } from '../writer.ts'
-import { bodyOf, present } from './body.ts'
+import { bodyOf, present, word, words } from './body.ts'
 import { AF, RTM } from './constants.ts'
 import { IFF, IFINFO_BYTES, linkAttrs, type OperState, writeIfInfo } from './link-attrs.ts'
 import type { BridgePort } from './link-bridge.ts'
@@ -97,6 +97,8 @@ export interface Link {
   /** Index of the device below or of the veth peer, in `linkNetnsId` if that is given. */
   readonly link?: number
   readonly linkNetnsId?: number
+  /** Whose link it is, when it was read from another namespace. */
+  readonly targetNetnsId?: number
   readonly alias?: string
   /** The kernel's name of the kind: `vxlan`, `veth`, `tun` ... */
   readonly kind?: string
@@ -159,32 +161,52 @@ function set(ref: LinkRef, change: LinkChange): Request {
 }
 
 /** Removes a link, or every link of a group (not of group 0) in one go: far faster than one by one. */
-function remove(ref: LinkRef | { readonly group: number }): Request {
+function remove(
+  ref: LinkRef | { readonly group: number },
+  { targetNetnsId }: LinkPlace = {},
+): Request {
   return changeRequest(
     RTM.delLink,
     0,
-    () => `link delete ${refText(ref)}`,
+    () => words('link delete', refText(ref), word('link-netnsid', targetNetnsId)),
     (out) => {
       writeIfInfo(out, indexOf(ref))
-      writeAttrs(out, linkAttrs, 'group' in ref ? { group: ref.group } : nameOf(ref))
+      const which = 'group' in ref ? { group: ref.group } : nameOf(ref)
+      writeAttrs(out, linkAttrs, { ...which, targetNetnsId })
     },
   )
 }
 
+/** Whose links are meant. */
+export interface LinkPlace {
+  /**
+   * The id that the socket's namespace has given to another one, such as
+   * `Link.linkNetnsId` of a veth end: looks there without entering it. Indexes
+   * and names are that namespace's. EINVAL when no namespace has the id.
+   * Nothing but `remove` changes a link there: `set` would move one of the
+   * socket's own (rtnetlink.c, do_setlink), so it has no such option.
+   */
+  readonly targetNetnsId?: number | undefined
+}
+
 /** Reads one link. */
-function get(ref: LinkRef): GetRequest<Link> {
+function get(ref: LinkRef, { targetNetnsId }: LinkPlace = {}): GetRequest<Link> {
   return getRequest(
     RTM.getLink,
     (out) => {
       writeIfInfo(out, indexOf(ref))
-      writeAttrs(out, linkAttrs, { ...nameOf(ref), extMask: SKIP_STATS })
+      writeAttrs(out, linkAttrs, { ...nameOf(ref), extMask: SKIP_STATS, targetNetnsId })
     },
-    { text: `link show ${refText(ref)}`, missing: ['ENODEV'], decode: decodeLink },
+    {
+      text: words('link show', refText(ref), word('link-netnsid', targetNetnsId)),
+      missing: ['ENODEV'],
+      decode: decodeLink,
+    },
   )
 }
 
 /** Which links to read; the kernel does the filtering. */
-export interface LinkFilter {
+export interface LinkFilter extends LinkPlace {
   /** Index of a master. */
   readonly master?: number | undefined
   readonly kind?: string | undefined
@@ -192,15 +214,19 @@ export interface LinkFilter {
 
 /** Reads all links, without counters. */
 function list(filter: LinkFilter = {}): DumpRequest<Link> {
-  const { master, kind } = filter
+  const { master, kind, targetNetnsId } = filter
   const info = kind === undefined ? undefined : { kind }
   return dumpRequest(
     RTM.getLink,
     (out) => {
       writeIfInfo(out, {})
-      writeAttrs(out, linkMessageAttrs, { master, info, extMask: SKIP_STATS })
+      writeAttrs(out, linkMessageAttrs, { master, info, extMask: SKIP_STATS, targetNetnsId })
     },
-    { text: 'link show', missing: [], decode: decodeLink },
+    {
+      text: words('link show', word('link-netnsid', targetNetnsId)),
+      missing: [],
+      decode: decodeLink,
+    },
   )
 }
 

@@ -13,6 +13,7 @@ import { familyOf, formatIp, type IpFamily, parseIp } from '../ip.ts'
 import { aligned, HOST_LITTLE, type Writer } from '../writer.ts'
 import { present } from './body.ts'
 import { afOf } from './constants.ts'
+import { type Encap, encapRows, readEncap, writeEncap } from './encap.ts'
 
 /** Bytes of struct rtnexthop: length u16, flags u8, hops u8, ifindex s32. */
 const RTNEXTHOP_BYTES = 8
@@ -30,6 +31,8 @@ export interface NextHop {
   readonly weight?: number | undefined
   /** The gateway is reachable on the link although no address says so. */
   readonly onlink?: boolean | undefined
+  /** Wraps packets into a tunnel's. Only `IpEncap` can be written. */
+  readonly encap?: Encap | undefined
 }
 
 /** RTA_VIA: a u16 family and an address of it. */
@@ -47,6 +50,7 @@ export const via: Codec<string> = {
 const nextHopAttrs = attrTable({
   gateway: attr(5, ip), // RTA_GATEWAY
   via: attr(18, via), //   RTA_VIA
+  ...encapRows,
 })
 
 /** A gateway goes into RTA_VIA when its family is not the route's. */
@@ -55,7 +59,7 @@ export const isForeign = (gateway: string | undefined, family: IpFamily): boolea
 
 /** Appends the payload of RTA_MULTIPATH. */
 export function writeNextHops(out: Writer, hops: readonly NextHop[], family: IpFamily): void {
-  for (const { gateway, oif, weight = 1, onlink } of hops) {
+  for (const { gateway, oif, weight = 1, onlink, encap } of hops) {
     inRange(weight, 1, WEIGHT_MAX, 'weight')
     const start = out.reserve(RTNEXTHOP_BYTES)
     out.view.setUint8(start + 2, onlink ? RTNH_F.onlink : 0)
@@ -63,6 +67,7 @@ export function writeNextHops(out: Writer, hops: readonly NextHop[], family: IpF
     out.view.setInt32(start + 4, oif ?? 0, HOST_LITTLE)
     const foreign = isForeign(gateway, family)
     writeAttrs(out, nextHopAttrs, foreign ? { via: gateway } : { gateway })
+    if (encap !== undefined) writeEncap(out, encap)
     out.view.setUint16(start, out.length - start, HOST_LITTLE)
   }
 }
@@ -88,6 +93,7 @@ export function readNextHops(view: DataView, start: number, length: number): rea
         oif: oif === 0 ? undefined : oif,
         weight: view.getUint8(offset + 3) + 1,
         onlink: (view.getUint8(offset + 2) & RTNH_F.onlink) !== 0 ? true : undefined,
+        encap: readEncap(attrs),
       }),
     )
     offset += aligned(size)

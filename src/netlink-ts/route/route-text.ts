@@ -4,6 +4,7 @@
  * @module
  */
 import { word, words } from './body.ts'
+import { encapText } from './encap.ts'
 import type { NextHop } from './nexthop.ts'
 import type { RouteSpec } from './route.ts'
 
@@ -28,6 +29,7 @@ export function routeText(verb: string, spec: RouteSpec): string {
 
 function hopText(hop: NextHop): string {
   return words(
+    encapText(hop.encap),
     word('via', hop.gateway),
     hop.oif !== undefined && `dev if${hop.oif}`,
     word('weight', hop.weight),

@@ -9,8 +9,8 @@
  *
  * @module
  */
-import { attr, attrTable, nested, readAttrs, writeAttrs } from '../attrs.ts'
-import { type Codec, inRange, ip, namesOf, numberOf, u32 } from '../codecs.ts'
+import { readAttrs, writeAttrs } from '../attrs.ts'
+import { inRange, namesOf, numberOf } from '../codecs.ts'
 import { DecodeError } from '../errors.ts'
 import { ADDRESS_BYTES, familyOf, formatPrefix, type IpFamily, parsePrefix } from '../ip.ts'
 import { type Message, NLM_F } from '../message.ts'
@@ -27,57 +27,14 @@ import {
   SCOPES,
   type Scope,
 } from './constants.ts'
-import { isForeign, type NextHop, RTNH_F, readNextHops, via, writeNextHops } from './nexthop.ts'
+import { type Encap, type IpEncap, readEncap, writeEncap } from './encap.ts'
+import { isForeign, type NextHop, RTNH_F, writeNextHops } from './nexthop.ts'
+import { ROUTE_TYPES, type RouteType, RTA_DST, RTA_MULTIPATH, routeAttrs } from './route-attrs.ts'
 import { routeText } from './route-text.ts'
 
 /** Bytes of struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type u8; flags u32. */
 const RTMSG_BYTES = 12
-const RTA_DST = 1
-const RTA_MULTIPATH = 9
 const U8_MAX = 255
-
-/** What happens to a packet. Source: rtnetlink.h, RTN_*. */
-export const ROUTE_TYPES = {
-  unspec: 0,
-  unicast: 1,
-  local: 2,
-  broadcast: 3,
-  anycast: 4,
-  multicast: 5,
-  blackhole: 6,
-  unreachable: 7,
-  prohibit: 8,
-  throw: 9,
-  nat: 10,
-} as const
-
-/** A route type's name, or its number when it has none. */
-export type RouteType = keyof typeof ROUTE_TYPES | number
-
-/** RTAX_*, in RTA_METRICS. */
-export const routeMetrics = attrTable({
-  mtu: attr(2, u32), //    RTAX_MTU, bytes
-  advmss: attr(8, u32), // RTAX_ADVMSS, bytes
-})
-
-/** Any number of bytes: read as a place, written by the caller. */
-const hops: Codec<readonly NextHop[]> = {
-  write: (out, value) => writeNextHops(out, value, familyOf(value[0]?.gateway ?? '')),
-  read: (view, offset, length) => readNextHops(view, offset, length),
-}
-
-/** RTA_*. */
-export const routeAttrs = attrTable({
-  dst: attr(RTA_DST, ip), //           RTA_DST, with rtm_dst_len
-  oif: attr(4, u32), //                RTA_OIF
-  gateway: attr(5, ip), //             RTA_GATEWAY
-  priority: attr(6, u32), //           RTA_PRIORITY
-  prefSrc: attr(7, ip), //             RTA_PREFSRC
-  metrics: attr(8, nested(routeMetrics)), // RTA_METRICS
-  multipath: attr(RTA_MULTIPATH, hops), // RTA_MULTIPATH
-  table: attr(15, u32), //             RTA_TABLE
-  via: attr(18, via), //               RTA_VIA
-})
 
 /** A route to add or remove. */
 export interface RouteSpec {
@@ -106,7 +63,9 @@ export interface RouteSpec {
   readonly mtu?: number | undefined
   /** Bytes. */
   readonly advmss?: number | undefined
-  /** Several next hops, instead of `gateway` and `oif`. */
+  /** Wraps packets into a tunnel's; `oif` is the tunnel, with `external`. */
+  readonly encap?: IpEncap | undefined
+  /** Several next hops, instead of `gateway`, `oif` and `encap`. */
   readonly multipath?: readonly NextHop[] | undefined
 }
 
@@ -128,6 +87,7 @@ export interface Route {
   readonly onlink?: boolean
   readonly mtu?: number
   readonly advmss?: number
+  readonly encap?: Encap
   readonly multipath?: readonly NextHop[]
 }
 
@@ -208,6 +168,7 @@ export function decodeRoute(message: Message): Route | undefined {
     onlink: (flags & RTNH_F.onlink) !== 0 ? true : undefined,
     mtu: attrs.metrics?.mtu,
     advmss: attrs.metrics?.advmss,
+    encap: readEncap(attrs),
     multipath,
   }) as Route
 }
@@ -260,6 +221,7 @@ function writeSpec(out: Writer, spec: RouteSpec, removing: boolean): void {
     metrics,
     table: wide ? table : undefined,
   })
+  if (spec.encap !== undefined) writeEncap(out, spec.encap)
   if (multipath !== undefined) {
     const start = out.beginAttr(RTA_MULTIPATH)
     writeNextHops(out, multipath, family)
