@@ -5,6 +5,7 @@
  *     schema                                   version of this layout
  *     network/NAME                             NetworkRecord
  *     node/NAME                                NodeRecord
+ *     allow/FROM/TO                            AllowRecord
  *     claim/NETWORK/FAMILY/HEX                 BlockClaim      cluster: who owns a block
  *     use/NODE/NETWORK/FAMILY/HEX              BlockUse        node: how full it is
  *     address/NETWORK/FAMILY/HEX               AddressRecord
@@ -25,6 +26,7 @@ import {
 } from '../src/net/mod.ts'
 import type {
   AddressRecord,
+  AllowRecord,
   AttachmentKey,
   AttachmentRecord,
   BlockClaim,
@@ -49,6 +51,8 @@ export const keys = {
   networks: 'network/' as KeyRange<NetworkRecord>,
   node: (name: string): Key<NodeRecord> => `node/${name}`,
   nodes: 'node/' as KeyRange<NodeRecord>,
+  allow: (from: string, to: string): Key<AllowRecord> => `allow/${from}/${to}`,
+  allows: 'allow/' as KeyRange<AllowRecord>,
   claim: (network: string, cidr: Prefix): Key<BlockClaim> => `claim/${network}/${block(cidr)}`,
   claims: (network: string): KeyRange<BlockClaim> => `claim/${network}/`,
   /** The claim of the block whose first address is `integer`. */

@@ -20,7 +20,7 @@ import {
   prefixLength,
   prefixSize,
 } from '../src/net/mod.ts'
-import type { Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
+import type { Flavour, Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
 
 /** A network as a person describes it; nothing in it is trusted. */
 export interface NetworkSpec {
@@ -55,11 +55,17 @@ const BLOCK_HOST_BITS_MAX = 16
 const POOL_ADDRESSES_MIN = 4
 /** Linux's own default, vxlan.c, from before IANA assigned 4789. */
 const DEFAULT_VXLAN_PORT = 8472
+/** Source: IANA, vxlan-gpe. A GPE link cannot share a classic one's port. */
+const DEFAULT_GPE_PORT = 4790
+export const FLAVOURS: readonly Flavour[] = ['classic', 'lightweight']
 /** Stands in the records of networks that are not in vlan mode, where nothing reads it. */
 const UNUSED_VLAN_ID = 1
 /** RFC 791 section 3.1 and RFC 8200 section 5. */
 const MTU_BYTES_MIN = { 4: 68, 6: 1280 } as const
 const MTU_BYTES_MAX = 65_535
+
+/** Options that are true or false. */
+const SWITCHES = ['crossSubnet', 'masquerade', 'checksumOffload', 'anyKernel'] as const
 
 const OPTION_RANGES = {
   vni: [1, 2 ** 24 - 1], // RFC 7348 section 5
@@ -148,12 +154,13 @@ function parseOptions(
   const raw: unknown = spec.options ?? {}
   if (typeof raw !== 'object' || raw === null) throw bad(subject, 'options', raw, 'an object')
   const given: Record<string, unknown> = { ...raw }
-  const known = [...Object.keys(OPTION_RANGES), 'mtuBytes']
+  const known = [...Object.keys(OPTION_RANGES), 'mtuBytes', 'flavour', ...SWITCHES]
   const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined) throw bad(subject, 'unknown option', unknown, orList(known))
 
   const option = (key: keyof typeof OPTION_RANGES): number | undefined =>
     given[key] === undefined ? undefined : integerIn(given[key], OPTION_RANGES[key], subject, key)
+  const flavour = parseFlavour(given['flavour'], subject)
   const vni = option('vni')
   const vlanId = option('vlanId')
   if (mode === 'vlan' && vlanId === undefined) {
@@ -168,10 +175,34 @@ function parseOptions(
       : integerIn(given['mtuBytes'], mtuRange, subject, 'mtuBytes')
   return {
     ...(vni === undefined ? {} : { vni }),
-    vxlanPort: option('vxlanPort') ?? DEFAULT_VXLAN_PORT,
+    vxlanPort:
+      option('vxlanPort') ?? (flavour === 'lightweight' ? DEFAULT_GPE_PORT : DEFAULT_VXLAN_PORT),
     vlanId: vlanId ?? UNUSED_VLAN_ID,
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
+    ...(flavour === undefined ? {} : { flavour }),
+    ...switchesOf(given, subject),
   }
+}
+
+function parseFlavour(raw: unknown, subject: string): Flavour | undefined {
+  if (raw === undefined) return undefined
+  const known = FLAVOURS.find((each) => each === raw)
+  if (known === undefined) throw bad(subject, 'flavour', raw, orList(FLAVOURS))
+  return known
+}
+
+function switchesOf(
+  given: Readonly<Record<string, unknown>>,
+  subject: string,
+): Partial<Record<(typeof SWITCHES)[number], boolean>> {
+  const found: Partial<Record<(typeof SWITCHES)[number], boolean>> = {}
+  for (const key of SWITCHES) {
+    const value = given[key]
+    if (value === undefined) continue
+    if (typeof value !== 'boolean') throw bad(subject, key, value, 'true or false')
+    found[key] = value
+  }
+  return found
 }
 
 function integerIn(

@@ -8,6 +8,7 @@
  * @module
  */
 import { TriviumError } from '../src/errors.ts'
+import { GPE_KERNEL, offloadsGpe } from '../src/kernel-release.ts'
 import { prefixesOverlap } from '../src/net/mod.ts'
 import { keys } from './keys.ts'
 import {
@@ -16,7 +17,7 @@ import {
   type PoolSpec,
   parseNetworkSpec,
 } from './network-spec.ts'
-import type { NetworkOptions, NetworkRecord, NodeRecord, Pool } from './records.ts'
+import type { AllowedPort, NetworkOptions, NetworkRecord, NodeRecord, Pool } from './records.ts'
 import type { Reader, Tx } from './store.ts'
 
 export {
@@ -109,6 +110,9 @@ export function deleteNetwork(tx: Tx, name: string): { readonly blocks: number }
     tx.remove(key)
     blocks++
   }
+  for (const [key, { from, to }] of tx.range(keys.allows)) {
+    if (from === name || to === name) tx.remove(key)
+  }
   tx.remove(keys.network(name))
   return { blocks }
 }
@@ -139,6 +143,42 @@ export function registerNode(
   if (present !== undefined && sameNode(present, record)) return { kind: 'unchanged' }
   tx.put(keys.node(node.name), record)
   return { kind: present === undefined ? 'registered' : 'updated' }
+}
+
+/**
+ * Lets pods of one network open connections to another's. A second call for the
+ * same pair replaces the first.
+ *
+ * @throws {TriviumError} NOT_FOUND; BAD_CONFIG for a network and itself.
+ */
+export function allowNetwork(
+  tx: Tx,
+  from: string,
+  to: string,
+  ports: readonly AllowedPort[],
+  nowMs: number,
+): void {
+  mustFind(tx, from)
+  mustFind(tx, to)
+  if (from === to) {
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot allow network ${from} to reach itself: its pods do already, wanted two networks`,
+    )
+  }
+  tx.put(keys.allow(from, to), { from, to, ports, createdMs: nowMs })
+}
+
+/** @throws {TriviumError} NOT_FOUND when there is no such opening. */
+export function denyNetwork(tx: Tx, from: string, to: string): void {
+  if (tx.get(keys.allow(from, to)) === undefined) {
+    throw new TriviumError(
+      'NOT_FOUND',
+      `Cannot close network ${to} to ${from}: no opening between them`,
+      'Show openings: trivium network allowed',
+    )
+  }
+  tx.remove(keys.allow(from, to))
 }
 
 function mustFind(reader: Reader, name: string): NetworkRecord {
@@ -172,8 +212,22 @@ function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
       )
     }
   }
+  refuseOldKernels(reader, draft)
   const { vni = lowestUnused(others), ...rest } = draft.options
   return { ...draft, options: { vni, ...rest } }
+}
+
+/** Lightweight tunnels need offloads that older kernels get wrong. */
+function refuseOldKernels(reader: Reader, { name, mode, options }: NetworkDraft): void {
+  if (mode !== 'vxlan' || options.flavour !== 'lightweight' || options.anyKernel === true) return
+  const old = [...reader.range(keys.nodes)].find(([, node]) => !offloadsGpe(node.kernelRelease))
+  if (old === undefined) return
+  const [, node] = old
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot use network ${name}: node ${node.name} runs Linux ${node.kernelRelease}, lightweight tunnels want ${GPE_KERNEL} or newer`,
+    'Use --flavour classic, or --force to accept broken offloads (slow, damaged packets)',
+  )
 }
 
 function lowestUnused(networks: readonly NetworkRecord[]): number {
@@ -192,6 +246,14 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
     ['vni', present.options.vni, vni],
     ['vxlanPort', present.options.vxlanPort, draft.options.vxlanPort],
     ['vlanId', present.options.vlanId, draft.options.vlanId],
+    ['flavour', present.options.flavour ?? 'classic', draft.options.flavour ?? 'classic'],
+    ['crossSubnet', present.options.crossSubnet === true, draft.options.crossSubnet === true],
+    ['masquerade', present.options.masquerade ?? true, draft.options.masquerade ?? true],
+    [
+      'checksumOffload',
+      present.options.checksumOffload ?? 'auto',
+      draft.options.checksumOffload ?? 'auto',
+    ],
     ['mtuBytes', present.options.mtuBytes ?? 'auto', draft.options.mtuBytes ?? 'auto'],
   ]
   const different = fields.find(([, found, wanted]) => found !== wanted)
@@ -224,6 +286,8 @@ function sameNode(left: NodeRecord, right: NodeRecord): boolean {
     left.underlayLink === right.underlayLink &&
     left.underlayMtuBytes === right.underlayMtuBytes &&
     left.vtepMac === right.vtepMac &&
+    left.kernelRelease === right.kernelRelease &&
+    left.underlayPrefixes?.join() === right.underlayPrefixes?.join() &&
     left.underlayIps.join() === right.underlayIps.join()
   )
 }

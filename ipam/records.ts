@@ -8,6 +8,8 @@ import type { Ip, IpFamily, Mac, Prefix } from '../src/net/mod.ts'
 /** How a pod's packets reach another node. */
 export type Mode = 'vxlan' | 'route' | 'vlan'
 
+export type Flavour = 'classic' | 'lightweight'
+
 /** A range of addresses, cut into blocks that nodes own. */
 export interface Pool {
   readonly cidr: Prefix
@@ -25,6 +27,20 @@ export interface NetworkOptions {
   readonly vxlanPort: number
   /** 802.1Q VLAN id, 1 to 4094. */
   readonly vlanId: number
+  /**
+   * How tunnels are laid out. `classic`: neighbour, forwarding entry and route a
+   * peer, as Flannel does. `lightweight`: VXLAN-GPE, one route a peer's block
+   * with the tunnel in it. @default 'classic'
+   */
+  readonly flavour?: Flavour
+  /** Peers on the same underlay network are reached without tunnel. @default false */
+  readonly crossSubnet?: boolean
+  /** Pods leave the networks under their node's address. @default true; never in vlan mode */
+  readonly masquerade?: boolean
+  /** false: tunnels never offload checksums. @default off only on kernels where it is broken */
+  readonly checksumOffload?: boolean
+  /** Lightweight tunnels even on kernels with broken GPE offloads. @default false */
+  readonly anyKernel?: boolean
   /** MTU of the pods' links in bytes; undefined: derived from the underlay. */
   readonly mtuBytes?: number
 }
@@ -38,6 +54,23 @@ export interface NetworkRecord {
   readonly createdMs: number
 }
 
+/**
+ * Pods of one network may open connections to another's. Without one, networks
+ * are closed to each other.
+ */
+export interface AllowRecord {
+  readonly from: string
+  readonly to: string
+  /** Empty: every protocol and port. */
+  readonly ports: readonly AllowedPort[]
+  readonly createdMs: number
+}
+
+export interface AllowedPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp'
+  readonly port: number
+}
+
 /** A node and how the others reach it. */
 export interface NodeRecord {
   readonly name: string
@@ -46,6 +79,10 @@ export interface NodeRecord {
   /** Addresses of that link; at most one a family. */
   readonly underlayIps: readonly Ip[]
   readonly underlayMtuBytes: number
+  /** Networks that the link is directly on, one an address. undefined: not known. */
+  readonly underlayPrefixes?: readonly Prefix[]
+  /** `uname -r`, e.g. `6.1.0-18-amd64`. undefined: not known. */
+  readonly kernelRelease?: string
   /** MAC of the node's tunnel devices, derived from its name. */
   readonly vtepMac: Mac
   readonly registeredMs: number

@@ -21,6 +21,12 @@ const OP_TICKS: Readonly<Record<KernelObject['kind'], number>> = {
   route: 6,
   neigh: 14,
   fdb: 10,
+  vni: 20,
+  'offload-off': 20,
+  'nft-table': 50,
+  'nft-set': 50,
+  'nft-element': 5,
+  'nft-chain': 200,
   sysctl: 5,
 }
 const ONLINK_ROUTE_TICKS = 87

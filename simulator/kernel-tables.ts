@@ -28,6 +28,12 @@ export class KernelTables {
     route: 0,
     neigh: 0,
     fdb: 0,
+    vni: 0,
+    'offload-off': 0,
+    'nft-table': 0,
+    'nft-set': 0,
+    'nft-element': 0,
+    'nft-chain': 0,
     sysctl: 0,
   }
 

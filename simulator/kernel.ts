@@ -25,6 +25,7 @@ import {
   type LinkKind,
   linkChanges,
   linkOf,
+  NFT_TABLE,
   type Route,
   renderOp,
 } from '../src/kernel/mod.ts'
@@ -69,6 +70,12 @@ const MISSING = {
   route: 'ESRCH',
   neigh: 'ENOENT',
   fdb: 'ENOENT',
+  vni: 'ENOENT',
+  'offload-off': 'ENOENT',
+  'nft-table': 'ENOENT',
+  'nft-set': 'ENOENT',
+  'nft-element': 'ENOENT',
+  'nft-chain': 'ENOENT',
   sysctl: 'ENOENT',
 } as const satisfies Record<KernelObject['kind'], Errno>
 
@@ -128,6 +135,16 @@ export class SimKernel extends KernelTables {
         if (link === undefined) return 'ENODEV'
         return link.link.type === 'vxlan' ? this.insert(object) : 'EOPNOTSUPP'
       }
+      case 'vni':
+      case 'offload-off':
+        return this.link(object.link) === undefined ? 'ENODEV' : this.insert(object)
+      case 'nft-table':
+        return this.insert(object)
+      case 'nft-set':
+      case 'nft-chain':
+        return this.get(`nft-table ${NFT_TABLE}`) === undefined ? 'ENOENT' : this.insert(object)
+      case 'nft-element':
+        return this.get(`nft-set ${object.set}`) === undefined ? 'ENOENT' : this.insert(object)
       case 'sysctl':
         return this.get(identity(object)) !== undefined ? this.insert(object) : 'ENOENT'
       default:

@@ -5,7 +5,7 @@
  */
 import type { BlockClaim, ClusterView, NetworkView, NodeRecord } from '../cluster/view.ts'
 import { DEFAULT_METRIC, ROUTE_PROTOCOL, type Route, type Sysctl } from '../kernel/mod.ts'
-import { type Ip, type IpFamily, ipFamily, prefixFamily } from '../net/mod.ts'
+import { containsIp, type Ip, type IpFamily, ipFamily, prefixFamily } from '../net/mod.ts'
 
 /** A peer with its blocks in one network. */
 export interface Peer {
@@ -35,6 +35,30 @@ export const ownClaims = ({ claims }: NetworkView, { self }: ClusterView): reado
 /** The node's underlay address of one family. */
 export const underlayIp = (node: NodeRecord, family: IpFamily): Ip | undefined =>
   node.underlayIps.find((ip) => ipFamily(ip) === family)
+
+/** Outer address of a node's tunnels: IPv4 where it has one, for its smaller header. */
+export const outerIp = (node: NodeRecord): Ip | undefined =>
+  underlayIp(node, 4) ?? underlayIp(node, 6)
+
+/**
+ * Whether `self` reaches `ip` without a router in between; undefined when the
+ * node did not say which networks its underlay is on.
+ */
+export const isOnLink = (self: NodeRecord, ip: Ip): boolean | undefined =>
+  self.underlayPrefixes?.some((prefix) => containsIp(prefix, ip))
+
+/** A block by way of the peer's own address, without tunnel. */
+export function directRoute({ cidr }: BlockClaim, via: Ip, self: NodeRecord): Route {
+  return {
+    kind: 'route',
+    dst: cidr,
+    type: 'unicast',
+    link: self.underlayLink,
+    via,
+    metric: DEFAULT_METRIC[prefixFamily(cidr)],
+    protocol: ROUTE_PROTOCOL,
+  }
+}
 
 /** Families that the network's pools serve. */
 export const familiesOf = ({ network }: NetworkView): readonly IpFamily[] => [

@@ -7,6 +7,7 @@ import type { ClusterView, NetworkView } from '../cluster/view.ts'
 import { asTriviumError } from '../errors.ts'
 import { identity, type KernelObject, type KernelState } from '../kernel/mod.ts'
 import type { Desired } from './backend.ts'
+import { firewall } from './firewall.ts'
 import { backends } from './registry.ts'
 
 /** What a node's kernel should hold, and what could not be planned. */
@@ -35,6 +36,7 @@ export function planNode(view: ClusterView): NodePlan {
     problems.push(...plan.problems.map((problem) => `network ${network.network.name}: ${problem}`))
     for (const object of plan.objects) desired.set(identity(object), object)
   }
+  for (const object of firewall(view)) desired.set(identity(object), object)
   return { desired, complete, problems }
 }
 

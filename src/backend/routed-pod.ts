@@ -4,7 +4,7 @@
  * has. A permanent neighbour entry answers for it, so there is no bridge, no
  * flooding and no proxy ARP (which is silent on a node without default route).
  *
- * Cost on the node: one link and one route an address.
+ * Cost on the node: one link, and an address one route and one nftables element.
  *
  * @module
  */
@@ -30,6 +30,7 @@ import {
   type Prefix,
 } from '../net/mod.ts'
 import type { PodPlan } from './backend.ts'
+import { podElements } from './firewall.ts'
 
 /** MAC of every pair's host end: locally administered, then "triv" in ASCII. */
 export const HOST_END_MAC = '02:74:72:69:76:01' as Mac
@@ -61,6 +62,7 @@ export function routedPodHostEnd(
   return [
     { ...link, mac: HOST_END_MAC },
     ...hostEndAddress(link.name, attachment.ips),
+    ...podElements(link.name, attachment.ips),
     ...attachment.ips.map((ip) => linkRoute(hostPrefix(ip), link.name, ROUTE_PROTOCOL)),
   ]
 }
@@ -89,6 +91,7 @@ export function podLink(attachment: AttachmentRecord, name: string, mtuBytes: nu
     link: { type: 'veth', peer: { name: ifname, mac: podMac(attachment) } },
     up: true,
     mtuBytes,
+    peerMtuBytes: mtuBytes,
     alias: podAlias(network, containerId, ifname, sequence),
     adopt: true,
   }

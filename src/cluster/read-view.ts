@@ -24,7 +24,7 @@ export function readView(reader: Reader, name: string): ClusterView | undefined 
       attachments: values(reader.range(keys.networkAttachments(name, network.name))),
     })
   }
-  return { self, nodes, networks }
+  return { self, nodes, networks, allows: values(reader.range(keys.allows)) }
 }
 
 function values<T>(pairs: Iterable<readonly [string, T]>): readonly T[] {

@@ -5,12 +5,20 @@
  *
  * @module
  */
-import type { AttachmentRecord, BlockClaim, NetworkRecord, NodeRecord } from '../../ipam/records.ts'
+import type {
+  AllowRecord,
+  AttachmentRecord,
+  BlockClaim,
+  NetworkRecord,
+  NodeRecord,
+} from '../../ipam/records.ts'
 
 export type {
+  AllowRecord,
   AttachmentKey,
   AttachmentRecord,
   BlockClaim,
+  Flavour,
   Mode,
   NetworkRecord,
   NodeRecord,
@@ -32,6 +40,8 @@ export interface ClusterView {
   readonly nodes: ReadonlyMap<string, NodeRecord>
   /** In the order of their names. */
   readonly networks: readonly NetworkView[]
+  /** Openings between networks. */
+  readonly allows: readonly AllowRecord[]
 }
 
 /**
@@ -43,6 +53,7 @@ export function sameButPods(left: ClusterView, right: ClusterView): boolean {
     sameNode(left.self, right.self) &&
     left.nodes.size === right.nodes.size &&
     left.networks.length === right.networks.length &&
+    JSON.stringify(left.allows) === JSON.stringify(right.allows) &&
     left.networks.every((network, index) => sameNetwork(network, right.networks[index])) &&
     [...left.nodes].every(([name, node]) => sameNode(node, right.nodes.get(name)))
   )
@@ -64,4 +75,6 @@ const sameNode = (left: NodeRecord, right: NodeRecord | undefined): boolean =>
     left.vtepMac === right.vtepMac &&
     left.underlayLink === right.underlayLink &&
     left.underlayMtuBytes === right.underlayMtuBytes &&
+    left.kernelRelease === right.kernelRelease &&
+    left.underlayPrefixes?.join() === right.underlayPrefixes?.join() &&
     left.underlayIps.join() === right.underlayIps.join())

@@ -27,7 +27,7 @@ export function planPod(
 ): PodPlan {
   // A pod's own link depends on no peer and no other pod.
   const alone = { network, claims: [], attachments: [] }
-  const view: ClusterView = { self, nodes: new Map(), networks: [alone] }
+  const view: ClusterView = { self, nodes: new Map(), networks: [alone], allows: [] }
   return backends[network.mode].pod(attachment, alone, view)
 }
 

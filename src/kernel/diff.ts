@@ -125,8 +125,34 @@ function hangsOn(object: KernelObject, links: ReadonlySet<string>): boolean {
  * other way. Only a link that must be made anew is removed first, because its
  * name must be free.
  */
-const ADD_RANK = { sysctl: 10, link: 11, addr: 13, fdb: 14, neigh: 15, route: 16 } as const
-const REMOVE_RANK = { route: 20, fdb: 21, neigh: 22, addr: 23, link: 24, sysctl: 26 } as const
+const ADD_RANK = {
+  sysctl: 10,
+  'nft-table': 11,
+  'nft-set': 12,
+  'nft-element': 13,
+  'nft-chain': 14,
+  link: 20,
+  'offload-off': 22,
+  vni: 22,
+  addr: 23,
+  fdb: 24,
+  neigh: 25,
+  route: 26,
+} as const satisfies Record<KernelObject['kind'], number>
+const REMOVE_RANK = {
+  route: 30,
+  fdb: 31,
+  neigh: 32,
+  addr: 33,
+  vni: 34,
+  'offload-off': 34,
+  link: 35,
+  'nft-chain': 37,
+  'nft-element': 38,
+  'nft-set': 39,
+  'nft-table': 40,
+  sysctl: 41,
+} as const satisfies Record<KernelObject['kind'], number>
 
 function inOrder(ops: readonly KernelOp[], lost: ReadonlySet<string>): readonly KernelOp[] {
   const ranked = ops.map((op, index) => ({ op, index, rank: rankOf(op, lost) }))
@@ -144,7 +170,7 @@ function rankOf(op: KernelOp, lost: ReadonlySet<string>): number {
 
 /** Bridges and tunnels first, then what is stacked on them or put into them. */
 const tier = (link: Link): number =>
-  link.link.type === 'bridge' || link.link.type === 'vxlan' ? 0 : 1
+  ['bridge', 'vxlan', 'vxlan-gpe'].includes(link.link.type) ? 0 : 1
 
 /** The identities in `state` that `owns` claims; used by tests and `doctor`. */
 export function ownedIdentities(state: KernelState): readonly string[] {

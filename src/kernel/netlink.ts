@@ -9,6 +9,7 @@ import * as nl from 'netlink-ts'
 import { assertNever, invariant, TriviumError, unreachable } from '../errors.ts'
 import { type Ip, ipFamily, type Mac, type Prefix, prefixLength } from '../net/mod.ts'
 import { type KernelOp, linkChanges, subjectOf } from './op.ts'
+import { ownsLink } from './ownership.ts'
 import {
   type Addr,
   DEFAULT_METRIC,
@@ -18,6 +19,7 @@ import {
   type LinkKind,
   type Neigh,
   type Route,
+  type Vni,
 } from './state.ts'
 
 /** Link names to interface indexes. */
@@ -30,7 +32,10 @@ export interface RequestContext {
   readonly peerNetnsFd?: number
 }
 
-/** Requests for one operation, in order. Sysctls are files, not netlink: not accepted here. */
+/**
+ * Requests for one operation, in order. Not for what rtnetlink does not carry:
+ * sysctls are files, nftables has a protocol of its own (nft.ts).
+ */
 export function opRequests(op: KernelOp, context: RequestContext): readonly nl.Request[] {
   const object = subjectOf(op)
   switch (object.kind) {
@@ -44,8 +49,15 @@ export function opRequests(op: KernelOp, context: RequestContext): readonly nl.R
       return [neighRequest(op.kind, object, context.indexOf)]
     case 'fdb':
       return [fdbRequest(op.kind, object, context.indexOf)]
+    case 'vni':
+      return [vniRequest(op.kind, object, context.indexOf)]
     case 'sysctl':
-      return unreachable('sysctls do not go through netlink')
+    case 'offload-off':
+    case 'nft-table':
+    case 'nft-set':
+    case 'nft-element':
+    case 'nft-chain':
+      return unreachable(`${object.kind} does not go through rtnetlink`)
     default:
       return assertNever(object)
   }
@@ -86,6 +98,15 @@ function kindSpec(kind: LinkKind, context: RequestContext, mtu: number | undefin
       const link = context.indexOf(kind.underlay)
       return { type: 'vxlan', vni: kind.vni, port: kind.port, link, learning: false, ...local }
     }
+    case 'vxlan-gpe':
+      return {
+        type: 'vxlan',
+        port: kind.port,
+        external: true,
+        gpe: true,
+        vnifilter: true,
+        learning: false,
+      }
     case 'bridge':
       return { type: 'bridge' }
     case 'vlan':
@@ -137,10 +158,21 @@ function routeRequest(verb: KernelOp['kind'], route: Route, indexOf: IndexOf): n
     gateway: route.via,
     oif: route.link === undefined ? undefined : indexOf(route.link),
     onlink: route.onlink,
+    encap: encapOf(route),
     scope: family === 4 && route.type === 'unicast' && route.via === undefined ? 'link' : undefined,
   }
   if (verb === 'remove') return nl.route.remove(spec)
   return verb === 'add' ? nl.route.add(spec) : nl.route.replace(spec)
+}
+
+function encapOf({ encapVni: id, encapDst: dst }: Route): nl.IpEncap | undefined {
+  if (id === undefined || dst === undefined) return undefined
+  return { type: ipFamily(dst) === 6 ? 'ip6' : 'ip', id, dst }
+}
+
+function vniRequest(verb: KernelOp['kind'], { link, vni }: Vni, indexOf: IndexOf): nl.Request {
+  const spec = { index: indexOf(link), vni }
+  return verb === 'remove' ? nl.vni.remove(spec) : nl.vni.add(spec)
 }
 
 function neighRequest(
@@ -165,7 +197,14 @@ export function readState(conn: nl.Conn): readonly KernelObject[] {
   const links = conn.dump(nl.link.list())
   const names = new Map(links.map(({ index, name }) => [index, name]))
   const nameOf = (index: number): string => names.get(index) ?? `#${index}`
-  const objects: KernelObject[] = links.map((link) => linkObject(link, nameOf))
+  const objects: KernelObject[] = links.map((link) => ({
+    ...linkObject(link, nameOf),
+    ...peerMtu(link, conn),
+  }))
+  const filters = links.filter(({ data }) => data?.type === 'vxlan' && data.vnifilter === true)
+  if (filters.length > 0) {
+    for (const entry of conn.dump(nl.vni.list())) objects.push(...vniObjects(entry, nameOf))
+  }
   for (const { index, address, prefixLength } of conn.dump(nl.addr.list())) {
     objects.push({ kind: 'addr', link: nameOf(index), ip: address as Ip, prefixLength })
   }
@@ -186,7 +225,36 @@ export function readState(conn: nl.Conn): readonly KernelObject[] {
   return objects
 }
 
-function linkObject(link: nl.Link, nameOf: (index: number) => string): Link {
+/** Most VNIs of a range that we look at one by one; ours stand alone. */
+const VNI_RANGE_MAX = 64
+
+function vniObjects({ index, vni, end = vni }: nl.Vni, nameOf: NameOf): readonly Vni[] {
+  const length = Math.min(end - vni + 1, VNI_RANGE_MAX)
+  return Array.from({ length }, (_, offset) => ({
+    kind: 'vni',
+    link: nameOf(index),
+    vni: vni + offset,
+  }))
+}
+
+/** Of our pairs only: one round trip each, 15 µs. */
+function peerMtu(
+  { name, alias, kind, link, linkNetnsId }: nl.Link,
+  conn: nl.Conn,
+): Pick<Link, 'peerMtuBytes'> {
+  if (kind !== 'veth' || link === undefined || linkNetnsId === undefined) return {}
+  if (!ownsLink({ name, ...(alias === undefined ? {} : { alias }) })) return {}
+  try {
+    const mtu = conn.get(nl.link.get({ index: link }, { targetNetnsId: linkNetnsId }))?.mtu
+    return mtu === undefined ? {} : { peerMtuBytes: mtu }
+  } catch {
+    return {} // the namespace went away meanwhile, and the pair with it
+  }
+}
+
+type NameOf = (index: number) => string
+
+function linkObject(link: nl.Link, nameOf: NameOf): Link {
   const { name, up, mtu, mac, alias, master } = link
   return {
     kind: 'link',
@@ -200,13 +268,16 @@ function linkObject(link: nl.Link, nameOf: (index: number) => string): Link {
   }
 }
 
-function linkKind({ kind, data, link }: nl.Link, nameOf: (index: number) => string): LinkKind {
+function linkKind({ kind, data, link }: nl.Link, nameOf: NameOf): LinkKind {
   if (kind === 'veth') return { type: 'veth' }
   if (kind === 'bridge') return { type: 'bridge' }
   if (data?.type === 'vlan' && link !== undefined && data.id !== undefined) {
     return { type: 'vlan', parent: nameOf(link), id: data.id }
   }
-  if (data?.type === 'vxlan') {
+  if (data?.type === 'vxlan' && data.external === true) {
+    const filters = data.gpe === true && data.vnifilter === true
+    if (filters) return { type: 'vxlan-gpe', port: data.port ?? 0 }
+  } else if (data?.type === 'vxlan') {
     const local = data.local ?? data.local6
     if (local !== undefined && data.link !== undefined && data.vni !== undefined) {
       const { vni, port } = data
@@ -225,8 +296,8 @@ function linkKind({ kind, data, link }: nl.Link, nameOf: (index: number) => stri
 const MAIN_TABLE = 254 // RT_TABLE_MAIN
 
 /** Routes that planners speak of; kernel-made multicast and local ones are left out. */
-function routeObject(route: nl.Route, nameOf: (index: number) => string): Route | undefined {
-  const { family, type, gateway, oif, onlink, protocol, table } = route
+function routeObject(route: nl.Route, nameOf: NameOf): Route | undefined {
+  const { family, type, gateway, oif, onlink, protocol, table, encap } = route
   if (table !== MAIN_TABLE || (type !== 'unicast' && type !== 'blackhole')) return undefined
   const dst = (route.dst ?? (family === 4 ? '0.0.0.0/0' : '::/0')) as Prefix
   // IPv6 hangs a blackhole on the loopback device; nobody asked for that.
@@ -240,6 +311,17 @@ function routeObject(route: nl.Route, nameOf: (index: number) => string): Route 
     ...(link === undefined ? {} : { link }),
     ...(gateway === undefined ? {} : { via: gateway as Ip }),
     ...(onlink === true ? { onlink } : {}),
+    ...encapFields(encap),
+  }
+}
+
+/** What is not ours is neither understood nor needed: the field then differs from any plan. */
+function encapFields(encap: nl.Encap | undefined): Pick<Route, 'encapVni' | 'encapDst'> {
+  if (encap === undefined) return {}
+  if (encap.type !== 'ip' && encap.type !== 'ip6') return { encapVni: 0 }
+  return {
+    encapVni: encap.id ?? 0,
+    ...(encap.dst === undefined ? {} : { encapDst: encap.dst as Ip }),
   }
 }
 

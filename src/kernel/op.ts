@@ -38,6 +38,13 @@ export function linkChanges(from: Link | undefined, to: Link): Partial<Link> {
   const change: { -readonly [K in keyof Link]?: Link[K] } = {}
   if (to.mac !== undefined && to.mac !== from?.mac) change.mac = to.mac
   if (to.mtuBytes !== undefined && to.mtuBytes !== from?.mtuBytes) change.mtuBytes = to.mtuBytes
+  if (
+    to.peerMtuBytes !== undefined &&
+    from?.peerMtuBytes !== undefined &&
+    to.peerMtuBytes !== from.peerMtuBytes
+  ) {
+    change.peerMtuBytes = to.peerMtuBytes
+  }
   if (to.alias !== undefined && to.alias !== from?.alias) change.alias = to.alias
   if (to.master !== from?.master) change.master = to.master ?? ''
   if (to.up !== (from?.up ?? false)) change.up = to.up

@@ -7,6 +7,7 @@
  *   counts too: the kernel ignores the alias at creation, so a process killed
  *   between the two messages leaves such a link.
  * - Addresses, permanent neighbours, forwarding entries: by the link they are on.
+ * - nftables: the table of our name, and everything in it.
  * - Sysctls are set, never taken back.
  *
  * @module
@@ -30,6 +31,9 @@ const ALIAS_BYTES_MAX = 255
  * 2.5.6 keep them off every other wire.
  */
 export const POD_GATEWAY = { 4: '169.254.1.1' as Ip, 6: 'fe80::1' as Ip } as const
+
+/** Our table, in family inet. */
+export const NFT_TABLE = 'trivium'
 
 const LINK_NAMES = /^(?:trv[0-9a-f]{11}|trv[xbl]\.[0-9]{1,8})$/
 
@@ -74,7 +78,15 @@ export function owns(object: KernelObject, state: KernelState): boolean {
       return isOwnLink(object.link, state) && !isKernelMade(object.ip)
     case 'neigh':
     case 'fdb':
+    case 'vni':
+    case 'offload-off':
       return isOwnLink(object.link, state)
+    // Only our table is ever read.
+    case 'nft-table':
+    case 'nft-set':
+    case 'nft-element':
+    case 'nft-chain':
+      return true
     case 'sysctl':
       return false
   }

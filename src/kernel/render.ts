@@ -6,11 +6,13 @@
 import { assertNever } from '../errors.ts'
 import { ipFamily } from '../net/mod.ts'
 import { type KernelOp, linkChanges } from './op.ts'
+import { NFT_TABLE } from './ownership.ts'
 import {
   DEFAULT_METRIC,
   type KernelObject,
   type KernelState,
   type Link,
+  type NftObject,
   type Route,
 } from './state.ts'
 
@@ -36,9 +38,12 @@ export function renderState(state: KernelState): string {
 
 function renderObject(object: KernelObject, verb: 'add' | 'replace' | 'del'): string {
   switch (object.kind) {
-    case 'link':
+    case 'link': {
       if (verb === 'del') return `ip link del dev ${object.name}`
-      return `ip link add name ${object.name}${linkWords(object)}${kindWords(object)}`
+      // The other end is born with the same MTU.
+      const { peerMtuBytes: _same, ...link } = object
+      return `ip link add name ${object.name}${linkWords(link)}${kindWords(object)}`
+    }
     case 'addr': {
       const duplicates = verb === 'del' || ipFamily(object.ip) === 4 ? '' : ' nodad'
       return `ip addr ${verb} ${object.ip}/${object.prefixLength} dev ${object.link}${duplicates}`
@@ -51,8 +56,38 @@ function renderObject(object: KernelObject, verb: 'add' | 'replace' | 'del'): st
         : `${ip(object.ip)} neigh ${verb} ${object.ip} lladdr ${object.mac} dev ${object.link} nud permanent`
     case 'fdb':
       return `bridge fdb ${verb} ${object.mac} dev ${object.link} dst ${object.dst} self${verb === 'del' ? '' : ' permanent'}`
+    case 'vni':
+      return `bridge vni ${verb === 'del' ? 'del' : 'add'} vni ${object.vni} dev ${object.link}`
+    case 'offload-off':
+      return `ethtool -K ${object.link} ${object.feature} ${verb === 'del' ? 'on' : 'off'}`
+    case 'nft-table':
+    case 'nft-set':
+    case 'nft-element':
+    case 'nft-chain':
+      return nftWords(object, verb)
     case 'sysctl':
       return `sysctl -w ${object.name}=${object.value}`
+    default:
+      return assertNever(object)
+  }
+}
+
+function nftWords(object: NftObject, verb: 'add' | 'replace' | 'del'): string {
+  const head = (what: string) =>
+    `nft ${verb === 'del' ? 'delete' : 'add'} ${what} inet ${NFT_TABLE}`
+  switch (object.kind) {
+    case 'nft-table':
+      return head('table')
+    case 'nft-set':
+      if (verb === 'del') return `${head('set')} ${object.name}`
+      return `${head('set')} ${object.name} { type ${object.key};${object.interval ? ' flags interval;' : ''} }`
+    case 'nft-element':
+      return `${head('element')} ${object.set} { ${object.key} }`
+    case 'nft-chain': {
+      if (verb === 'del') return `${head('chain')} ${object.name}`
+      const { name, type, hook, priority, rules } = object
+      return `${head('chain')} ${name} { type ${type} hook ${hook} priority ${priority}; policy accept; ${rules.replaceAll('\n', '; ')} }`
+    }
     default:
       return assertNever(object)
   }
@@ -63,6 +98,10 @@ const ip = (address: Parameters<typeof ipFamily>[0]): string =>
 
 function routeWords(route: Route): string {
   const words = [route.type === 'blackhole' ? `blackhole ${route.dst}` : String(route.dst)]
+  if (route.encapVni !== undefined && route.encapDst !== undefined) {
+    const outer = ipFamily(route.encapDst) === 6 ? 'ip6' : 'ip'
+    words.push(`encap ${outer} id ${route.encapVni} dst ${route.encapDst}`)
+  }
   if (route.via !== undefined) words.push(`via ${route.via}`)
   if (route.link !== undefined) words.push(`dev ${route.link}`)
   words.push(`proto ${route.protocol}`)
@@ -75,6 +114,7 @@ function linkWords(link: Partial<Link>): string {
   const words: string[] = []
   if (link.mac !== undefined) words.push(`address ${link.mac}`)
   if (link.mtuBytes !== undefined) words.push(`mtu ${link.mtuBytes}`)
+  if (link.peerMtuBytes !== undefined) words.push(`peer mtu ${link.peerMtuBytes}`)
   if (link.master !== undefined)
     words.push(link.master === '' ? 'nomaster' : `master ${link.master}`)
   if (link.alias !== undefined) words.push(`alias "${link.alias}"`)
@@ -88,6 +128,8 @@ function kindWords({ link }: Link): string {
       return ` type veth${link.peer === undefined ? '' : ` peer name ${link.peer.name}`}`
     case 'vxlan':
       return ` type vxlan id ${link.vni} dstport ${link.port} local ${link.local} dev ${link.underlay} nolearning`
+    case 'vxlan-gpe':
+      return ` type vxlan external gpe vnifilter dstport ${link.port} nolearning`
     case 'bridge':
       return ' type bridge'
     case 'vlan':

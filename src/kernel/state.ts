@@ -1,6 +1,8 @@
 /**
  * What a kernel holds, as plain data: one object a link, address, route,
- * neighbour entry, forwarding entry or sysctl, keyed by the kernel's identity.
+ * neighbour entry, forwarding entry, VNI, sysctl, or part of our nftables
+ * table, keyed by the kernel's identity. Objects are flat, so that comparing
+ * two of them is comparing their fields.
  *
  * Links are named, not numbered: an interface index means nothing to a planner
  * and nothing on another machine. `kernel/netlink.ts` translates.
@@ -22,6 +24,11 @@ export type LinkKind =
       /** Outer source address. */
       readonly local: Ip
     }
+  /**
+   * A VXLAN-GPE link in external mode with a VNI filter: the tunnel is in each
+   * route (`encap ip`), and frames of other VNIs are not taken.
+   */
+  | { readonly type: 'vxlan-gpe'; readonly port: number }
   | { readonly type: 'bridge' }
   | { readonly type: 'vlan'; readonly parent: string; readonly id: number }
   | { readonly type: 'other'; readonly name: string }
@@ -41,6 +48,8 @@ export interface Link {
   readonly mac?: Mac
   /** undefined: whatever the kernel chose. */
   readonly mtuBytes?: number
+  /** A pair's other end, in whatever namespace it is. undefined: not known, or not minded. */
+  readonly peerMtuBytes?: number
   /** Bridge this link is a port of. */
   readonly master?: string
   readonly alias?: string
@@ -71,6 +80,10 @@ export interface Route {
   readonly metric: number
   /** rtm_protocol: who made it; see ownership.ts. */
   readonly protocol: number
+  /** The packet goes into a tunnel of this id (`encap ip id …`), to `encapDst`. */
+  readonly encapVni?: number
+  /** Outer destination address. */
+  readonly encapDst?: Ip
 }
 
 /** A permanent neighbour (ARP or ND) entry. */
@@ -89,6 +102,64 @@ export interface Fdb {
   readonly dst: Ip
 }
 
+/** A VNI that a filtering VXLAN link takes (RTM_NEWTUNNEL). */
+export interface Vni {
+  readonly kind: 'vni'
+  readonly link: string
+  readonly vni: number
+}
+
+/** An offload of a link that is switched off (`ethtool -K`). On is the absence of this. */
+export interface OffloadOff {
+  readonly kind: 'offload-off'
+  readonly link: string
+  readonly feature: 'tx-checksum-ip-generic'
+}
+
+/** The nftables table, family inet. */
+export interface NftTable {
+  readonly kind: 'nft-table'
+  readonly name: string
+}
+
+/** Data types of set keys. `vni`: 24 bits of a VXLAN header, its reserved byte 0. */
+export type NftKeyType =
+  | 'ifname'
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'vni'
+
+/** A set of our table. What a name means never changes: another layout gets another name. */
+export interface NftSet {
+  readonly kind: 'nft-set'
+  readonly name: string
+  /** Data types of the key, joined by ` . ` as nft writes a concatenation. */
+  readonly key: string
+  /** Elements may be prefixes. */
+  readonly interval: boolean
+}
+
+/** One element of one of our sets. */
+export interface NftElement {
+  readonly kind: 'nft-element'
+  readonly set: string
+  /** Fields in nft's words, joined by ` . `, e.g. `trv0123456789a . 10.42.0.5`. */
+  readonly key: string
+}
+
+/** A base chain of our table with its rules. Replaced as a whole, atomically. */
+export interface NftChain {
+  readonly kind: 'nft-chain'
+  readonly name: string
+  readonly type: 'filter' | 'nat'
+  readonly hook: 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting'
+  readonly priority: number
+  /** Rules in nft's words, one a line. A rule that we did not write reads `unknown …`. */
+  readonly rules: string
+}
+
 export interface Sysctl {
   readonly kind: 'sysctl'
   /** Dotted, e.g. `net.ipv4.ip_forward`. */
@@ -96,7 +167,9 @@ export interface Sysctl {
   readonly value: string
 }
 
-export type KernelObject = Link | Addr | Route | Neigh | Fdb | Sysctl
+export type NftObject = NftTable | NftSet | NftElement | NftChain
+
+export type KernelObject = Link | Addr | Route | Neigh | Fdb | Vni | OffloadOff | NftObject | Sysctl
 
 /** Objects by identity; see `identity`. */
 export type KernelState = ReadonlyMap<string, KernelObject>
@@ -117,9 +190,24 @@ export function identity(object: KernelObject): string {
       return `neigh ${object.link} ${object.ip}`
     case 'fdb':
       return `fdb ${object.link} ${object.mac}`
+    case 'vni':
+      return `vni ${object.link} ${object.vni}`
+    case 'offload-off':
+      return `offload-off ${object.link} ${object.feature}`
+    case 'nft-table':
+    case 'nft-set':
+    case 'nft-chain':
+      return `${object.kind} ${object.name}`
+    case 'nft-element':
+      return `nft-element ${object.set} ${object.key}`
     case 'sysctl':
       return `sysctl ${object.name}`
   }
+}
+
+/** Whether the object is part of our nftables table. */
+export function isNft(object: KernelObject): object is NftObject {
+  return object.kind.startsWith('nft-')
 }
 
 /** Builds a state; two objects of one identity are a planner's mistake. */
@@ -135,7 +223,7 @@ export function kernelState(objects: Iterable<KernelObject>): KernelState {
 
 /** The link an object hangs on: it vanishes with it. */
 export function linkOf(object: KernelObject): string | undefined {
-  if (object.kind === 'sysctl') return undefined
+  if (object.kind === 'sysctl' || isNft(object)) return undefined
   if (object.kind !== 'link') return object.link
   if (object.link.type === 'vlan') return object.link.parent
   return object.link.type === 'vxlan' ? object.link.underlay : undefined
@@ -173,6 +261,7 @@ function linkSettingsMatch(actual: Link, desired: Link): boolean {
     actual.master === desired.master &&
     open(actual.mac, desired.mac) &&
     open(actual.mtuBytes, desired.mtuBytes) &&
+    (actual.peerMtuBytes === undefined || open(actual.peerMtuBytes, desired.peerMtuBytes)) &&
     open(actual.alias, desired.alias)
   )
 }

@@ -19,12 +19,16 @@ function settled(view = ROUTED): World {
   return world
 }
 
+/** What was applied, but for the nftables table. */
+const linesOf = (world: World): readonly string[] =>
+  world.applied.map(renderOp).filter((line) => !line.startsWith('nft '))
+
 t.test('the first round prepares, observes, reads, applies and says ready', async (t) => {
   const world = new World()
   world.view = ROUTED
   world.until(0)
   t.strictSame(world.take(), ['store.prepare', ...ROUND, 'kernel.apply', 'report applied', 'ready'])
-  t.strictSame(world.applied.map(renderOp), [
+  t.strictSame(linesOf(world), [
     'sysctl -w net.ipv4.ip_forward=1',
     'ip route add blackhole 10.42.0.0/26 proto 84',
     'ip route add 10.42.0.64/26 via 192.0.2.1 dev eth0 proto 84',
@@ -367,7 +371,7 @@ t.test("a pod's link: kept right while it is there, never made", async (t) => {
   }
   world.holds([...world.kernel.values(), born])
   world.until(TIMES.repairMs)
-  t.strictSame(world.applied.map(renderOp), [
+  t.strictSame(linesOf(world), [
     `ip link set dev ${pod.hostLink} address 02:74:72:69:76:01 up`,
     `ip route add 10.42.0.1/32 dev ${pod.hostLink} proto 84`,
   ])
@@ -392,7 +396,7 @@ t.test(
     world.holds([...world.kernel.values(), stale])
     world.feed({ kind: 'kernel.changed' })
     world.until(TIMES.settleMs)
-    t.strictSame(world.applied.map(renderOp), ['ip addr del 10.42.9.9/32 dev trvx.1'])
+    t.strictSame(linesOf(world), ['ip addr del 10.42.9.9/32 dev trvx.1'])
     world.take()
     world.until(2 * TIMES.settleMs)
     t.strictSame(world.take(), ROUND, 'once, without waiting for the timer')

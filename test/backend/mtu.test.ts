@@ -1,10 +1,15 @@
 /** MTU arithmetic, against the tables of the RFCs worked out by hand. */
 import t from 'tap'
-import { networkMtu } from '../../src/backend/mtu.ts'
-import type { Mode } from '../../src/cluster/view.ts'
+import { type Carriage, networkMtu } from '../../src/backend/mtu.ts'
 import type { IpFamily } from '../../src/net/mod.ts'
 
-type Case = readonly [Mode, underlay: number, outer: IpFamily, inner: IpFamily, expected: number]
+type Case = readonly [
+  Carriage,
+  underlay: number,
+  outer: IpFamily,
+  inner: IpFamily,
+  expected: number,
+]
 
 const GOOD: readonly Case[] = [
   ['vxlan', 1500, 4, 4, 1450],
@@ -13,6 +18,9 @@ const GOOD: readonly Case[] = [
   ['vxlan', 9000, 4, 4, 8950],
   ['vxlan', 1330, 4, 6, 1280],
   ['vxlan', 118, 4, 4, 68],
+  ['vxlan-gpe', 1500, 4, 4, 1464],
+  ['vxlan-gpe', 1500, 6, 4, 1444],
+  ['vxlan-gpe', 1316, 4, 6, 1280],
   ['route', 1500, 4, 4, 1500],
   ['route', 1280, 4, 6, 1280],
   ['vlan', 1500, 4, 4, 1500],
@@ -30,6 +38,7 @@ const SMALL: readonly (readonly [...Case])[] = [
   ['vxlan', 1329, 4, 6, 1330],
   ['vxlan', 1349, 6, 6, 1350],
   ['vxlan', 117, 4, 4, 118],
+  ['vxlan-gpe', 1335, 6, 6, 1336],
   ['route', 1279, 4, 6, 1280],
   ['vlan', 67, 4, 4, 68],
 ]

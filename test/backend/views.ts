@@ -99,5 +99,5 @@ export function viewOf(
 ): ClusterView {
   const records = Array.from({ length: count }, (_, index) => node(index))
   const byName = new Map([...records, ...nodes].map((each) => [each.name, each]))
-  return { self: byName.get('n0') ?? node(0), nodes: byName, networks }
+  return { self: byName.get('n0') ?? node(0), nodes: byName, networks, allows: [] }
 }

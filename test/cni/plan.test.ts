@@ -29,6 +29,8 @@ t.test('ADD: the pair, then what leads to it; the pod with a gateway nobody has'
   t.strictSame(host.map(renderOp), [
     `ip link add name ${LINK} address 02:74:72:69:76:01 mtu 1500 alias "trivium pods c0ffee eth0 1" up type veth peer name eth0`,
     `ip addr add fe80::1/64 dev ${LINK} nodad`,
+    `nft add element inet trivium pods4 { ${LINK} . 10.42.0.7 }`,
+    `nft add element inet trivium pods6 { ${LINK} . fd42::7 }`,
     `ip route add 10.42.0.7/32 dev ${LINK} proto 84`,
     `ip -6 route add fd42::7/128 dev ${LINK} proto 84`,
   ])

@@ -12,6 +12,7 @@ import type { Test } from 'tap'
 import {
   type Addr,
   type Fdb,
+  isNft,
   type KernelFailure,
   type KernelObject,
   type KernelOp,
@@ -319,7 +320,7 @@ export function kernelContract(
 function ours(state: KernelState): KernelState {
   return kernelState(
     [...state.values()].filter((object) => {
-      if (object.kind === 'sysctl') return false
+      if (object.kind === 'sysctl' || isNft(object)) return false
       if (object.kind === 'link') return object.name.startsWith('trv')
       if (object.kind === 'route') return object.protocol === ROUTE_PROTOCOL
       const isLinkLocal = object.kind === 'addr' && /^fe[89ab]/.test(object.ip)

@@ -102,6 +102,7 @@ export function viewOf({ mode, dualStack, blocks, pods, mtuBytes }: ViewSeed): C
     networks: [
       { network: { ...network, options: { vni: 1, ...network.options } }, claims, attachments },
     ],
+    allows: [],
   }
 }
 

@@ -7,14 +7,16 @@
  * @module
  */
 import type { ClusterView, NetworkView } from '../../cluster/view.ts'
-import { DEFAULT_METRIC, type KernelObject, ROUTE_PROTOCOL } from '../../kernel/mod.ts'
+import type { KernelObject } from '../../kernel/mod.ts'
 import { prefixFamily } from '../../net/mod.ts'
 import type { Backend, Desired } from '../backend.ts'
-import { networkMtu } from '../mtu.ts'
+import { carriageOf, networkMtu } from '../mtu.ts'
 import {
   blackholes,
+  directRoute,
   familiesOf,
   forwarding,
+  isOnLink,
   type Peer,
   peersOf,
   underlayIp,
@@ -41,14 +43,21 @@ export const route: Backend = {
 
 function mtuOf(network: NetworkView, { self }: ClusterView): number {
   const { options } = network.network
-  return networkMtu('route', self.underlayMtuBytes, 4, widestFamily(network), options.mtuBytes)
+  return networkMtu(
+    carriageOf(network.network),
+    self.underlayMtuBytes,
+    4,
+    widestFamily(network),
+    options.mtuBytes,
+  )
 }
 
 /** A block follows its own family's underlay address. */
 function peerRoutes({ node, claims }: Peer, { self }: ClusterView): Desired {
   const objects: KernelObject[] = []
   const problems: string[] = []
-  for (const { cidr } of claims) {
+  for (const claim of claims) {
+    const { cidr } = claim
     const family = prefixFamily(cidr)
     const via = underlayIp(node, family)
     if (via === undefined) {
@@ -57,15 +66,13 @@ function peerRoutes({ node, claims }: Peer, { self }: ClusterView): Desired {
       )
       continue
     }
-    objects.push({
-      kind: 'route',
-      dst: cidr,
-      type: 'unicast',
-      link: self.underlayLink,
-      via,
-      metric: DEFAULT_METRIC[family],
-      protocol: ROUTE_PROTOCOL,
-    })
+    if (isOnLink(self, via) === false) {
+      problems.push(
+        `Cannot route ${cidr} to node ${node.name}: ${via} is not on ${self.underlayLink} (${self.underlayPrefixes?.join(', ')}), wanted a peer on the same network`,
+      )
+      continue
+    }
+    objects.push(directRoute(claim, via, self))
   }
   return { objects, problems }
 }

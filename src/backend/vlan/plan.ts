@@ -20,7 +20,7 @@ import {
 } from '../../kernel/mod.ts'
 import { containsIp, type Ip, ipFamily, macFromName, prefixLength } from '../../net/mod.ts'
 import type { Backend, PodIp } from '../backend.ts'
-import { networkMtu } from '../mtu.ts'
+import { carriageOf, networkMtu } from '../mtu.ts'
 import { widestFamily } from '../peers.ts'
 import { DEFAULT_ROUTE, podLink } from '../routed-pod.ts'
 
@@ -46,7 +46,13 @@ export const vlan: Backend = {
 
 function mtuOf(network: NetworkView, { self }: ClusterView): number {
   const { options } = network.network
-  return networkMtu('vlan', self.underlayMtuBytes, 4, widestFamily(network), options.mtuBytes)
+  return networkMtu(
+    carriageOf(network.network),
+    self.underlayMtuBytes,
+    4,
+    widestFamily(network),
+    options.mtuBytes,
+  )
 }
 
 function devices(network: NetworkView, view: ClusterView, mtuBytes: number): readonly Link[] {

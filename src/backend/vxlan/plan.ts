@@ -1,36 +1,22 @@
 /**
- * The tunnel: VXLAN as Flannel lays it out, so that its nodes and hardware
- * tunnel endpoints understand ours.
- *
- * Cost per node: one link; per peer one forwarding entry and, a family, one
- * permanent neighbour; one route a peer's block. All static: no learning, no
- * flooding, no up-calls from the kernel.
+ * The tunnel: VXLAN in one of two flavours. Peers on the same underlay network
+ * may be reached directly (`crossSubnet`).
  *
  * @module
  */
 import type { BlockClaim, ClusterView, NetworkView, NodeRecord } from '../../cluster/view.ts'
-import {
-  DEFAULT_METRIC,
-  deviceAlias,
-  type KernelObject,
-  type Link,
-  ROUTE_PROTOCOL,
-  vxlanLinkName,
-} from '../../kernel/mod.ts'
-import {
-  hostPrefix,
-  type Ip,
-  ipFamily,
-  networkAddress,
-  prefixFamily,
-  prefixLength,
-} from '../../net/mod.ts'
+import type { KernelObject } from '../../kernel/mod.ts'
+import { GPE_KERNEL, offloadsGpe } from '../../kernel-release.ts'
+import { type Ip, ipFamily, prefixFamily } from '../../net/mod.ts'
 import type { Backend, Desired } from '../backend.ts'
-import { networkMtu } from '../mtu.ts'
+import { carriageOf, networkMtu } from '../mtu.ts'
 import {
   blackholes,
+  directRoute,
   familiesOf,
   forwarding,
+  isOnLink,
+  outerIp,
   ownClaims,
   type Peer,
   peersOf,
@@ -38,18 +24,24 @@ import {
   widestFamily,
 } from '../peers.ts'
 import { routedPod, routedPodHostEnd } from '../routed-pod.ts'
+import { classic } from './classic.ts'
+import { endpointAddresses } from './endpoints.ts'
+import { lightweight } from './lightweight.ts'
 
 export const vxlan: Backend = {
   desired(network, view) {
-    const local = outerIp(view.self)
-    if (local === undefined) return { objects: [], problems: [noUnderlay(view.self)] }
+    const { self } = view
+    const local = outerIp(self)
+    if (local === undefined) return { objects: [], problems: [noUnderlay(self)] }
+    const refusal = oldKernel(network, self)
+    if (refusal !== undefined) return { objects: [], problems: [refusal] }
     const mtuBytes = mtuOf(network, view)
-    const peers = peersOf(network, view).map((peer) => peerObjects(peer, network, local))
+    const peers = peersOf(network, view).map((peer) => peerObjects(peer, network, view, local))
     return {
       objects: [
         ...forwarding(familiesOf(network)),
-        device(network, view, local, mtuBytes),
-        ...endpoints(ownClaims(network, view)).map(({ ip }) => endpointAddress(network, ip)),
+        ...layoutOf(network).device(network, self, local, mtuBytes),
+        ...endpointAddresses(network, ownClaims(network, view)),
         ...blackholes(network, view),
         ...network.attachments.flatMap((attachment) => routedPodHostEnd(attachment, mtuBytes)),
         ...peers.flatMap(({ objects }) => objects),
@@ -60,76 +52,46 @@ export const vxlan: Backend = {
   pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),
 }
 
-const linkName = ({ network }: NetworkView): string => vxlanLinkName(network.options.vni)
+const layoutOf = ({ network }: NetworkView) =>
+  network.options.flavour === 'lightweight' ? lightweight : classic
 
 function mtuOf(network: NetworkView, { self }: ClusterView): number {
-  const outer = ipFamily(outerIp(self) ?? ANY_IPV4)
   const { options } = network.network
-  return networkMtu('vxlan', self.underlayMtuBytes, outer, widestFamily(network), options.mtuBytes)
+  const outer = ipFamily(outerIp(self) ?? ANY_IPV4)
+  const carriage = carriageOf(network.network)
+  return networkMtu(carriage, self.underlayMtuBytes, outer, widestFamily(network), options.mtuBytes)
 }
 
 /** Stands in until the node has an underlay address; the plan is empty then. */
 const ANY_IPV4 = '0.0.0.0' as Ip
 
-/** Outer address of a node: IPv4 where it has one, for its smaller header. */
-const outerIp = (node: NodeRecord): Ip | undefined => underlayIp(node, 4) ?? underlayIp(node, 6)
-
-function device(network: NetworkView, view: ClusterView, local: Ip, mtuBytes: number): Link {
-  const { name, options } = network.network
-  const underlay = view.self.underlayLink
-  return {
-    kind: 'link',
-    name: linkName(network),
-    link: { type: 'vxlan', vni: options.vni, port: options.vxlanPort, underlay, local },
-    up: true,
-    mac: view.self.vtepMac,
-    mtuBytes,
-    alias: deviceAlias(name),
+function peerObjects(
+  { node, claims }: Peer,
+  network: NetworkView,
+  { self }: ClusterView,
+  local: Ip,
+): Desired {
+  const direct = network.network.options.crossSubnet === true ? claims : []
+  const near = new Map<BlockClaim, KernelObject>()
+  for (const claim of direct) {
+    const via = underlayIp(node, prefixFamily(claim.cidr))
+    if (via !== undefined && isOnLink(self, via) === true)
+      near.set(claim, directRoute(claim, via, self))
   }
+  const tunnelled = claims.filter((claim) => !near.has(claim))
+  if (tunnelled.length === 0) return { objects: [...near.values()], problems: [] }
+  const outer = underlayIp(node, ipFamily(local))
+  if (outer === undefined)
+    return { objects: [...near.values()], problems: [noUnderlay(node, local)] }
+  const far = layoutOf(network).peer(network, node, claims, tunnelled, outer)
+  return { objects: [...near.values(), ...far], problems: [] }
 }
 
-/** A node's tunnel endpoint addresses: the network address of its first block, a family. */
-function endpoints(
-  claims: readonly BlockClaim[],
-): readonly { readonly ip: Ip; readonly family: 4 | 6 }[] {
-  return claims
-    .filter(({ first }) => first)
-    .map(({ cidr }) => ({ ip: networkAddress(cidr), family: prefixFamily(cidr) }))
-}
-
-/** Full length, so that no connected route appears. */
-function endpointAddress(network: NetworkView, ip: Ip): KernelObject {
-  return { kind: 'addr', link: linkName(network), ip, prefixLength: prefixLength(hostPrefix(ip)) }
-}
-
-/** Neighbour and forwarding entry before the route: a gateway without them would be resolved. */
-function peerObjects({ node, claims }: Peer, network: NetworkView, local: Ip): Desired {
-  const link = linkName(network)
-  const dst = underlayIp(node, ipFamily(local))
-  if (dst === undefined) return { objects: [], problems: [noUnderlay(node, local)] }
-  const via = new Map(endpoints(claims).map(({ ip, family }) => [family, ip]))
-  const objects: KernelObject[] = [...via.values()].map((ip) => ({
-    kind: 'neigh',
-    link,
-    ip,
-    mac: node.vtepMac,
-  }))
-  objects.push({ kind: 'fdb', link, mac: node.vtepMac, dst })
-  for (const { cidr } of claims) {
-    const gateway = via.get(prefixFamily(cidr))
-    if (gateway === undefined) continue
-    objects.push({
-      kind: 'route',
-      dst: cidr,
-      type: 'unicast',
-      link,
-      via: gateway,
-      onlink: true,
-      metric: DEFAULT_METRIC[prefixFamily(cidr)],
-      protocol: ROUTE_PROTOCOL,
-    })
-  }
-  return { objects, problems: [] }
+function oldKernel({ network }: NetworkView, self: NodeRecord): string | undefined {
+  const { flavour, anyKernel } = network.options
+  if (flavour !== 'lightweight' || anyKernel === true || offloadsGpe(self.kernelRelease))
+    return undefined
+  return `Cannot make lightweight tunnels on Linux ${self.kernelRelease}: its offloads damage packets, wanted ${GPE_KERNEL} or newer; use trivium network set ${network.name} --flavour classic, or --force`
 }
 
 function noUnderlay(node: NodeRecord, local?: Ip): string {

@@ -16,6 +16,7 @@ export interface ImportRule {
 const CORE: readonly ImportRule[] = [
   { unit: 'src/errors.ts', units: [] },
   { unit: 'src/hash.ts', units: [] },
+  { unit: 'src/kernel-release.ts', units: [] },
   { unit: 'src/machine.ts', units: [] },
   { unit: 'src/version.ts', units: [] },
   { unit: 'src/prng.ts', units: ['src/errors.ts', 'src/hash.ts'] },
@@ -41,7 +42,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { unit: 'src/wire', units: ['src/net', 'src/errors.ts'] },
   { unit: 'src/netlink-ts', units: [] },
   { unit: 'src/netlink-ts/live', units: ['src/netlink-ts'], packages: ['koffi', 'node:*'] },
-  { unit: 'ipam', units: ['src/net', 'src/machine.ts', 'src/errors.ts', 'src/hash.ts'] },
+  {
+    unit: 'ipam',
+    units: ['src/net', 'src/machine.ts', 'src/errors.ts', 'src/hash.ts', 'src/kernel-release.ts'],
+  },
   {
     unit: 'ipam/lmdb-store.ts',
     units: ['ipam', 'src/net', 'src/errors.ts'],
@@ -54,7 +58,15 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['src/kernel', 'src/net', 'src/errors.ts'],
     packages: ['netlink-ts'],
   },
-  { unit: 'src/backend', units: ['src/net', 'src/cluster', 'src/kernel', 'src/errors.ts'] },
+  {
+    unit: 'src/kernel/nft.ts',
+    units: ['src/kernel', 'src/net', 'src/errors.ts'],
+    packages: ['netlink-ts'],
+  },
+  {
+    unit: 'src/backend',
+    units: ['src/net', 'src/cluster', 'src/kernel', 'src/errors.ts', 'src/kernel-release.ts'],
+  },
   {
     unit: 'src/agent',
     units: [
@@ -74,7 +86,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     unit: 'src/live',
-    units: [...PURE, 'src/kernel/netlink.ts', 'ipam/lmdb-store.ts'],
+    units: [...PURE, 'src/kernel/netlink.ts', 'src/kernel/nft.ts', 'ipam/lmdb-store.ts'],
     packages: ['pino', 'netlink-ts', 'netlink-ts/live', 'node:*'],
   },
   { unit: 'src/lab', units: ['src/errors.ts'], packages: ['node:*'] },

@@ -1,0 +1,107 @@
+/**
+ * What the node's nftables table holds: who may send what from where. See
+ * kernel/firewall.ts for the rules that use it.
+ *
+ * Cost: one element a pod's address, one a peer's underlay address, and a few a
+ * network.
+ *
+ * @module
+ */
+import type { AllowRecord, ClusterView, NetworkView } from '../cluster/view.ts'
+import { FIREWALL } from '../kernel/firewall.ts'
+import { type KernelObject, type NftElement, vxlanLinkName } from '../kernel/mod.ts'
+import { type Ip, type IpFamily, ipFamily, type Prefix, prefixFamily } from '../net/mod.ts'
+
+/**
+ * The table but for the pods' elements, which come with their links; nothing on
+ * a node that routes for no network.
+ */
+export function firewall(view: ClusterView): readonly KernelObject[] {
+  const routed = view.networks.filter(({ network }) => network.mode !== 'vlan')
+  if (routed.length === 0) return []
+  return [
+    ...FIREWALL,
+    ...tunnels(routed),
+    ...nodes(view),
+    ...pools('pools', view.networks),
+    ...pools('inside', routed),
+    ...pools(
+      'masquerade',
+      routed.filter(({ network }) => network.options.masquerade !== false),
+    ),
+    ...reach(view),
+  ]
+}
+
+const element = (set: string, ...fields: readonly (string | number)[]): NftElement => ({
+  kind: 'nft-element',
+  set,
+  key: fields.join(' . '),
+})
+
+/** Addresses that a pod's link may send from. */
+export function podElements(hostLink: string, ips: readonly Ip[]): readonly NftElement[] {
+  return ips.map((ip) => element(`pods${ipFamily(ip)}`, hostLink, ip))
+}
+
+function tunnels(networks: readonly NetworkView[]): readonly NftElement[] {
+  return networks.flatMap(({ network }) => {
+    if (network.mode !== 'vxlan') return []
+    const { vni, vxlanPort } = network.options
+    return [
+      element('tunnels', vxlanPort, vni),
+      ...network.pools.map(({ cidr }) =>
+        element(`tunnelled${prefixFamily(cidr)}`, vxlanLinkName(vni), cidr),
+      ),
+    ]
+  })
+}
+
+function nodes({ self, nodes }: ClusterView): readonly NftElement[] {
+  const ips = new Set<Ip>()
+  for (const node of nodes.values()) {
+    if (node.name !== self.name) for (const ip of node.underlayIps) ips.add(ip)
+  }
+  return [...ips].map((ip) => element(`nodes${ipFamily(ip)}`, ip))
+}
+
+function pools(set: string, networks: readonly NetworkView[]): readonly NftElement[] {
+  return networks.flatMap(({ network }) =>
+    network.pools.map(({ cidr }) => element(`${set}${prefixFamily(cidr)}`, cidr)),
+  )
+}
+
+/** Each network to itself, and what the admin opened. */
+function reach({ networks, allows }: ClusterView): readonly NftElement[] {
+  const cidrs = new Map(
+    networks.map(({ network }) => [network.name, network.pools.map(({ cidr }) => cidr)]),
+  )
+  const own = [...cidrs.values()].flatMap((each) => pairs(each, each).map((pair) => open(pair)))
+  const opened = allows.flatMap((allow) =>
+    pairs(cidrs.get(allow.from) ?? [], cidrs.get(allow.to) ?? []).flatMap((pair) =>
+      openings(pair, allow),
+    ),
+  )
+  return [...own, ...opened]
+}
+
+type Pair = readonly [from: Prefix, to: Prefix]
+
+function pairs(from: readonly Prefix[], to: readonly Prefix[]): readonly Pair[] {
+  return from.flatMap((source) =>
+    to
+      .filter((target) => prefixFamily(target) === prefixFamily(source))
+      .map((target): Pair => [source, target]),
+  )
+}
+
+const familyOf = ([from]: Pair): IpFamily => prefixFamily(from)
+
+const open = (pair: Pair): NftElement => element(`reach${familyOf(pair)}`, ...pair)
+
+function openings(pair: Pair, { ports }: AllowRecord): readonly NftElement[] {
+  if (ports.length === 0) return [open(pair)]
+  return ports.map(({ protocol, port }) =>
+    element(`reach_port${familyOf(pair)}`, ...pair, protocol, port),
+  )
+}
