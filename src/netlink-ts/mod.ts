@@ -48,6 +48,12 @@ export {
   type AddrSpec,
   addr,
 } from './route/addr.ts'
+export {
+  type BridgeVlan,
+  type BridgeVlanFilter,
+  type BridgeVlanSpec,
+  bridgeVlan,
+} from './route/bridge-vlan.ts'
 export { RTM, routeProtocol, routeTable, type Scope } from './route/constants.ts'
 export type { Encap, EncapFlag, IpEncap, OtherEncap } from './route/encap.ts'
 export { decodeEvent, type Event } from './route/event.ts'
@@ -63,9 +69,16 @@ export {
 } from './route/link.ts'
 export type { OperState } from './route/link-attrs.ts'
 export type { BridgeAttrs, BridgeKind, BridgePort } from './route/link-bridge.ts'
-export type { DummyKind, LinkKind } from './route/link-kind.ts'
+export type { DummyKind, IfbKind, LinkKind } from './route/link-kind.ts'
 export type { VethKind, VethPeer } from './route/link-veth.ts'
-export type { MacvlanAttrs, MacvlanKind, VlanAttrs, VlanKind } from './route/link-vlan.ts'
+export type {
+  IpvlanAttrs,
+  IpvlanKind,
+  MacvlanAttrs,
+  MacvlanKind,
+  VlanAttrs,
+  VlanKind,
+} from './route/link-vlan.ts'
 export type { PortRange, VxlanAttrs, VxlanKind } from './route/link-vxlan.ts'
 export {
   type Neigh,
@@ -76,10 +89,24 @@ export {
 } from './route/neigh.ts'
 export type { NextHop } from './route/nexthop.ts'
 export {
+  type ClsactKind,
+  type IngressKind,
+  type Qdisc,
+  type QdiscFilter,
+  type QdiscHandle,
+  type QdiscKind,
+  type QdiscRef,
+  type QdiscSpec,
+  qdisc,
+} from './route/qdisc.ts'
+export type { TbfKind } from './route/qdisc-tbf.ts'
+export {
   type Route,
   type RouteFilter,
   type RouteSpec,
   route,
 } from './route/route.ts'
 export type { RouteType } from './route/route-attrs.ts'
+export { type Rule, type RuleAction, type RuleFilter, type RuleSpec, rule } from './route/rule.ts'
+export type { NumberRange } from './route/rule-attrs.ts'
 export { type Vni, type VniFilter, type VniSpec, type VniStats, vni } from './route/vni.ts'

@@ -9,7 +9,7 @@ import { closeSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import { NetlinkSocket, openNetns } from '../../src/netlink-ts/live/mod.ts'
-import { link, type Request } from '../../src/netlink-ts/mod.ts'
+import { type LinkKind, link, type Request } from '../../src/netlink-ts/mod.ts'
 
 const seedText = process.env['FC_SEED']
 const replay = seedText === undefined ? {} : { seed: Number(seedText) }
@@ -84,6 +84,24 @@ export function pair(t: Test): Lab & { readonly v0: number; readonly v1: number 
   l.socket.run(link.set({ index: v0! }, { up: true }))
   l.socket.run(link.set({ index: v1! }, { up: true }))
   return { ...l, v0: v0!, v1: v1! }
+}
+
+/** Why this kernel cannot make a link of a kind; false when it can. */
+export function lacksKind(kind: LinkKind): string | false {
+  if (notRoot !== false) return notRoot
+  const name = `nlts-${process.pid}-probe`
+  execFileSync('ip', ['netns', 'add', name])
+  const fd = openNetns(`/run/netns/${name}`)
+  const socket = NetlinkSocket.open({ netnsFd: fd })
+  try {
+    const below = { name: 'below', kind: { type: 'veth' } } as const
+    const on = socket.execute([link.add(below), link.add({ name: 'probe', link: 3, kind })])
+    return on[1] === undefined ? false : `this kernel has none: ${on[1].message}`
+  } finally {
+    socket.close()
+    closeSync(fd)
+    execFileSync('ip', ['netns', 'delete', name])
+  }
 }
 
 /** Sends requests that must all be accepted. */

@@ -14,14 +14,17 @@ import * as codecs from '../../src/netlink-ts/codecs.ts'
 import { viewOf } from '../../src/netlink-ts/message.ts'
 import { DecodeError, formatIp } from '../../src/netlink-ts/mod.ts'
 import { addrAttrs } from '../../src/netlink-ts/route/addr.ts'
+import { bridgeSpecAttrs } from '../../src/netlink-ts/route/bridge-vlan.ts'
 import { ip6EncapAttrs, ipEncapAttrs } from '../../src/netlink-ts/route/encap.ts'
 import { linkMessageAttrs } from '../../src/netlink-ts/route/link.ts'
 import { linkAttrs } from '../../src/netlink-ts/route/link-attrs.ts'
 import { bridgeAttrs, bridgePortAttrs } from '../../src/netlink-ts/route/link-bridge.ts'
-import { macvlanAttrs, vlanAttrs } from '../../src/netlink-ts/route/link-vlan.ts'
+import { ipvlanAttrs, macvlanAttrs, vlanAttrs } from '../../src/netlink-ts/route/link-vlan.ts'
 import { vxlanAttrs } from '../../src/netlink-ts/route/link-vxlan.ts'
 import { neighAttrs } from '../../src/netlink-ts/route/neigh-attrs.ts'
+import { tbfAttrs } from '../../src/netlink-ts/route/qdisc-tbf.ts'
 import { routeAttrs, routeMetrics } from '../../src/netlink-ts/route/route-attrs.ts'
+import { ruleAttrs } from '../../src/netlink-ts/route/rule-attrs.ts'
 import { vniAttrs, vniStats } from '../../src/netlink-ts/route/vni.ts'
 import { Writer } from '../../src/netlink-ts/writer.ts'
 import { hex, holds, unhex } from './support.ts'
@@ -73,6 +76,7 @@ const vlanProtocol = fc.oneof(fc.constantFrom('802.1Q', '802.1ad'), fc.nat(0x80f
 const seconds = u32.map((centi) => centi / 100)
 const vxlanValues = {
   portRange: fc.record({ low: u16, high: u16 }, { noNullPrototype: true }),
+  labelPolicy: fc.constantFrom('fixed', 'inherit'),
   df: fc.oneof(fc.constantFrom('unset', 'set', 'inherit'), fc.integer({ min: 3, max: 255 })),
 }
 const bridgeValues = {
@@ -83,6 +87,19 @@ const bridgeValues = {
   stp: fc.boolean(),
   vlanProtocol,
 }
+const range = (most: number): fc.Arbitrary<unknown> =>
+  fc
+    .tuple(fc.nat(most), fc.nat(most))
+    .map(([a, b]) => ({ start: Math.min(a, b), end: Math.max(a, b) }))
+const ruleValues = { uidRange: range(0xffff_ffff), sport: range(0xffff), dport: range(0xffff) }
+const vlanInfo = fc.record(
+  { flags: fc.subarray(['pvid', 'untagged', 'rangeBegin', 'rangeEnd']), vid: fc.nat(4094) },
+  { noNullPrototype: true },
+)
+const tbfParms = fc.record(
+  { rate: u32, peakRate: u32, limit: u32, buffer: u32, mtu: u32 },
+  { noNullPrototype: true },
+)
 const portValues = { state: fc.oneof(fc.constantFrom('disabled', 'blocking'), fc.constant(77)) }
 const linkValues = { operState: fc.oneof(fc.constantFrom('up', 'down'), fc.constant(99)) }
 const bytes = fc.uint8Array({ maxLength: 64 })
@@ -107,6 +124,19 @@ const registry: Readonly<Record<string, Entry>> = {
     table: macvlanAttrs,
     values: { mode: fc.oneof(fc.constantFrom('bridge', 'private', 'passthru'), fc.constant(3)) },
   },
+  ipvlan: {
+    table: ipvlanAttrs,
+    values: {
+      mode: fc.constantFrom('l2', 'l3', 'l3s'),
+      flags: fc.subarray(['private', 'vepa']),
+    },
+  },
+  bridgeSpec: {
+    table: bridgeSpecAttrs,
+    values: { flags: fc.subarray(['master', 'self']), vlan: vlanInfo },
+  },
+  rule: { table: ruleAttrs, values: ruleValues },
+  tbf: { table: tbfAttrs, values: { parms: tbfParms } },
   addr: {
     table: addrAttrs,
     values: {
@@ -121,7 +151,7 @@ const registry: Readonly<Record<string, Entry>> = {
 }
 
 // Tables that hold other tables.
-const kinds = (['vxlan', 'bridge', 'vlan', 'macvlan'] as const).map((type) =>
+const kinds = (['vxlan', 'bridge', 'vlan', 'macvlan', 'ipvlan'] as const).map((type) =>
   valuesOf(registry[type]!).map((value) => ({ kind: type, data: { type, ...value } })),
 )
 const nestedRegistry: Readonly<Record<string, Entry>> = {
@@ -218,7 +248,12 @@ t.test('no table is missing here', async (t) => {
   )
   t.equal(Object.keys(tables).length, exported.length)
   const hidden = files.flatMap((source) => source.match(/^const \w+ = attrTable\(/gm) ?? [])
-  t.strictSame(hidden.sort(), ['const infoAttrs = attrTable(', 'const nextHopAttrs = attrTable('])
+  t.strictSame(hidden.sort(), [
+    'const infoAttrs = attrTable(',
+    'const nextHopAttrs = attrTable(',
+    'const portAttrs = attrTable(',
+    'const qdiscAttrs = attrTable(',
+  ])
 })
 
 // One case per check. Little-endian; type 0x00ff is in no table.
@@ -244,6 +279,9 @@ const malformed = [
   ['a next hop past the end', routeAttrs, '0c0009001000000003000000'],
   ['a nested attribute past the end', routeAttrs, '080008000c000200'],
   ['an identifier of 4 bytes', ipEncapAttrs, '0800010000000064'],
+  ['a VLAN of 2 bytes', bridgeSpecAttrs, '0600020001000000'],
+  ['a port range of 3 bytes', ruleAttrs, '0700170001000200'],
+  ['a rate of 35 bytes', tbfAttrs, `27000100${'00'.repeat(36)}`],
   ['link info past its end', linkMessageAttrs, '0800120009000100'],
   [
     'vxlan settings of the wrong size',
@@ -281,6 +319,7 @@ const unfit = [
   ['an encapsulation without a type', routeAttrs, { multipath: [{ encap: { type: 7 } }] }],
   ['an identifier above 2^53', ipEncapAttrs, { id: 2 ** 53 }],
   ['a flag nobody gave a bit', ipEncapAttrs, { flags: ['oam'] }],
+  ['a range that ends before it starts', ruleAttrs, { sport: { start: 2, end: 1 } }],
   ['text too long for an attribute', linkAttrs, { alias: 'x'.repeat(65_532) }],
 ] as const
 

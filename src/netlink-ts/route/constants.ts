@@ -25,6 +25,12 @@ export const RTM = {
   newNeigh: 28,
   delNeigh: 29,
   getNeigh: 30,
+  newRule: 32,
+  delRule: 33,
+  getRule: 34,
+  newQdisc: 36,
+  delQdisc: 37,
+  getQdisc: 38,
   newTunnel: 120,
   delTunnel: 121,
   getTunnel: 122,
@@ -36,8 +42,10 @@ export const RTNLGRP = {
   neigh: 3,
   addr4: 5,
   route4: 7,
+  rule4: 8,
   addr6: 9,
   route6: 11,
+  rule6: 19,
 } as const
 
 /** How far a destination or address reaches. Source: rtnetlink.h, enum rt_scope_t. */

@@ -10,6 +10,7 @@ import { decodeFdb, type Fdb } from './fdb.ts'
 import { decodeLink, type Link } from './link.ts'
 import { decodeNeigh, type Neigh } from './neigh.ts'
 import { decodeRoute, type Route } from './route.ts'
+import { decodeRule, type Rule } from './rule.ts'
 
 /** One notification. `new` also means "changed". */
 export type Event = { readonly change: 'new' | 'del' } & (
@@ -18,6 +19,7 @@ export type Event = { readonly change: 'new' | 'del' } & (
   | { readonly kind: 'route'; readonly route: Route }
   | { readonly kind: 'neigh'; readonly neigh: Neigh }
   | { readonly kind: 'fdb'; readonly fdb: Fdb }
+  | { readonly kind: 'rule'; readonly rule: Rule }
 )
 
 const REMOVALS: ReadonlySet<number> = new Set([
@@ -25,6 +27,7 @@ const REMOVALS: ReadonlySet<number> = new Set([
   RTM.delAddr,
   RTM.delRoute,
   RTM.delNeigh,
+  RTM.delRule,
 ])
 
 /**
@@ -56,6 +59,11 @@ export function decodeEvent(message: Message): Event | undefined {
       if (fdb !== undefined) return { change, kind: 'fdb', fdb }
       const neigh = decodeNeigh(message)
       return neigh && { change, kind: 'neigh', neigh }
+    }
+    case RTM.newRule:
+    case RTM.delRule: {
+      const rule = decodeRule(message)
+      return rule && { change, kind: 'rule', rule }
     }
     default:
       return undefined

@@ -11,7 +11,14 @@ import { type Codec, string } from '../codecs.ts'
 import type { Writer } from '../writer.ts'
 import { type BridgeKind, type BridgePort, bridgeAttrs, bridgePortAttrs } from './link-bridge.ts'
 import { type VethKind, writeVeth } from './link-veth.ts'
-import { type MacvlanKind, macvlanAttrs, type VlanKind, vlanAttrs } from './link-vlan.ts'
+import {
+  type IpvlanKind,
+  ipvlanAttrs,
+  type MacvlanKind,
+  macvlanAttrs,
+  type VlanKind,
+  vlanAttrs,
+} from './link-vlan.ts'
 import { type VxlanKind, vxlanAttrs } from './link-vxlan.ts'
 
 const NLA_F_NESTED = 0x8000
@@ -22,8 +29,21 @@ export interface DummyKind {
   readonly type: 'dummy'
 }
 
+/** A link that redirected packets pass through, to be queued. It has no settings. */
+export interface IfbKind {
+  readonly type: 'ifb'
+}
+
 /** Every kind of link this package can create, with its settings. */
-export type LinkKind = VethKind | VxlanKind | BridgeKind | VlanKind | MacvlanKind | DummyKind
+export type LinkKind =
+  | VethKind
+  | VxlanKind
+  | BridgeKind
+  | VlanKind
+  | MacvlanKind
+  | IpvlanKind
+  | DummyKind
+  | IfbKind
 
 /** What IFLA_LINKINFO says about a link. */
 export interface LinkInfo {
@@ -40,6 +60,7 @@ export const kindTables = {
   bridge: bridgeAttrs,
   vlan: vlanAttrs,
   macvlan: macvlanAttrs,
+  ipvlan: ipvlanAttrs,
 } as const
 
 const isTabled = (kind: string): kind is keyof typeof kindTables => Object.hasOwn(kindTables, kind)
@@ -108,7 +129,7 @@ function writeKind(out: Writer, kind: LinkKind): void {
 }
 
 function readKind(view: DataView, kind: string, data: Span | undefined): LinkKind | undefined {
-  if (kind === 'veth' || kind === 'dummy') return { type: kind }
+  if (kind === 'veth' || kind === 'dummy' || kind === 'ifb') return { type: kind }
   if (!isTabled(kind) || data === undefined) return undefined
   const table = kindTables[kind] as AttrTable
   return { type: kind, ...readAttrs(table, view, data.start, data.end) } as LinkKind

@@ -70,7 +70,10 @@ function kindText(kind: LinkKind): string {
       return words(word('mode', kind.mode))
     case 'bridge':
       return settings(kind)
+    case 'ipvlan':
+      return words(word('mode', kind.mode), kind.flags?.join(' '))
     case 'dummy':
+    case 'ifb':
       return ''
   }
 }

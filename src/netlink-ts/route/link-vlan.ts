@@ -1,12 +1,13 @@
 /**
- * Links on top of another device: VLAN and macvlan.
+ * Links on top of another device: VLAN, macvlan and ipvlan.
  *
- * Source: include/uapi/linux/if_link.h, enum IFLA_VLAN_* and IFLA_MACVLAN_*, v6.12.
+ * Source: include/uapi/linux/if_link.h, enum IFLA_VLAN_*, IFLA_MACVLAN_* and
+ * IFLA_IPVLAN_*, v6.12.
  *
  * @module
  */
 import { type AttrsOf, attr, attrTable } from '../attrs.ts'
-import { named, u16, u16be, u32, vlanId } from '../codecs.ts'
+import { flags, named, u16, u16be, u32, vlanId } from '../codecs.ts'
 import { VLAN_PROTOCOLS } from './link-bridge.ts'
 
 /** IFLA_VLAN_*, in IFLA_INFO_DATA. */
@@ -40,6 +41,28 @@ export type MacvlanAttrs = AttrsOf<typeof macvlanAttrs>
 /** A macvlan link. The device below is `Link.link` when read. */
 export interface MacvlanKind extends MacvlanAttrs {
   readonly type: 'macvlan'
+  /** Index of the device below. Requests only. */
+  readonly link?: number | undefined
+}
+
+/** Source: if_link.h, enum ipvlan_mode. */
+const IPVLAN_MODES = { l2: 0, l3: 1, l3s: 2 } as const
+
+/** Source: if_link.h, IPVLAN_F_*. */
+const IPVLAN_FLAGS = { private: 1, vepa: 2 } as const
+
+/** IFLA_IPVLAN_*, in IFLA_INFO_DATA. */
+export const ipvlanAttrs = attrTable({
+  mode: attr(1, named(u16, IPVLAN_MODES)), //  IFLA_IPVLAN_MODE
+  flags: attr(2, flags(u16, IPVLAN_FLAGS)), // IFLA_IPVLAN_FLAGS; none: links of one device see each other
+})
+
+/** What an ipvlan link is made of. */
+export type IpvlanAttrs = AttrsOf<typeof ipvlanAttrs>
+
+/** An ipvlan link, which shares the MAC address of the device below: `Link.link` when read. */
+export interface IpvlanKind extends IpvlanAttrs {
+  readonly type: 'ipvlan'
   /** Index of the device below. Requests only. */
   readonly link?: number | undefined
 }

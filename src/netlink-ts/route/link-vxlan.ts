@@ -1,7 +1,7 @@
 /**
  * VXLAN links.
  *
- * Source: include/uapi/linux/if_link.h, enum IFLA_VXLAN_*, v6.12;
+ * Source: include/uapi/linux/if_link.h, enum IFLA_VXLAN_*, v6.18;
  * drivers/net/vxlan/vxlan_core.c, vxlan_policy.
  *
  * @module
@@ -30,6 +30,9 @@ const portRange: Codec<PortRange> = {
 /** The outer IPv4 header's DF bit. Source: if_link.h, enum ifla_vxlan_df. */
 const DF = { unset: 0, set: 1, inherit: 2 } as const
 
+/** Where the IPv6 flow label comes from. Source: if_link.h, enum ifla_vxlan_label_policy. */
+const LABEL_POLICY = { fixed: 0, inherit: 1 } as const
+
 /** IFLA_VXLAN_*, in IFLA_INFO_DATA. */
 export const vxlanAttrs = attrTable({
   vni: attr(1, vni), //             IFLA_VXLAN_ID
@@ -55,6 +58,7 @@ export const vxlanAttrs = attrTable({
   remoteCsumTx: attr(21, bool), //  IFLA_VXLAN_REMCSUM_TX
   remoteCsumRx: attr(22, bool), //  IFLA_VXLAN_REMCSUM_RX
   gbp: attr(23, flag), //           IFLA_VXLAN_GBP
+  remoteCsumNoPartial: attr(24, flag), // IFLA_VXLAN_REMCSUM_NOPARTIAL
   external: attr(25, bool), //      IFLA_VXLAN_COLLECT_METADATA
   label: attr(26, u32be), //        IFLA_VXLAN_LABEL, IPv6 flow label
   gpe: attr(27, flag), //           IFLA_VXLAN_GPE
@@ -62,6 +66,8 @@ export const vxlanAttrs = attrTable({
   df: attr(29, named(u8, DF)), //   IFLA_VXLAN_DF
   vnifilter: attr(30, bool), //     IFLA_VXLAN_VNIFILTER, with `external` only
   localbypass: attr(31, bool), //   IFLA_VXLAN_LOCALBYPASS
+  labelPolicy: attr(32, named(u32, LABEL_POLICY)), // IFLA_VXLAN_LABEL_POLICY
+  mcRoute: attr(34, bool), //       IFLA_VXLAN_MC_ROUTE
 })
 
 /** What a VXLAN link is made of, both asked for and reported. */
