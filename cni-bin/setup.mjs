@@ -33,6 +33,7 @@ const NEEDED = {
 const PEERS = {
   ...NEEDED,
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  ethtool: '/usr/sbin/ethtool',
   nftables: '/usr/sbin/nft',
 }
 

@@ -58,6 +58,12 @@ export const fstatfs: (fd: Fd, result: Uint8Array) => number = libc.func('int fs
 export const ioctl: (fd: Fd, request: number, value: number) => number = libc.func(
   'int ioctl(int, unsigned long, unsigned long)',
 )
+/** The same with a buffer. */
+export const ioctlPointer: (fd: Fd, request: number, value: Uint8Array) => number = libc.func(
+  'ioctl',
+  'int',
+  ['int', 'unsigned long', 'void *'],
+)
 export const getpid: (() => number) & Async<readonly []> = libc.func('int getpid()')
 
 /** The errno of the call just made. */

@@ -12,6 +12,7 @@ import { type NetlinkError, SyscallError } from '../errors.ts'
 import { Batch, type Limits } from '../exchange.ts'
 import type { DumpRequest, GetRequest, Request } from '../request.ts'
 import { type Deliver, noAnswer, Sequence, Session, type Wire } from '../session.ts'
+import { setTxChecksum, txChecksum } from './ethtool.ts'
 import { openSocket, rcvbufBytes } from './fd.ts'
 import { check, errno, ioctl, send } from './libc.ts'
 import { visit } from './netns.ts'
@@ -100,6 +101,21 @@ export class NetlinkSocket implements Conn {
       if (reusable && !this.#closed && this.#spare.length < SPARE_SOCKETS_MAX) this.#spare.push(fd)
       else closeSync(fd)
     }
+  }
+
+  /**
+   * Whether the link leaves checksums of what it sends to the device
+   * (`tx-checksumming` of `ethtool -k`).
+   *
+   * @throws {SyscallError} ENODEV; EOPNOTSUPP for a link without the switch.
+   */
+  txChecksum(name: string): boolean {
+    return txChecksum(this.#fd, name)
+  }
+
+  /** @throws {SyscallError} As `txChecksum`. */
+  setTxChecksum(name: string, on: boolean): void {
+    setTxChecksum(this.#fd, name, on)
   }
 
   /** Closes the socket; a second call does nothing. Asynchronous calls under way still finish. */
