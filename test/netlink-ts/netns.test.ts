@@ -1,7 +1,8 @@
 /**
  * Namespaces and notifications on a live kernel: in, out, and what is refused.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   closeSync,
   mkdtempSync,
@@ -126,6 +127,19 @@ t.test('identity', options, async (t) => {
   t.strictSame(netnsIdentity(fd), netnsIdentity(again), 'two paths, one namespace')
   t.strictSame(netnsIdentity(self), selfNetnsIdentity())
   t.not(netnsIdentity(self).ino, netnsIdentity(fd).ino)
+})
+
+t.test('a namespace by process and by descriptor', options, async (t) => {
+  const { fd, name } = lab(t)
+  const child = spawn('ip', ['netns', 'exec', name, 'sh', '-c', 'echo; read _'])
+  t.teardown(() => child.stdin.end())
+  await once(child.stdout, 'data')
+  const [byPid, byFd] = [openNetns({ pid: child.pid! }), openNetns({ fd })]
+  t.teardown(() => [byPid, byFd].forEach(closeSync))
+  t.strictSame([byPid, byFd].map(netnsIdentity), [netnsIdentity(fd), netnsIdentity(fd)])
+  t.not(byFd, fd, 'a descriptor of its own')
+  t.throws(() => openNetns({ pid: 2 ** 30 }), { code: 'NETNS_MISSING' }, 'no such process')
+  t.throws(() => openNetns({ fd: 99_999 }), { code: 'NETNS_MISSING' }, 'no such descriptor')
 })
 
 t.test('a way back that is lost ends the process', options, async (t) => {

@@ -8,6 +8,7 @@ export { type Drained, type Group, Monitor, type MonitorOptions } from './monito
 export {
   inNetns,
   type NetnsIdentity,
+  type NetnsRef,
   netnsIdentity,
   openNetns,
   selfNetns,

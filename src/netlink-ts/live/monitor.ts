@@ -28,6 +28,11 @@ export interface MonitorOptions {
   readonly groups: readonly Group[]
   /** An open descriptor of the namespace; it may be closed afterwards. @default the process's own */
   readonly netnsFd?: number | undefined
+  /**
+   * What may wait to be drained, in bytes of the kernel's book-keeping: about 1 KiB
+   * an event. @default 8 MiB
+   */
+  readonly rcvbufBytes?: number | undefined
 }
 
 /** What has happened since the last call. */
@@ -53,8 +58,8 @@ export class Monitor {
    *
    * @throws {SyscallError} No permission to enter the namespace, or no descriptors left.
    */
-  static open({ groups, netnsFd }: MonitorOptions): Monitor {
-    const open = (): number => openSocket(RCVBUF_BYTES)
+  static open({ groups, netnsFd, rcvbufBytes = RCVBUF_BYTES }: MonitorOptions): Monitor {
+    const open = (): number => openSocket(rcvbufBytes)
     const fd = netnsFd === undefined ? open() : visit(netnsFd, open)
     try {
       for (const group of groups) joinGroup(fd, RTNLGRP[group])

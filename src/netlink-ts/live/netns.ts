@@ -34,14 +34,19 @@ let depth = 0
 let home: number | undefined
 let warm = false
 
+/** A namespace by its file, by a process or thread in it, or by a descriptor of it. */
+export type NetnsRef = string | { readonly pid: number } | { readonly fd: number }
+
 /**
- * Opens a namespace file, such as /run/netns/blue or /proc/123/ns/net. Close the
- * descriptor with `closeSync`. Never waits, whatever the path leads to.
+ * Opens a namespace: a file such as /run/netns/blue, the one a process is in, or
+ * one more descriptor of an open one. Close the descriptor with `closeSync`.
+ * Never waits, whatever a path leads to.
  *
  * @throws {NetnsError} `NETNS_MISSING`: nothing there. `NETNS_WRONG_FILE`: it is
  *   no network namespace, or may not be opened.
  */
-export function openNetns(path: string): number {
+export function openNetns(ref: NetnsRef): number {
+  const path = pathOf(ref)
   const fd = openFile(path)
   try {
     const wrong = whyNotNetns(fd)
@@ -131,6 +136,11 @@ function abort(): never {
   const error = new SyscallError('setns', errno(), 'return to the home network namespace')
   process.stderr.write(`${error.message}; aborting\n`)
   process.abort()
+}
+
+function pathOf(ref: NetnsRef): string {
+  if (typeof ref === 'string') return ref
+  return 'pid' in ref ? `/proc/${ref.pid}/ns/net` : `/proc/self/fd/${ref.fd}`
 }
 
 function openFile(path: string): number {
