@@ -166,6 +166,10 @@ export class Read<T> {
       const type = view.getUint16(offset + HEADER.type, HOST_LITTLE)
       if (type === NLMSG.done && length === 16) return
       const errno = ackErrno(view, offset, length)
+      if (errnoName(errno) === 'EINTR') {
+        this.interrupted = true // nf_tables' way of saying NLM_F_DUMP_INTR
+        return
+      }
       if (errno === 0 || this.#request.missing.has(errnoName(errno))) return
       this.error ??= ackError(view, offset, length, this.#request.text)
     })

@@ -39,6 +39,7 @@ export {
 } from './errors.ts'
 export { formatIp, type IpFamily, type PrefixBytes, parseIp, parsePrefix } from './ip.ts'
 export { joinMessages, type Message, NLM_F, splitMessages } from './message.ts'
+export * as nft from './nft/mod.ts'
 export type { DumpRequest, GetRequest, Request } from './request.ts'
 export {
   type Addr,

@@ -23,11 +23,17 @@ const SOCKADDR_NL_BYTES = 12
 /** A kernel that says nothing for this long is taken for dead. */
 const ANSWER_SECONDS_MAX = 10
 
-/** A new rtnetlink socket in the thread's current namespace. Close it with `closeSync`. */
-export function openSocket(rcvbufBytes: number): number {
+/** Bytes that one datagram may have, unless `setSendBuffer` says otherwise. */
+export const SNDBUF_BYTES = 1 << 20
+
+/**
+ * A new netlink socket in the thread's current namespace, of NETLINK_ROUTE unless
+ * another netlink family is named. Close it with `closeSync`.
+ */
+export function openSocket(rcvbufBytes: number, protocol: number = NETLINK_ROUTE): number {
   const subject = 'open a netlink socket'
   const type = SOCK_RAW | SOCK_CLOEXEC
-  const fd = check('socket', subject, () => socket(AF_NETLINK, type, NETLINK_ROUTE))
+  const fd = check('socket', subject, () => socket(AF_NETLINK, type, protocol))
   try {
     const address = new Uint8Array(SOCKADDR_NL_BYTES)
     new DataView(address.buffer).setUint16(0, AF_NETLINK, HOST_LITTLE)
@@ -36,7 +42,7 @@ export function openSocket(rcvbufBytes: number): number {
       setInt(fd, SOL_NETLINK, name, 1)
     }
     setBuffer(fd, SO.rcvbufForce, SO.rcvbuf, rcvbufBytes)
-    setBuffer(fd, SO.sndbufForce, SO.sndbuf, 1 << 20)
+    setSendBuffer(fd, SNDBUF_BYTES)
     const timeout = new BigInt64Array([BigInt(ANSWER_SECONDS_MAX), 0n]) // struct timeval
     setOption(fd, SOL_SOCKET, SO.rcvtimeo, new Uint8Array(timeout.buffer))
     return fd
@@ -45,6 +51,10 @@ export function openSocket(rcvbufBytes: number): number {
     throw error
   }
 }
+
+/** Makes room for datagrams of `bytes`. */
+export const setSendBuffer = (fd: number, bytes: number): void =>
+  setBuffer(fd, SO.sndbufForce, SO.sndbuf, bytes)
 
 /** Subscribes to a multicast group. */
 export const joinGroup = (fd: number, group: number): void =>

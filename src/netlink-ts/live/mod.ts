@@ -15,4 +15,5 @@ export {
   selfNetnsIdentity,
   warmPool,
 } from './netns.ts'
+export { NftSocket } from './nft-socket.ts'
 export { NetlinkSocket, type SocketOptions } from './socket.ts'

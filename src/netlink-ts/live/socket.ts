@@ -45,8 +45,7 @@ export class NetlinkSocket implements Conn {
   private constructor(fd: number, foreign: boolean) {
     this.#fd = fd
     this.#foreign = foreign
-    const messages = Math.max(1, Math.floor(rcvbufBytes(fd) / ACK_TRUESIZE_BYTES))
-    this.#limits = { bytes: REQUEST_BYTES_MAX, messages }
+    this.#limits = limitsOf(fd)
     this.#session = new Session(wireOf(fd, this.#limits), this.#sequence)
   }
 
@@ -145,7 +144,14 @@ function openIn(netnsFd: number | undefined): number {
   return netnsFd === undefined ? open() : visit(netnsFd, open)
 }
 
-function wireOf(fd: number, limits: Limits): Wire {
+/** What may be in flight on a socket: as many requests as answers fit its receive buffer. */
+export function limitsOf(fd: number): Limits {
+  const messages = Math.max(1, Math.floor(rcvbufBytes(fd) / ACK_TRUESIZE_BYTES))
+  return { bytes: REQUEST_BYTES_MAX, messages }
+}
+
+/** Blocking system calls on a socket. */
+export function wireOf(fd: number, limits: Limits): Wire {
   return {
     limits,
     send(datagram) {

@@ -1,0 +1,94 @@
+/**
+ * A netlink socket for nf_tables (NETLINK_NETFILTER) in one network namespace.
+ *
+ * @module
+ */
+import { closeSync } from 'node:fs'
+import type { NetlinkError } from '../errors.ts'
+import { type NftConn, NftSession, type Snapshot } from '../nft/conn.ts'
+import { NETLINK_NETFILTER } from '../nft/constants.ts'
+import type { GatherRequest, NftRequest } from '../nft/request.ts'
+import type { TransactOptions } from '../nft/transaction.ts'
+import type { DumpRequest, GetRequest } from '../request.ts'
+import type { Wire } from '../session.ts'
+import { openSocket, SNDBUF_BYTES, setSendBuffer } from './fd.ts'
+import { visit } from './netns.ts'
+import { limitsOf, type SocketOptions, wireOf } from './socket.ts'
+
+const RCVBUF_BYTES = 4 << 20
+
+/** A synchronous conversation with the kernel's nf_tables in one namespace. */
+export class NftSocket implements NftConn {
+  readonly #fd: number
+  readonly #session: NftSession
+  #closed = false
+
+  private constructor(fd: number) {
+    this.#fd = fd
+    this.#session = new NftSession(growing(fd))
+  }
+
+  /**
+   * Opens a socket.
+   *
+   * @throws {SyscallError} No permission to enter the namespace, no descriptors
+   *   left, or a kernel without nfnetlink (EPROTONOSUPPORT).
+   */
+  static open({ netnsFd }: SocketOptions = {}): NftSocket {
+    const open = (): number => openSocket(RCVBUF_BYTES, NETLINK_NETFILTER)
+    return new NftSocket(netnsFd === undefined ? open() : visit(netnsFd, open))
+  }
+
+  transact(
+    requests: readonly NftRequest[],
+    options?: TransactOptions,
+  ): readonly (NetlinkError | undefined)[] {
+    return this.#session.transact(requests, options)
+  }
+
+  commit(requests: readonly NftRequest[], options?: TransactOptions): void {
+    this.#session.commit(requests, options)
+  }
+
+  dump<C, T>(request: GatherRequest<C, T>): readonly T[]
+  dump<T>(request: DumpRequest<T>): readonly T[]
+  dump<C, T>(request: GatherRequest<C, T> | DumpRequest<T>): readonly T[] {
+    return this.#session.dump(request)
+  }
+
+  get<T>(request: GetRequest<T>): T | undefined {
+    return this.#session.get(request)
+  }
+
+  snapshot<T>(read: () => T): Snapshot<T> {
+    return this.#session.snapshot(read)
+  }
+
+  get canDestroy(): boolean {
+    return this.#session.canDestroy
+  }
+
+  /** Closes the socket; a second call does nothing. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    closeSync(this.#fd)
+  }
+}
+
+/** A transaction is one datagram, which the send buffer must hold as a whole. */
+function growing(fd: number): Wire {
+  const wire = wireOf(fd, limitsOf(fd))
+  let room = SNDBUF_BYTES
+  return {
+    limits: wire.limits,
+    send(datagram) {
+      if (datagram.length > room) {
+        room = datagram.length * 2
+        setSendBuffer(fd, room)
+      }
+      wire.send(datagram)
+    },
+    receive: (deliver) => wire.receive(deliver),
+  }
+}

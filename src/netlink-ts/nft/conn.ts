@@ -1,0 +1,134 @@
+/**
+ * A conversation about nf_tables: transactions, tables, and snapshots of several
+ * tables at one moment.
+ *
+ * @module
+ */
+import { type NetlinkError, SessionError } from '../errors.ts'
+import type { DumpRequest, GetRequest } from '../request.ts'
+import { noAnswer, Sequence, Session, type Wire } from '../session.ts'
+import { generation } from './generation.ts'
+import type { GatherRequest, NftRequest } from './request.ts'
+import { table } from './table.ts'
+import { Transaction, type TransactOptions } from './transaction.ts'
+
+/** Values that were read at one moment. */
+export interface Snapshot<T> {
+  readonly value: T
+  /** Of the ruleset at that moment; for `TransactOptions`. */
+  readonly generation: number
+}
+
+/** What a live socket and a scripted kernel share. */
+export interface NftConn {
+  /**
+   * Sends all requests as one transaction and returns one result per request:
+   * undefined for success. When any result is an error, nothing was applied.
+   */
+  transact(
+    requests: readonly NftRequest[],
+    options?: TransactOptions,
+  ): readonly (NetlinkError | undefined)[]
+
+  /**
+   * Sends all requests as one transaction.
+   *
+   * @throws {NetlinkError} The first refused request; nothing was applied.
+   */
+  commit(requests: readonly NftRequest[], options?: TransactOptions): void
+
+  /**
+   * Reads a whole table, again when it changed while being read.
+   *
+   * @throws {NetlinkError} The kernel refused.
+   * @throws {SessionError} It changed during every attempt.
+   */
+  dump<C, T>(request: GatherRequest<C, T>): readonly T[]
+  dump<T>(request: DumpRequest<T>): readonly T[]
+
+  /** Reads one object; undefined when there is none. */
+  get<T>(request: GetRequest<T>): T | undefined
+
+  /**
+   * Runs `read`, which dumps what it needs, until the ruleset was the same before
+   * and after it.
+   *
+   * @throws {SessionError} It changed during every attempt.
+   */
+  snapshot<T>(read: () => T): Snapshot<T>
+
+  /** Whether the kernel has `destroy` (6.3); asked once. */
+  readonly canDestroy: boolean
+}
+
+/** A ruleset that changes all the time is given up after this many readings. */
+const SNAPSHOT_ATTEMPTS_MAX = 20
+
+/** See `NftConn`; this is the only implementation of its rules. */
+export class NftSession implements NftConn {
+  readonly #wire: Wire
+  readonly #sequence: Sequence
+  readonly #session: Session
+  #canDestroy: boolean | undefined
+
+  constructor(wire: Wire, sequence: Sequence = new Sequence()) {
+    this.#wire = wire
+    this.#sequence = sequence
+    this.#session = new Session(wire, sequence)
+  }
+
+  transact(
+    requests: readonly NftRequest[],
+    options: TransactOptions = {},
+  ): readonly (NetlinkError | undefined)[] {
+    const firstSeq = this.#sequence.take(Transaction.sequenceNumbers(requests))
+    const { messages } = this.#wire.limits
+    const transaction = new Transaction(requests, options, messages, firstSeq)
+    const datagram = transaction.first()
+    if (datagram === undefined) return transaction.results
+    this.#wire.send(datagram)
+    while (!transaction.done) {
+      if (!this.#wire.receive((view, length) => transaction.handle(view, length))) {
+        throw noAnswer(transaction.text)
+      }
+    }
+    return transaction.results
+  }
+
+  commit(requests: readonly NftRequest[], options: TransactOptions = {}): void {
+    for (const error of this.transact(requests, options)) if (error !== undefined) throw error
+  }
+
+  dump<C, T>(request: GatherRequest<C, T> | DumpRequest<T>): readonly T[] {
+    if ('gather' in request) return request.gather(this.#session.dump(request))
+    return this.#session.dump(request)
+  }
+
+  get<T>(request: GetRequest<T>): T | undefined {
+    return this.#session.get(request)
+  }
+
+  snapshot<T>(read: () => T): Snapshot<T> {
+    let before = this.#generation()
+    for (let attempt = 0; attempt < SNAPSHOT_ATTEMPTS_MAX; attempt++) {
+      const value = read()
+      const after = this.#generation()
+      if (before === after) return { value, generation: after }
+      before = after
+    }
+    const why = `the ruleset changed during each of ${SNAPSHOT_ATTEMPTS_MAX} readings`
+    throw new SessionError('NETLINK_INTERRUPTED', 'list ruleset', why)
+  }
+
+  get canDestroy(): boolean {
+    this.#canDestroy ??= this.transact([PROBE])[0] === undefined
+    return this.#canDestroy
+  }
+
+  #generation(): number {
+    return this.get(generation()) ?? 0
+  }
+}
+
+/** Destroying a table that cannot be there changes nothing; an old kernel does not know the message. */
+const PROBE = table.destroy({ family: 'inet', name: 'no table has this name' })
