@@ -17,7 +17,7 @@ import { type Message, NLM_F } from '../message.ts'
 import { changeRequest, type DumpRequest, dumpRequest, type Request } from '../request.ts'
 import { HOST_LITTLE, type Writer } from '../writer.ts'
 import { bodyOf, present } from './body.ts'
-import { AF, afOf, ipFamilyOf, RTM, routeProtocol, routeTable } from './constants.ts'
+import { AF, afOf, ipFamilyOf, RTM, routeTable } from './constants.ts'
 import { FRA_DST, FRA_SRC, type NumberRange, ruleAttrs } from './rule-attrs.ts'
 import { ruleText } from './rule-text.ts'
 
@@ -84,7 +84,7 @@ export interface RuleSpec extends RuleFields {
   readonly table?: number | undefined
   /** @default `goto` with a `goto`, otherwise `table`; for `remove`, any */
   readonly action?: RuleAction | undefined
-  /** Who installs it, 0..255. @default 3, boot; for `remove`, any */
+  /** Who installs it, 0..255; see `routeProtocol`. @default 0, as iproute2; for `remove`, any */
   readonly protocol?: number | undefined
 }
 
@@ -213,7 +213,7 @@ function writeSpec(out: Writer, spec: RuleSpec, removing: boolean): void {
     suppressPrefixLength,
     goto,
     l3mdev: spec.l3mdev ? true : undefined,
-    protocol: spec.protocol ?? (removing ? undefined : routeProtocol.boot),
+    protocol: spec.protocol,
     table: table > U8_MAX ? table : undefined,
   })
 }
