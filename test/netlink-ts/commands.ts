@@ -26,14 +26,14 @@ export interface Row {
 /** What is compared: a shell script that prints `=== NAME` and JSON or text, again and again. */
 export const DUMPS = [
   'ip -j -d link',
-  'ip -j addr',
+  'ip -j -d addr',
   'ip -j -d -N -4 route show table all',
   'ip -j -d -N -6 route show table all',
-  'ip -j -4 rule',
-  'ip -j -6 rule',
-  'ip -j neigh',
+  'ip -j -d -4 rule',
+  'ip -j -d -6 rule',
+  'ip -j -d neigh',
   'ip -j neigh show proxy',
-  'bridge -j fdb',
+  'bridge -j -d fdb',
   'bridge -j -c vlan',
   'bridge vni',
   'tc -j -d qdisc',
@@ -167,13 +167,17 @@ export function normalise(output: string): Readonly<Record<string, unknown>> {
 
 /** Rules are asked in order; of anything else the order is that of a hash table. */
 function ordered(command: string, objects: readonly unknown[]): unknown {
-  // The multicast route comes when the carrier does.
-  const list = objects
-    .filter((item) => !(item as { dst?: string }).dst?.startsWith('ff00::'))
-    .map(stable)
+  const list = objects.filter((object) => !comesLate(command, object)).map(stable)
   if (command.endsWith(' rule')) return list
   const keys = new Map(list.map((object) => [object, JSON.stringify(object)]))
   return list.sort((a, b) => (keys.get(a)! < keys.get(b)! ? -1 : 1))
+}
+
+/** The kernel adds its own IPv6 routes and multicast groups for an address or a carrier from a work queue. */
+function comesLate(command: string, object: unknown): boolean {
+  const { table, protocol, mac } = object as { table?: string; protocol?: string; mac?: string }
+  if (command.includes('-6 route')) return table === '255' && protocol === '2'
+  return command.startsWith('bridge') && mac?.startsWith('33:33:') === true
 }
 
 /** A MAC address that nobody chose goes by its link's name. */

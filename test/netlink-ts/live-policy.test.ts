@@ -35,15 +35,15 @@ t.test('policy rules', options, async (t) => {
   t.strictSame(
     lines.map((line) => line.trim().replace(/\s+/g, ' ')),
     [
-      '10: from 10.0.0.0/8 to 192.0.2.0/24 lookup 7',
+      '10: from 10.0.0.0/8 to 192.0.2.0/24 lookup 7 proto unspec',
       '11: from all fwmark 0x10/0xf0 lookup 1000 proto 84',
-      '12: from all iif v0 oif lo lookup main',
-      '13: not from 10.9.0.0/16 prohibit',
-      '14: from all lookup main suppress_prefixlength 0',
-      '15: from all ipproto tcp sport 1000-2000 dport 80 lookup 9',
-      '16: from all goto 17',
-      '17: from all tos 0x10 uidrange 0-99 blackhole',
-      '19: from all tun_id 77 lookup 9',
+      '12: from all iif v0 oif lo lookup main proto unspec',
+      '13: not from 10.9.0.0/16 prohibit proto unspec',
+      '14: from all lookup main suppress_prefixlength 0 proto unspec',
+      '15: from all ipproto tcp sport 1000-2000 dport 80 lookup 9 proto unspec',
+      '16: from all goto 17 proto unspec',
+      '17: from all tos 0x10 uidrange 0-99 blackhole proto unspec',
+      '19: from all tun_id 77 lookup 9 proto unspec',
     ],
   )
   t.match(l.json('ip', '-6', 'rule', 'show'), [{}, { priority: 18, src: 'fd00::', srclen: 8 }])
