@@ -30,8 +30,36 @@ import {
 /** Expressions of one match or action. */
 export type Exprs = readonly Expr[]
 
-/** Joins matches and actions to a rule's expressions. */
-export const exprs = (...parts: readonly Exprs[]): Exprs => parts.flat()
+/**
+ * Joins matches and actions to a rule's expressions. What a packet must be is
+ * checked once, however many matches want it.
+ */
+export function exprs(...parts: readonly Exprs[]): Exprs {
+  const all = parts.flat()
+  const known = new Set<string>()
+  const out: Expr[] = []
+  for (let i = 0; i < all.length; i++) {
+    const check = checkAt(all, i)
+    if (check === undefined) {
+      out.push(all[i]!)
+    } else {
+      if (!known.has(check)) out.push(all[i]!, all[i + 1]!)
+      known.add(check)
+      i++
+    }
+  }
+  return out
+}
+
+const PROTOCOLS: ReadonlySet<unknown> = new Set(['nfproto', 'protocol', 'l4proto'])
+
+/** The check of a protocol that begins at `i`, as text; undefined when none does. */
+function checkAt(all: Exprs, i: number): string | undefined {
+  const [load, cmp] = [all[i], all[i + 1]]
+  if (load?.type !== 'meta' || load.dreg !== undefined || !PROTOCOLS.has(load.key)) return undefined
+  if (cmp?.type !== 'cmp' || cmp.op !== 'eq' || cmp.sreg !== undefined) return undefined
+  return `${load.key} ${cmp.value}`
+}
 
 /** Bits of `ct state`. Source: include/uapi/linux/netfilter/nf_conntrack_common.h. */
 const CT_STATES = {
