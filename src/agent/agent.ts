@@ -1,6 +1,7 @@
 /**
  * The node's reconciler: brings the kernel to what the store asks for, when
- * the store changes and, whatever happens, every `repairMs`.
+ * the store changes, when the kernel says something that contradicts the plan,
+ * and, whatever happens, every `repairMs`.
  *
  * A round observes the kernel first and reads the store second. ADD records an
  * attachment before it touches the kernel and DEL removes links before it
@@ -9,28 +10,34 @@
  *
  * @module
  */
-import { type NodePlan, planNode } from '../backend/plan.ts'
+import { type NodePlan, planNode, planPods } from '../backend/plan.ts'
 import { type ClusterView, sameButPods } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
   type Conflict,
   diff,
   identity,
+  type KernelEvent,
   type KernelFailure,
+  type KernelObject,
   type KernelOp,
   type KernelState,
   renderOp,
-  subjectOf,
 } from '../kernel/mod.ts'
 import type { Instant, Machine } from '../machine.ts'
 import type { Observed } from '../ports.ts'
+import { isDone, networksWithoutBlocks, takesOthersAlong, withoutPods } from './rules.ts'
+import { suspicions } from './suspicion.ts'
 
 export type AgentInput =
   /** The node is registered and owns blocks, or why not. */
   | { readonly kind: 'store.prepared'; readonly failure: string | undefined }
   | { readonly kind: 'store.changed' }
-  /** Something changed in the kernel that we did not do. */
+  /** Notifications were lost, or something changed that they do not describe: look at everything. */
   | { readonly kind: 'kernel.changed' }
+  | { readonly kind: 'kernel.events'; readonly events: readonly KernelEvent[] }
+  /** The underlay's addresses, MTU or state may be others. */
+  | { readonly kind: 'underlay.changed' }
   | { readonly kind: 'kernel.observed'; readonly observed: Observed }
   | { readonly kind: 'store.read'; readonly view: ClusterView | undefined }
   | {
@@ -100,6 +107,11 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let reading: ClusterView | undefined
   /** What the kernel is known to follow. */
   let followed: ClusterView | undefined
+  /** The plan: the node's part as of the last round, the pods' as of the last look. */
+  let desired: KernelState = new Map()
+  let desiredPods: ReadonlyMap<string, KernelObject> = new Map()
+  const wanted = (key: string): KernelObject | undefined => desiredPods.get(key) ?? desired.get(key)
+  const suspected = suspicions()
   /** Whether the next round asks the store alone first. */
   let lookFirst = false
   let repairAt = 0 as Instant
@@ -124,6 +136,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   /** Sleeps until `until`, or for a moment when something changed meanwhile. */
   function rest(now: Instant, until: Instant, failed: boolean): void {
     phase = 'idle'
+    if (suspected.stand(wanted)) changed = true
     due = changed && !failed ? later(now, times.settleMs) : until
     lookFirst = changed && !kernelChanged
     if (!changed && prepare === 'no') prepare = 'timer'
@@ -154,6 +167,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   function look(view: ClusterView | undefined, now: Instant): readonly AgentEffect[] {
     if (view === undefined || followed === undefined || !sameButPods(view, followed))
       return observe()
+    desiredPods = planPods(view)
+    if (suspected.stand(wanted)) return observe()
     rest(now, repairAt, false)
     return []
   }
@@ -187,6 +202,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     askedFor = new Set(without)
     const nodePlan = planNode(view)
     const { ops, conflicts } = diff(nodePlan.desired, actual)
+    desiredPods = planPods(view)
+    desired = withoutPods(nodePlan.desired, desiredPods)
     applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')
     const reports = news(nodePlan, conflicts)
     if (applying.length > 0) {
@@ -237,6 +254,12 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
           return touch(now, false)
         case 'kernel.changed':
           return touch(now, true)
+        case 'kernel.events':
+          suspected.note(input.events)
+          return phase === 'idle' && suspected.stand(wanted) ? touch(now, false) : []
+        case 'underlay.changed':
+          prepare = 'asked'
+          return touch(now, true)
         case 'store.prepared':
           if (input.failure !== undefined) {
             prepare = 'asked'
@@ -248,6 +271,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
             return fail('kernel.observe', input.observed.reason, now)
           }
           actual = input.observed.state
+          // What is not right by now is in the state; said again, it would start rounds for ever.
+          suspected.clear()
           phase = 'reading'
           return [{ kind: 'store.read' }]
         case 'store.read':
@@ -266,32 +291,4 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     wake: (now) => (phase === 'idle' && due !== undefined && due <= now ? startRound(now) : []),
     nextWake: () => (phase === 'idle' ? due : undefined),
   }
-}
-
-/** Networks in which this node owns nothing yet: new ones, or exhausted ones. */
-function networksWithoutBlocks({ self, networks }: ClusterView): readonly string[] {
-  return networks
-    .filter(({ claims }) => !claims.some(({ node }) => node === self.name))
-    .map(({ network }) => network.name)
-}
-
-/**
- * With a link's last IPv4 address Linux drops its IPv4 routes and permanent
- * neighbours, wanted or not: only another look shows which.
- */
-function takesOthersAlong(ops: readonly KernelOp[]): boolean {
-  return ops.some((op) => op.kind === 'remove' && op.object.kind === 'addr')
-}
-
-/** Removing what is gone, as happens when a pod's link takes its routes along. */
-function isDone(op: KernelOp, failure: KernelFailure): boolean {
-  const gone = ['ENOENT', 'ESRCH', 'ENODEV', 'EADDRNOTAVAIL']
-  if (op.kind === 'remove') return gone.includes(failure.code)
-  // The pod was deleted between observation and application.
-  const subject = subjectOf(op)
-  return (
-    subject.kind === 'route' &&
-    /^trv[0-9a-f]{11}$/.test(subject.link ?? '') &&
-    failure.code === 'ENODEV'
-  )
 }

@@ -40,6 +40,25 @@ export function planNode(view: ClusterView): NodePlan {
   return { desired, complete, problems }
 }
 
+/**
+ * The part of the plan that comes and goes with this node's pods, so that a pod
+ * costs no plan of the whole node.
+ */
+export function planPods(view: ClusterView): ReadonlyMap<string, KernelObject> {
+  const objects = new Map<string, KernelObject>()
+  for (const network of view.networks) {
+    for (const attachment of network.attachments) {
+      try {
+        const { node } = backends[network.network.mode].pod(attachment, network, view)
+        for (const object of node) objects.set(identity(object), object)
+      } catch {
+        // A network that cannot be planned is reported by the plan of the node.
+      }
+    }
+  }
+  return objects
+}
+
 function planNetwork(network: NetworkView, view: ClusterView): Desired {
   try {
     return backends[network.network.mode].desired(network, view)

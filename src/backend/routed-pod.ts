@@ -88,7 +88,10 @@ export function podLink(attachment: AttachmentRecord, name: string, mtuBytes: nu
   return {
     kind: 'link',
     name,
-    link: { type: 'veth', peer: { name: ifname, mac: podMac(attachment) } },
+    link: {
+      type: 'veth',
+      peer: { name: ifname, mac: podMac(attachment), netns: attachment.netns },
+    },
     up: true,
     mtuBytes,
     peerMtuBytes: mtuBytes,

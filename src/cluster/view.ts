@@ -14,6 +14,7 @@ import type {
 } from '../../ipam/records.ts'
 
 export type {
+  AllowedPort,
   AllowRecord,
   AttachmentKey,
   AttachmentRecord,

@@ -10,10 +10,12 @@ import type { AttachmentRecord, ClusterView, NetworkRecord, NodeRecord } from '.
 import { TriviumError } from '../errors.ts'
 import {
   identity,
+  isNft,
   type KernelObject,
   type KernelOp,
   type KernelState,
   type Link,
+  NFT_TABLE,
   satisfies,
 } from '../kernel/mod.ts'
 import { containsIp, hostPrefix, prefixLength } from '../net/mod.ts'
@@ -92,6 +94,8 @@ export function checkPod(plan: PodPlan, ifname: string, node: KernelState, pod: 
   }
   for (const object of plan.pod) checkObject(object, pod, 'the pod')
   for (const object of plan.node) {
+    // The table is the agent's to make; ADD works without.
+    if (isNft(object) && !node.has(`nft-table ${NFT_TABLE}`)) continue
     if (object.kind !== 'link') checkObject(object, node, 'the node')
     else if (!node.has(identity(object))) throw missing(`link ${object.name}`, 'the node')
   }

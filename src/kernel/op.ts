@@ -11,6 +11,12 @@ export type KernelOp =
   | { readonly kind: 'change'; readonly from: KernelObject; readonly to: KernelObject }
   | { readonly kind: 'remove'; readonly object: KernelObject }
 
+/** A notification: an object is there, new or changed, or it is gone. */
+export interface KernelEvent {
+  readonly change: 'new' | 'del'
+  readonly object: KernelObject
+}
+
 /** The operation that takes `op` back. */
 export function inverse(op: KernelOp): KernelOp {
   switch (op.kind) {

@@ -92,6 +92,30 @@ export function owns(object: KernelObject, state: KernelState): boolean {
   }
 }
 
+/**
+ * Whether the object could be ours, judged without the rest of the kernel's
+ * state: good enough to look closer, not to change anything.
+ */
+export function looksOurs(object: KernelObject): boolean {
+  switch (object.kind) {
+    case 'link':
+      return ownsLink(object)
+    case 'route':
+      return object.protocol === ROUTE_PROTOCOL
+    case 'addr':
+      return LINK_NAMES.test(object.link) && !isKernelMade(object.ip)
+    case 'neigh':
+    case 'fdb':
+    case 'vni':
+    case 'offload-off':
+      return LINK_NAMES.test(object.link)
+    case 'sysctl':
+      return false
+    default:
+      return true
+  }
+}
+
 /** The kernel gives every link a link-local address of its own. */
 const isKernelMade = (ip: Ip): boolean => /^fe[89ab]/.test(ip) && ip !== POD_GATEWAY[6]
 

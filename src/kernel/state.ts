@@ -36,6 +36,8 @@ export type LinkKind =
 /** The pod's end of a pair. Known to planners; a dump of the host's side cannot show it. */
 export interface VethPeer {
   readonly name: string
+  /** Path of the pod's namespace. */
+  readonly netns?: string
   readonly mac?: Mac
 }
 

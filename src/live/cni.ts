@@ -19,6 +19,7 @@ import type {
   NodeRecord,
 } from '../../ipam/records.ts'
 import type { Reader, Store, Tx } from '../../ipam/store.ts'
+import { podElements } from '../backend/firewall.ts'
 import {
   addResult,
   askedVersion,
@@ -37,6 +38,7 @@ import {
 import { assertNever, asTriviumError, type ErrorCode, TriviumError } from '../errors.ts'
 import {
   identity,
+  isNft,
   type KernelOp,
   ownsLink,
   podLinkName,
@@ -168,13 +170,20 @@ function plumb(
 
 /**
  * Applies, and forgives what is there already: the agent reads the store too,
- * and may have put the same object on the new link before us.
+ * and may have put the same object on the new link before us. Where no agent
+ * has made the nftables table yet, it will come with the pod in it.
  */
 function beyondPresent(
   ops: readonly KernelOp[],
   kernel: LiveKernel,
 ): ReturnType<LiveKernel['applyNow']> {
-  const failures = kernel.applyNow(ops)
+  const failures = kernel
+    .applyNow(ops)
+    .map((failure, index) =>
+      failure?.code === 'ENOENT' && ops[index] !== undefined && isNft(subjectOf(ops[index]))
+        ? undefined
+        : failure,
+    )
   if (!failures.some((failure) => failure?.code === 'EEXIST')) return failures
   const state = kernel.state()
   return failures.map((failure, index) => {
@@ -290,9 +299,21 @@ async function del(key: AttachmentKey, isLinkOurs: boolean, host: CniHost): Prom
     const isOurs = found !== undefined && ownsLink(found)
     const failure = isOurs ? await host.kernel.removeLink(name) : undefined
     if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+    closeGuards(key, name, host)
   }
   await transact(host.store, (tx) => release(tx, host.nodeName, key))
   return undefined
+}
+
+/** The address may be another pod's in a moment; what stays behind, the agent removes. */
+function closeGuards(
+  key: AttachmentKey,
+  hostLink: string,
+  { store, kernel, nodeName }: CniHost,
+): void {
+  const record = store.read((reader) => reader.get(keys.attachment(nodeName, key)))
+  if (record === undefined) return
+  kernel.applyNow(podElements(hostLink, record.ips).map((object) => ({ kind: 'remove', object })))
 }
 
 async function check(request: CniRequest, input: CniCallInput, host: CniHost): Promise<undefined> {

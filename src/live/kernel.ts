@@ -7,20 +7,29 @@
  *
  * @module
  */
-import { readFileSync, writeFileSync } from 'node:fs'
 import * as nl from 'netlink-ts'
-import { Monitor, NetlinkSocket } from 'netlink-ts/live'
+import { NetlinkSocket } from 'netlink-ts/live'
 import { asTriviumError } from '../errors.ts'
 import {
   identity,
+  isNft,
   type KernelFailure,
   type KernelObject,
   type KernelOp,
   type KernelState,
+  type Link,
+  type OffloadOff,
+  ownsLink,
   subjectOf,
 } from '../kernel/mod.ts'
-import { type IndexOf, opRequests, readState, unknownLink } from '../kernel/netlink.ts'
+import { unknownLink } from '../kernel/netlink.ts'
+import { readState } from '../kernel/netlink-read.ts'
 import type { KernelPort } from '../ports.ts'
+import { applyOps, type Failures, failureOf, type KernelWays } from './kernel-apply.ts'
+import { type KernelWatch, watchKernel } from './kernel-watch.ts'
+import { linkEnds } from './link-ends.ts'
+import { openNft } from './nft.ts'
+import { readSysctl } from './sysctl.ts'
 
 /** Operations between two returns to the event loop: about 3 ms. */
 const CHUNK_OPS = 512
@@ -32,17 +41,25 @@ export interface LiveKernel extends KernelPort {
    * Applies operations in order on the calling thread. Not for removing links:
    * that waits for RCU, 13 to 20 ms.
    */
-  applyNow(ops: readonly KernelOp[], peerNetnsFd?: number): readonly (KernelFailure | undefined)[]
+  applyNow(ops: readonly KernelOp[], peerNetnsFd?: number): Failures
   /** Removes a link by name and waits until it is gone; absent is fine. */
   removeLink(name: string): Promise<KernelFailure | undefined>
   /** One link by name, without a dump. */
   link(name: string): nl.Link | undefined
+  /** Tells of every change until the returned function is called. Own namespace only. */
+  watch(told: KernelWatch): () => void
   close(): void
 }
 
-/** Opens the namespace of `netnsFd`, or the process's own. */
-export function openKernel(netnsFd?: number): LiveKernel {
+/**
+ * Opens the namespace of `netnsFd`, or the process's own.
+ *
+ * @param firewall Whether our nftables table is part of it; in a pod it is not.
+ */
+export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): LiveKernel {
   const socket = NetlinkSocket.open(netnsFd === undefined ? {} : { netnsFd })
+  const nft = firewall ? openNft(netnsFd) : undefined
+  const ways: KernelWays = { socket, nft }
   const link = (name: string): nl.Link | undefined => socket.get(nl.link.get({ name }))
 
   const ends = linkEnds(netnsFd, (index) => socket.get(nl.link.get({ index })) === undefined)
@@ -60,7 +77,7 @@ export function openKernel(netnsFd?: number): LiveKernel {
     return Promise.race([gone, acknowledged])
   }
 
-  async function apply(ops: readonly KernelOp[]): Promise<readonly (KernelFailure | undefined)[]> {
+  async function apply(ops: readonly KernelOp[]): Promise<Failures> {
     const failures: (KernelFailure | undefined)[] = []
     for (let next = 0; next < ops.length; ) {
       const op = ops[next]
@@ -71,7 +88,7 @@ export function openKernel(netnsFd?: number): LiveKernel {
         continue
       }
       const end = chunkEnd(ops, next)
-      failures.push(...applyBatch(socket, ops.slice(next, end)))
+      failures.push(...applyOps(ways, ops.slice(next, end)))
       next = end
       if (next < ops.length) await new Promise((resolve) => setImmediate(resolve))
     }
@@ -79,14 +96,14 @@ export function openKernel(netnsFd?: number): LiveKernel {
   }
 
   return {
-    state: (sysctls = []) => stateOf(socket, sysctls),
-    applyNow: (ops, peerNetnsFd) => applyBatch(socket, ops, peerNetnsFd),
+    state: (sysctls = []) => stateOf(ways, sysctls),
+    applyNow: (ops, peerNetnsFd) => applyOps(ways, ops, peerNetnsFd),
     removeLink,
     link,
     observe(sysctls, done) {
       setImmediate(() => {
         try {
-          done({ kind: 'state', state: stateOf(socket, sysctls) })
+          done({ kind: 'state', state: stateOf(ways, sysctls) })
         } catch (thrown) {
           done({ kind: 'failed', reason: asTriviumError(thrown).message })
         }
@@ -95,80 +112,37 @@ export function openKernel(netnsFd?: number): LiveKernel {
     apply(ops, done) {
       apply(ops).then(done, (thrown: unknown) => done(ops.map(() => failureOf(thrown))))
     },
+    watch: (told) => watchKernel(socket, told),
     close() {
       ends.close()
+      nft?.close()
       socket.close()
     },
   }
 }
 
-/** Tells when links end. */
-interface LinkEnds {
-  wait(index: number): Promise<undefined>
-  forget(index: number): void
-  close(): void
-}
-
-/**
- * The kernel announces the end of a link (RTM_DELLINK) after 0.6 ms and
- * acknowledges its removal after 13 to 20 ms: who waits, waits for the first.
- * The subscription is made with the first removal.
- */
-function linkEnds(netnsFd: number | undefined, isGone: (index: number) => boolean): LinkEnds {
-  const waiting = new Map<number, () => void>()
-  let monitor: Monitor | undefined
-  let stop = (): void => {}
-
-  function settle(index: number): void {
-    waiting.get(index)?.()
-    waiting.delete(index)
-    if (waiting.size === 0) stop() // an idle subscription must not keep a process alive
-  }
-
-  function drain(): void {
-    const { events, lost } = monitor?.drain() ?? { events: [], lost: false }
-    for (const event of events) {
-      if (event.kind === 'link' && event.change === 'del') settle(event.link.index)
-    }
-    if (lost) for (const index of [...waiting.keys()]) if (isGone(index)) settle(index)
-  }
-
-  return {
-    wait(index) {
-      monitor ??= Monitor.open(
-        netnsFd === undefined ? { groups: ['link'] } : { groups: ['link'], netnsFd },
-      )
-      if (waiting.size === 0) {
-        monitor.drain()
-        stop = monitor.watch(drain)
-      }
-      return new Promise((resolve) => waiting.set(index, () => resolve(undefined)))
-    },
-    forget: settle,
-    close() {
-      stop()
-      monitor?.close()
-    },
-  }
-}
-
+/** Ends before the removal of a link; a transaction of nftables is never cut. */
 function chunkEnd(ops: readonly KernelOp[], start: number): number {
   let end = start
-  while (end < ops.length && end - start < CHUNK_OPS) {
+  while (end < ops.length) {
     const op = ops[end]
-    if (op?.kind === 'remove' && op.object.kind === 'link') break
+    if (op === undefined || (op.kind === 'remove' && op.object.kind === 'link')) break
+    if (end - start >= CHUNK_OPS && !isNft(subjectOf(op))) break
     end += 1
   }
   return end
 }
 
-function stateOf(socket: NetlinkSocket, sysctls: readonly string[]): KernelState {
+function stateOf({ socket, nft }: KernelWays, sysctls: readonly string[]): KernelState {
   const state = new Map<string, KernelObject>()
   // Two routes of one identity exist (ECMP siblings in IPv6); the first one answers lookups.
   for (const object of readState(socket)) {
     const key = identity(object)
     if (!state.has(key)) state.set(key, object)
+    if (object.kind === 'link')
+      for (const off of offloadsOff(socket, object)) state.set(identity(off), off)
   }
+  for (const object of nft?.state() ?? []) state.set(identity(object), object)
   for (const name of sysctls) {
     const value = readSysctl(name)
     if (value !== undefined) state.set(`sysctl ${name}`, { kind: 'sysctl', name, value })
@@ -176,78 +150,16 @@ function stateOf(socket: NetlinkSocket, sysctls: readonly string[]): KernelState
   return state
 }
 
-/**
- * Runs of netlink operations share system calls. A link's own operation stands
- * alone, because what follows needs the index that it creates.
- */
-function applyBatch(
-  socket: NetlinkSocket,
-  ops: readonly KernelOp[],
-  peerNetnsFd?: number,
-): readonly (KernelFailure | undefined)[] {
-  const indexes = new Map<string, number>()
-  const indexOf: IndexOf = (name) => {
-    const index = indexes.get(name) ?? socket.get(nl.link.get({ name }))?.index
-    if (index === undefined) throw unknownLink(name)
-    indexes.set(name, index)
-    return index
+/** Asked of our tunnels only: 2 µs each. */
+function offloadsOff(socket: NetlinkSocket, link: Link): readonly OffloadOff[] {
+  const isTunnel = link.link.type === 'vxlan' || link.link.type === 'vxlan-gpe'
+  if (!isTunnel || !ownsLink(link)) return []
+  try {
+    if (socket.txChecksum(link.name)) return []
+  } catch {
+    return [] // gone since the dump, or a kernel without the switch
   }
-  const context = peerNetnsFd === undefined ? { indexOf } : { indexOf, peerNetnsFd }
-  const failures: (KernelFailure | undefined)[] = ops.map(() => undefined)
-  let batch: { request: nl.Request; op: number }[] = []
-
-  function flush(): void {
-    if (batch.length === 0) return
-    const errors = socket.execute(batch.map(({ request }) => request))
-    for (const [position, error] of errors.entries()) {
-      const op = batch[position]?.op
-      if (error !== undefined && op !== undefined) failures[op] ??= failureOf(error)
-    }
-    batch = []
-  }
-
-  for (const [position, op] of ops.entries()) {
-    const object = subjectOf(op)
-    if (object.kind === 'link') flush()
-    try {
-      if (object.kind === 'sysctl') {
-        writeSysctl(object.name, object.value)
-        continue
-      }
-      for (const request of opRequests(op, context)) {
-        batch.push({ request, op: position })
-        if (object.kind !== 'link') continue
-        // After a refused creation, the alias would go to somebody else's link of that name.
-        flush()
-        if (failures[position] !== undefined) break
-      }
-    } catch (thrown) {
-      failures[position] = failureOf(thrown)
-    }
-  }
-  flush()
-  return failures
+  return [{ kind: 'offload-off', link: link.name, feature: 'tx-checksum-ip-generic' }]
 }
 
 const noDevice = (name: string): KernelFailure => failureOf(unknownLink(name))
-
-function failureOf(thrown: unknown): KernelFailure {
-  if (thrown instanceof nl.NetlinkError) return { code: thrown.code, message: thrown.message }
-  const { message } = asTriviumError(thrown)
-  // Our own look-up of a link's index says the same as the kernel would.
-  return { code: message.startsWith('Cannot find link') ? 'ENODEV' : 'EINVAL', message }
-}
-
-const sysctlPath = (name: string): string => `/proc/sys/${name.replaceAll('.', '/')}`
-
-function readSysctl(name: string): string | undefined {
-  try {
-    return readFileSync(sysctlPath(name), 'utf8').trim()
-  } catch {
-    return undefined
-  }
-}
-
-function writeSysctl(name: string, value: string): void {
-  writeFileSync(sysctlPath(name), value)
-}

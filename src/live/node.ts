@@ -12,7 +12,7 @@ import { agentPerform } from '../agent/perform.ts'
 import type { CniRequest } from '../cni/mod.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
-import { renderOp } from '../kernel/mod.ts'
+import { type KernelObject, renderOp } from '../kernel/mod.ts'
 import { type CniAnswer, type CniCall, serveAgentSocket } from './agent-socket.ts'
 import { bootId } from './boot.ts'
 import { liveClock } from './clock.ts'
@@ -63,6 +63,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   )
   const driven = startReconciler(options, first, store, kernel, setReady)
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
+  const stopListening = kernel.watch({
+    events(events) {
+      driven.feed({ kind: 'kernel.events', events })
+      if (events.some(({ object }) => touchesLink(object, options.underlay))) {
+        driven.feed({ kind: 'underlay.changed' })
+      }
+    },
+    lost: () => driven.feed({ kind: 'kernel.changed' }),
+  })
   writeNodeFile(socketPath, nodeFile(options))
   log.info({ event: 'listening', socket: socketPath })
 
@@ -71,11 +80,19 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     async stop() {
       await socket.close()
       stopWatching()
+      stopListening()
       driven.stop()
       store.close()
       kernel.close()
     },
   }
+}
+
+/** Its addresses, MTU or state may have changed. */
+function touchesLink(object: KernelObject, name: string): boolean {
+  return object.kind === 'link'
+    ? object.name === name
+    : object.kind === 'addr' && object.link === name
 }
 
 const nodeFile = ({ node, storeUrl, underlay, stateDir }: NodeOptions) => ({

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { release } from 'node:os'
 import * as nl from 'netlink-ts'
 import { NetlinkSocket } from 'netlink-ts/live'
 import type { NodeRecord } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
-import { type Ip, ipFamily, macFromName } from '../net/mod.ts'
+import { type Ip, ipFamily, macFromName, prefixOf } from '../net/mod.ts'
 
 /**
  * Reads addresses and MTU of the link: the first global one of each family.
@@ -28,10 +29,11 @@ export function readUnderlay(node: string, linkName: string, nowMs: number): Nod
     const own = socket
       .dump(nl.addr.list())
       .filter(({ index, scope }) => index === link.index && scope === 'global')
-    const ips = ([4, 6] as const).flatMap((family) => {
-      const first = own.find(({ address }) => ipFamily(address as Ip) === family)
-      return first === undefined ? [] : [first.address as Ip]
+    const first = ([4, 6] as const).flatMap((family) => {
+      const found = own.find(({ address }) => ipFamily(address as Ip) === family)
+      return found === undefined ? [] : [found]
     })
+    const ips = first.map(({ address }) => address as Ip)
     if (ips.length === 0) {
       throw new TriviumError(
         'BAD_CONFIG',
@@ -43,6 +45,10 @@ export function readUnderlay(node: string, linkName: string, nowMs: number): Nod
       underlayLink: linkName,
       underlayIps: ips,
       underlayMtuBytes: link.mtu,
+      underlayPrefixes: first.map(({ address, prefixLength }) =>
+        prefixOf(address as Ip, prefixLength),
+      ),
+      kernelRelease: release(),
       vtepMac: macFromName(node),
       registeredMs: nowMs,
     }

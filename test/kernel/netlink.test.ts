@@ -14,7 +14,8 @@ import {
   type Link,
   renderState,
 } from '../../src/kernel/mod.ts'
-import { opRequests, readState, unknownLink } from '../../src/kernel/netlink.ts'
+import { opRequests, unknownLink } from '../../src/kernel/netlink.ts'
+import { readState } from '../../src/kernel/netlink-read.ts'
 import { parseIp, parseMac, parsePrefix } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
 import { actualArb, desiredArb } from './arbitraries.ts'

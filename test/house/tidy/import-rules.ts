@@ -59,10 +59,16 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['netlink-ts'],
   },
   {
-    unit: 'src/kernel/nft.ts',
+    unit: 'src/kernel/netlink-read.ts',
     units: ['src/kernel', 'src/net', 'src/errors.ts'],
     packages: ['netlink-ts'],
   },
+  {
+    unit: 'src/kernel/nft.ts',
+    units: ['src/kernel', 'src/kernel/nft-rule.ts', 'src/net', 'src/errors.ts'],
+    packages: ['netlink-ts'],
+  },
+  { unit: 'src/kernel/nft-rule.ts', units: ['src/errors.ts'], packages: ['netlink-ts'] },
   {
     unit: 'src/backend',
     units: ['src/net', 'src/cluster', 'src/kernel', 'src/errors.ts', 'src/kernel-release.ts'],
@@ -86,7 +92,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     unit: 'src/live',
-    units: [...PURE, 'src/kernel/netlink.ts', 'src/kernel/nft.ts', 'ipam/lmdb-store.ts'],
+    units: [
+      ...PURE,
+      'src/kernel/netlink.ts',
+      'src/kernel/netlink-read.ts',
+      'src/kernel/nft.ts',
+      'ipam/lmdb-store.ts',
+    ],
     packages: ['pino', 'netlink-ts', 'netlink-ts/live', 'node:*'],
   },
   { unit: 'src/lab', units: ['src/errors.ts'], packages: ['node:*'] },

@@ -1,0 +1,51 @@
+/**
+ * Small questions that the reconciler asks of views, plans and operations.
+ *
+ * @module
+ */
+import type { ClusterView } from '../cluster/view.ts'
+import {
+  type KernelFailure,
+  type KernelObject,
+  type KernelOp,
+  type KernelState,
+  subjectOf,
+} from '../kernel/mod.ts'
+
+/** The plan of the node but for its pods' part, which changes more often. */
+export function withoutPods(
+  plan: KernelState,
+  pods: ReadonlyMap<string, KernelObject>,
+): KernelState {
+  const rest = new Map(plan)
+  for (const key of pods.keys()) rest.delete(key)
+  return rest
+}
+
+/** Networks in which this node owns nothing yet: new ones, or exhausted ones. */
+export function networksWithoutBlocks({ self, networks }: ClusterView): readonly string[] {
+  return networks
+    .filter(({ claims }) => !claims.some(({ node }) => node === self.name))
+    .map(({ network }) => network.name)
+}
+
+/**
+ * With a link's last IPv4 address Linux drops its IPv4 routes and permanent
+ * neighbours, wanted or not: only another look shows which.
+ */
+export function takesOthersAlong(ops: readonly KernelOp[]): boolean {
+  return ops.some((op) => op.kind === 'remove' && op.object.kind === 'addr')
+}
+
+/** Removing what is gone, as happens when a pod's link takes its routes along. */
+export function isDone(op: KernelOp, failure: KernelFailure): boolean {
+  const gone = ['ENOENT', 'ESRCH', 'ENODEV', 'EADDRNOTAVAIL']
+  if (op.kind === 'remove') return gone.includes(failure.code)
+  // The pod was deleted between observation and application.
+  const subject = subjectOf(op)
+  return (
+    subject.kind === 'route' &&
+    /^trv[0-9a-f]{11}$/.test(subject.link ?? '') &&
+    failure.code === 'ENODEV'
+  )
+}

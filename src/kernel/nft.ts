@@ -1,0 +1,206 @@
+/**
+ * Our nftables table: operations as requests, dumps as kernel objects.
+ *
+ * Still pure: it builds and reads messages; `live` moves the bytes.
+ *
+ * @module
+ */
+import { nft } from 'netlink-ts'
+import { assertNever, unreachable } from '../errors.ts'
+import { NFT_RULES, NFT_SETS } from './firewall.ts'
+import { compileRule } from './nft-rule.ts'
+import { type KernelOp, subjectOf } from './op.ts'
+import { NFT_TABLE } from './ownership.ts'
+import {
+  isNft,
+  type NftChain,
+  type NftElement,
+  type NftKeyType,
+  type NftObject,
+  type NftSet,
+} from './state.ts'
+
+const FAMILY = 'inet'
+const PLACE = { family: FAMILY, table: NFT_TABLE } as const
+
+/** Requests for operations, to be sent as one transaction. Elements of one set share a request. */
+export function nftRequests(ops: readonly KernelOp[]): readonly nft.NftRequest[] {
+  const requests: nft.NftRequest[] = []
+  for (let start = 0; start < ops.length; ) {
+    const end = runEnd(ops, start)
+    requests.push(...requestsOf(ops.slice(start, end)))
+    start = end
+  }
+  return requests
+}
+
+/** Elements go in bulk: same verb, same set. */
+function runEnd(ops: readonly KernelOp[], start: number): number {
+  const first = runKey(ops[start])
+  let end = start + 1
+  while (first !== undefined && end < ops.length && runKey(ops[end]) === first) end += 1
+  return end
+}
+
+function runKey(op: KernelOp | undefined): string | undefined {
+  if (op === undefined) return undefined
+  const object = subjectOf(op)
+  return object.kind === 'nft-element' ? `${op.kind} ${object.set}` : undefined
+}
+
+function requestsOf(ops: readonly KernelOp[]): readonly nft.NftRequest[] {
+  const [op] = ops
+  const object = op && subjectOf(op)
+  if (op === undefined || object === undefined || !isNft(object))
+    return unreachable('only operations on nftables')
+  const gone = op.kind === 'remove'
+  switch (object.kind) {
+    case 'nft-table': {
+      const ref = { family: FAMILY, name: object.name } as const
+      return [gone ? nft.table.remove(ref) : nft.table.add(ref)]
+    }
+    case 'nft-set':
+      return [gone ? nft.set.remove({ ...PLACE, name: object.name }) : nft.set.add(setSpec(object))]
+    case 'nft-element':
+      return [elementRequest(ops, object.set, gone)]
+    case 'nft-chain':
+      return chainRequests(object, gone)
+    default:
+      return assertNever(object)
+  }
+}
+
+function setSpec({ name, key, interval }: NftSet): nft.SetSpec {
+  return { ...PLACE, name, ...shapeOf(key, interval) }
+}
+
+function shapeOf(key: string, interval: boolean): nft.SetShape {
+  const types = (key.split(' . ') as NftKeyType[]).map((type) => (type === 'vni' ? 'mark' : type))
+  return interval ? { key: types, flags: ['interval'] } : { key: types }
+}
+
+const SETS = new Map(NFT_SETS.map((set) => [set.name, set]))
+
+function elementRequest(ops: readonly KernelOp[], set: string, gone: boolean): nft.NftRequest {
+  const known = SETS.get(set)
+  if (known === undefined) return unreachable(`a set of ours: ${set}`)
+  const types = known.key.split(' . ') as NftKeyType[]
+  const elements = ops.map((op) => fieldsOf(subjectOf(op) as NftElement, types))
+  const spec = { ...PLACE, set, ...shapeOf(known.key, known.interval), elements }
+  return gone ? nft.element.remove(spec) : nft.element.add(spec)
+}
+
+const PROTOCOLS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 }
+const PROTOCOL_NAMES = new Map(Object.entries(PROTOCOLS).map(([name, number]) => [number, name]))
+
+function fieldsOf({ key }: NftElement, types: readonly NftKeyType[]): readonly nft.Field[] {
+  return key.split(' . ').map((word, index) => {
+    switch (types[index]) {
+      case 'vni':
+        return swapped(Number(word) * 256)
+      case 'inet_service':
+        return Number(word)
+      case 'inet_proto':
+        return PROTOCOLS[word] ?? Number(word)
+      default:
+        return word
+    }
+  })
+}
+
+function wordOf(field: nft.Field, type: NftKeyType | undefined): string {
+  if (typeof field === 'object') return `${field.from}-${field.to}`
+  if (type === 'vni' && typeof field === 'number') return String(swapped(field) / 256)
+  if (type === 'inet_proto') return PROTOCOL_NAMES.get(Number(field)) ?? String(field)
+  return String(field)
+}
+
+/** A mark is a number in the machine's order, a header's field is not. */
+function swapped(value: number): number {
+  const bytes = new DataView(new ArrayBuffer(4))
+  bytes.setUint32(0, value)
+  return new Uint32Array(bytes.buffer)[0] ?? 0
+}
+
+/** The chain is emptied and filled in the same transaction, so it never stands half. */
+function chainRequests(chain: NftChain, gone: boolean): readonly nft.NftRequest[] {
+  const ref = { ...PLACE, name: chain.name }
+  if (gone) return [nft.chain.flush(ref), nft.chain.remove(ref)]
+  const { name, type, hook, priority, rules } = chain
+  return [
+    nft.chain.add({ ...PLACE, name, type, hook, priority, policy: 'accept' }),
+    nft.chain.flush(ref),
+    ...rules
+      .split('\n')
+      .map((text) =>
+        nft.rule.add({ ...PLACE, chain: name, expressions: compileRule(text), comment: undefined }),
+      ),
+  ]
+}
+
+/** Reads our table; nothing when there is none. */
+export function readNft(conn: nft.NftConn): readonly NftObject[] {
+  return conn.snapshot(() => {
+    const table = conn
+      .dump(nft.table.list({ family: FAMILY }))
+      .find(({ name }) => name === NFT_TABLE)
+    if (table === undefined) return []
+    const sets = conn.dump(nft.set.list(PLACE))
+    const rules = conn.dump(nft.rule.list(PLACE))
+    return [
+      { kind: 'nft-table', name: NFT_TABLE } as const,
+      ...sets.map(setObject),
+      ...sets.flatMap((set) => elementObjects(conn, set)),
+      ...conn.dump(nft.chain.list(PLACE)).flatMap((chain) => chainObject(chain, rules)),
+    ]
+  }).value
+}
+
+function setObject({ name, key, flags = [] }: nft.NftSet): NftSet {
+  const known = SETS.get(name)
+  const words = key.map(String).join(' . ')
+  // The kernel does not know our name for a VNI.
+  const same = known?.key.replaceAll('vni', 'mark') === words
+  return {
+    kind: 'nft-set',
+    name,
+    key: same && known !== undefined ? known.key : words,
+    interval: flags.includes('interval'),
+  }
+}
+
+function elementObjects(conn: nft.NftConn, set: nft.NftSet): readonly NftElement[] {
+  const { name, key, flags } = set
+  const shape = flags === undefined ? { key } : { key, flags }
+  const types = SETS.get(name)?.key.split(' . ') as NftKeyType[] | undefined
+  return conn.dump(nft.element.list({ ...PLACE, set: name, ...shape })).map((element) => {
+    const fields = 'data' in element ? element.key : element
+    const words = (fields as readonly nft.Field[]).map((field, index) =>
+      wordOf(field, types?.[index]),
+    )
+    return { kind: 'nft-element', set: name, key: words.join(' . ') }
+  })
+}
+
+const RULES = new Map(NFT_RULES.map((text) => [JSON.stringify(compileRule(text)), text]))
+
+/** Chains of ours are base chains with policy accept; any other reads as one that differs. */
+function chainObject(chain: nft.Chain, rules: readonly nft.Rule[]): readonly NftChain[] {
+  const { name, type, hook, priority = 0, policy } = chain
+  const own = rules.filter((rule) => rule.chain === name)
+  const lines = own.map(
+    ({ expressions }) => RULES.get(JSON.stringify(expressions)) ?? strange(expressions),
+  )
+  return [
+    {
+      kind: 'nft-chain',
+      name,
+      type: type === 'nat' ? 'nat' : 'filter',
+      hook: hook as NftChain['hook'],
+      priority,
+      rules: [...(policy === 'accept' ? [] : [`unknown policy ${policy}`]), ...lines].join('\n'),
+    },
+  ]
+}
+
+const strange = (expressions: nft.Exprs): string => `unknown ${nft.ruleText(expressions)}`

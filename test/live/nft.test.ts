@@ -1,0 +1,127 @@
+/**
+ * Our nftables table on a real kernel: what is planned is what is read back, and
+ * what `nft` lists.
+ */
+import { execFileSync } from 'node:child_process'
+import { closeSync } from 'node:fs'
+import { openNetns } from 'netlink-ts/live'
+import t, { type Test } from 'tap'
+import { firewall, podElements } from '../../src/backend/firewall.ts'
+import { FIREWALL, NFT_RULES } from '../../src/kernel/firewall.ts'
+import {
+  diff,
+  identity,
+  isNft,
+  type KernelObject,
+  type KernelOp,
+  kernelState,
+  renderState,
+} from '../../src/kernel/mod.ts'
+import { type LiveKernel, openKernel } from '../../src/live/kernel.ts'
+import type { Ip } from '../../src/net/mod.ts'
+import { network, networkView, POOL_4, POOL_6, viewOf } from '../backend/views.ts'
+
+const skip = process.getuid?.() === 0 ? false : 'needs root'
+let count = 0
+
+function namespace(t: Test): { readonly name: string; readonly kernel: LiveKernel } {
+  const name = `trvnft${process.pid}-${count++}`
+  execFileSync('ip', ['netns', 'add', name])
+  t.teardown(() => execFileSync('ip', ['netns', 'del', name]))
+  const fd = openNetns(`/run/netns/${name}`)
+  const kernel = openKernel(fd, true)
+  closeSync(fd)
+  t.teardown(() => kernel.close())
+  return { name, kernel }
+}
+
+const nftOf = (name: string, ...args: readonly string[]): string =>
+  execFileSync('ip', ['netns', 'exec', name, 'nft', ...args], { encoding: 'utf8' })
+
+const ours = (kernel: LiveKernel): readonly KernelObject[] =>
+  [...kernel.state().values()].filter(isNft)
+
+const view = viewOf([networkView(network('vxlan', { pools: [POOL_4, POOL_6] }), 3)], 3)
+const WANTED = [
+  ...firewall({
+    ...view,
+    allows: [{ from: 'pods', to: 'pods', ports: [{ protocol: 'tcp', port: 80 }], createdMs: 0 }],
+  }),
+  ...podElements('trv0123456789a', ['10.42.0.5' as Ip, 'fd42::5' as Ip]),
+]
+
+t.test('what is planned is what is read', { skip }, async (t) => {
+  const { name, kernel } = namespace(t)
+  t.strictSame(ours(kernel), [], 'nothing of ours in an empty kernel')
+  const { ops } = diff(kernelState(WANTED), kernelState([]))
+  t.strictSame(
+    kernel.applyNow(ops).filter((failure) => failure !== undefined),
+    [],
+  )
+  t.equal(renderState(kernelState(ours(kernel))), renderState(kernelState(WANTED)))
+  const text = nftOf(name, 'list', 'table', 'inet', 'trivium')
+  t.match(text, /iifname \. ip saddr != @pods4 drop/)
+  t.match(text, /ip saddr \. ip daddr @reach4 accept/)
+  t.match(text, /ip6 saddr @masquerade6 ip6 daddr != @inside6 .*masquerade fully-random/)
+  t.match(text, /elements = \{ "trv0123456789a" \. 10\.42\.0\.5 \}/)
+  t.notMatch(text, /unknown/)
+  const { ops: none } = diff(kernelState(WANTED), kernelState(ours(kernel)))
+  t.strictSame(none, [], 'and nothing is left to do')
+
+  const { ops: away } = diff(kernelState([]), kernelState(ours(kernel)))
+  t.strictSame(
+    kernel.applyNow(away).filter((failure) => failure !== undefined),
+    [],
+  )
+  t.equal(nftOf(name, 'list', 'ruleset'), '', 'nothing is left')
+})
+
+t.test('what somebody else did to our table is seen', { skip }, async (t) => {
+  const { name, kernel } = namespace(t)
+  const wanted = kernelState(WANTED)
+  const repair = (): readonly KernelOp[] => diff(wanted, kernelState(ours(kernel))).ops
+  kernel.applyNow(repair())
+  const harms = [
+    'add rule inet trivium isolate tcp dport 25 drop',
+    'flush chain inet trivium spoof',
+    'insert rule inet trivium isolate accept',
+    'add chain inet trivium isolate { policy drop; }',
+    'delete element inet trivium pods4 { "trv0123456789a" . 10.42.0.5 }',
+    'add element inet trivium pools4 { 203.0.113.0/24 }',
+    'add chain inet trivium stray',
+    'add set inet trivium stray { type ipv4_addr; }',
+    'flush chain inet trivium translate; delete chain inet trivium translate',
+    'delete table inet trivium',
+  ]
+  const before = nftOf(name, 'list', 'ruleset')
+  for (const harm of harms) {
+    nftOf(name, harm)
+    t.not(repair().length, 0, harm)
+    t.strictSame(
+      kernel.applyNow(repair()).filter((failure) => failure !== undefined),
+      [],
+      harm,
+    )
+    t.strictSame(repair(), [], `${harm}: repaired`)
+  }
+  t.equal(sorted(nftOf(name, 'list', 'ruleset')), sorted(before), 'as it was, says nft')
+})
+
+const sorted = (text: string): string => text.split('\n').sort().join('\n')
+
+t.test('one bad operation does not take the others along', { skip }, async (t) => {
+  const { kernel } = namespace(t)
+  kernel.applyNow(FIREWALL.map((object) => ({ kind: 'add', object }) as const))
+  const good = podElements('trv0123456789a', ['10.42.0.5' as Ip])[0] as KernelObject
+  const gone = podElements('trv0123456789b', ['10.42.0.6' as Ip])[0] as KernelObject
+  const failures = kernel.applyNow([
+    { kind: 'remove', object: gone },
+    { kind: 'add', object: good },
+  ])
+  t.match(failures, [{ code: 'ENOENT' }, undefined])
+  t.ok(ours(kernel).some((object) => identity(object) === identity(good)))
+})
+
+t.test('every rule has expressions', async (t) => {
+  t.ok(NFT_RULES.length > 10)
+})
