@@ -11,6 +11,8 @@
  *     address/NETWORK/FAMILY/HEX               AddressRecord
  *     attachment/NODE/NETWORK/CONTAINER/IFNAME AttachmentRecord
  *     sequence/NODE                            last sequence number
+ *     snapshot-request/NODE                    SnapshotRequest  somebody asks what NODE's kernel holds
+ *     snapshot/NODE                            SnapshotAnswer   until the asker has read it
  *
  * Names hold no slash (CNI specification and `checkName`), so keys are unambiguous.
  *
@@ -33,6 +35,8 @@ import type {
   BlockUse,
   NetworkRecord,
   NodeRecord,
+  SnapshotAnswer,
+  SnapshotRequest,
 } from './records.ts'
 import type { Key, KeyRange } from './store.ts'
 
@@ -77,4 +81,6 @@ export const keys = {
   networkAttachments: (node: string, network: string): KeyRange<AttachmentRecord> =>
     `attachment/${node}/${network}/`,
   sequence: (node: string): Key<number> => `sequence/${node}`,
+  snapshotRequest: (node: string): Key<SnapshotRequest> => `snapshot-request/${node}`,
+  snapshot: (node: string): Key<SnapshotAnswer> => `snapshot/${node}`,
 } as const

@@ -27,7 +27,12 @@ export interface NetworkSpec {
   readonly name: string
   readonly mode: string
   readonly pools: readonly PoolSpec[]
-  readonly options?: Partial<NetworkOptions>
+  readonly options?: OptionChanges
+}
+
+/** Options as a person gives them; undefined takes one back to its default. */
+export type OptionChanges = {
+  readonly [K in keyof NetworkOptions]?: NetworkOptions[K] | undefined
 }
 
 /** A pool as a person describes it. */
@@ -37,6 +42,10 @@ export interface PoolSpec {
   readonly blockLength?: number
   readonly gateway?: string
 }
+
+/** UDP port of a flavour's tunnels, unless told otherwise. */
+export const defaultPort = (flavour: Flavour | undefined): number =>
+  flavour === 'lightweight' ? DEFAULT_GPE_PORT : DEFAULT_VXLAN_PORT
 
 /** A network that keeps the rules; without a VNI it gets the lowest unused one. */
 export type NetworkDraft = Omit<NetworkRecord, 'options'> & {
@@ -175,8 +184,7 @@ function parseOptions(
       : integerIn(given['mtuBytes'], mtuRange, subject, 'mtuBytes')
   return {
     ...(vni === undefined ? {} : { vni }),
-    vxlanPort:
-      option('vxlanPort') ?? (flavour === 'lightweight' ? DEFAULT_GPE_PORT : DEFAULT_VXLAN_PORT),
+    vxlanPort: option('vxlanPort') ?? defaultPort(flavour),
     vlanId: vlanId ?? UNUSED_VLAN_ID,
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
     ...(flavour === undefined ? {} : { flavour }),

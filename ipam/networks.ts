@@ -12,8 +12,10 @@ import { GPE_KERNEL, offloadsGpe } from '../src/kernel-release.ts'
 import { prefixesOverlap } from '../src/net/mod.ts'
 import { keys } from './keys.ts'
 import {
+  defaultPort,
   type NetworkDraft,
   type NetworkSpec,
+  type OptionChanges,
   type PoolSpec,
   parseNetworkSpec,
 } from './network-spec.ts'
@@ -24,6 +26,7 @@ export {
   MODES,
   type NetworkDraft,
   type NetworkSpec,
+  type OptionChanges,
   type PoolSpec,
   parseNetworkSpec,
 } from './network-spec.ts'
@@ -59,7 +62,7 @@ export function createNetwork(tx: Tx, draft: NetworkDraft): NetworkChange<'creat
 /** What may change in a living network: pools are only added, because pods have addresses of them. */
 export interface NetworkSettings {
   readonly mode?: string
-  readonly options?: Partial<NetworkOptions>
+  readonly options?: OptionChanges
   readonly addPools?: readonly PoolSpec[]
 }
 
@@ -78,11 +81,13 @@ export function setNetwork(
   const before: Partial<NetworkOptions> = { ...present.options }
   // Outside vlan mode the id is a stand-in that must not become a choice nobody made.
   const { vlanId: _standIn, ...rest } = before
+  // A port nobody chose follows the flavour: the two cannot share one.
+  const port = before.vxlanPort === defaultPort(before.flavour) ? { vxlanPort: undefined } : {}
   const spec: NetworkSpec = {
     name,
     mode: mode ?? present.mode,
     pools: [...present.pools, ...addPools],
-    options: { ...(present.mode === 'vlan' ? before : rest), ...options },
+    options: { ...(present.mode === 'vlan' ? before : rest), ...port, ...options },
   }
   const network = settled(tx, parseNetworkSpec(spec, present.createdMs))
   if (JSON.stringify(network) === JSON.stringify(present)) return { kind: 'unchanged', network }
@@ -195,6 +200,7 @@ function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
     .map(([, network]) => network)
     .filter(({ name }) => name !== draft.name)
   for (const other of others) {
+    refuseSharedPort(draft, other)
     if (other.options.vni === draft.options.vni) {
       const found = `VNI ${other.options.vni} belongs to network ${other.name}`
       throw new TriviumError(
@@ -215,6 +221,19 @@ function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
   refuseOldKernels(reader, draft)
   const { vni = lowestUnused(others), ...rest } = draft.options
   return { ...draft, options: { vni, ...rest } }
+}
+
+/** The kernel gives a UDP port to one kind of VXLAN link. */
+function refuseSharedPort(draft: NetworkDraft, other: NetworkRecord): void {
+  if (draft.mode !== 'vxlan' || other.mode !== 'vxlan') return
+  const [ours, theirs] = [draft.options.flavour ?? 'classic', other.options.flavour ?? 'classic']
+  const { vxlanPort } = draft.options
+  if (ours === theirs || vxlanPort !== other.options.vxlanPort) return
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot use network ${draft.name}: UDP port ${vxlanPort} carries the ${theirs} tunnels of network ${other.name}, wanted another port for ${ours} ones`,
+    `Use --vxlan-port, for example ${defaultPort(draft.options.flavour)}`,
+  )
 }
 
 /** Lightweight tunnels need offloads that older kernels get wrong. */

@@ -150,6 +150,22 @@ export interface AddressRecord extends AttachmentKey {
   readonly sequence: number
 }
 
+/** Somebody wants to know what a node's kernel holds. Lives for seconds. */
+export interface SnapshotRequest {
+  /** Random, hexadecimal: the answer carries it. */
+  readonly id: string
+  readonly expiresMs: number
+  /** Containers whose namespaces are wanted too. */
+  readonly containerIds: readonly string[]
+}
+
+/** A node's answer: the text of a snapshot, or why there is none. */
+export interface SnapshotAnswer {
+  readonly id: string
+  readonly text?: string
+  readonly problem?: string
+}
+
 /** Families a network serves, in the order of its pools. */
 export function networkFamilies(network: NetworkRecord): readonly IpFamily[] {
   const families = network.pools.map((pool): IpFamily => (pool.cidr.includes(':') ? 6 : 4))

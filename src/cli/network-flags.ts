@@ -4,8 +4,8 @@
  * @module
  */
 import { Option } from 'commander'
-import type { NetworkSpec } from '../../ipam/mod.ts'
-import type { NetworkOptions } from '../../ipam/records.ts'
+import type { NetworkSpec, OptionChanges } from '../../ipam/mod.ts'
+import type { AllowedPort, Flavour } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
 
 export interface NetworkFlags {
@@ -13,14 +13,32 @@ export interface NetworkFlags {
   readonly vxlanPort?: string
   readonly vlan?: string
   readonly mtu?: string
+  readonly flavour?: string
+  readonly crossSubnet?: boolean
+  readonly masquerade?: boolean
+  readonly checksumOffload?: string
+  readonly force?: boolean
 }
 
 export function networkFlags(): readonly Option[] {
   return [
     new Option('--vni <id>', 'VXLAN network identifier (default: lowest unused)'),
-    new Option('--vxlan-port <port>', 'UDP port of the tunnel (default: 8472)'),
+    new Option(
+      '--vxlan-port <port>',
+      'UDP port of the tunnel (default: 8472, lightweight tunnels: 4790)',
+    ),
+    new Option(
+      '--flavour <flavour>',
+      'classic (as Flannel; default) or lightweight (one route a peer; Linux 6.6 or newer)',
+    ),
+    new Option('--cross-subnet', 'reach peers on the same underlay network without tunnel'),
+    new Option('--no-cross-subnet', 'tunnel to every peer (default)'),
+    new Option('--masquerade', "pods leave the networks under their node's address (default)"),
+    new Option('--no-masquerade', 'pods leave the networks under their own addresses'),
+    new Option('--checksum-offload <choice>', 'tunnels: auto (default), on or off'),
+    new Option('--force', 'lightweight tunnels on kernels older than 6.6, too'),
     new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan'),
-    new Option('--mtu <bytes>', "MTU of pods' links (default: from the underlay)"),
+    new Option('--mtu <bytes>', "MTU of pods' links, or auto: from the underlay (default)"),
   ]
 }
 
@@ -52,13 +70,43 @@ export function specOf(
   return { name, mode, pools: pools.map(poolOf), options: optionsOf(flags) }
 }
 
-export function optionsOf({ vni, vxlanPort, vlan, mtu }: NetworkFlags): Partial<NetworkOptions> {
+export function optionsOf(flags: NetworkFlags): OptionChanges {
+  const { vni, vxlanPort, vlan, mtu, flavour, crossSubnet, masquerade, force } = flags
   return {
     ...(vni === undefined ? {} : { vni: numberOf('--vni', vni) }),
     ...(vxlanPort === undefined ? {} : { vxlanPort: numberOf('--vxlan-port', vxlanPort) }),
     ...(vlan === undefined ? {} : { vlanId: numberOf('--vlan', vlan) }),
-    ...(mtu === undefined ? {} : { mtuBytes: numberOf('--mtu', mtu) }),
+    ...(mtu === undefined ? {} : { mtuBytes: mtu === 'auto' ? undefined : numberOf('--mtu', mtu) }),
+    // What it may be, the network's own rules say.
+    ...(flavour === undefined ? {} : { flavour: flavour as Flavour }),
+    ...(crossSubnet === undefined ? {} : { crossSubnet }),
+    ...(masquerade === undefined ? {} : { masquerade }),
+    ...checksumOf(flags.checksumOffload),
+    ...(force === undefined ? {} : { anyKernel: force }),
   }
+}
+
+function checksumOf(choice: string | undefined): OptionChanges {
+  if (choice === undefined) return {}
+  if (choice === 'auto') return { checksumOffload: undefined }
+  if (choice === 'on' || choice === 'off') return { checksumOffload: choice === 'on' }
+  throw new TriviumError(
+    'USAGE',
+    `Cannot read --checksum-offload ${JSON.stringify(choice)}: wanted auto, on or off`,
+  )
+}
+
+/** `tcp/443`, `udp/53`, `sctp/3868` */
+export function allowedPort(text: string): AllowedPort {
+  const [, protocol, digits] = /^(tcp|udp|sctp)\/(\d{1,5})$/.exec(text) ?? []
+  const port = Number(digits)
+  if (protocol === undefined || port < 1 || port > 65_535) {
+    throw new TriviumError(
+      'USAGE',
+      `Cannot read port ${JSON.stringify(text)}: wanted tcp/PORT, udp/PORT or sctp/PORT, 1 to 65535`,
+    )
+  }
+  return { protocol: protocol as AllowedPort['protocol'], port }
 }
 
 function numberOf(flag: string, text: string): number {

@@ -5,12 +5,25 @@
  */
 import { Command } from 'commander'
 import { keys } from '../../../ipam/keys.ts'
-import { createNetwork, deleteNetwork, parseNetworkSpec, setNetwork } from '../../../ipam/mod.ts'
-import type { Mode, NetworkRecord } from '../../../ipam/records.ts'
+import {
+  allowNetwork,
+  createNetwork,
+  deleteNetwork,
+  denyNetwork,
+  parseNetworkSpec,
+  setNetwork,
+} from '../../../ipam/mod.ts'
+import type { AllowedPort, AllowRecord, Mode, NetworkRecord } from '../../../ipam/records.ts'
 import { TriviumError } from '../../errors.ts'
 import { transact } from '../../live/transact.ts'
 import { collect, DEFAULTS, print, storeOption, withStore } from '../common.ts'
-import { type NetworkFlags, networkFlags, optionsOf, specOf } from '../network-flags.ts'
+import {
+  allowedPort,
+  type NetworkFlags,
+  networkFlags,
+  optionsOf,
+  specOf,
+} from '../network-flags.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 
 interface CreateOptions extends NetworkFlags {
@@ -26,6 +39,9 @@ export function networkCommand(): Command {
     .addCommand(setCommand())
     .addCommand(showCommand())
     .addCommand(deleteCommand())
+    .addCommand(allowCommand())
+    .addCommand(denyCommand())
+    .addCommand(allowedCommand())
 }
 
 function createCommand(): Command {
@@ -60,7 +76,10 @@ function setCommand(): Command {
     .addOption(storeOption())
   for (const flag of networkFlags()) command.addOption(flag)
   return command
-    .addHelpText('after', '\nExample:\n  trivium network set pods --mode route\n')
+    .addHelpText(
+      'after',
+      '\nExample:\n  trivium network set pods --mode route\n  trivium network set pods --flavour lightweight --cross-subnet\n',
+    )
     .action(async (name: string, options: NetworkFlags & { mode?: string; store: string }) => {
       const { mode } = options
       const change = { ...(mode === undefined ? {} : { mode }), options: optionsOf(options) }
@@ -87,11 +106,19 @@ const COLUMNS: readonly Column<NetworkRecord>[] = [
 /** Only what the mode reads. */
 function optionWords({ mode, options }: NetworkRecord): string {
   const own: Readonly<Record<Mode, string>> = {
-    vxlan: `vni ${options.vni} port ${options.vxlanPort}`,
+    vxlan: [
+      options.flavour === 'lightweight' ? 'lightweight ' : '',
+      `vni ${options.vni} port ${options.vxlanPort}`,
+      options.crossSubnet === true ? ' cross-subnet' : '',
+      options.checksumOffload === false ? ' checksum-offload off' : '',
+    ].join(''),
     route: '-',
     vlan: `vlan ${options.vlanId}`,
   }
-  return options.mtuBytes === undefined ? own[mode] : `${own[mode]} mtu ${options.mtuBytes}`
+  const words = [own[mode]]
+  if (mode !== 'vlan' && options.masquerade === false) words.push('no-masquerade')
+  if (options.mtuBytes !== undefined) words.push(`mtu ${options.mtuBytes}`)
+  return words.join(' ').replace(/^- /, '')
 }
 
 function showCommand(): Command {
@@ -130,5 +157,70 @@ function deleteCommand(): Command {
     .action(async (name: string, options: { store: string }) => {
       await withStore(options.store, (store) => transact(store, (tx) => deleteNetwork(tx, name)))
       print(`network ${name}: deleted\n`)
+    })
+}
+
+function allowCommand(): Command {
+  return new Command('allow')
+    .argument('<from>', 'network whose pods open connections')
+    .argument('<to>', 'network that they may reach')
+    .description('open one network to another; without this, networks are closed to each other')
+    .option('--port <port>', 'tcp/PORT, udp/PORT or sctp/PORT, repeatable (default: all)', collect)
+    .addOption(storeOption())
+    .addHelpText(
+      'after',
+      '\nAnswers pass; connections the other way need an opening of their own.\n\nExamples:\n  trivium network allow web db --port tcp/5432\n  trivium network allow monitoring web\n',
+    )
+    .action(
+      async (
+        from: string,
+        to: string,
+        options: { readonly port?: readonly string[]; readonly store: string },
+      ) => {
+        const ports = (options.port ?? []).map(allowedPort)
+        await withStore(options.store, (store) =>
+          transact(store, (tx) => allowNetwork(tx, from, to, ports, Date.now())),
+        )
+        print(`network ${to}: open to ${from}${portWords(ports, ' on ')}\n`)
+      },
+    )
+}
+
+function denyCommand(): Command {
+  return new Command('deny')
+    .argument('<from>', 'network')
+    .argument('<to>', 'network')
+    .description('take an opening back; connections under way go on')
+    .addOption(storeOption())
+    .addHelpText('after', '\nExample:\n  trivium network deny web db\n')
+    .action(async (from: string, to: string, options: { readonly store: string }) => {
+      await withStore(options.store, (store) => transact(store, (tx) => denyNetwork(tx, from, to)))
+      print(`network ${to}: closed to ${from}\n`)
+    })
+}
+
+const ALLOW_COLUMNS: readonly Column<AllowRecord>[] = [
+  { title: 'FROM', value: ({ from }) => from },
+  { title: 'TO', value: ({ to }) => to },
+  { title: 'PORTS', value: ({ ports }) => portWords(ports, '') || 'all' },
+  { title: 'SINCE', value: ({ createdMs }) => new Date(createdMs).toISOString(), wide: true },
+]
+
+const portWords = (ports: readonly AllowedPort[], before: string): string =>
+  ports.length === 0
+    ? ''
+    : before + ports.map(({ protocol, port }) => `${protocol}/${port}`).join(' ')
+
+function allowedCommand(): Command {
+  return new Command('allowed')
+    .description('show openings between networks')
+    .addOption(storeOption())
+    .addOption(outputOption())
+    .action(async (options: { readonly store: string; readonly output: OutputFormat }) => {
+      const rows = await withStore(options.store, (store) =>
+        store.read((reader) => [...reader.range(keys.allows)].map(([, allow]) => allow)),
+      )
+      const none = 'networks are closed to each other; open one with: trivium network allow'
+      print(renderRows(rows, ALLOW_COLUMNS, options.output, none))
     })
 }
