@@ -9,7 +9,9 @@
 import { closeSync } from 'node:fs'
 import koffi from 'koffi'
 import { DecodeError, SyscallError } from '../errors.ts'
-import { eachMessage, messageAt } from '../message.ts'
+import { eachMessage, type Message, messageAt } from '../message.ts'
+import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from '../nft/constants.ts'
+import { decodeNftEvent, type NftEvent } from '../nft/event.ts'
 import { RTNLGRP } from '../route/constants.ts'
 import { decodeEvent, type Event } from '../route/event.ts'
 import { joinGroup, openSocket } from './fd.ts'
@@ -36,21 +38,23 @@ export interface MonitorOptions {
 }
 
 /** What has happened since the last call. */
-export interface Drained {
+export interface Drained<E = Event> {
   /** In the kernel's order. */
-  readonly events: readonly Event[]
+  readonly events: readonly E[]
   /** Some are missing (ENOBUFS) or could not be read: read the tables again. */
   readonly lost: boolean
 }
 
 /** A subscription to notifications. */
-export class Monitor {
+export class Monitor<E = Event> {
   readonly #fd: number
+  readonly #decode: (message: Message) => E | undefined
   #stop: (() => void) | undefined
   #closed = false
 
-  private constructor(fd: number) {
+  private constructor(fd: number, decode: (message: Message) => E | undefined) {
     this.#fd = fd
+    this.#decode = decode
   }
 
   /**
@@ -60,24 +64,31 @@ export class Monitor {
    */
   static open({ groups, netnsFd, rcvbufBytes = RCVBUF_BYTES }: MonitorOptions): Monitor {
     const open = (): number => openSocket(rcvbufBytes)
-    const fd = netnsFd === undefined ? open() : visit(netnsFd, open)
-    try {
-      for (const group of groups) joinGroup(fd, RTNLGRP[group])
-      return new Monitor(fd)
-    } catch (error) {
-      closeSync(fd)
-      throw error
-    }
+    const numbers = groups.map((group) => RTNLGRP[group])
+    return new Monitor(subscribed(open, netnsFd, numbers), decodeEvent)
+  }
+
+  /**
+   * Subscribes to what changes in nftables. Every transaction ends with an event
+   * of its generation; the changes of elements come one by one.
+   *
+   * @throws {SyscallError} As `open`; EPROTONOSUPPORT when the kernel has no nfnetlink.
+   */
+  static openNft(options: Omit<MonitorOptions, 'groups'> = {}): Monitor<NftEvent> {
+    const { netnsFd, rcvbufBytes = RCVBUF_BYTES } = options
+    const open = (): number => openSocket(rcvbufBytes, NETLINK_NETFILTER)
+    return new Monitor(subscribed(open, netnsFd, [NFNLGRP_NFTABLES]), decodeNftEvent)
   }
 
   /** Takes what has arrived, without waiting. */
-  drain(): Drained {
-    const events: Event[] = []
+  drain(): Drained<E> {
+    const events: E[] = []
     let lost = false
     for (let call = 0; call < DRAIN_CALLS_MAX; call++) {
       try {
         if (
-          receiveMany(this.#fd, MSG.dontWait, (view, size) => collect(view, size, events)) === 0
+          receiveMany(this.#fd, MSG.dontWait, (view, size) => this.#collect(view, size, events)) ===
+          0
         ) {
           break
         }
@@ -115,13 +126,28 @@ export class Monitor {
     this.#stop?.()
     closeSync(this.#fd)
   }
+
+  #collect(view: DataView, size: number, events: E[]): void {
+    eachMessage(view, size, (offset, length) => {
+      const event = this.#decode(messageAt(view, offset, length))
+      if (event !== undefined) events.push(event)
+    })
+  }
 }
 
-function collect(view: DataView, size: number, events: Event[]): void {
-  eachMessage(view, size, (offset, length) => {
-    const event = decodeEvent(messageAt(view, offset, length))
-    if (event !== undefined) events.push(event)
-  })
+function subscribed(
+  open: () => number,
+  netnsFd: number | undefined,
+  groups: readonly number[],
+): number {
+  const fd = netnsFd === undefined ? open() : visit(netnsFd, open)
+  try {
+    for (const group of groups) joinGroup(fd, group)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
 }
 
 /** A notification nobody can read is a lost one: its neighbours must still arrive. */

@@ -66,10 +66,14 @@ export interface RulePosition {
 
 /** Adds a rule at the chain's end, or behind the one at `position`. */
 const add = (spec: RuleSpec & RulePosition): NftRequest =>
-  change('add', NLM_F.create | NLM_F.append, spec)
+  change('add', NLM_F.create | NLM_F.append, anew(spec))
 
 /** Adds a rule at the chain's start, or before the one at `position`. */
-const insert = (spec: RuleSpec & RulePosition): NftRequest => change('insert', NLM_F.create, spec)
+const insert = (spec: RuleSpec & RulePosition): NftRequest =>
+  change('insert', NLM_F.create, anew(spec))
+
+/** A rule that was read has a handle, which the new one must not have. */
+const anew = <T extends RuleSpec>(spec: T): T => ({ ...spec, handle: undefined })
 
 /** Puts a rule in the place of another one; it gets a new handle. */
 const replace = (spec: RuleSpec & { readonly handle: number }): NftRequest =>
