@@ -34,7 +34,7 @@ export const DUMPS = [
   'ip -j -d neigh',
   'ip -j neigh show proxy',
   'bridge -j -d fdb',
-  'bridge -j -c vlan',
+  'bridge -j -compressvlans vlan',
   'bridge vni',
   'tc -j -d qdisc',
 ]
