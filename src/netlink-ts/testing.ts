@@ -14,6 +14,7 @@
 import type { Conn } from './conn.ts'
 import { errnoNumber } from './errno.ts'
 import { joinMessages, type Message, NLM_F, NLMSG, splitMessages, viewOf } from './message.ts'
+import { type NftConn, NftSession } from './nft/conn.ts'
 import { Session, type Wire } from './session.ts'
 import { HOST_LITTLE, Writer } from './writer.ts'
 
@@ -21,9 +22,17 @@ import { HOST_LITTLE, Writer } from './writer.ts'
 export type Script = (request: Message) => readonly Message[]
 
 /** A connection to the script. An exhausted script looks like a kernel that stays silent. */
-export function scripted(script: Script): Conn {
+export const scripted = (script: Script): Conn => new Session(scriptedWire(script))
+
+/**
+ * A connection about nftables to the script, which sees every message of a
+ * transaction, from NFNL_MSG_BATCH_BEGIN to _END; it answers those that ask for it.
+ */
+export const scriptedNft = (script: Script): NftConn => new NftSession(scriptedWire(script))
+
+function scriptedWire(script: Script): Wire {
   const queue: Uint8Array[] = []
-  const wire: Wire = {
+  return {
     limits: { bytes: 64 * 1024, messages: 1024 },
     send(datagram) {
       // A copy: the sender reuses its buffer, and a script may keep requests.
@@ -38,7 +47,6 @@ export function scripted(script: Script): Conn {
       return true
     },
   }
-  return new Session(wire)
 }
 
 /** Success. */
