@@ -42,6 +42,8 @@ interface FieldType {
 }
 
 const IFNAME_BYTES = 16 // IFNAMSIZ
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Types of fields, by nft's names. */
 export const FIELD_TYPES = {
@@ -164,7 +166,7 @@ function prefixEnds(name: string, type: FieldType, text: string): FieldBytes {
 }
 
 function wildcardEnds(text: string): FieldBytes {
-  const start = new TextEncoder().encode(text.slice(0, -1))
+  const start = encoder.encode(text.slice(0, -1))
   if (start.length >= IFNAME_BYTES) throw notA('ifname', text)
   const from = new Uint8Array(IFNAME_BYTES)
   const to = new Uint8Array(IFNAME_BYTES).fill(0xff)
@@ -240,7 +242,7 @@ function formatMac(bytes: Uint8Array): string {
 }
 
 function parseName(value: string | number): Uint8Array {
-  const text = typeof value === 'string' ? new TextEncoder().encode(value) : undefined
+  const text = typeof value === 'string' ? encoder.encode(value) : undefined
   if (!text || text.length < 1 || text.length >= IFNAME_BYTES || text.includes(0)) {
     throw notA('an interface name', value)
   }
@@ -251,7 +253,7 @@ function parseName(value: string | number): Uint8Array {
 
 function formatName(bytes: Uint8Array): string {
   const end = bytes.indexOf(0)
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end))
+  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end))
 }
 
 const notA = (wanted: string, found: string | number): RangeError =>
