@@ -1,6 +1,6 @@
 /**
  * The storage under a simulated kernel: objects by identity, and what hangs on
- * each link. It knows no rules; kernel.ts does.
+ * each link and each set. It knows no rules; kernel.ts does.
  *
  * @module
  */
@@ -41,8 +41,8 @@ export class KernelTables {
   private state = new Map<string, KernelObject>()
   /** Whether `state` was handed out and must be copied before the next change. */
   private shared = false
-  /** Identities of what hangs on a link. */
-  private readonly onLink = new Map<string, Set<string>>()
+  /** Identities of what hangs on a link, by its name, or on a set, by its identity. */
+  private readonly hanging = new Map<string, Set<string>>()
   /** Routes without gateway, by link: what makes a gateway reachable. */
   protected readonly direct = new Map<string, Map<string, Route>>()
 
@@ -79,7 +79,7 @@ export class KernelTables {
   }
 
   protected hangingOn(name: string): readonly KernelObject[] {
-    return [...(this.onLink.get(name) ?? [])].flatMap((key) => this.state.get(key) ?? [])
+    return [...(this.hanging.get(name) ?? [])].flatMap((key) => this.state.get(key) ?? [])
   }
 
   protected insert(object: KernelObject): undefined {
@@ -112,10 +112,10 @@ export class KernelTables {
   }
 
   private index(key: string, object: KernelObject): void {
-    const on = linkOf(object)
+    const on = anchorOf(object)
     if (on === undefined) return
-    const keys = this.onLink.get(on)
-    if (keys === undefined) this.onLink.set(on, new Set([key]))
+    const keys = this.hanging.get(on)
+    if (keys === undefined) this.hanging.set(on, new Set([key]))
     else keys.add(key)
     if (object.kind !== 'route' || object.via !== undefined) return
     const routes = this.direct.get(on)
@@ -124,9 +124,13 @@ export class KernelTables {
   }
 
   private unindex(key: string, object: KernelObject): void {
-    const on = linkOf(object)
+    const on = anchorOf(object)
     if (on === undefined) return
-    this.onLink.get(on)?.delete(key)
+    this.hanging.get(on)?.delete(key)
     this.direct.get(on)?.delete(key)
   }
 }
+
+/** What an object vanishes with. */
+const anchorOf = (object: KernelObject): string | undefined =>
+  object.kind === 'nft-element' ? `nft-set ${object.set}` : linkOf(object)

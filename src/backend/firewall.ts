@@ -7,9 +7,9 @@
  *
  * @module
  */
-import type { AllowRecord, ClusterView, NetworkView } from '../cluster/view.ts'
+import type { AllowRecord, ClusterView, NetworkView, NodeRecord } from '../cluster/view.ts'
 import { FIREWALL } from '../kernel/firewall.ts'
-import { type KernelObject, type NftElement, vxlanLinkName } from '../kernel/mod.ts'
+import { type KernelObject, type NftElement, shared, vxlanLinkName } from '../kernel/mod.ts'
 import { type Ip, type IpFamily, ipFamily, type Prefix, prefixFamily } from '../net/mod.ts'
 
 /**
@@ -58,11 +58,22 @@ function tunnels(networks: readonly NetworkView[]): readonly NftElement[] {
 }
 
 function nodes({ self, nodes }: ClusterView): readonly NftElement[] {
-  const ips = new Set<Ip>()
+  const elements: NftElement[] = []
   for (const node of nodes.values()) {
-    if (node.name !== self.name) for (const ip of node.underlayIps) ips.add(ip)
+    if (node.name !== self.name) elements.push(...nodeElements(node))
   }
-  return [...ips].map((ip) => element(`nodes${ipFamily(ip)}`, ip))
+  return elements
+}
+
+/** By record, because records outlive plans: the largest part of the table is made once a peer. */
+const elementsOfNodes = new WeakMap<NodeRecord, readonly NftElement[]>()
+
+function nodeElements(node: NodeRecord): readonly NftElement[] {
+  const known = elementsOfNodes.get(node)
+  if (known !== undefined) return known
+  const made = node.underlayIps.map((ip) => shared(element(`nodes${ipFamily(ip)}`, ip)))
+  elementsOfNodes.set(node, made)
+  return made
 }
 
 function pools(set: string, networks: readonly NetworkView[]): readonly NftElement[] {

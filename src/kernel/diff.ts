@@ -73,8 +73,9 @@ function linksToRecreate(
 ): ReadonlySet<string> {
   const lost = new Set<string>()
   for (const [key, wanted] of desired) {
+    if (wanted.kind !== 'link') continue
     const found = actual.get(key)
-    if (wanted.kind !== 'link' || found?.kind !== 'link' || !owns(found, actual)) continue
+    if (found?.kind !== 'link' || !owns(found, actual)) continue
     if (hangsOn(wanted, denied)) continue
     if (!sameLinkKind(found.link, wanted.link)) lost.add(found.name)
   }

@@ -14,7 +14,7 @@
  * @module
  */
 import { NFT_TABLE } from './ownership.ts'
-import type { NftChain, NftKeyType, NftObject, NftSet } from './state.ts'
+import { type NftChain, type NftKeyType, type NftObject, type NftSet, shared } from './state.ts'
 
 const FAMILIES = [
   { digit: 4, addr: 'ipv4_addr' },
@@ -22,7 +22,7 @@ const FAMILIES = [
 ] as const
 
 function set(name: string, key: readonly NftKeyType[], interval = false): NftSet {
-  return { kind: 'nft-set', name, key: key.join(' . '), interval }
+  return shared({ kind: 'nft-set', name, key: key.join(' . '), interval })
 }
 
 /** Sets by what they hold; those of addresses come once a family, with 4 or 6 at the end. */
@@ -105,12 +105,12 @@ function chain(
   priority: number,
   rules: readonly string[],
 ): NftChain {
-  return { kind: 'nft-chain', name, type, hook, priority, rules: rules.join('\n') }
+  return shared({ kind: 'nft-chain', name, type, hook, priority, rules: rules.join('\n') })
 }
 
 /** Everything but the elements. */
 export const FIREWALL: readonly NftObject[] = [
-  { kind: 'nft-table', name: NFT_TABLE },
+  shared({ kind: 'nft-table', name: NFT_TABLE }),
   ...NFT_SETS,
   ...NFT_CHAINS,
 ]

@@ -57,7 +57,7 @@ function renderObject(object: KernelObject, verb: 'add' | 'replace' | 'del'): st
     case 'fdb':
       return `bridge fdb ${verb} ${object.mac} dev ${object.link} dst ${object.dst} self${verb === 'del' ? '' : ' permanent'}`
     case 'vni':
-      return `bridge vni ${verb === 'del' ? 'del' : 'add'} vni ${object.vni} dev ${object.link}`
+      return `bridge vni ${verb === 'del' ? 'delete' : 'add'} vni ${object.vni} dev ${object.link}`
     case 'offload-off':
       return `ethtool -K ${object.link} ${object.feature} ${verb === 'del' ? 'on' : 'off'}`
     case 'nft-table':

@@ -199,12 +199,23 @@ export function identity(object: KernelObject): string {
     case 'nft-table':
     case 'nft-set':
     case 'nft-chain':
-      return `${object.kind} ${object.name}`
+      return sharedIdentities.get(object) ?? `${object.kind} ${object.name}`
     case 'nft-element':
-      return `nft-element ${object.set} ${object.key}`
+      return sharedIdentities.get(object) ?? `nft-element ${object.set} ${object.key}`
     case 'sysctl':
       return `sysctl ${object.name}`
   }
+}
+
+const sharedIdentities = new WeakMap<NftObject, string>()
+
+/**
+ * Marks an object that is in many plans: its identity is put together once.
+ * Looking a key up whose hash is known is what makes a large table cheap.
+ */
+export function shared<T extends NftObject>(object: T): T {
+  sharedIdentities.set(object, identity(object))
+  return Object.freeze(object)
 }
 
 /** Whether the object is part of our nftables table. */
@@ -242,6 +253,7 @@ export function linkRoute(dst: Prefix, link: string, protocol: number): Route {
  * (undefined) matches anything.
  */
 export function satisfies(actual: KernelObject, desired: KernelObject): boolean {
+  if (actual === desired) return true
   if (actual.kind !== desired.kind) return false
   if (actual.kind === 'link' && desired.kind === 'link') {
     return sameLinkKind(actual.link, desired.link) && linkSettingsMatch(actual, desired)

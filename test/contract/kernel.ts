@@ -10,8 +10,6 @@
  */
 import type { Test } from 'tap'
 import {
-  type Addr,
-  type Fdb,
   isNft,
   type KernelFailure,
   type KernelObject,
@@ -19,13 +17,34 @@ import {
   type KernelState,
   kernelState,
   type Link,
-  type Neigh,
   ROUTE_PROTOCOL,
   type Route,
   renderState,
+  subjectOf,
 } from '../../src/kernel/mod.ts'
-import { type Ip, type Mac, type Prefix, prefixFamily } from '../../src/net/mod.ts'
+import type { Ip, Mac } from '../../src/net/mod.ts'
 import type { KernelPort } from '../../src/ports.ts'
+import { NFT_CASES } from './kernel-nft.ts'
+import {
+  add,
+  addr,
+  bridge,
+  type Case,
+  change,
+  fdb,
+  neigh,
+  onlink,
+  PEER,
+  PEER_IP,
+  pair,
+  remove,
+  route,
+  toPeer,
+  UNDERLAY,
+  vlan,
+  vxlan,
+} from './kernel-objects.ts'
+import { LIGHTWEIGHT_CASES } from './kernel-tunnels.ts'
 
 /**
  * A kernel to try. It holds one link, `under0`, up, MTU 1500, with 192.0.2.1/24
@@ -35,85 +54,21 @@ export interface KernelUnderTest {
   readonly port: KernelPort
   /** Lets time pass until the port has answered; a no-op where it passes by itself. */
   settle(): void
+  /** Path of the namespace for the other end of a pair. */
+  readonly podNetns: string
+  /** Makes a pair whose other end is there. */
+  addPair(link: Link): KernelFailure | undefined
+  /** MTU of that other end, from outside. */
+  peerMtuBytes(): number | undefined
   close(): void
 }
 
+/** What a kernel may lack, or the way to it: a sort of link, nftables, other ends, offloads. */
+export type KernelPart = Link['link']['type'] | 'nftables' | 'peer MTU' | 'offloads'
+
 export interface KernelContractOptions {
-  /** Kinds this kernel lacks; their cases are skipped, which is said. @default [] */
-  readonly lacks?: readonly Link['link']['type'][]
-}
-
-const UNDERLAY = 'under0'
-const VTEP = '02:00:00:00:00:0a' as Mac
-const PEER = '02:00:00:00:00:0b' as Mac
-const PEER_IP = '192.0.2.2' as Ip
-
-const add = (object: KernelObject): KernelOp => ({ kind: 'add', object })
-const remove = (object: KernelObject): KernelOp => ({ kind: 'remove', object })
-const change = <T extends KernelObject>(from: T, to: T): KernelOp => ({ kind: 'change', from, to })
-
-const vxlan = (settings: Partial<Link> = {}): Link => ({
-  kind: 'link',
-  name: 'trvx.7',
-  link: { type: 'vxlan', vni: 7, port: 8472, underlay: UNDERLAY, local: '192.0.2.1' as Ip },
-  up: true,
-  mac: VTEP,
-  mtuBytes: 1450,
-  alias: 'trivium pods',
-  ...settings,
-})
-const bridge = (settings: Partial<Link> = {}): Link => ({
-  kind: 'link',
-  name: 'trvb.7',
-  link: { type: 'bridge' },
-  up: true,
-  mac: '02:00:00:00:00:0c' as Mac,
-  mtuBytes: 1500,
-  alias: 'trivium pods',
-  ...settings,
-})
-const vlan = (settings: Partial<Link> = {}): Link => ({
-  kind: 'link',
-  name: 'trvl.7',
-  link: { type: 'vlan', parent: UNDERLAY, id: 7 },
-  up: true,
-  mac: '02:00:00:00:00:0d' as Mac,
-  mtuBytes: 1500,
-  alias: 'trivium pods',
-  ...settings,
-})
-const addr = (ip: string, prefixLength: number, link = 'trvx.7'): Addr => ({
-  kind: 'addr',
-  link,
-  ip: ip as Ip,
-  prefixLength,
-})
-const neigh = (ip: string, mac = PEER, link = 'trvx.7'): Neigh => ({
-  kind: 'neigh',
-  link,
-  ip: ip as Ip,
-  mac,
-})
-const fdb = (mac: Mac, dst = PEER_IP, link = 'trvx.7'): Fdb => ({ kind: 'fdb', link, mac, dst })
-const route = (dst: string, rest: Partial<Route>): Route => ({
-  kind: 'route',
-  dst: dst as Prefix,
-  type: 'unicast',
-  metric: prefixFamily(dst as Prefix) === 4 ? 0 : 1024,
-  protocol: ROUTE_PROTOCOL,
-  ...rest,
-})
-const onlink = (dst: string, via: string): Route =>
-  route(dst, { link: 'trvx.7', via: via as Ip, onlink: true })
-const toPeer = route('10.42.5.0/26', { link: UNDERLAY, via: PEER_IP })
-
-interface Case {
-  readonly name: string
-  readonly ops: readonly KernelOp[]
-  /** Errno of the operations that fail, by their place. */
-  readonly errors?: Readonly<Record<number, string>>
-  /** What is ours afterwards. */
-  readonly state: readonly KernelObject[]
+  /** What this kernel lacks; such cases are skipped, which is said. @default [] */
+  readonly lacks?: readonly KernelPart[]
 }
 
 const tunnel: readonly KernelObject[] = [
@@ -294,8 +249,8 @@ export function kernelContract(
   make: () => KernelUnderTest | Promise<KernelUnderTest>,
   { lacks = [] }: KernelContractOptions = {},
 ): void {
-  for (const each of CASES) {
-    const lacking = each.ops.flatMap((op) => kindOf(op)).find((kind) => lacks.includes(kind))
+  for (const each of [...CASES, ...LIGHTWEIGHT_CASES, ...NFT_CASES]) {
+    const lacking = each.ops.flatMap((op) => partsOf(op)).find((part) => lacks.includes(part))
     const skip = lacking === undefined ? false : `this kernel lacks ${lacking}`
     t.test(`${name}: ${each.name}`, { skip }, async (t) => {
       const kernel = await make()
@@ -314,13 +269,44 @@ export function kernelContract(
       )
     })
   }
+  if (!lacks.includes('peer MTU')) peerMtu(t, name, make)
+}
+
+/** The other end of a pair follows, wherever it is. */
+function peerMtu(
+  t: Test,
+  name: string,
+  make: () => KernelUnderTest | Promise<KernelUnderTest>,
+): void {
+  t.test(`${name}: both ends of a pair are born with an MTU, and change it each`, async (t) => {
+    const kernel = await make()
+    t.teardown(() => kernel.close())
+    const { podNetns } = kernel
+    const made = pair(podNetns, 1450)
+    t.equal(kernel.addPair(made), undefined)
+    const ends = async (): Promise<readonly unknown[]> => {
+      const found = (await dumped(kernel)).get(`link ${made.name}`)
+      return found?.kind === 'link'
+        ? [found.mtuBytes, found.peerMtuBytes, kernel.peerMtuBytes()]
+        : []
+    }
+    t.strictSame(await ends(), [1450, 1450, 1450])
+    const born = pair(podNetns, 1450, 1450)
+    const both = pair(podNetns, 1400, 1400)
+    const inner = pair(podNetns, 1400, 1300)
+    t.strictSame(await applied(kernel, [change(born, both)]), [undefined])
+    t.strictSame(await ends(), [1400, 1400, 1400])
+    t.strictSame(await applied(kernel, [change(both, inner)]), [undefined])
+    t.strictSame(await ends(), [1400, 1300, 1300])
+  })
 }
 
 /** What the suite compares: our links, what is on them, our routes. */
 function ours(state: KernelState): KernelState {
   return kernelState(
     [...state.values()].filter((object) => {
-      if (object.kind === 'sysctl' || isNft(object)) return false
+      if (object.kind === 'sysctl') return false
+      if (isNft(object)) return true
       if (object.kind === 'link') return object.name.startsWith('trv')
       if (object.kind === 'route') return object.protocol === ROUTE_PROTOCOL
       const isLinkLocal = object.kind === 'addr' && /^fe[89ab]/.test(object.ip)
@@ -329,8 +315,12 @@ function ours(state: KernelState): KernelState {
   )
 }
 
-const kindOf = (op: KernelOp): readonly Link['link']['type'][] =>
-  op.kind === 'add' && op.object.kind === 'link' ? [op.object.link.type] : []
+function partsOf(op: KernelOp): readonly KernelPart[] {
+  const object = subjectOf(op)
+  if (isNft(object)) return ['nftables']
+  if (object.kind === 'offload-off') return ['offloads']
+  return op.kind === 'add' && object.kind === 'link' ? [object.link.type] : []
+}
 
 function applied(
   { port, settle }: KernelUnderTest,

@@ -26,16 +26,51 @@ async function real(): Promise<KernelUnderTest> {
     on('link', 'set', 'far0', 'up')
     on('link', 'set', 'under0', 'up')
     const fd = openNetns(`/run/netns/${netns}`)
-    const kernel = openKernel(fd)
+    const pod = podNetns(`${netns}-pod`)
+    const kernel = openKernel(fd, true)
     const close = (): void => {
       kernel.close()
       closeSync(fd)
       ip('netns', 'del', netns)
+      pod.close()
     }
-    return { port: kernel, settle: () => {}, close }
+    return {
+      port: kernel,
+      settle: () => {},
+      podNetns: pod.path,
+      addPair: (object) => kernel.applyNow([{ kind: 'add', object }], pod.fd())[0],
+      peerMtuBytes: pod.mtuBytes,
+      close,
+    }
   } catch (thrown) {
     ip('netns', 'del', netns)
     throw thrown
+  }
+}
+
+/** A namespace for the other end of a pair; most cases need none. */
+function podNetns(name: string) {
+  const path = `/run/netns/${name}`
+  let fd: number | undefined
+  return {
+    path,
+    fd(): number {
+      if (fd === undefined) ip('netns', 'add', name)
+      fd ??= openNetns(path)
+      return fd
+    },
+    mtuBytes(): number | undefined {
+      const text = execFileSync('ip', ['-n', name, '-j', 'link', 'show', 'eth0'], {
+        encoding: 'utf8',
+      })
+      const [link] = JSON.parse(text) as readonly { readonly mtu?: number }[]
+      return link?.mtu
+    },
+    close(): void {
+      if (fd === undefined) return
+      closeSync(fd)
+      ip('netns', 'del', name)
+    },
   }
 }
 

@@ -25,7 +25,15 @@ function simulated(): KernelUnderTest {
   const kernel = new SimKernel('contract')
   for (const object of UNDERLAY) kernel.apply({ kind: 'add', object })
   const port = kernelPort(engine, kernel, 0)
-  return { port, settle: () => void engine.run(() => false, 1e9), close: () => {} }
+  return {
+    port,
+    settle: () => void engine.run(() => false, 1e9),
+    podNetns: '/run/netns/pod',
+    addPair: (object) => kernel.apply({ kind: 'add', object }),
+    // There is no other truth about it.
+    peerMtuBytes: () => kernel.link('trv0123456789a')?.peerMtuBytes,
+    close: () => {},
+  }
 }
 
 kernelContract(t, 'simulated', simulated)

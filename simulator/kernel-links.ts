@@ -1,0 +1,172 @@
+/**
+ * The links of a simulated kernel: how they come, change and go, and what goes
+ * along.
+ *
+ * @module
+ */
+import { invariant } from '../src/errors.ts'
+import { identity, type Link, type LinkKind, linkChanges, linkOf } from '../src/kernel/mod.ts'
+import { ADDRESS_BITS, type Ip, ipFamily, macFromName } from '../src/net/mod.ts'
+import { KernelNft } from './kernel-nft.ts'
+import {
+  areTwins,
+  connectedRoute,
+  type Errno,
+  fightForPort,
+  mtuError,
+  newMtu,
+} from './kernel-rules.ts'
+import type { KernelListener } from './kernel-tables.ts'
+
+export class KernelLinks extends KernelNft {
+  private readonly hostName: string
+
+  /** @param hostName Seed of the MACs that the kernel chooses. */
+  constructor(hostName: string, listener?: KernelListener) {
+    super(listener)
+    this.hostName = hostName
+  }
+
+  protected addLink(wanted: Link): Errno | undefined {
+    const kind = wanted.link
+    const under = linkOf(wanted)
+    const lower = under === undefined ? undefined : this.link(under)
+    if (under !== undefined && lower === undefined) return 'ENODEV'
+    const masterError = this.masterError(wanted.master, kind)
+    if (masterError !== undefined) return masterError
+    if (isShared(kind) && this.has((twin) => areTwins(twin.link, kind))) return 'EEXIST'
+    const mtuBytes = newMtu(wanted, lower)
+    if (typeof mtuBytes === 'string') return mtuBytes
+    const upError = wanted.up ? this.upError(kind) : undefined
+    if (upError !== undefined) return upError
+    const { adopt: _planned, mac, ...link } = wanted
+    const inherited = kind.type === 'vlan' ? lower?.mac : undefined
+    const chosen = mac ?? inherited ?? macFromName(`${this.hostName}/${wanted.name}`)
+    return this.insert({
+      ...link,
+      link: kind.type === 'veth' ? { type: 'veth' } : kind,
+      // ARPHRD_NONE: whatever address was asked for, it has none.
+      ...(kind.type === 'vxlan-gpe' ? {} : { mac: chosen }),
+      mtuBytes,
+      // The other end is born with the same.
+      ...(kind.type === 'veth' && kind.peer !== undefined ? { peerMtuBytes: mtuBytes } : {}),
+    })
+  }
+
+  protected changeLink(from: Link, to: Link): Errno | undefined {
+    const link = this.link(to.name)
+    if (link === undefined) return 'ENODEV'
+    const { up, ...changes } = linkChanges(from, to)
+    if (changes.mac !== undefined && link.link.type === 'vxlan-gpe') return 'EOPNOTSUPP'
+    const error =
+      this.masterError(changes.master, link.link) ??
+      this.mtuError(link, changes.mtuBytes) ??
+      this.mtuError({ ...link, link: { type: 'veth' } }, changes.peerMtuBytes)
+    if (error !== undefined) return error
+    const { master: _left, ...free } = link
+    const base = changes.master === '' ? free : link
+    const { master, ...settings } = changes
+    this.insert({
+      ...base,
+      ...settings,
+      ...(master === undefined || master === '' ? {} : { master }),
+    })
+    if (changes.mtuBytes !== undefined) this.lowerMtuAbove(to.name, changes.mtuBytes)
+    if (up === undefined || up === link.up) return undefined
+    return up ? this.setUp(to.name) : this.setDown(to.name)
+  }
+
+  protected removeLink(link: Link): void {
+    for (const object of this.hangingOn(link.name)) {
+      if (object.kind === 'link') this.removeLink(object)
+      else this.erase(object)
+    }
+    if (link.link.type === 'bridge') {
+      for (const port of this.links()) {
+        if (port.master !== link.name) continue
+        const { master: _gone, ...free } = port
+        this.insert(free)
+      }
+    }
+    this.erase(link)
+  }
+
+  /** The route of an address on a link that is up. */
+  protected connect(ip: Ip, prefixLength: number, link: string): void {
+    const family = ipFamily(ip)
+    // fe80::/64 is on every link: one route each, which a state keyed by prefix cannot hold.
+    if (prefixLength === ADDRESS_BITS[family] || /^fe[89ab]/.test(ip)) return
+    const route = connectedRoute(ip, prefixLength, link)
+    if (this.get(identity(route)) === undefined) this.insert(route)
+  }
+
+  protected has(matches: (link: Link) => boolean): boolean {
+    for (const link of this.links()) if (matches(link)) return true
+    return false
+  }
+
+  private masterError(master: string | undefined, kind: LinkKind): Errno | undefined {
+    if (master === undefined || master === '') return undefined
+    const bridge = this.link(master)
+    if (bridge === undefined) return 'ENODEV'
+    if (bridge.link.type !== 'bridge') return 'EOPNOTSUPP'
+    // Bridges take Ethernet only.
+    return kind.type === 'vxlan-gpe' ? 'EINVAL' : undefined
+  }
+
+  private mtuError(link: Link, mtuBytes: number | undefined): Errno | undefined {
+    if (mtuBytes === undefined) return undefined
+    const under = linkOf(link)
+    return mtuError(link, mtuBytes, under === undefined ? undefined : this.link(under))
+  }
+
+  /** VLAN links never offer more than what carries them. */
+  private lowerMtuAbove(name: string, mtuBytes: number): void {
+    for (const link of this.linksOver(name)) {
+      if (link.link.type !== 'vlan' || (link.mtuBytes ?? 0) <= mtuBytes) continue
+      this.insert({ ...link, mtuBytes })
+      this.lowerMtuAbove(link.name, mtuBytes)
+    }
+  }
+
+  private upError(kind: LinkKind): Errno | undefined {
+    if (kind.type === 'vlan' && this.link(kind.parent)?.up !== true) return 'ENETDOWN'
+    if (!isShared(kind)) return undefined
+    const taken = this.has((other) => other.up && fightForPort(kind, other.link))
+    return taken ? 'EADDRINUSE' : undefined
+  }
+
+  private setUp(name: string): Errno | undefined {
+    const link = this.link(name)
+    invariant(link !== undefined, `link ${name} exists`)
+    const error = this.upError(link.link)
+    if (error !== undefined) return error
+    this.insert({ ...link, up: true })
+    for (const object of this.hangingOn(name)) {
+      if (object.kind === 'addr') this.connect(object.ip, object.prefixLength, name)
+    }
+    for (const above of this.linksOver(name)) if (above.link.type === 'vlan') this.setUp(above.name)
+    return undefined
+  }
+
+  /** Routes and neighbours go, and IPv6 addresses (keep_addr_on_down is 0). */
+  private setDown(name: string): undefined {
+    const link = this.link(name)
+    invariant(link !== undefined, `link ${name} exists`)
+    this.insert({ ...link, up: false })
+    for (const object of this.hangingOn(name)) {
+      const gone =
+        object.kind === 'route' ||
+        object.kind === 'neigh' ||
+        (object.kind === 'addr' && ipFamily(object.ip) === 6)
+      if (gone) this.erase(object)
+    }
+    for (const above of this.linksOver(name)) {
+      if (above.link.type === 'vlan' && above.up) this.setDown(above.name)
+    }
+    return undefined
+  }
+}
+
+/** Kinds that others can get in the way of; of pods' pairs there are many, and each is alone. */
+const isShared = ({ type }: LinkKind): boolean => type.startsWith('vxlan') || type === 'vlan'
