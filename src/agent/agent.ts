@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { type NodePlan, planNode, planPods } from '../backend/plan.ts'
+import { planNode, planPods } from '../backend/plan.ts'
 import { type ClusterView, sameButPods } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
@@ -26,7 +26,14 @@ import {
 } from '../kernel/mod.ts'
 import type { Instant, Machine } from '../machine.ts'
 import type { Observed } from '../ports.ts'
-import { isDone, networksWithoutBlocks, takesOthersAlong, withoutPods } from './rules.ts'
+import {
+  isDone,
+  networksWithoutBlocks,
+  REVERSE_PATH_FILTER,
+  strictFilterProblem,
+  takesOthersAlong,
+  withoutPods,
+} from './rules.ts'
 import { suspicions } from './suspicion.ts'
 
 export type AgentInput =
@@ -89,8 +96,12 @@ type Prepare = 'no' | 'timer' | 'asked'
 
 type Phase = 'idle' | 'looking' | 'preparing' | 'observing' | 'reading' | 'applying'
 
-/** Sysctls that planners may ask for; a dump cannot list them all. */
-const SYSCTLS = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'] as const
+/** Sysctls that planners may ask for or that spoil their plans; a dump cannot list them all. */
+const SYSCTLS = [
+  'net.ipv4.ip_forward',
+  'net.ipv6.conf.all.forwarding',
+  REVERSE_PATH_FILTER,
+] as const
 
 /** Makes the reconciler of one node. Its first `wake` starts it. */
 export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentInput, AgentEffect> {
@@ -205,7 +216,9 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     desiredPods = planPods(view)
     desired = withoutPods(nodePlan.desired, desiredPods)
     applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')
-    const reports = news(nodePlan, conflicts)
+    const filter = strictFilterProblem(view, actual)
+    const problems = filter === undefined ? nodePlan.problems : [...nodePlan.problems, filter]
+    const reports = news(problems, conflicts)
     if (applying.length > 0) {
       phase = 'applying'
       return [...reports, { kind: 'kernel.apply', ops: applying }]
@@ -214,7 +227,10 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     return [...reports, ...finish(now, 'done')]
   }
 
-  function news({ problems }: NodePlan, conflicts: readonly Conflict[]): readonly AgentEffect[] {
+  function news(
+    problems: readonly string[],
+    conflicts: readonly Conflict[],
+  ): readonly AgentEffect[] {
     const reports: AgentReport[] = [
       ...problems.map((problem): AgentReport => ({ event: 'problem', problem })),
       ...conflicts.map((conflict): AgentReport => ({ event: 'conflict', conflict })),

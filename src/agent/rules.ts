@@ -37,6 +37,27 @@ export function takesOthersAlong(ops: readonly KernelOp[]): boolean {
   return ops.some((op) => op.kind === 'remove' && op.object.kind === 'addr')
 }
 
+/** Reverse-path filter of all links together; 1 is strict, 2 loose. Source: Linux ip-sysctl.rst. */
+export const REVERSE_PATH_FILTER = 'net.ipv4.conf.all.rp_filter'
+
+/**
+ * A strict filter drops packets that come by another road than the answer
+ * takes: with tunnels and routes side by side that happens while nodes change
+ * over, and between nodes that see each other differently. Not ours to change.
+ */
+export function strictFilterProblem(view: ClusterView, actual: KernelState): string | undefined {
+  const filter = actual.get(`sysctl ${REVERSE_PATH_FILTER}`)
+  if (filter?.kind !== 'sysctl' || filter.value !== '1') return undefined
+  const roads = new Set(
+    view.networks.flatMap(({ network: { mode, options } }) => {
+      if (mode === 'vlan') return []
+      return options.crossSubnet === true ? [mode, 'direct'] : [mode]
+    }),
+  )
+  if (roads.size < 2) return undefined
+  return `Cannot rely on ${[...roads].join(' and ')} side by side: ${REVERSE_PATH_FILTER} is 1 (strict) and drops what comes back by another road, wanted 2 (loose) or 0; use: sysctl -w ${REVERSE_PATH_FILTER}=2`
+}
+
 /** Removing what is gone, as happens when a pod's link takes its routes along. */
 export function isDone(op: KernelOp, failure: KernelFailure): boolean {
   const gone = ['ENOENT', 'ESRCH', 'ENODEV', 'EADDRNOTAVAIL']

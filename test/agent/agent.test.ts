@@ -403,3 +403,22 @@ t.test(
     t.equal(world.machine.nextWake(), 2 * TIMES.settleMs + TIMES.repairMs)
   },
 )
+
+t.test('a strict reverse-path filter is named when two roads are in use', async (t) => {
+  const strict: KernelObject = {
+    kind: 'sysctl',
+    name: 'net.ipv4.conf.all.rp_filter',
+    value: '1',
+  }
+  const problems = (view: typeof ROUTED): readonly string[] => {
+    const world = new World()
+    world.view = view
+    world.holds([strict])
+    world.until(0)
+    return world.reports.flatMap((report) => (report.event === 'problem' ? [report.problem] : []))
+  }
+  t.strictSame(problems(ROUTED), [], 'one road: it does no harm')
+  const near = network('vxlan')
+  const direct = { ...near, options: { ...near.options, crossSubnet: true } }
+  t.match(problems(viewOf([networkView(direct, 2)], 2)), [/net\.ipv4\.conf\.all\.rp_filter is 1/])
+})
