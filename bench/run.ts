@@ -11,8 +11,9 @@ import { cpus, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { bench as cni } from './cni.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
+import { bench as netlink } from './netlink.bench.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { cni }
+const BENCHES: Readonly<Record<string, Bench>> = { cni, netlink }
 
 function machine(): Readonly<Record<string, string>> {
   const [cpu] = cpus()
