@@ -7,6 +7,8 @@ import { Command, CommanderError } from 'commander'
 import { asTriviumError } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { agentCommand } from './commands/agent.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { explainCommand } from './commands/explain.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
 import { ipamCommand } from './commands/ipam.ts'
 import { networkCommand } from './commands/network.ts'
@@ -21,6 +23,8 @@ Examples:
   trivium agent --node n1 --underlay eth0         run this node's agent
   trivium network show                            networks, modes and pools
   trivium ipam show --show-blocks                 who owns which block, how full it is
+  trivium explain default/web default/db          why A cannot reach B
+  trivium doctor                                  what is wrong with this node
   trivium sim run first                           which table overflows first?
 
 Exit status:
@@ -43,6 +47,8 @@ export function program(): Command {
     networkCommand(),
     nodeCommand(),
     ipamCommand(),
+    explainCommand(),
+    doctorCommand(),
     simCommand(),
     quickstartCommand(),
   ]

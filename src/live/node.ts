@@ -21,6 +21,7 @@ import { type LiveKernel, openKernel } from './kernel.ts'
 import type { Logger } from './log.ts'
 import { writeNodeFile } from './node-file.ts'
 import { serial } from './serial.ts'
+import { answerSnapshots } from './snapshot-exchange.ts'
 import { openStore } from './store-url.ts'
 import { readUnderlay } from './underlay.ts'
 
@@ -31,6 +32,8 @@ export interface NodeOptions {
   readonly underlay: string
   readonly socketPath: string
   readonly log: Logger
+  /** The command line that runs this program: it answers whoever asks for a snapshot. */
+  readonly trivium?: readonly string[]
 }
 
 export interface RunningNode {
@@ -63,6 +66,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   )
   const driven = startReconciler(options, first, store, kernel, setReady)
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
+  const { node, storeUrl, trivium = [] } = options
+  const told = (reason: string): void => log.warn({ event: 'snapshot', reason })
+  const stopAnswering = answerSnapshots(store, { node, storeUrl, trivium, told })
   const stopListening = kernel.watch({
     events(events) {
       driven.feed({ kind: 'kernel.events', events })
@@ -80,6 +86,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     async stop() {
       await socket.close()
       stopWatching()
+      stopAnswering()
       stopListening()
       driven.stop()
       store.close()

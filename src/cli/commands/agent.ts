@@ -48,6 +48,7 @@ async function run(options: AgentOptions): Promise<void> {
     underlay: options.underlay,
     socketPath: options.socket,
     log,
+    trivium: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   })
   node.ready.then(() => log.info({ event: 'ready' }, 'ready'))
   const signal = await new Promise<string>((resolve) => {

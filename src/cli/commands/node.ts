@@ -3,20 +3,23 @@
  *
  * @module
  */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { keys } from '../../../ipam/keys.ts'
 import { releaseNode } from '../../../ipam/mod.ts'
 import type { NodeRecord } from '../../../ipam/records.ts'
 import type { Reader } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
+import { answerRequest } from '../../live/snapshot-exchange.ts'
 import { transact } from '../../live/transact.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
 
 export function nodeCommand(): Command {
   return new Command('node')
-    .description('show and delete nodes')
+    .description('show and delete nodes, take a snapshot of this one')
     .addCommand(showCommand())
+    .addCommand(snapshotCommand())
     .addCommand(deleteCommand())
 }
 
@@ -78,6 +81,32 @@ function showCommand(): Command {
         ),
       )
     })
+}
+
+interface SnapshotFlags extends NodeFlags {
+  readonly store: string
+  readonly output: 'json'
+  readonly answer?: string
+}
+
+function snapshotCommand(): Command {
+  const command = new Command('snapshot')
+    .description("what this node's kernel and its pods hold, for trivium explain elsewhere")
+    .addOption(storeOption())
+    .addOption(new Option('-o, --output <format>', 'json').choices(['json']).default('json'))
+    .addOption(new Option('--answer <id>', 'put it into the store for whoever asked').hideHelp())
+    .addHelpText(
+      'after',
+      '\nExample:\n  trivium node snapshot > n2.json      then: trivium explain A B --snapshot n2.json\n',
+    )
+  for (const flag of nodeFlags()) command.addOption(flag)
+  return command.action(async (flags: SnapshotFlags) => {
+    const node = mustKnowNode(flags)
+    await withStore(flags.store, async (store) => {
+      if (flags.answer !== undefined) return answerRequest(store, node, flags.answer)
+      print(`${JSON.stringify(snapshotHere(store, node))}\n`)
+    })
+  })
 }
 
 function deleteCommand(): Command {

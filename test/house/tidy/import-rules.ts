@@ -33,6 +33,7 @@ const PURE = [
   'src/backend',
   'src/agent',
   'src/cni',
+  'src/explain',
   'ipam',
 ]
 
@@ -89,6 +90,18 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   {
     unit: 'src/cni',
     units: ['src/net', 'src/cluster', 'src/kernel', 'src/backend', 'src/errors.ts', 'ipam'],
+  },
+  {
+    unit: 'src/explain',
+    units: [
+      'src/net',
+      'src/cluster',
+      'src/kernel',
+      'src/backend',
+      'src/errors.ts',
+      'src/kernel-release.ts',
+      'ipam',
+    ],
   },
   {
     unit: 'src/live',

@@ -1,0 +1,166 @@
+/**
+ * `trivium explain`: why A cannot reach B.
+ *
+ * @module
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { AllowedPort } from '../../../ipam/records.ts'
+import type { Reader, Store } from '../../../ipam/store.ts'
+import { readView } from '../../cluster/read-view.ts'
+import type { ClusterView } from '../../cluster/view.ts'
+import { isTriviumError, TriviumError } from '../../errors.ts'
+import {
+  type Endpoint,
+  type Explanation,
+  endpointOf,
+  explain,
+  type NodeSnapshot,
+  parseSnapshot,
+  renderExplanation,
+  SNAPSHOT_BYTES_MAX,
+  type Verdict,
+} from '../../explain/mod.ts'
+import { askForSnapshot } from '../../live/snapshot-exchange.ts'
+import { collect, print, storeOption, withStore } from '../common.ts'
+import { type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { type NodeFlags, nodeFlags, snapshotHere, thisNode } from '../this-node.ts'
+
+const STATUS: Readonly<Record<Verdict, number>> = { reachable: 0, broken: 1, unknown: 3 }
+const WAIT_MS = 3000
+
+const HELP = `
+A and B: NAMESPACE/NAME of a pod, an address, a node, or the beginning of a container id.
+The packet's way is walked there and back, in each family that both have, over what the
+store asks for and what both kernels hold: this node's own, and the other's, which its
+agent sends through the store.
+
+Examples:
+  trivium explain default/web default/db        there and back, hop by hop
+  trivium explain 10.42.0.5 10.42.1.7 -o json   for a program
+  trivium explain default/web 10.42.1.7 --packet tcp/80
+  trivium node snapshot > n2.json               on n2, where its agent does not answer,
+  trivium explain default/web default/db --snapshot n2.json
+
+Exit status:
+  0  reachable, by all that was seen of both sides
+  1  broken: the first object that breaks it is named
+  2  the command line makes no sense, or nobody is called A or B
+  3  unknown: nothing seen is broken, but a side was not seen, or something may drop it
+`
+
+interface ExplainFlags extends NodeFlags {
+  readonly store: string
+  readonly output: OutputFormat
+  readonly snapshot?: readonly string[]
+  readonly packet?: AllowedPort
+  readonly wait: number
+}
+
+export function explainCommand(): Command {
+  const command = new Command('explain')
+    .argument('<a>', 'where the packet starts')
+    .argument('<b>', 'where it should arrive')
+    .description('why A cannot reach B: hop by hop, the first broken object, and its repair')
+    .option('--packet <protocol/port>', 'ask about tcp/80, udp/53, …', parsePort)
+    .option('--snapshot <file>', "a node's snapshot, - for standard input; repeatable", collect)
+    .addOption(
+      new Option('--wait <ms>', "how long to wait for the other node's agent")
+        .argParser(parseWait)
+        .default(WAIT_MS),
+    )
+    .addOption(storeOption())
+    .addOption(outputOption())
+    .addHelpText('after', HELP)
+  for (const flag of nodeFlags()) command.addOption(flag)
+  return command.action(run)
+}
+
+async function run(a: string, b: string, flags: ExplainFlags): Promise<void> {
+  const given = (flags.snapshot ?? []).map(readSnapshot)
+  const explanation = await withStore(flags.store, (store) => ask(store, a, b, flags, given))
+  const { output } = flags
+  const isText = output === 'text' || output === 'wide'
+  print(isText ? renderExplanation(explanation) : renderRows([explanation], [], output, ''))
+  process.exitCode = STATUS[explanation.verdict]
+}
+
+async function ask(
+  store: Store,
+  a: string,
+  b: string,
+  flags: ExplainFlags,
+  given: readonly NodeSnapshot[],
+): Promise<Explanation> {
+  const { from, to, views } = store.read((reader) => {
+    const [from, to] = [lookUp(reader, a), lookUp(reader, b)]
+    return { from, to, views: viewsOf(reader, [from, to]) }
+  })
+  const containerIds = [from, to].flatMap((end) =>
+    end.kind === 'pod' ? [end.attachment.containerId] : [],
+  )
+  const snapshots = new Map(given.map((snapshot) => [snapshot.node, snapshot]))
+  const missing = [...views.keys()].filter((name) => !snapshots.has(name))
+  const here = thisNode(flags)
+  const seen = await Promise.all(
+    missing.map(async (name): Promise<NodeSnapshot | undefined> => {
+      if (name === here) return snapshotHere(store, name, new Set(containerIds))
+      const answer = await askForSnapshot(store, name, containerIds, flags.wait)
+      return answer.kind === 'seen' ? answer.snapshot : undefined
+    }),
+  )
+  for (const snapshot of seen) if (snapshot !== undefined) snapshots.set(snapshot.node, snapshot)
+  const asked = flags.packet === undefined ? {} : { port: flags.packet }
+  return explain({ from, to, views, snapshots, ...asked })
+}
+
+/** A name that nobody has is a mistake in the command line, not an answer about the network. */
+function lookUp(reader: Reader, text: string): Endpoint {
+  try {
+    return endpointOf(reader, text)
+  } catch (thrown) {
+    if (!isTriviumError(thrown) || thrown.code !== 'NOT_FOUND') throw thrown
+    throw new TriviumError('USAGE', thrown.message, thrown.details, thrown)
+  }
+}
+
+function viewsOf(reader: Reader, ends: readonly Endpoint[]): ReadonlyMap<string, ClusterView> {
+  const views = new Map<string, ClusterView>()
+  for (const end of ends) {
+    if (end.kind === 'outside') continue
+    const name = end.kind === 'pod' ? end.attachment.node : end.node
+    const view = readView(reader, name)
+    if (view !== undefined) views.set(name, view)
+  }
+  return views
+}
+
+const STDIN = 0
+
+function readSnapshot(path: string): NodeSnapshot {
+  const source = path === '-' ? 'standard input' : path
+  try {
+    if (path !== '-' && statSync(path).size > SNAPSHOT_BYTES_MAX) {
+      throw new Error(`more than ${SNAPSHOT_BYTES_MAX} bytes`)
+    }
+    return parseSnapshot(readFileSync(path === '-' ? STDIN : path, 'utf8'), source)
+  } catch (thrown) {
+    const { message } = thrown as Error
+    const text = isTriviumError(thrown) ? message : `Cannot read snapshot ${source}: ${message}`
+    throw new TriviumError('USAGE', text, isTriviumError(thrown) ? thrown.details : '', thrown)
+  }
+}
+
+function parsePort(text: string): AllowedPort {
+  const found = /^(tcp|udp|sctp)\/(\d{1,5})$/.exec(text)
+  const port = Number(found?.[2])
+  if (found === null || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError('wanted tcp/PORT, udp/PORT or sctp/PORT')
+  }
+  return { protocol: found[1] as AllowedPort['protocol'], port }
+}
+
+function parseWait(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('wanted milliseconds')
+}

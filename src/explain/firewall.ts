@@ -1,0 +1,139 @@
+/**
+ * nftables on the way: our own table as its rules read, others' by policy.
+ *
+ * @module
+ */
+import type { NetworkRecord } from '../cluster/view.ts'
+import { NFT_TABLE } from '../kernel/mod.ts'
+import { containsIp, type Ip } from '../net/mod.ts'
+import { broken, type Fault, fine, type Steps, suspect } from './hop.ts'
+import type { Packet } from './packet.ts'
+import type { Side } from './world.ts'
+
+type Hook = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting'
+
+/** Whether our chain is there with the rule that asks `set`. */
+function asks({ tables }: Side, chain: string, set: string): boolean {
+  const found = tables.get(`nft-chain ${chain}`)
+  return found?.kind === 'nft-chain' && found.rules.includes(`@${set} `)
+}
+
+const elementWords = (set: string, fields: readonly (string | number)[]): string =>
+  `element inet ${NFT_TABLE} ${set} { ${fields.join(' . ')} }`
+
+const missing = (set: string, fields: readonly (string | number)[], effect: string): Fault => ({
+  object: elementWords(set, fields),
+  found: `missing: ${effect}`,
+  wanted: 'this element',
+  command: `nft add ${elementWords(set, fields)}`,
+})
+
+/** Chain `spoof` for a pod's link: it sends from its own addresses only. */
+export function* fromPod(side: Side, link: string, { family, src }: Packet): Steps<true> {
+  const set = `pods${family}`
+  if (!asks(side, 'spoof', set)) return true
+  if (!side.tables.inSet(set, link, src)) {
+    yield broken(side, missing(set, [link, src], 'what the pod sends is dropped'))
+    return undefined
+  }
+  yield fine(side, elementWords(set, [link, src]))
+  return true
+}
+
+/** Chain `spoof` for a tunnel: packets of its own networks only. */
+export function* fromTunnel(side: Side, link: string, { family, src }: Packet): Steps<true> {
+  const [inside, tunnelled] = [`inside${family}`, `tunnelled${family}`]
+  if (!asks(side, 'spoof', tunnelled) || !side.tables.inSet(inside, src)) return true
+  if (side.tables.inSet(tunnelled, link, src)) return true
+  const pool = poolOf(side, src)
+  yield broken(
+    side,
+    missing(tunnelled, [link, pool ?? src], `what comes from ${src} by ${link} is dropped`),
+  )
+  return undefined
+}
+
+/** Chain `tunnel`: outer packets from known nodes only. */
+export function* guard(
+  side: Side,
+  tunnel: { readonly port: number; readonly vni: number },
+  outerSrc: Ip,
+  family: 4 | 6,
+): Steps<true> {
+  const set = `nodes${family}`
+  if (!asks(side, 'tunnel', 'tunnels')) return true
+  if (!side.tables.inSet('tunnels', String(tunnel.port), String(tunnel.vni))) return true
+  if (!side.tables.inSet(set, outerSrc)) {
+    yield broken(side, missing(set, [outerSrc], `tunnel packets from ${outerSrc} are dropped`))
+    return undefined
+  }
+  yield fine(side, elementWords(set, [outerSrc]))
+  return true
+}
+
+/** Chain `isolate`: networks are closed to each other unless opened. */
+export function* mayMeet(side: Side, packet: Packet): Steps<true> {
+  const { family, src, dst, reply, port } = packet
+  if (reply || !asks(side, 'isolate', `pools${family}`)) return true
+  const { tables, planned } = side
+  const reach = `reach${family}`
+  if (tables.inSet(reach, src, dst)) return true
+  const ports = port === undefined ? [] : [port.protocol, String(port.port)]
+  const reachPort = `reach_port${family}`
+  if (port !== undefined && tables.inSet(reachPort, src, dst, ...ports)) return true
+  const pools = `pools${family}`
+  if (!tables.inSet(pools, src) || !tables.inSet(pools, dst)) return true
+  const [from, to] = [networkOf(side, src), networkOf(side, dst)]
+  const asked =
+    planned.inSet(reach, src, dst) ||
+    (port !== undefined && planned.inSet(reachPort, src, dst, ...ports))
+  if (asked) {
+    const pair = [poolOf(side, src) ?? src, poolOf(side, dst) ?? dst]
+    yield broken(side, missing(reach, pair, `what goes from ${src} to ${dst} is dropped`))
+    return undefined
+  }
+  const [a, b] = [from?.name ?? src, to?.name ?? dst]
+  const allow = side.view.allows.find((each) => each.from === a && each.to === b)
+  const open = allow?.ports.map(({ protocol, port: number }) => `${protocol}/${number}`)
+  const some = open === undefined || open.length === 0 ? '' : `, open for ${open.join(', ')} only`
+  const wish = port === undefined ? '' : ` --port ${port.protocol}/${port.port}`
+  yield broken(side, {
+    object: `chain inet ${NFT_TABLE} isolate`,
+    found: `networks ${a} and ${b} are closed to each other${some}`,
+    wanted: `an opening from ${a} to ${b}`,
+    command: `trivium network allow ${a} ${b}${wish}`,
+  })
+  return undefined
+}
+
+const networkOf = ({ view }: Side, ip: Ip): NetworkRecord | undefined =>
+  view.networks.find(({ network }) => network.pools.some(({ cidr }) => containsIp(cidr, ip)))
+    ?.network
+
+const poolOf = (side: Side, ip: Ip): string | undefined =>
+  networkOf(side, ip)?.pools.find(({ cidr }) => containsIp(cidr, ip))?.cidr
+
+/** Base chains of others that drop what their rules do not accept. */
+export function* others(side: Side, family: 4 | 6, hooks: readonly Hook[]): Steps<true> {
+  const heard = new Set<string>(['inet', family === 4 ? 'ip' : 'ip6'])
+  for (const chain of side.snapshot?.chains ?? []) {
+    const meets = hooks.some((hook) => hook === chain.hook) && heard.has(chain.family)
+    if (!meets || chain.policy !== 'drop') continue
+    const name = `${chain.family} ${chain.table} ${chain.chain}`
+    const fault: Fault = {
+      object: `chain ${name}`,
+      found:
+        chain.rules === 0
+          ? `hook ${chain.hook}, policy drop, no rules: it drops everything`
+          : `hook ${chain.hook}, policy drop: whatever none of its ${chain.rules} rules accepts is lost`,
+      wanted: 'a rule that accepts the packet, or policy accept',
+      command: `nft list chain ${name}`,
+    }
+    if (chain.rules > 0) yield suspect(side, fault)
+    else {
+      yield broken(side, fault)
+      return undefined
+    }
+  }
+  return true
+}

@@ -1,0 +1,48 @@
+/**
+ * Links on the way: there, up, wide enough.
+ *
+ * @module
+ */
+import type { Link } from '../kernel/mod.ts'
+import { broken, commandOf, fine, type Place, type Steps, wordsOf } from './hop.ts'
+
+/** The link, if it is there and up. */
+export function* linkUp(place: Place, name: string): Steps<Link> {
+  const found = place.tables.link(name)
+  const planned = place.planned.link(name)
+  const show = `ip -d link show dev ${name}`
+  if (found === undefined) {
+    const command =
+      planned === undefined || planned.adopt === true
+        ? show
+        : commandOf({ kind: 'add', object: planned })
+    const wanted = planned === undefined ? 'a link of this name' : wordsOf(planned)
+    yield broken(place, { object: `link ${name}`, found: 'no such link', wanted, command })
+    return undefined
+  }
+  if (!found.up) {
+    yield broken(place, {
+      object: `link ${name}`,
+      found: 'it is down',
+      wanted: 'it is up',
+      command: `ip link set dev ${name} up`,
+    })
+    return undefined
+  }
+  yield fine(place, `link ${name}${found.mtuBytes === undefined ? '' : ` mtu ${found.mtuBytes}`}`)
+  return found
+}
+
+/** Whether a packet of `bytes` goes through. */
+export function* fits(place: Place, link: Link, bytes: number, what: string): Steps<true> {
+  const { name, mtuBytes } = link
+  if (mtuBytes === undefined || bytes <= mtuBytes) return true
+  const wanted = Math.max(bytes, place.planned.link(name)?.mtuBytes ?? 0)
+  yield broken(place, {
+    object: `link ${name}`,
+    found: `mtu ${mtuBytes}: ${what} of ${bytes} bytes does not fit; smaller ones pass`,
+    wanted: `mtu ${wanted}`,
+    command: `ip link set dev ${name} mtu ${wanted}`,
+  })
+  return undefined
+}
