@@ -168,6 +168,19 @@ for (const [name, [decode, types]] of Object.entries(decoders)) {
   holds(t, `${name}: damaged messages`, own, (m) => void attempt(() => decode(m)), { numRuns })
 }
 
+t.test('a prefix longer than an address', async (t) => {
+  for (const [decode, type, place] of [
+    [decodeRule, RTM.newRule, 1],
+    [decodeRule, RTM.newRule, 2],
+    [decodeRoute, RTM.newRoute, 1],
+  ] as const) {
+    const body = new Uint8Array(12)
+    body[0] = 2 // AF_INET
+    body[place] = 33
+    t.throws(() => decode({ ...header, type, body }), DecodeError)
+  }
+})
+
 // The most a datagram can hold: 64 KiB of the shortest attributes there are, in
 // themselves and inside another attribute. Linear work, or the test never ends.
 t.test('many attributes', async (t) => {
