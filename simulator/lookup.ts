@@ -27,6 +27,9 @@ export type Hop =
       readonly nextHop: Ip
       /** From a permanent neighbour entry; undefined: the kernel would ask. */
       readonly mac: Mac | undefined
+      /** The tunnel that the route leads into. */
+      readonly encapVni?: number
+      readonly encapDst?: Ip
     }
   | { readonly kind: 'drop'; readonly reason: string }
 
@@ -72,7 +75,9 @@ function follow(kernel: SimKernel, route: Route, dst: Ip): Hop {
   const nextHop = route.via ?? dst
   const neigh = kernel.get(`neigh ${route.link} ${nextHop}`)
   const mac = neigh?.kind === 'neigh' ? neigh.mac : undefined
-  return { kind: 'out', link: route.link, nextHop, mac }
+  const { link, encapVni, encapDst } = route
+  const tunnel = encapVni === undefined || encapDst === undefined ? {} : { encapVni, encapDst }
+  return { kind: 'out', link, nextHop, mac, ...tunnel }
 }
 
 function indexOf(kernel: SimKernel): Index {

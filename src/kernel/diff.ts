@@ -124,14 +124,15 @@ function hangsOn(object: KernelObject, links: ReadonlySet<string>): boolean {
  * resolving a gateway whose neighbour entry is not there yet; a gateway that
  * moves to another MAC needs that MAC's forwarding entry first. Removals go the
  * other way. Only a link that must be made anew is removed first, because its
- * name must be free.
+ * name must be free, and elements before others come, because prefixes of one
+ * set must not overlap: both in one transaction, so no packet sees it half done.
  */
 const ADD_RANK = {
   sysctl: 10,
   'nft-table': 11,
   'nft-set': 12,
-  'nft-element': 13,
-  'nft-chain': 14,
+  'nft-element': 14,
+  'nft-chain': 15,
   link: 20,
   'offload-off': 22,
   vni: 22,
@@ -148,8 +149,8 @@ const REMOVE_RANK = {
   vni: 34,
   'offload-off': 34,
   link: 35,
+  'nft-element': 13,
   'nft-chain': 37,
-  'nft-element': 38,
   'nft-set': 39,
   'nft-table': 40,
   sysctl: 41,

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Mode } from '../../ipam/records.ts'
+import type { Flavour, Mode } from '../../ipam/records.ts'
 import { SimKernel } from '../../simulator/kernel.ts'
 import { lookUp } from '../../simulator/lookup.ts'
 import { planNode } from '../../src/backend/plan.ts'
@@ -24,7 +24,6 @@ import {
 import { holds } from '../support/property.ts'
 import { FOREIGN, type ViewSeed, viewOf, viewSeed } from './views.ts'
 
-const MODES: readonly Mode[] = ['vxlan', 'route', 'vlan']
 const RUNS = 100
 
 /** A kernel with what was there before us, and the pods' links of `views`, as ADD makes them. */
@@ -32,17 +31,7 @@ function kernelFor(...views: readonly ClusterView[]): SimKernel {
   const kernel = new SimKernel('n0')
   for (const object of FOREIGN) mustApply(kernel, { kind: 'add', object })
   for (const view of views) {
-    for (const { attachments, network } of view.networks) {
-      for (const attachment of attachments) {
-        const plan = backends[network.mode].pod(attachment, view.networks[0]!, view)
-        const [link] = plan.node
-        assert.equal(link?.kind, 'link')
-        if (link?.kind !== 'link' || kernel.get(identity(link)) !== undefined) continue
-        // Alone: bridge and routes are the agent's.
-        const { master: _bridge, ...alone } = link
-        mustApply(kernel, { kind: 'add', object: alone })
-      }
-    }
+    for (const op of podLinksOf(view, kernel)) mustApply(kernel, op)
   }
   return kernel
 }
@@ -83,8 +72,17 @@ function foreign(kernel: SimKernel): string {
   return renderState(new Map(objects))
 }
 
-for (const mode of MODES) {
-  const one = viewSeed(mode)
+/** Every road; tunnels in both flavours. */
+const ROADS: readonly (readonly [mode: Mode, flavour: Flavour])[] = [
+  ['vxlan', 'classic'],
+  ['vxlan', 'lightweight'],
+  ['route', 'classic'],
+  ['vlan', 'classic'],
+]
+
+for (const [mode, flavour] of ROADS) {
+  const road = flavour === 'classic' ? mode : `${mode}, ${flavour}`
+  const one = viewSeed(mode, true, flavour)
   const two = fc.tuple(
     one,
     one.chain((seed) => fc.constant(seed)),
@@ -92,7 +90,7 @@ for (const mode of MODES) {
 
   holds(
     t,
-    `${mode}: diff and apply lead from any view to any other, and touch nothing foreign`,
+    `${road}: diff and apply lead from any view to any other, and touch nothing foreign`,
     two,
     ([before, after]) => {
       const [from, to] = viewsOf(before, after)
@@ -111,7 +109,7 @@ for (const mode of MODES) {
 
   holds(
     t,
-    `${mode}: the inverses of any completed prefix, last first, restore the start`,
+    `${road}: the inverses of any completed prefix, last first, restore the start`,
     fc.tuple(one, one, fc.nat()),
     ([before, after, cut]) => {
       const [from, to] = viewsOf(before, after)
@@ -130,13 +128,14 @@ for (const mode of MODES) {
 
   holds(
     t,
-    `${mode}: no prefix of the operations cuts off what stays reachable`,
+    `${road}: no prefix of the operations cuts off what stays reachable`,
     two,
     ([before, after]) => {
       const [from, to] = viewsOf(before, after)
       const kernel = kernelFor(from, to)
       converge(kernel, from)
-      const stay = destinations(from).filter((dst) => destinations(to).includes(dst))
+      const there = destinations(to, from)
+      const stay = destinations(from, to).filter((dst) => there.includes(dst))
       const reached = stay.filter((dst) => isRouted(kernel, dst))
       for (const op of diff(planNode(to).desired, kernel.snapshot()).ops) {
         mustApply(kernel, op)
@@ -146,6 +145,26 @@ for (const mode of MODES) {
     { numRuns: RUNS },
   )
 }
+
+// A tunnel that changes its flavour is made anew, so what it carries is away for a moment.
+const routed = fc.oneof(viewSeed('vxlan'), viewSeed('route'))
+holds(
+  t,
+  'one round leads from any road and flavour to any other',
+  fc.tuple(routed, routed),
+  ([before, after]) => {
+    const [from, to] = viewsOf(before, after)
+    const kernel = kernelFor(from)
+    const others = foreign(kernel)
+    converge(kernel, from)
+    for (const op of podLinksOf(to, kernel)) mustApply(kernel, op)
+    converge(kernel, to)
+    assertDesired(kernel, planNode(to).desired)
+    assert.deepEqual(diff(planNode(to).desired, kernel.snapshot()).ops, [], 'a second round')
+    assert.equal(foreign(kernel), others)
+  },
+  { numRuns: 3 * RUNS },
+)
 
 // Linux drops a link's IPv4 routes and neighbours with its last IPv4 address, so a
 // tunnel whose node loses its last block needs a second round.
@@ -179,6 +198,7 @@ function viewsOf(before: ViewSeed, after: ViewSeed): readonly [ClusterView, Clus
 function podLinksOf(view: ClusterView, kernel: SimKernel): readonly KernelOp[] {
   const network = view.networks[0]!
   return network.attachments.flatMap((attachment): readonly KernelOp[] => {
+    // Alone: bridge and routes are the agent's.
     const [link] = backends[network.network.mode].pod(attachment, network, view).node
     if (link?.kind !== 'link' || kernel.get(identity(link)) !== undefined) return []
     const { master: _bridge, ...alone } = link
@@ -186,9 +206,14 @@ function podLinksOf(view: ClusterView, kernel: SimKernel): readonly KernelOp[] {
   })
 }
 
-/** One address in every peer's block that both families of the view route, and own pods. */
-function destinations({ networks, self }: ClusterView): readonly string[] {
+/**
+ * One address in every peer's block, and own pods, of networks whose tunnels
+ * have the same flavour in both views: another flavour is another link.
+ */
+function destinations({ networks, self }: ClusterView, other: ClusterView): readonly string[] {
   return networks.flatMap(({ claims, attachments, network }) => {
+    const counterpart = other.networks.find((each) => each.network.name === network.name)
+    if (counterpart?.network.options.flavour !== network.options.flavour) return []
     const own = attachments.flatMap(({ ips }) => ips)
     if (network.mode === 'vlan') return own
     const peers = claims.filter(({ node }) => node !== self.name)
@@ -202,6 +227,7 @@ function isRouted(kernel: SimKernel, dst: string): boolean {
   if (hop.kind === 'local') return true
   if (hop.kind === 'drop') return false
   const link = kernel.link(hop.link)
+  if (link?.link.type === 'vxlan-gpe') return hop.encapDst !== undefined
   if (link?.link.type !== 'vxlan') return link !== undefined
   return hop.mac !== undefined && kernel.get(`fdb ${link.name} ${hop.mac}`) !== undefined
 }

@@ -3,8 +3,16 @@
  * properties.
  */
 import fc from 'fast-check'
+import { FLAVOURS } from '../../ipam/network-spec.ts'
 import { parseNetworkSpec } from '../../ipam/networks.ts'
-import type { AttachmentRecord, BlockClaim, Mode, NodeRecord } from '../../ipam/records.ts'
+import type {
+  AllowRecord,
+  AttachmentRecord,
+  BlockClaim,
+  Flavour,
+  Mode,
+  NodeRecord,
+} from '../../ipam/records.ts'
 import type { ClusterView } from '../../src/cluster/view.ts'
 import { type KernelObject, podLinkName } from '../../src/kernel/mod.ts'
 import { addressAt, macFromName, type Prefix, parsePrefix, subPrefixAt } from '../../src/net/mod.ts'
@@ -15,6 +23,9 @@ const POOL = { 4: parsePrefix('10.42.0.0/20'), 6: parsePrefix('fd42::/112') } as
 const OWN_BLOCK = 6
 const BLOCK = { 4: 26, 6: 122 } as const
 
+/** The nodes 0 to 2. */
+const NEAR = [parsePrefix('192.0.2.0/30'), parsePrefix('2001:db8::/126')]
+
 /** What a view is made from; small numbers, so that two of them overlap. */
 export interface ViewSeed {
   readonly mode: Mode
@@ -24,6 +35,23 @@ export interface ViewSeed {
   /** Offsets of pods' addresses in the first block of node 0. */
   readonly pods: readonly number[]
   readonly mtuBytes: number | undefined
+  /** @default 'classic' */
+  readonly flavour?: Flavour
+  /** Nodes 1 and 2 are on node 0's own network, 3 and 4 behind a router. @default false */
+  readonly crossSubnet?: boolean
+  /** @default true */
+  readonly masquerade?: boolean
+  /** Another network beside it. @default none */
+  readonly second?: SecondSeed | undefined
+}
+
+/** The other network, `red`: no pods of node 0, a block for nodes 0 to 2. */
+export interface SecondSeed {
+  readonly mode: 'vxlan' | 'route'
+  readonly flavour: Flavour
+  /** Length of its pool: networks come and go, and the next one's pool may overlap the last one's. */
+  readonly poolLength: 18 | 20
+  readonly allow: 'nothing' | 'everything' | 'a port'
 }
 
 /**
@@ -31,9 +59,13 @@ export interface ViewSeed {
  *
  * @param settled Whether node 0 has at least one block, as it has from its first round on.
  */
-export function viewSeed(mode: Mode, settled = true): fc.Arbitrary<ViewSeed> {
+export function viewSeed(mode: Mode, settled = true, flavour?: Flavour): fc.Arbitrary<ViewSeed> {
   return fc
     .record({
+      flavour: flavour === undefined ? fc.constantFrom(...FLAVOURS) : fc.constant(flavour),
+      crossSubnet: fc.boolean(),
+      masquerade: fc.boolean(),
+      second: fc.option(secondSeed, { nil: undefined }),
       dualStack: fc.boolean(),
       owners: fc.array(fc.integer({ min: -1, max: 4 }), { minLength: 12, maxLength: 12 }),
       pods: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
@@ -50,15 +82,30 @@ export function viewSeed(mode: Mode, settled = true): fc.Arbitrary<ViewSeed> {
     }))
 }
 
-export function viewOf({ mode, dualStack, blocks, pods, mtuBytes }: ViewSeed): ClusterView {
+const secondSeed: fc.Arbitrary<SecondSeed> = fc.record({
+  mode: fc.constantFrom('vxlan', 'route'),
+  flavour: fc.constantFrom(...FLAVOURS),
+  poolLength: fc.constantFrom(18, 20),
+  allow: fc.constantFrom('nothing', 'everything', 'a port'),
+})
+
+export function viewOf(seed: ViewSeed): ClusterView {
+  const { mode, dualStack, blocks, pods, mtuBytes, flavour, crossSubnet, second } = seed
   const families = dualStack ? ([4, 6] as const) : ([4] as const)
-  const nodes = blocks.map((_, index) => nodeRecord(index))
+  const divided = crossSubnet === true && mode === 'vxlan' && second?.mode !== 'route'
+  const nodes = blocks.map((_, index) => nodeRecord(index, divided))
   const network = parseNetworkSpec(
     {
       name: 'pods',
       mode,
       pools: families.map((family) => ({ cidr: POOL[family], blockLength: BLOCK[family] })),
-      options: { ...(mode === 'vlan' ? { vlanId: 7 } : {}), ...(mtuBytes ? { mtuBytes } : {}) },
+      options: {
+        ...(mode === 'vlan' ? { vlanId: 7 } : {}),
+        ...(mtuBytes ? { mtuBytes } : {}),
+        ...(flavour === undefined ? {} : { flavour }),
+        ...(divided ? { crossSubnet } : {}),
+        ...(seed.masquerade === undefined ? {} : { masquerade: seed.masquerade }),
+      },
     },
     0,
   )
@@ -101,13 +148,45 @@ export function viewOf({ mode, dualStack, blocks, pods, mtuBytes }: ViewSeed): C
     nodes: new Map(nodes.map((node) => [node.name, node])),
     networks: [
       { network: { ...network, options: { vni: 1, ...network.options } }, claims, attachments },
+      ...(second === undefined ? [] : [redNetwork(second, families)]),
     ],
-    allows: [],
+    allows: second === undefined ? [] : openings(second),
   }
 }
 
-function nodeRecord(index: number): NodeRecord {
+const RED = { 4: '10.44.0.0', 6: 'fd44::' } as const
+
+function redNetwork({ mode, flavour, poolLength }: SecondSeed, families: readonly (4 | 6)[]) {
+  const pools = families.map((family) =>
+    parsePrefix(`${RED[family]}/${family === 4 ? poolLength : poolLength + 92}`),
+  )
+  const draft = parseNetworkSpec(
+    {
+      name: 'red',
+      mode,
+      pools: pools.map((cidr, index) => ({ cidr, blockLength: BLOCK[families[index] ?? 4] })),
+      options: { vni: 2, flavour },
+    },
+    0,
+  )
+  const claims = pools.flatMap((pool, index) =>
+    [0, 1, 2].map((node): BlockClaim => {
+      const cidr = subPrefixAt(pool, BLOCK[families[index] ?? 4], BigInt(node))
+      return { network: 'red', cidr, pool, node: `n${node}`, first: true, claimedMs: 0 }
+    }),
+  )
+  return { network: { ...draft, options: { vni: 2, ...draft.options } }, claims, attachments: [] }
+}
+
+function openings({ allow }: SecondSeed): readonly AllowRecord[] {
+  if (allow === 'nothing') return []
+  const ports = allow === 'a port' ? [{ protocol: 'tcp', port: 443 } as const] : []
+  return [{ from: 'pods', to: 'red', ports, createdMs: 0 }]
+}
+
+function nodeRecord(index: number, divided = false): NodeRecord {
   return {
+    ...(divided ? { underlayPrefixes: NEAR } : {}),
     name: `n${index}`,
     underlayLink: 'eth0',
     underlayIps: [mustIp(`192.0.2.${index + 1}`), mustIp(`2001:db8::${index + 1}`)],
