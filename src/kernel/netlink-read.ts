@@ -52,31 +52,30 @@ export function readState(conn: nl.Conn): readonly KernelObject[] {
 }
 
 /**
- * A notification in our words; undefined for what planners do not speak of. An
+ * A notification in our words; nothing for what planners do not speak of. An
  * entry that is not permanent any more counts as gone.
  */
-export function eventObject(event: nl.Event, nameOf: NameOf): KernelEvent | undefined {
+export function eventObjects(event: nl.Event, nameOf: NameOf): readonly KernelEvent[] {
   const { change } = event
+  const told = (object: KernelObject | undefined): readonly KernelEvent[] =>
+    object === undefined ? [] : [{ change, object }]
   switch (event.kind) {
     case 'link':
-      return { change, object: linkObject(event.link, nameOf) }
+      return told(linkObject(event.link, nameOf))
     case 'addr':
-      return { change, object: addrObject(event.addr, nameOf) }
-    case 'route': {
-      const object = routeObject(event.route, nameOf)
-      return object && { change, object }
+      return told(addrObject(event.addr, nameOf))
+    case 'route':
+      return told(routeObject(event.route, nameOf))
+    case 'neigh': {
+      const object = neighObject(event.neigh, nameOf)
+      return [{ change: isPermanent(event.neigh) ? change : 'del', object }]
     }
-    case 'neigh':
-      return {
-        change: isPermanent(event.neigh) ? change : 'del',
-        object: neighObject(event.neigh, nameOf),
-      }
-    case 'fdb': {
-      const object = fdbObject(event.fdb, nameOf)
-      return object && { change, object }
-    }
+    case 'fdb':
+      return told(fdbObject(event.fdb, nameOf))
+    case 'vni':
+      return event.vnis.flatMap((entry) => vniObjects(entry, nameOf).flatMap(told))
     default:
-      return undefined
+      return []
   }
 }
 

@@ -17,9 +17,6 @@ import {
   type KernelObject,
   type KernelOp,
   type KernelState,
-  type Link,
-  type OffloadOff,
-  ownsLink,
   subjectOf,
 } from '../kernel/mod.ts'
 import { unknownLink } from '../kernel/netlink.ts'
@@ -29,6 +26,7 @@ import { applyOps, type Failures, failureOf, type KernelWays } from './kernel-ap
 import { type KernelWatch, watchKernel } from './kernel-watch.ts'
 import { linkEnds } from './link-ends.ts'
 import { openNft } from './nft.ts'
+import { offloadsOff } from './offload.ts'
 import { readSysctl } from './sysctl.ts'
 
 /** Operations between two returns to the event loop: about 3 ms. */
@@ -46,7 +44,7 @@ export interface LiveKernel extends KernelPort {
   removeLink(name: string): Promise<KernelFailure | undefined>
   /** One link by name, without a dump. */
   link(name: string): nl.Link | undefined
-  /** Tells of every change until the returned function is called. Own namespace only. */
+  /** Tells of every change until the returned function is called; needs `netnsFd` still open. */
   watch(told: KernelWatch): () => void
   close(): void
 }
@@ -112,7 +110,7 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
     apply(ops, done) {
       apply(ops).then(done, (thrown: unknown) => done(ops.map(() => failureOf(thrown))))
     },
-    watch: (told) => watchKernel(socket, told),
+    watch: (told) => watchKernel(ways, told, netnsFd),
     close() {
       ends.close()
       nft?.close()
@@ -148,18 +146,6 @@ function stateOf({ socket, nft }: KernelWays, sysctls: readonly string[]): Kerne
     if (value !== undefined) state.set(`sysctl ${name}`, { kind: 'sysctl', name, value })
   }
   return state
-}
-
-/** Asked of our tunnels only: 2 µs each. */
-function offloadsOff(socket: NetlinkSocket, link: Link): readonly OffloadOff[] {
-  const isTunnel = link.link.type === 'vxlan' || link.link.type === 'vxlan-gpe'
-  if (!isTunnel || !ownsLink(link)) return []
-  try {
-    if (socket.txChecksum(link.name)) return []
-  } catch {
-    return [] // gone since the dump, or a kernel without the switch
-  }
-  return [{ kind: 'offload-off', link: link.name, feature: 'tx-checksum-ip-generic' }]
 }
 
 const noDevice = (name: string): KernelFailure => failureOf(unknownLink(name))

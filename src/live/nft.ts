@@ -12,6 +12,8 @@ export interface LiveNft {
   /** Applies all that the kernel accepts; in one transaction when it accepts everything. */
   apply(ops: readonly KernelOp[]): readonly (KernelFailure | undefined)[]
   state(): readonly NftObject[]
+  /** What notifications of our own changes carry. */
+  readonly portId: number
   close(): void
 }
 
@@ -21,6 +23,7 @@ export function openNft(netnsFd?: number): LiveNft {
   return {
     apply: (ops) => applyAll(socket, ops),
     state: () => readNft(socket),
+    portId: socket.portId,
     close: () => socket.close(),
   }
 }

@@ -8,7 +8,7 @@
  */
 import { closeSync } from 'node:fs'
 import { HOST_LITTLE } from '../writer.ts'
-import { bind, check, getsockopt, setsockopt, socket } from './libc.ts'
+import { bind, check, getsockname, getsockopt, setsockopt, socket } from './libc.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW = 3
@@ -19,6 +19,7 @@ const SOL_NETLINK = 270
 const SO = { sndbuf: 7, rcvbuf: 8, rcvtimeo: 20, sndbufForce: 32, rcvbufForce: 33 } as const
 const NETLINK = { addMembership: 1, capAck: 10, extAck: 11, getStrictChk: 12 } as const
 const SOCKADDR_NL_BYTES = 12
+const SOCKADDR_NL_PID = 4
 
 /** A kernel that says nothing for this long is taken for dead. */
 const ANSWER_SECONDS_MAX = 10
@@ -69,6 +70,14 @@ export function rcvbufBytes(fd: number): number {
     getsockopt(fd, SOL_SOCKET, SO.rcvbuf, bytes(value), bytes(size)),
   )
   return value[0]!
+}
+
+/** The number by which the kernel names a socket to others: nlmsg_pid of what it causes. */
+export function portIdOf(fd: number): number {
+  const address = new Uint8Array(SOCKADDR_NL_BYTES)
+  const size = new Uint8Array(Uint32Array.of(address.length).buffer)
+  check('getsockname', 'read the port id of a socket', () => getsockname(fd, address, size))
+  return new DataView(address.buffer).getUint32(SOCKADDR_NL_PID, HOST_LITTLE)
 }
 
 /** Past the system's limit with CAP_NET_ADMIN, up to the limit without. */

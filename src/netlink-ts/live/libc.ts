@@ -42,6 +42,9 @@ export const getsockopt: (
   value: Uint8Array,
   bytes: Uint8Array,
 ) => number = libc.func('int getsockopt(int, int, int, void *, void *)')
+export const getsockname: (fd: Fd, address: Uint8Array, bytes: Uint8Array) => number = libc.func(
+  'int getsockname(int, void *, void *)',
+)
 export const send: ((...args: SendArgs) => number) & Async<SendArgs> = libc.func(
   'int64_t send(int, void *, size_t, int)',
 )

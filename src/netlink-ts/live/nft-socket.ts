@@ -11,7 +11,7 @@ import type { GatherRequest, NftRequest } from '../nft/request.ts'
 import type { TransactOptions } from '../nft/transaction.ts'
 import type { DumpRequest, GetRequest } from '../request.ts'
 import type { Wire } from '../session.ts'
-import { openSocket, SNDBUF_BYTES, setSendBuffer } from './fd.ts'
+import { openSocket, portIdOf, SNDBUF_BYTES, setSendBuffer } from './fd.ts'
 import { visit } from './netns.ts'
 import { limitsOf, type SocketOptions, wireOf } from './socket.ts'
 
@@ -66,6 +66,11 @@ export class NftSocket implements NftConn {
 
   get canDestroy(): boolean {
     return this.#session.canDestroy
+  }
+
+  /** What events of this socket's own transactions carry as `portId`. */
+  get portId(): number {
+    return portIdOf(this.#fd)
   }
 
   /** Closes the socket; a second call does nothing. */

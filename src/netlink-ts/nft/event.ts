@@ -31,6 +31,8 @@ export interface NftEvent {
   /** Of the chain or set; of a rule, its chain; of an element, its set. */
   readonly name?: string
   readonly generation?: number
+  /** Port id of the socket that asked for it; of an `NftSocket`, its `portId`. */
+  readonly portId: number
 }
 
 /** Message types: what they are about, and the number of the attribute with its name. */
@@ -61,9 +63,10 @@ const tableOnly = attrTable({ table: attr(1, string) })
  * @throws {DecodeError} The bytes break the format.
  */
 export function decodeNftEvent(message: Message): NftEvent | undefined {
+  const { pid: portId } = message
   const generation = decodeGeneration(message)
   if (generation !== undefined) {
-    return { kind: 'nft', change: 'new', object: 'generation', generation }
+    return { kind: 'nft', change: 'new', object: 'generation', generation, portId }
   }
   const row = TYPES.get(message.type)
   if (row === undefined) return undefined
@@ -76,5 +79,5 @@ export function decodeNftEvent(message: Message): NftEvent | undefined {
     NFGEN_BYTES,
     view.byteLength,
   )
-  return present({ kind: 'nft', change, object, family, ...found }) as NftEvent
+  return present({ kind: 'nft', change, object, family, ...found, portId }) as NftEvent
 }

@@ -46,6 +46,8 @@ export const RTNLGRP = {
   addr6: 9,
   route6: 11,
   rule6: 19,
+  /** VNI filters; Linux 5.18. */
+  tunnel: 35,
 } as const
 
 /** How far a destination or address reaches. Source: rtnetlink.h, enum rt_scope_t. */

@@ -11,6 +11,7 @@ import { decodeLink, type Link } from './link.ts'
 import { decodeNeigh, type Neigh } from './neigh.ts'
 import { decodeRoute, type Route } from './route.ts'
 import { decodeRule, type Rule } from './rule.ts'
+import { decodeVnis, type Vni } from './vni.ts'
 
 /** One notification. `new` also means "changed". */
 export type Event = { readonly change: 'new' | 'del' } & (
@@ -20,6 +21,7 @@ export type Event = { readonly change: 'new' | 'del' } & (
   | { readonly kind: 'neigh'; readonly neigh: Neigh }
   | { readonly kind: 'fdb'; readonly fdb: Fdb }
   | { readonly kind: 'rule'; readonly rule: Rule }
+  | { readonly kind: 'vni'; readonly vnis: readonly Vni[] }
 )
 
 const REMOVALS: ReadonlySet<number> = new Set([
@@ -28,6 +30,7 @@ const REMOVALS: ReadonlySet<number> = new Set([
   RTM.delRoute,
   RTM.delNeigh,
   RTM.delRule,
+  RTM.delTunnel,
 ])
 
 /**
@@ -65,6 +68,9 @@ export function decodeEvent(message: Message): Event | undefined {
       const rule = decodeRule(message)
       return rule && { change, kind: 'rule', rule }
     }
+    case RTM.newTunnel:
+    case RTM.delTunnel:
+      return { change, kind: 'vni', vnis: decodeVnis(message) }
     default:
       return undefined
   }
