@@ -5,14 +5,18 @@
  * @module
  */
 import { inNetns, run } from './exec.ts'
+import { type Json, parseIpJson } from './json.ts'
 
-type Json = Readonly<Record<string, unknown>>
+const ROUTE_FIELDS = [
+  ...['type', 'dst', 'gateway', 'dev', 'protocol', 'table', 'metric', 'flags'],
+  ...['encap', 'encapId', 'encapDst'],
+]
 
 /** Sorted lines, one an object; two equal dumps are two equal namespaces. */
 export async function dumpNetns(netns: string): Promise<readonly string[]> {
   const read = async (...command: string[]): Promise<readonly Json[]> => {
     const { status, stdout } = await run(inNetns(netns, command))
-    return status === 0 && stdout.trim() !== '' ? (JSON.parse(stdout) as Json[]) : []
+    return status === 0 ? parseIpJson(stdout) : []
   }
   const [links, addrs, routes4, routes6, neighs, fdb] = await Promise.all([
     read('ip', '-j', '-d', 'link'),
@@ -30,10 +34,7 @@ export async function dumpNetns(netns: string): Promise<readonly string[]> {
     // The local table is the kernel's own echo of links and addresses.
     ...[...routes4, ...routes6]
       .filter(({ table }) => table !== 'local')
-      .map(
-        (route) =>
-          `route ${fields(route, ['type', 'dst', 'gateway', 'dev', 'protocol', 'table', 'metric', 'flags'])}`,
-      ),
+      .map((route) => `route ${fields(route, ROUTE_FIELDS)}`),
     ...neighs.map((neigh) => `neigh ${fields(neigh, ['dst', 'lladdr', 'dev'])}`),
     ...fdb
       .filter(({ mac }) => !isMulticast(String(mac)))

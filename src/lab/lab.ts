@@ -12,12 +12,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { callPlugin, pluginConfig } from './cni.ts'
 import { type Finished, inNetns, must, run } from './exec.ts'
+import { createUnderlay, type Underlay, type UnderlayFamily } from './underlay.ts'
 
 export interface LabOptions {
   readonly nodes: number
   /** The command line that runs `trivium`, e.g. [node, dist/cli.cjs]. */
   readonly trivium: readonly string[]
   readonly underlayMtuBytes?: number
+  /** @default both */
+  readonly underlayFamilies?: readonly UnderlayFamily[]
+  /** Underlay networks with a router between them; node n<i> is on the (i-1)th, modulo. @default 1 */
+  readonly subnets?: number
 }
 
 export interface LabNode {
@@ -27,6 +32,12 @@ export interface LabNode {
   readonly socketPath: string
   readonly binDir: string
   readonly confDir: string
+}
+
+/** A machine on the underlay that is no node. */
+export interface LabHost {
+  readonly netns: string
+  readonly ips: readonly string[]
 }
 
 /** A pod's namespace; it has a network only after ADD. */
@@ -49,6 +60,9 @@ export interface Lab {
   startAgent(node: LabNode): Promise<LabAgent>
   addPod(node: LabNode): Promise<LabPod>
   removePod(pod: LabPod): Promise<void>
+  /** A machine on the nodes' (first) underlay network. */
+  addHost(): Promise<LabHost>
+  setUnderlayMtu(mtuBytes: number): Promise<void>
   cni(
     verb: string,
     pod: LabPod,
@@ -71,6 +85,9 @@ export interface LabAgent {
 /** Most a healthy agent takes to log `ready`; a loaded machine needs slack. */
 const READY_MS_MAX = 20_000
 
+/** Hosts are numbered above all nodes. */
+const FIRST_HOST = 200
+
 /** Builds the nodes; nothing of a half-built lab is left when it fails. */
 export async function createLab(options: LabOptions): Promise<Lab> {
   const id = `trv-${process.pid}-${randomBytes(2).toString('hex')}`
@@ -88,8 +105,16 @@ export async function createLab(options: LabOptions): Promise<Lab> {
     rmSync(dir, { recursive: true, force: true })
   }
   try {
-    const nodes = await buildNodes(id, dir, options, addNetns)
-    return { id, dir, nodes, destroy, ...actions(id, dir, options, { netns, agents, addNetns }) }
+    await addNetns(`${id}-sw`)
+    const underlay = await createUnderlay({
+      netns: `${id}-sw`,
+      mtuBytes: options.underlayMtuBytes ?? 1500,
+      families: options.underlayFamilies ?? [4, 6],
+      subnets: options.subnets ?? 1,
+    })
+    const held: Holdings = { id, netns, agents, addNetns, underlay }
+    const nodes = await buildNodes(dir, options, held)
+    return { id, dir, nodes, destroy, ...actions(dir, options, held) }
   } catch (thrown) {
     await destroy()
     throw thrown
@@ -97,54 +122,15 @@ export async function createLab(options: LabOptions): Promise<Lab> {
 }
 
 async function buildNodes(
-  id: string,
   dir: string,
-  { nodes, underlayMtuBytes = 1500 }: LabOptions,
-  addNetns: (name: string) => Promise<void>,
+  { nodes, subnets = 1 }: LabOptions,
+  { id, addNetns, underlay }: Ground,
 ): Promise<readonly LabNode[]> {
-  const fabric = `${id}-sw`
-  await addNetns(fabric)
-  await must([
-    'ip',
-    '-n',
-    fabric,
-    'link',
-    'add',
-    'br0',
-    'mtu',
-    String(underlayMtuBytes),
-    'type',
-    'bridge',
-  ])
-  await must(['ip', '-n', fabric, 'link', 'set', 'br0', 'up'])
   const built: LabNode[] = []
   for (let number = 1; number <= nodes; number++) {
     const netns = `${id}-n${number}`
     await addNetns(netns)
-    const port = `p${number}`
-    const mtu = ['mtu', String(underlayMtuBytes)]
-    await must([
-      'ip',
-      '-n',
-      fabric,
-      'link',
-      'add',
-      port,
-      ...mtu,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      ...mtu,
-      'netns',
-      netns,
-    ])
-    await must(['ip', '-n', fabric, 'link', 'set', port, 'master', 'br0', 'up'])
-    await must(['ip', '-n', netns, 'link', 'set', 'eth0', 'up'])
-    const underlayIps = [`192.0.2.${number}`, `2001:db8::${number.toString(16)}`]
-    await must(['ip', '-n', netns, 'addr', 'add', `${underlayIps[0]}/24`, 'dev', 'eth0'])
-    await must(['ip', '-n', netns, 'addr', 'add', `${underlayIps[1]}/64`, 'dev', 'eth0', 'nodad'])
+    const underlayIps = await underlay.attach(netns, number, (number - 1) % subnets)
     const home = join(dir, `n${number}`)
     mkdirSync(home, { mode: 0o700 })
     const [socketPath, binDir, confDir] = [
@@ -157,20 +143,26 @@ async function buildNodes(
   return built
 }
 
-interface Holdings {
+interface Ground {
+  readonly id: string
+  readonly addNetns: (name: string) => Promise<void>
+  readonly underlay: Underlay
+}
+
+interface Holdings extends Ground {
   readonly netns: Set<string>
   readonly agents: Set<LabAgent>
-  readonly addNetns: (name: string) => Promise<void>
 }
 
 function actions(
-  id: string,
   dir: string,
   { trivium }: LabOptions,
   held: Holdings,
 ): Omit<Lab, 'id' | 'dir' | 'nodes' | 'destroy'> {
+  const { id, underlay } = held
   const storeUrl = `lmdb:${join(dir, 'store')}`
   let pods = 0
+  let hosts = 0
   return {
     storeUrl,
     trivium: (...args) => must([...trivium, ...args]),
@@ -216,6 +208,13 @@ function actions(
       await must(['ip', 'netns', 'del', pod.netns])
       held.netns.delete(pod.netns)
     },
+    async addHost() {
+      hosts += 1
+      const netns = `${id}-h${hosts}`
+      await held.addNetns(netns)
+      return { netns, ips: await underlay.attach(netns, FIRST_HOST + hosts, 0) }
+    },
+    setUnderlayMtu: (mtuBytes) => underlay.setMtu(mtuBytes),
     cni(verb, pod, extra = {}, env = {}) {
       const { node, containerId, netnsPath } = pod
       const config = { ...pluginConfig(join(node.confDir, '10-pods.conflist')), ...extra }

@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import { dumpNetns } from '../../src/lab/dump.ts'
 import { type Finished, inNetns, must, run } from '../../src/lab/exec.ts'
+import { parseIpJson } from '../../src/lab/json.ts'
 import { createLab, type Lab, type LabAgent, type LabNode, type LabPod } from '../../src/lab/lab.ts'
 import type { Endpoint } from '../../src/lab/reach.ts'
 
@@ -179,8 +180,7 @@ export async function ownRoutes({ netns }: Pick<LabNode, 'netns'>): Promise<read
 
 /** `ip -j ARGS` inside a namespace. */
 export async function ipJson(netns: string, ...args: readonly string[]): Promise<readonly Json[]> {
-  const text = await must(inNetns(netns, ['ip', '-j', '-d', ...args]))
-  return text.trim() === '' ? [] : (JSON.parse(text) as Json[])
+  return parseIpJson(await must(inNetns(netns, ['ip', '-j', '-d', ...args])))
 }
 
 /** Changes a namespace behind our back. */
