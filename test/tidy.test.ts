@@ -90,6 +90,12 @@ sees('imports', (source) => importOffenses([source]), [
   ['src/live/x.ts', "import koffi from 'koffi'", ['src/live must not import the package koffi']],
   ['src/netlink-ts/attrs.ts', "import koffi from 'koffi'", ['src/netlink-ts must not']],
   ['src/netlink-ts/live/libc.ts', "import koffi from 'koffi'", []],
+  ['src/netlink-ts/nft/rule.ts', "import koffi from 'koffi'", ['src/netlink-ts must not']],
+  [
+    'src/live/x.ts',
+    "const koffi = await import('koffi')",
+    ['src/live must not import the package'],
+  ],
   ['src/netlink-ts/attrs.ts', "import { hash64 } from '../hash.ts'", ['src/netlink-ts must not']],
   ['ipam/blocks.ts', "import { open } from 'lmdb'", ['ipam must not import the package lmdb']],
   ['ipam/mod.ts', "export * from './lmdb-store.ts'", ['ipam must not import ipam/lmdb-store.ts']],
@@ -142,6 +148,18 @@ sees('namespaces', CHECKS['nothing waits inside another namespace'] ?? (() => []
   ['src/live/x.ts', 'live.inNetns(fd, () => { other(async () => { await read() }) })', ['waits']],
   ['src/netlink-ts/live/x.ts', 'async function open() {}\nvisit(fd, open)', ['waits']],
   ['src/netlink-ts/live/x.ts', 'const open = () => new Promise(x)\nvisit(fd, open)', ['waits']],
+  ['src/live/x.ts', 'inNetns(fd, () => setTimeout(x, 1))', ['waits']],
+  ['src/live/x.ts', 'inNetns(fd, () => socket.executeAsync(x))', ['waits']],
+  ['src/live/x.ts', 'inNetns(fd, () => getpid.async(x))', ['waits']],
+  [
+    'src/live/x.ts',
+    'inNetns(fd, () => a())\nfunction a() { b() }\nconst b = async () => {}',
+    ['waits'],
+  ],
+  ['src/live/x.ts', 'inNetns(fd, () => a())\nfunction a() { a() }', []],
+  ['src/live/x.ts', 'setns(fd, 1)', ['setns: only']],
+  ['src/netlink-ts/live/socket.ts', 'libc.setns(fd, 1)', ['setns: only']],
+  ['src/netlink-ts/live/netns.ts', 'setns(fd, 1)', []],
 ])
 
 const long = (lines: number): string => `${'  x()\n'.repeat(lines)}`

@@ -2,6 +2,7 @@
  * Words, shapes and lengths. Each check looks at one file and knows no other.
  */
 import ts from 'typescript'
+import { synchronousInNetns } from './namespaces.ts'
 import { eachNode, lineOf, type Offense, offenseAt, type Source } from './source.ts'
 
 export type Check = (source: Source) => readonly Offense[]
@@ -94,54 +95,6 @@ function bannedNode(node: ts.Node, { text }: Source, ast: ts.SourceFile): string
   return near.some((each) => each.includes('//'))
     ? undefined
     : 'as any without a comment that says why'
-}
-
-/**
- * Between entering a namespace and leaving it the thread must not be given
- * away: another task would run in the pod's namespace.
- */
-export const synchronousInNetns: Check = (source) => {
-  const { ast } = source
-  if (ast === undefined || !source.path.startsWith('src/')) return []
-  const offenses: Offense[] = []
-  eachNode(ast, (node) => {
-    if (!ts.isCallExpression(node) || !/^(inNetns|visit)$/.test(calleeName(node))) return
-    for (const argument of node.arguments) {
-      const work = functionOf(argument, ast)
-      if (work === undefined) continue
-      if (waits(work)) {
-        offenses.push(offenseAt(source, ast, argument, 'waits inside another namespace'))
-      }
-    }
-  })
-  return offenses
-}
-
-function calleeName({ expression }: ts.CallExpression): string {
-  if (ts.isPropertyAccessExpression(expression)) return expression.name.text
-  return ts.isIdentifier(expression) ? expression.text : ''
-}
-
-/** The function literal, or the function of that name in the same file. */
-function functionOf(argument: ts.Expression, ast: ts.SourceFile): ts.Node | undefined {
-  if (ts.isArrowFunction(argument) || ts.isFunctionExpression(argument)) return argument
-  if (!ts.isIdentifier(argument)) return undefined
-  let found: ts.Node | undefined
-  eachNode(ast, (node) => {
-    if (ts.isFunctionDeclaration(node) && node.name?.text === argument.text) found = node
-    if (!ts.isVariableDeclaration(node) || !ts.isIdentifier(node.name)) return
-    if (node.name.text === argument.text) found = node.initializer
-  })
-  return found
-}
-
-function waits(work: ts.Node): boolean {
-  let found = false
-  eachNode(work, (node) => {
-    if (node.kind === ts.SyntaxKind.AsyncKeyword || ts.isAwaitExpression(node)) found = true
-    if (ts.isIdentifier(node) && node.text === 'Promise') found = true
-  })
-  return found
 }
 
 /** Functions that fit on a screen, files that fit in a head. */
