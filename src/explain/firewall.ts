@@ -21,19 +21,28 @@ function asks({ tables }: Side, chain: string, set: string): boolean {
 const elementWords = (set: string, fields: readonly (string | number)[]): string =>
   `element inet ${NFT_TABLE} ${set} { ${fields.join(' . ')} }`
 
-const missing = (set: string, fields: readonly (string | number)[], effect: string): Fault => ({
-  object: elementWords(set, fields),
-  found: `missing: ${effect}`,
-  wanted: 'this element',
-  command: `nft add ${elementWords(set, fields)}`,
-})
+/** An element of our own table that is not there. */
+function missing(
+  { planned }: Side,
+  set: string,
+  fields: readonly (string | number)[],
+  effect: string,
+): Fault {
+  return {
+    object: elementWords(set, fields),
+    found: `missing: ${effect}`,
+    wanted: 'this element',
+    command: `nft add ${elementWords(set, fields)}`,
+    planned: planned.get(`nft-element ${set} ${fields.join(' . ')}`),
+  }
+}
 
 /** Chain `spoof` for a pod's link: it sends from its own addresses only. */
 export function* fromPod(side: Side, link: string, { family, src }: Packet): Steps<true> {
   const set = `pods${family}`
   if (!asks(side, 'spoof', set)) return true
   if (!side.tables.inSet(set, link, src)) {
-    yield broken(side, missing(set, [link, src], 'what the pod sends is dropped'))
+    yield broken(side, missing(side, set, [link, src], 'what the pod sends is dropped'))
     return undefined
   }
   yield fine(side, elementWords(set, [link, src]))
@@ -43,12 +52,13 @@ export function* fromPod(side: Side, link: string, { family, src }: Packet): Ste
 /** Chain `spoof` for a tunnel: packets of its own networks only. */
 export function* fromTunnel(side: Side, link: string, { family, src }: Packet): Steps<true> {
   const [inside, tunnelled] = [`inside${family}`, `tunnelled${family}`]
+  if (!/^trvx\./.test(link)) return true
   if (!asks(side, 'spoof', tunnelled) || !side.tables.inSet(inside, src)) return true
   if (side.tables.inSet(tunnelled, link, src)) return true
   const pool = poolOf(side, src)
   yield broken(
     side,
-    missing(tunnelled, [link, pool ?? src], `what comes from ${src} by ${link} is dropped`),
+    missing(side, tunnelled, [link, pool ?? src], `what comes from ${src} by ${link} is dropped`),
   )
   return undefined
 }
@@ -64,7 +74,10 @@ export function* guard(
   if (!asks(side, 'tunnel', 'tunnels')) return true
   if (!side.tables.inSet('tunnels', String(tunnel.port), String(tunnel.vni))) return true
   if (!side.tables.inSet(set, outerSrc)) {
-    yield broken(side, missing(set, [outerSrc], `tunnel packets from ${outerSrc} are dropped`))
+    yield broken(
+      side,
+      missing(side, set, [outerSrc], `tunnel packets from ${outerSrc} are dropped`),
+    )
     return undefined
   }
   yield fine(side, elementWords(set, [outerSrc]))
@@ -89,7 +102,7 @@ export function* mayMeet(side: Side, packet: Packet): Steps<true> {
     (port !== undefined && planned.inSet(reachPort, src, dst, ...ports))
   if (asked) {
     const pair = [poolOf(side, src) ?? src, poolOf(side, dst) ?? dst]
-    yield broken(side, missing(reach, pair, `what goes from ${src} to ${dst} is dropped`))
+    yield broken(side, missing(side, reach, pair, `what goes from ${src} to ${dst} is dropped`))
     return undefined
   }
   const [a, b] = [from?.name ?? src, to?.name ?? dst]

@@ -26,6 +26,8 @@ export interface Hop {
   readonly wanted?: string
   /** What repairs it, or shows it. */
   readonly command?: string
+  /** Whether a running agent repairs it by itself. */
+  readonly byAgent?: boolean
 }
 
 /** Where a step happens. */
@@ -36,6 +38,8 @@ export interface Place {
   readonly tables: Tables
   /** What the tables should hold. */
   readonly planned: Tables
+  /** Whether the node's agent keeps what is here; a pod's namespace is ADD's alone. */
+  readonly agentRepairs: boolean
   /** Puts a command where it has to run. */
   readonly at: (command: string) => string
 }
@@ -54,12 +58,15 @@ export interface Fault {
   readonly wanted: string
   /** As typed on the spot; undefined: nothing that a command could repair. */
   readonly command?: string
+  /** The object that the plan asks for here, if any: the agent's to repair. */
+  readonly planned?: KernelObject | undefined
 }
 
-export function broken(place: Place, { command, ...fault }: Fault): Hop {
+export function broken(place: Place, { command, planned, ...fault }: Fault): Hop {
   const { words, node } = place
   const doing = command === undefined ? {} : { command: place.at(command) }
-  return { status: 'broken', place: words, node, ...fault, ...doing }
+  const byAgent = planned !== undefined && place.agentRepairs ? { byAgent: true } : {}
+  return { status: 'broken', place: words, node, ...fault, ...doing, ...byAgent }
 }
 
 export const suspect = (place: Place, fault: Fault): Hop => ({
@@ -69,6 +76,9 @@ export const suspect = (place: Place, fault: Fault): Hop => ({
 
 /** An object's own words, e.g. `neigh 10.42.0.64 lladdr 02:… dev trvx.1 nud permanent`. */
 export const wordsOf = (object: KernelObject): string =>
+  object.kind === 'vni' ? `vni ${object.vni} dev ${object.link}` : shortened(object)
+
+const shortened = (object: KernelObject): string =>
   renderOp({ kind: 'add', object }).replace(
     /^(?:ip -6|ip|bridge|nft|ethtool|sysctl) (?:(\S+) add|add (\S+)|-\S+) /,
     (_all, after?: string, before?: string) => `${after ?? before ?? 'sysctl'} `,

@@ -17,7 +17,9 @@ export function* linkUp(place: Place, name: string): Steps<Link> {
         ? show
         : commandOf({ kind: 'add', object: planned })
     const wanted = planned === undefined ? 'a link of this name' : wordsOf(planned)
-    yield broken(place, { object: `link ${name}`, found: 'no such link', wanted, command })
+    const own = planned?.adopt === true ? undefined : planned
+    const object = `link ${name}`
+    yield broken(place, { object, found: 'no such link', wanted, command, planned: own })
     return undefined
   }
   if (!found.up) {
@@ -26,6 +28,7 @@ export function* linkUp(place: Place, name: string): Steps<Link> {
       found: 'it is down',
       wanted: 'it is up',
       command: `ip link set dev ${name} up`,
+      planned,
     })
     return undefined
   }
@@ -43,6 +46,7 @@ export function* fits(place: Place, link: Link, bytes: number, what: string): St
     found: `mtu ${mtuBytes}: ${what} of ${bytes} bytes does not fit; smaller ones pass`,
     wanted: `mtu ${wanted}`,
     command: `ip link set dev ${name} mtu ${wanted}`,
+    planned: place.planned.link(name),
   })
   return undefined
 }

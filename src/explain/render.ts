@@ -19,13 +19,21 @@ const HEADS = {
   unknown: 'may reach',
 } as const
 
-export function renderExplanation(explanation: Explanation): string {
-  const { from, to, verdict, paths, unseen } = explanation
-  const hops = paths.flatMap((path) => path.hops)
-  const wide = Math.max(0, ...hops.map(({ place }) => place.length))
+/**
+ * @param all Every path hop by hop; otherwise the one with the cause, or the first.
+ */
+export function renderExplanation(explanation: Explanation, all = false): string {
+  const { from, to, verdict, paths, unseen, cause } = explanation
+  const told = paths.find(({ hops }) => cause !== undefined && hops.includes(cause)) ?? paths[0]
+  const full = paths.filter((path) => all || path === told)
+  const wide = Math.max(0, ...full.flatMap(({ hops }) => hops.map(({ place }) => place.length)))
   const blocks = [
     `${from} ${HEADS[verdict]} ${to}\n`,
-    ...paths.map((path) => pathText(path, wide)),
+    ...full.map((path) => pathText(path, wide)),
+    paths
+      .filter((path) => !full.includes(path))
+      .map(pathLine)
+      .join(''),
     paragraph('why', why(explanation)),
     paragraph('do', advice(explanation)),
   ]
@@ -33,11 +41,34 @@ export function renderExplanation(explanation: Explanation): string {
   return blocks.filter((block) => block !== '').join('\n')
 }
 
-function pathText({ family, direction, from, to, hops }: Path, wide: number): string {
-  const lines = hops.map(
+const title = ({ family, direction, from, to }: Path): string =>
+  `IPv${family} ${direction}: ${from} -> ${to}`
+
+function pathText(path: Path, wide: number): string {
+  const lines = path.hops.map(
     ({ status, place, object }) => `  ${MARKS[status].padEnd(6)}  ${place.padEnd(wide)}  ${object}`,
   )
-  return [`IPv${family} ${direction}: ${from} -> ${to}`, ...lines, ''].join('\n')
+  return [title(path), ...lines, ''].join('\n')
+}
+
+/** The path in one line. */
+function pathLine(path: Path): string {
+  const { hops } = path
+  const last = hops.find(({ status }) => status === 'broken')
+  const maybe = hops.find(({ status }) => status === 'suspect')
+  const unseen = hops.filter(({ status }) => status === 'assumed').length
+  const words =
+    last !== undefined
+      ? `BROKEN at ${last.place}, ${last.object}`
+      : maybe !== undefined
+        ? `MAYBE at ${maybe.place}, ${maybe.object}`
+        : `${hops.length} hops${unseen > 0 ? `, ${unseen} of them unseen` : ' ok'}`
+  return `${title(path)}: ${words}\n`
+}
+
+function advice({ cause }: Explanation): string {
+  if (cause?.byAgent !== true) return cause?.command ?? ''
+  return `start the agent of ${cause.node}, which repairs this; by hand, ${cause.command}`
 }
 
 function why({ verdict, cause }: Explanation): string {
@@ -48,11 +79,6 @@ function why({ verdict, cause }: Explanation): string {
 
 const causeText = ({ found = '', wanted = '' }: Hop): string =>
   `found ${found}; wanted ${wanted}`.replace(/^found it is/, 'it is')
-
-function advice({ cause }: Explanation): string {
-  if (cause?.command === undefined) return ''
-  return cause.command
-}
 
 const unseenText = (unseen: readonly string[]): string =>
   unseen

@@ -4,7 +4,7 @@
  * @module
  */
 import { identity, type KernelObject, type Route, satisfies } from '../kernel/mod.ts'
-import { type Ip, type IpFamily, ipFamily } from '../net/mod.ts'
+import { type Ip, type IpFamily, ipFamily, prefixLength } from '../net/mod.ts'
 import { broken, fine, type Place, repairOf, type Steps, suspect, wordsOf } from './hop.ts'
 import { linkUp } from './links.ts'
 import type { Packet } from './packet.ts'
@@ -32,6 +32,7 @@ export function* forwards(place: Place, family: IpFamily, link: string): Steps<t
       found: value ?? 'nothing',
       wanted: '1',
       command: `sysctl -w ${name}=1`,
+      planned: place.planned.get(`sysctl ${name}`),
     })
     return undefined
   }
@@ -72,8 +73,7 @@ export function* routeTo(place: Place, dst: Ip): Steps<Route> {
   const planned = place.planned.route(dst)
   // What is left when ours is gone: the default route, or our own blackhole of the block.
   const isRest =
-    route === undefined ||
-    (planned !== undefined && route.dst !== planned.dst && isRemainder(route))
+    route === undefined || (planned !== undefined && isWider(route, planned) && isRemainder(route))
   if (isRest) {
     yield* noRoute(place, dst, route)
     return undefined
@@ -102,6 +102,9 @@ export function* routeTo(place: Place, dst: Ip): Steps<Route> {
   return route
 }
 
+const isWider = (left: Route, right: Route): boolean =>
+  prefixLength(left.dst) < prefixLength(right.dst)
+
 /** Routes that take what is left over, nobody's in particular. */
 const isRemainder = (route: Route): boolean => route.type === 'blackhole' || isDefaultRoute(route)
 
@@ -124,6 +127,7 @@ function* noRoute(place: Place, dst: Ip, taken: Route | undefined): Steps<never>
       found,
       wanted: 'this route',
       command: repairOf(planned),
+      planned,
     })
   }
   return undefined
@@ -151,6 +155,7 @@ function* lostWithLink(place: Place, { link, dst }: Route, found: string): Steps
     found: `missing, and the routes of ${link} went with it (${dst} is ${found})`,
     wanted: 'this address, then its routes',
     command: repairOf(lost),
+    planned: lost,
   })
   return undefined
 }
@@ -176,6 +181,7 @@ export function* wrongRoute(place: Place, route: Route, dst: Ip, found: string):
       : planned === undefined
         ? `ip route get ${dst}`
         : repairOf(planned),
+    planned: foreign ? undefined : planned,
   })
   return undefined
 }

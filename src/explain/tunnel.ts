@@ -68,6 +68,7 @@ function* classic(side: Side, kind: Vxlan, route: Route, dst: Ip): Steps<Tunnell
       found: 'missing: nobody in the tunnel answers for it',
       wanted: 'a permanent entry',
       command: neigh === undefined ? `ip neigh show dev ${link}` : repairOf(neigh),
+      planned: neigh,
     })
     return undefined
   }
@@ -78,6 +79,7 @@ function* classic(side: Side, kind: Vxlan, route: Route, dst: Ip): Steps<Tunnell
       found: `lladdr ${mac}`,
       wanted: `lladdr ${neigh.mac}`,
       command: repairOf(neigh),
+      planned: neigh,
     })
     return undefined
   }
@@ -89,6 +91,7 @@ function* classic(side: Side, kind: Vxlan, route: Route, dst: Ip): Steps<Tunnell
       found: 'missing: the tunnel does not know where the MAC is',
       wanted: 'a permanent entry',
       command: wanted === undefined ? `bridge fdb show dev ${link}` : repairOf(wanted),
+      planned: wanted,
     })
     return undefined
   }
@@ -112,7 +115,6 @@ function* inRoute(side: Side, kind: Gpe, route: Route, dst: Ip): Steps<Tunnelled
     yield* wrongRoute(side, route, dst, 'no encap: the tunnel does not know where to')
     return undefined
   }
-  yield fine(side, wordsOf(route))
   return { vni, port: kind.port, src: undefined, dst: encapDst }
 }
 
@@ -144,6 +146,7 @@ function* aimed(
     found,
     wanted: wordsOf(wanted),
     command: repairOf(wanted),
+    planned: wanted,
   })
   return undefined
 }
@@ -167,6 +170,7 @@ function* received(side: Side, peer: Side, near: Link, sent: Tunnelled): Steps<s
         found: 'missing: the device does not take this id',
         wanted: 'an entry in its filter',
         command: repairOf(vni),
+        planned: peer.planned.get(`vni ${far.name} ${sent.vni}`),
       })
       return undefined
     }
@@ -182,6 +186,7 @@ function* received(side: Side, peer: Side, near: Link, sent: Tunnelled): Steps<s
         planned === undefined
           ? `ip link set dev ${far.name} address ${sent.mac}`
           : commandOf({ kind: 'change', from: far, to: { ...planned, mac: sent.mac } }),
+      planned,
     })
     return undefined
   }
@@ -203,7 +208,8 @@ function* deaf(side: Side, peer: Side, near: Link, { vni, port }: Tunnelled): St
       object: `link ${near.name}`,
       found: `id ${vni} dstport ${port}`,
       wanted: wordsOf(here),
-      command: `ip link del dev ${near.name}; the agent makes it anew`,
+      command: `ip link del dev ${near.name}`,
+      planned: here,
     })
     return undefined
   }
@@ -216,7 +222,8 @@ function* deaf(side: Side, peer: Side, near: Link, { vni, port }: Tunnelled): St
     object: wordsOf(found),
     found: `it does not listen for id ${vni} on port ${port}`,
     wanted: there === undefined ? `id ${vni} dstport ${port}` : wordsOf(there),
-    command: `ip link del dev ${near.name}; the agent makes it anew`,
+    command: `ip link del dev ${near.name}`,
+    planned: there,
   })
   return undefined
 }

@@ -57,7 +57,7 @@ function strangers(side: Side, peer: Side, dst: Ip) {
   const own = [...peer.tables.addresses(peer.record.underlayLink)]
   const stale = peer.seen && peer.record.underlayIps.includes(dst)
   return broken(
-    { ...peer, words: stale ? 'store' : peer.words, at: (command) => command },
+    { ...peer, words: stale ? 'store' : peer.words },
     {
       object: `address ${dst} of node ${peer.node}`,
       found: stale

@@ -53,7 +53,9 @@ export function sideOf(view: ClusterView, snapshot: NodeSnapshot | undefined): S
     seen: snapshot !== undefined,
     tables: tablesOf(objects),
     planned: tablesOf(desired.values()),
-    at: (command) => `on ${self.name}: ${command}`,
+    agentRepairs: true,
+    // The store is the same everywhere.
+    at: (command) => (command.startsWith('trivium ') ? command : `on ${self.name}: ${command}`),
     record: self,
     view,
     snapshot,
@@ -113,6 +115,7 @@ export function podPlaceOf(attachment: AttachmentRecord, side: Side): PodPlace {
     seen,
     tables: tablesOf(snapshot?.objects ?? objects),
     planned: tablesOf(objects),
+    agentRepairs: false,
     at: (command) => side.at(`nsenter --net=${netns} ${command}`),
     attachment,
     network: found?.network ?? { ...NO_NETWORK, name },

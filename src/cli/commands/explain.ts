@@ -37,6 +37,7 @@ agent sends through the store.
 
 Examples:
   trivium explain default/web default/db        there and back, hop by hop
+  trivium explain default/web default/db -o wide    every path, also those that are well
   trivium explain 10.42.0.5 10.42.1.7 -o json   for a program
   trivium explain default/web 10.42.1.7 --packet tcp/80
   trivium node snapshot > n2.json               on n2, where its agent does not answer,
@@ -81,7 +82,11 @@ async function run(a: string, b: string, flags: ExplainFlags): Promise<void> {
   const explanation = await withStore(flags.store, (store) => ask(store, a, b, flags, given))
   const { output } = flags
   const isText = output === 'text' || output === 'wide'
-  print(isText ? renderExplanation(explanation) : renderRows([explanation], [], output, ''))
+  print(
+    isText
+      ? renderExplanation(explanation, output === 'wide')
+      : renderRows([explanation], [], output, ''),
+  )
   process.exitCode = STATUS[explanation.verdict]
 }
 
