@@ -149,6 +149,24 @@ t.test('a dump that EINTR ends is read again', async (t) => {
   t.equal(dumps, 2)
 })
 
+t.test('a set that grows while it is read is read again', async (t) => {
+  const set = { family: 'inet', table: 'demo', set: 's', key: ['mark'] } as const
+  let dumps = 0
+  const conn = scriptedNft((message) => {
+    // Grown once: the second element is sent twice, and the third is left out.
+    const elements = dumps++ === 0 ? [[1], [2], [2]] : [[1], [3], [2]]
+    const parts = elements.flatMap((each) => nft.element.add({ ...set, elements: [each] }).messages)
+    return table(message, parts.flatMap(splitMessages))
+  })
+  t.strictSame(conn.dump(nft.element.list(set)), [[1], [3], [2]])
+  t.equal(dumps, 2)
+  const twins = scriptedNft((message) => {
+    const [part] = nft.element.add({ ...set, elements: [[1], [1]] }).messages
+    return table(message, splitMessages(part!))
+  })
+  t.throws(() => twins.dump(nft.element.list(set)), { code: 'NETLINK_INTERRUPTED' })
+})
+
 t.test('answers of an earlier transaction are nobody else’s', async (t) => {
   const late: Message[] = []
   const conn = scriptedNft((message) => {

@@ -61,6 +61,9 @@ export interface NftConn {
   readonly canDestroy: boolean
 }
 
+/** A hash table has grown after a few milliseconds; one reading of a large one takes longer. */
+const TORN_ATTEMPTS_MAX = 50
+
 /** A ruleset that changes all the time is given up after this many readings. */
 const SNAPSHOT_ATTEMPTS_MAX = 20
 
@@ -100,8 +103,13 @@ export class NftSession implements NftConn {
   }
 
   dump<C, T>(request: GatherRequest<C, T> | DumpRequest<T>): readonly T[] {
-    if ('gather' in request) return request.gather(this.#session.dump(request))
-    return this.#session.dump(request)
+    if (!('gather' in request)) return this.#session.dump(request)
+    for (let attempt = 0; attempt < TORN_ATTEMPTS_MAX; attempt++) {
+      const parts = this.#session.dump(request)
+      if (!request.torn(parts)) return request.gather(parts)
+    }
+    const why = `the table moved during each of ${TORN_ATTEMPTS_MAX} readings`
+    throw new SessionError('NETLINK_INTERRUPTED', request.text, why)
   }
 
   get<T>(request: GetRequest<T>): T | undefined {

@@ -105,9 +105,25 @@ function list(filter: ElementFilter): GatherRequest<RawElement, Element> {
       decode: (message) => decodeElements(message)[0],
     }),
     decodeAll: decodeElements,
+    torn: hasTwins,
     gather: (parts) => elementsOf(filter, parts),
   }
 }
+
+/**
+ * Whether an element occurs twice. A hash table that grows (in the background,
+ * for some milliseconds after thousands were added) is dumped by position: what
+ * moved back is sent twice, and as many others are left out.
+ */
+function hasTwins(raws: readonly RawElement[]): boolean {
+  const seen = new Set<string>()
+  for (const { key = NO_KEY, keyEnd = NO_KEY, flags = 0 } of raws) {
+    seen.add(`${flags} ${toHex(key)} ${toHex(keyEnd)}`)
+  }
+  return seen.size < raws.length
+}
+
+const NO_KEY = new Uint8Array(0)
 
 /** Requests about elements. */
 export const element = { add, create, remove, destroy, list } as const

@@ -27,6 +27,11 @@ export interface NftRequest {
 
 /** A table that is read in many parts and put together at the end. */
 export interface GatherRequest<C, T> extends DumpRequest<C> {
+  /**
+   * Whether the table moved while it was being read, although the kernel did not
+   * say so: then it is read again.
+   */
+  torn(parts: readonly C[]): boolean
   /** Turns all parts, in the order they came, into rows. */
   gather(parts: readonly C[]): readonly T[]
 }
