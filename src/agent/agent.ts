@@ -126,6 +126,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   /** Whether the next round asks the store alone first. */
   let lookFirst = false
   let repairAt = 0 as Instant
+  let forgiveAt = 0 as Instant
   let askedFor = new Set<string>()
   /** Said already; said again only after it went away. */
   let told = new Set<string>()
@@ -159,6 +160,10 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     due = undefined
     // Under steady change the timer's round still has its turn.
     if (now >= repairAt && prepare === 'no') prepare = 'timer'
+    if (now >= forgiveAt) {
+      suspected.forgive()
+      forgiveAt = later(now, times.repairMs)
+    }
     if (prepare !== 'no') {
       prepare = 'no'
       phase = 'preparing'
@@ -179,7 +184,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     if (view === undefined || followed === undefined || !sameButPods(view, followed))
       return observe()
     desiredPods = planPods(view)
-    if (suspected.stand(wanted)) return observe()
+    if (suspected.stand(wanted, true)) return observe()
     rest(now, repairAt, false)
     return []
   }

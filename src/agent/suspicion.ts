@@ -5,6 +5,10 @@
  * last word about an object counts, and only when it says something else than
  * the plan: so an agent's own thousand operations cost it no round.
  *
+ * An object that is wrong again and again is in somebody else's hands as well, or
+ * the kernel does not take it as planned. After a few repairs it is left to the
+ * timer, so that two who disagree do not keep each other busy.
+ *
  * @module
  */
 import {
@@ -20,28 +24,55 @@ export type Wanted = (key: string) => KernelObject | undefined
 
 export interface Suspicions {
   note(events: readonly KernelEvent[]): void
-  /** Whether any last word is not what is wanted; what is in order is forgotten. */
-  stand(wanted: Wanted): boolean
+  /**
+   * Whether any last word is not what is wanted; what is in order is forgotten.
+   *
+   * @param isFresh Whether `wanted` was read from the store just now: then what
+   *   it does not know is nobody's either.
+   */
+  stand(wanted: Wanted, isFresh?: boolean): boolean
+  /** The kernel was observed: what stands is in the state now, and was looked at once more. */
   clear(): void
+  /** Forgets how often each was looked at. */
+  forgive(): void
 }
+
+/** Looks that one object's notifications may cause until `forgive`. */
+const LOOKS_MAX = 8
 
 export function suspicions(): Suspicions {
   const last = new Map<string, KernelEvent>()
+  const looks = new Map<string, number>()
   return {
     note(events) {
       for (const event of events) last.set(identity(event.object), event)
     },
-    stand(wanted) {
+    stand(wanted, isFresh = false) {
+      let any = false
       for (const [key, event] of last) {
-        if (!contradicts(event, wanted(key))) last.delete(key)
+        const verdict = weigh(event, wanted(key))
+        const isTired = (looks.get(key) ?? 0) >= LOOKS_MAX
+        if (verdict === 'fine' || isTired || (verdict === 'unknown' && isFresh)) last.delete(key)
+        else if (verdict === 'wrong') any = true
       }
-      return last.size > 0
+      return any
     },
-    clear: () => last.clear(),
+    clear() {
+      for (const key of last.keys()) looks.set(key, (looks.get(key) ?? 0) + 1)
+      last.clear()
+    },
+    forgive: () => looks.clear(),
   }
 }
 
-function contradicts({ change, object }: KernelEvent, wanted: KernelObject | undefined): boolean {
-  if (change === 'del') return wanted !== undefined
-  return wanted === undefined ? looksOurs(object) : !satisfies(object, wanted)
+/** `unknown`: gone, and not in the plan; but ADD may have recorded it since the plan was made. */
+function weigh(
+  { change, object }: KernelEvent,
+  wanted: KernelObject | undefined,
+): 'fine' | 'wrong' | 'unknown' {
+  if (wanted === undefined) {
+    if (!looksOurs(object)) return 'fine'
+    return change === 'del' ? 'unknown' : 'wrong'
+  }
+  return change === 'new' && satisfies(object, wanted) ? 'fine' : 'wrong'
 }
