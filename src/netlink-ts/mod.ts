@@ -90,6 +90,13 @@ export {
 } from './route/neigh.ts'
 export type { NextHop } from './route/nexthop.ts'
 export {
+  type Nexthop,
+  type NexthopFilter,
+  type NexthopMember,
+  type NexthopSpec,
+  nexthop,
+} from './route/nexthop-object.ts'
+export {
   type ClsactKind,
   type IngressKind,
   type Qdisc,

@@ -4,7 +4,13 @@
 import t from 'tap'
 import { FDB_ROWS, VLAN_ROWS, VNI_ROWS } from './command-rows/bridges.ts'
 import { ADDR_ROWS, LINK_ROWS } from './command-rows/links.ts'
-import { NEIGH_ROWS, QDISC_ROWS, ROUTE_ROWS, RULE_ROWS } from './command-rows/routes.ts'
+import {
+  NEIGH_ROWS,
+  NEXTHOP_ROWS,
+  QDISC_ROWS,
+  ROUTE_ROWS,
+  RULE_ROWS,
+} from './command-rows/routes.ts'
 import { compareRows } from './commands.ts'
 import { notRoot } from './support.ts'
 
@@ -12,6 +18,7 @@ const groups = {
   links: LINK_ROWS,
   addresses: ADDR_ROWS,
   routes: ROUTE_ROWS,
+  'nexthop objects': NEXTHOP_ROWS,
   rules: RULE_ROWS,
   neighbours: NEIGH_ROWS,
   'queueing disciplines': QDISC_ROWS,

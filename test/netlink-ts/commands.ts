@@ -31,6 +31,7 @@ export const DUMPS = [
   'ip -j -d -N -6 route show table all',
   'ip -j -d -4 rule',
   'ip -j -d -6 rule',
+  'ip -j -d nexthop',
   'ip -j -d neigh',
   'ip -j neigh show proxy',
   'bridge -j -d fdb',

@@ -26,6 +26,7 @@ import { decodeBridgeVlans } from '../../src/netlink-ts/route/bridge-vlan.ts'
 import { decodeFdb } from '../../src/netlink-ts/route/fdb.ts'
 import { decodeLink } from '../../src/netlink-ts/route/link.ts'
 import { decodeNeigh } from '../../src/netlink-ts/route/neigh.ts'
+import { decodeNexthop } from '../../src/netlink-ts/route/nexthop-object.ts'
 import { decodeQdisc } from '../../src/netlink-ts/route/qdisc.ts'
 import { decodeRoute } from '../../src/netlink-ts/route/route.ts'
 import { decodeRule } from '../../src/netlink-ts/route/rule.ts'
@@ -34,7 +35,13 @@ import { HOST_LITTLE } from '../../src/netlink-ts/writer.ts'
 import { holds } from '../support/property.ts'
 import { FDB_ROWS, VLAN_ROWS, VNI_ROWS } from './command-rows/bridges.ts'
 import { ADDR_ROWS, LINK_ROWS } from './command-rows/links.ts'
-import { NEIGH_ROWS, QDISC_ROWS, ROUTE_ROWS, RULE_ROWS } from './command-rows/routes.ts'
+import {
+  NEIGH_ROWS,
+  NEXTHOP_ROWS,
+  QDISC_ROWS,
+  ROUTE_ROWS,
+  RULE_ROWS,
+} from './command-rows/routes.ts'
 import { corpus, unhex } from './support.ts'
 
 /** Every decoder, with the types of the messages it reads. */
@@ -47,6 +54,7 @@ const decoders: Readonly<Record<string, readonly [(message: Message) => unknown,
   decodeFdb: [decodeFdb, [RTM.newNeigh, RTM.delNeigh]],
   decodeRule: [decodeRule, [RTM.newRule, RTM.delRule]],
   decodeQdisc: [decodeQdisc, [RTM.newQdisc, RTM.delQdisc]],
+  decodeNexthop: [decodeNexthop, [RTM.newNexthop, RTM.delNexthop]],
   decodeVnis: [decodeVnis, [RTM.newTunnel, RTM.delTunnel]],
   decodeEvent: [decodeEvent, Object.values(RTM)],
   ackError: [(message) => acknowledge(message), [NLMSG.error, NLMSG.done]],
@@ -66,6 +74,7 @@ const answers = ['link', 'addr', 'route4', 'route6', 'neigh', 'fdb'].flatMap((na
     .flatMap((line) => splitMessages(unhex(line.slice(2)))),
 )
 const rows = [LINK_ROWS, ADDR_ROWS, ROUTE_ROWS, RULE_ROWS, NEIGH_ROWS].concat([
+  NEXTHOP_ROWS,
   QDISC_ROWS,
   FDB_ROWS,
   VNI_ROWS,

@@ -17,6 +17,7 @@ import {
   type Event,
   link,
   neigh,
+  nexthop,
   type Request,
   route,
   rule,
@@ -107,7 +108,8 @@ t.test('a table that changes while it is read is read again', options, async (t)
 
 t.test('a monitor is told about every kind of object', options, async (t) => {
   const l = pair(t)
-  const groups = ['link', 'neigh', 'addr4', 'addr6', 'route4', 'route6', 'rule4', 'rule6'] as const
+  const routing = ['route4', 'route6', 'rule4', 'rule6', 'nexthop'] as const
+  const groups = ['link', 'neigh', 'addr4', 'addr6', ...routing] as const
   const monitor = Monitor.open({ groups, netnsFd: l.fd })
   t.teardown(() => monitor.close())
   const index = l.v0
@@ -122,6 +124,7 @@ t.test('a monitor is told about every kind of object', options, async (t) => {
     rule.add({ family: 4, priority: 7, table: 7 }),
     rule.add({ family: 6, priority: 7, table: 7 }),
     rule.remove({ family: 6, priority: 7 }),
+    nexthop.add({ id: 5, gateway: '10.0.0.7', oif: index }),
     route.remove({ family: 6, dst: 'fd01::/64' }),
   ]
   succeed(t, l, requests)
@@ -136,6 +139,7 @@ t.test('a monitor is told about every kind of object', options, async (t) => {
   saw('neigh', (e) => e.kind === 'neigh' && e.neigh.mac === mac)
   saw('rule4', (e) => e.kind === 'rule' && e.rule.family === 4 && e.rule.priority === 7)
   saw('rule6 removed', (e) => e.kind === 'rule' && e.change === 'del' && e.rule.family === 6)
+  saw('nexthop', (e) => e.kind === 'nexthop' && e.nexthop.gateway === '10.0.0.7')
   saw('route6 removed', (e) => e.kind === 'route' && e.change === 'del')
 })
 

@@ -3,7 +3,7 @@
  * on the kernel itself: what is asked for here is looked at with iproute2.
  */
 import t from 'tap'
-import { addr, type Encap, link, route, vni } from '../../src/netlink-ts/mod.ts'
+import { addr, type Encap, link, nexthop, route, vni } from '../../src/netlink-ts/mod.ts'
 import { type Lab, lab, notRoot, succeed } from './support.ts'
 
 const options = { skip: notRoot }
@@ -126,4 +126,36 @@ t.test('links of a namespace that has an id', options, async (t) => {
   })
   host.socket.run(link.remove({ name: 'eth0' }, place))
   t.equal(host.socket.get(link.get({ name: 'host0' })), undefined, 'the pair is gone')
+})
+
+t.test('nexthop objects', options, async (t) => {
+  const l = lab(t)
+  const oif = tunnel(l)
+  const encap = { type: 'ip', id: 100, dst: '192.0.2.7' } as const
+  const spec = { id: 1, oif, encap, protocol: 84 }
+  succeed(t, l, [
+    nexthop.add(spec),
+    nexthop.add({ id: 2, gateway: '192.0.2.8', fdb: true }),
+    nexthop.add({ id: 3, gateway: '192.0.2.9', fdb: true }),
+    nexthop.add({ id: 10, group: [{ id: 2, weight: 7 }, { id: 3 }], fdb: true }),
+    route.add({ family: 4, dst: '10.1.0.0/24', nexthopId: 1 }),
+  ])
+  const [line] = l.exec('ip', '-d', 'nexthop', 'show', 'id', '1').split('\n')
+  t.match(line, /^id 1 encap ip id 100 src 0.0.0.0 dst 192.0.2.7 .*dev vx0 .*proto 84/)
+  t.match(l.json('ip', 'nexthop', 'show', 'id', '10'), [
+    { group: [{ id: 2, weight: 7 }, { id: 3 }] },
+  ])
+  const flags = { onlink: false, blackhole: false, fdb: false }
+  t.strictSame(l.socket.get(nexthop.get({ id: 1 })), { ...flags, ...spec, family: 4 })
+  t.match(l.socket.get(nexthop.get({ id: 2 })), { gateway: '192.0.2.8', fdb: true, family: 4 })
+  t.strictSame(l.socket.get(nexthop.get({ id: 10 }))?.group, [
+    { id: 2, weight: 7 },
+    { id: 3, weight: 1 },
+  ])
+  t.equal(l.socket.get(nexthop.get({ id: 99 })), undefined)
+  const ids = (filter = {}) => l.socket.dump(nexthop.list(filter)).map(({ id }) => id)
+  t.strictSame([ids(), ids({ oif })], [[1, 2, 3, 10], [1]])
+  const [found] = l.socket.dump(route.list({ table: 254 }))
+  t.match(found, { dst: '10.1.0.0/24', nexthopId: 1, encap, oif })
+  t.throws(() => nexthop.add({ id: 0, blackhole: true }), RangeError)
 })

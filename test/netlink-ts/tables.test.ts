@@ -22,6 +22,7 @@ import { bridgeAttrs, bridgePortAttrs } from '../../src/netlink-ts/route/link-br
 import { ipvlanAttrs, macvlanAttrs, vlanAttrs } from '../../src/netlink-ts/route/link-vlan.ts'
 import { vxlanAttrs } from '../../src/netlink-ts/route/link-vxlan.ts'
 import { neighAttrs } from '../../src/netlink-ts/route/neigh-attrs.ts'
+import { nexthopAttrs } from '../../src/netlink-ts/route/nexthop-object.ts'
 import { tbfAttrs } from '../../src/netlink-ts/route/qdisc-tbf.ts'
 import { routeAttrs, routeMetrics } from '../../src/netlink-ts/route/route-attrs.ts'
 import { ruleAttrs } from '../../src/netlink-ts/route/rule-attrs.ts'
@@ -136,6 +137,16 @@ const registry: Readonly<Record<string, Entry>> = {
     values: { flags: fc.subarray(['master', 'self']), vlan: vlanInfo },
   },
   rule: { table: ruleAttrs, values: ruleValues },
+  nexthop: {
+    table: nexthopAttrs,
+    values: {
+      group: fc.array(
+        fc.record({ id: u32, weight: fc.integer({ min: 1, max: 256 }) }, { noNullPrototype: true }),
+        { maxLength: 5 },
+      ),
+      encap: bytes,
+    },
+  },
   tbf: { table: tbfAttrs, values: { parms: tbfParms } },
   addr: {
     table: addrAttrs,
@@ -282,6 +293,7 @@ const malformed = [
   ['a VLAN of 2 bytes', bridgeSpecAttrs, '0600020001000000'],
   ['a port range of 3 bytes', ruleAttrs, '0700170001000200'],
   ['a rate of 35 bytes', tbfAttrs, `27000100${'00'.repeat(36)}`],
+  ['a group member of 7 bytes', nexthopAttrs, '0b000200010000000000000000'],
   ['link info past its end', linkMessageAttrs, '0800120009000100'],
   [
     'vxlan settings of the wrong size',

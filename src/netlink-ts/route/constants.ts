@@ -31,6 +31,9 @@ export const RTM = {
   newQdisc: 36,
   delQdisc: 37,
   getQdisc: 38,
+  newNexthop: 104,
+  delNexthop: 105,
+  getNexthop: 106,
   newTunnel: 120,
   delTunnel: 121,
   getTunnel: 122,
@@ -46,6 +49,7 @@ export const RTNLGRP = {
   addr6: 9,
   route6: 11,
   rule6: 19,
+  nexthop: 32,
   /** VNI filters; Linux 5.18. */
   tunnel: 35,
 } as const

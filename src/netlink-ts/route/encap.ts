@@ -83,18 +83,22 @@ export const encapRows = {
 } as const
 
 /**
- * Appends both attributes.
+ * Appends both attributes, under the numbers they have in a route unless told otherwise.
  *
  * @throws {RangeError} A value that does not fit, or a type that can only be read.
  */
-export function writeEncap(out: Writer, encap: Encap): void {
+export function writeEncap(
+  out: Writer,
+  encap: Encap,
+  numbers: Readonly<Record<keyof typeof RTA, number>> = RTA,
+): void {
   if (!isIpEncap(encap)) {
     throw new RangeError(`Cannot encode encap: found type ${encap.type}, wanted ip or ip6`)
   }
-  const type = out.beginAttr(RTA.encapType)
+  const type = out.beginAttr(numbers.encapType)
   out.u16(ENCAP_TYPES[encap.type])
   out.endAttr(type)
-  const start = out.beginAttr(RTA.encap | NLA_F_NESTED)
+  const start = out.beginAttr(numbers.encap | NLA_F_NESTED)
   writeAttrs(out, tableOf(encap.type) as AttrTable, encap)
   out.endAttr(start)
 }

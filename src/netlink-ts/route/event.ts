@@ -9,6 +9,7 @@ import { RTM } from './constants.ts'
 import { decodeFdb, type Fdb } from './fdb.ts'
 import { decodeLink, type Link } from './link.ts'
 import { decodeNeigh, type Neigh } from './neigh.ts'
+import { decodeNexthop, type Nexthop } from './nexthop-object.ts'
 import { decodeRoute, type Route } from './route.ts'
 import { decodeRule, type Rule } from './rule.ts'
 import { decodeVnis, type Vni } from './vni.ts'
@@ -21,6 +22,7 @@ export type Event = { readonly change: 'new' | 'del' } & (
   | { readonly kind: 'neigh'; readonly neigh: Neigh }
   | { readonly kind: 'fdb'; readonly fdb: Fdb }
   | { readonly kind: 'rule'; readonly rule: Rule }
+  | { readonly kind: 'nexthop'; readonly nexthop: Nexthop }
   | { readonly kind: 'vni'; readonly vnis: readonly Vni[] }
 )
 
@@ -30,6 +32,7 @@ const REMOVALS: ReadonlySet<number> = new Set([
   RTM.delRoute,
   RTM.delNeigh,
   RTM.delRule,
+  RTM.delNexthop,
   RTM.delTunnel,
 ])
 
@@ -71,6 +74,11 @@ export function decodeEvent(message: Message): Event | undefined {
     case RTM.newTunnel:
     case RTM.delTunnel:
       return { change, kind: 'vni', vnis: decodeVnis(message) }
+    case RTM.newNexthop:
+    case RTM.delNexthop: {
+      const nexthop = decodeNexthop(message)
+      return nexthop && { change, kind: 'nexthop', nexthop }
+    }
     default:
       return undefined
   }

@@ -56,4 +56,5 @@ export const routeAttrs = attrTable({
   table: attr(15, u32), //             RTA_TABLE
   via: attr(18, via), //               RTA_VIA
   ...encapRows,
+  nexthopId: attr(30, u32), //         RTA_NH_ID
 })

@@ -16,6 +16,7 @@ export function routeText(verb: string, spec: RouteSpec): string {
     spec.type === 'unicast' ? undefined : spec.type,
     verb === 'show' ? spec.dst : (spec.dst ?? 'default'),
     hopText(spec),
+    word('nhid', spec.nexthopId),
     word('table', spec.table),
     word('proto', spec.protocol),
     word('scope', spec.scope),

@@ -65,6 +65,8 @@ export interface RouteSpec {
   readonly advmss?: number | undefined
   /** Wraps packets into a tunnel's; `oif` is the tunnel, with `external`. */
   readonly encap?: IpEncap | undefined
+  /** A nexthop object instead of `gateway`, `oif`, `encap` and `multipath`. */
+  readonly nexthopId?: number | undefined
   /** Several next hops, instead of `gateway`, `oif` and `encap`. */
   readonly multipath?: readonly NextHop[] | undefined
 }
@@ -88,6 +90,8 @@ export interface Route {
   readonly mtu?: number
   readonly advmss?: number
   readonly encap?: Encap
+  /** The nexthop object it names; what that is made of is given as well. */
+  readonly nexthopId?: number
   readonly multipath?: readonly NextHop[]
 }
 
@@ -152,7 +156,7 @@ export function decodeRoute(message: Message): Route | undefined {
   const attrs = readAttrs(routeAttrs, view, RTMSG_BYTES, view.byteLength)
   const dst = attrs.dst ?? (bits === 0 ? undefined : family === 4 ? '0.0.0.0' : '::')
   const flags = view.getUint32(8, HOST_LITTLE)
-  const { oif, priority, prefSrc, multipath } = attrs
+  const { oif, priority, prefSrc, nexthopId, multipath } = attrs
   return present({
     family,
     table: attrs.table ?? view.getUint8(4),
@@ -169,6 +173,7 @@ export function decodeRoute(message: Message): Route | undefined {
     mtu: attrs.metrics?.mtu,
     advmss: attrs.metrics?.advmss,
     encap: readEncap(attrs),
+    nexthopId,
     multipath,
   }) as Route
 }
@@ -219,6 +224,7 @@ function writeSpec(out: Writer, spec: RouteSpec, removing: boolean): void {
     priority,
     prefSrc,
     metrics,
+    nexthopId: spec.nexthopId,
     table: wide ? table : undefined,
   })
   if (spec.encap !== undefined) writeEncap(out, spec.encap)
@@ -235,7 +241,8 @@ function scopeOf(spec: RouteSpec): Scope {
   const type = spec.type ?? 'unicast'
   if (type === 'local' || type === 'nat') return 'host'
   if (type === 'broadcast' || type === 'multicast' || type === 'anycast') return 'link'
-  const direct = spec.gateway === undefined && spec.multipath === undefined
+  const direct =
+    spec.gateway === undefined && spec.multipath === undefined && spec.nexthopId === undefined
   return (type === 'unicast' || type === 'unspec') && direct ? 'link' : 'global'
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { neigh, qdisc, route, rule } from '../../../src/netlink-ts/mod.ts'
+import { fdb, neigh, nexthop, qdisc, route, rule } from '../../../src/netlink-ts/mod.ts'
 import type { Row } from '../commands.ts'
 import { VETH_UP } from './links.ts'
 
@@ -154,6 +154,55 @@ export const ROUTE_ROWS: readonly Row[] = [
 ip route add 10.1.0.0/24 via 10.0.0.2 metric 1; ip route add 10.1.0.0/24 via 10.0.0.3 metric 2`,
     theirs: 'ip route delete 10.1.0.0/24 metric 2',
     ours: () => [route.remove({ family: 4, dst: '10.1.0.0/24', priority: 2 })],
+  },
+]
+
+export const NEXTHOP_ROWS: readonly Row[] = [
+  {
+    setup: `${TUNNEL}; ip link set lo up`, // where a blackhole leads
+    theirs: `ip nexthop add id 1 via 10.0.0.2 dev v0 protocol 84
+      ip nexthop add id 2 via fd00::2 dev v0
+      ip nexthop add id 3 blackhole
+      ip nexthop add id 4 encap ip id 7 dst 192.0.2.7 dev vx0
+      ip nexthop add id 5 via 192.0.2.9 dev v0 onlink
+      ip nexthop add id 10 group 1,3/5
+      ip route add 10.1.0.0/24 nhid 10
+      ip route add 10.2.0.0/24 nhid 4`,
+    ours: (i) => [
+      nexthop.add({ id: 1, gateway: '10.0.0.2', oif: i('v0'), protocol: 84 }),
+      nexthop.add({ id: 2, gateway: 'fd00::2', oif: i('v0') }),
+      nexthop.add({ id: 3, blackhole: true }),
+      nexthop.add({ id: 4, oif: i('vx0'), encap: { type: 'ip', id: 7, dst: '192.0.2.7' } }),
+      nexthop.add({ id: 5, gateway: '192.0.2.9', oif: i('v0'), onlink: true }),
+      nexthop.add({ id: 10, group: [{ id: 1, weight: 3 }, { id: 5 }] }),
+      route.add({ family: 4, dst: '10.1.0.0/24', nexthopId: 10 }),
+      route.add({ family: 4, dst: '10.2.0.0/24', nexthopId: 4 }),
+    ],
+  },
+  {
+    setup: `${ADDRESSED}
+ip nexthop add id 1 via 10.0.0.2 dev v0; ip nexthop add id 2 via 10.0.0.3 dev v0
+ip route add 10.1.0.0/24 nhid 1; ip route add 10.2.0.0/24 nhid 2`,
+    theirs: `ip nexthop replace id 1 via 10.0.0.9 dev v0
+      ip nexthop delete id 2`,
+    ours: (i) => [
+      nexthop.replace({ id: 1, gateway: '10.0.0.9', oif: i('v0') }),
+      nexthop.remove({ id: 2 }),
+    ],
+  },
+  {
+    setup: `${VETH_UP}
+ip link add vx0 address 02:00:00:00:00:0a type vxlan id 42 dstport 4789 nolearning`,
+    theirs: `ip nexthop add id 1 via 192.0.2.7 fdb
+      ip nexthop add id 2 via 192.0.2.8 fdb
+      ip nexthop add id 10 group 1/2 fdb
+      bridge fdb add 02:00:00:00:00:0c dev vx0 nhid 10`,
+    ours: (i) => [
+      nexthop.add({ id: 1, gateway: '192.0.2.7', fdb: true }),
+      nexthop.add({ id: 2, gateway: '192.0.2.8', fdb: true }),
+      nexthop.add({ id: 10, group: [{ id: 1 }, { id: 2 }], fdb: true }),
+      fdb.add({ index: i('vx0'), mac: '02:00:00:00:00:0c', nexthopId: 10 }),
+    ],
   },
 ]
 
