@@ -191,6 +191,8 @@ function routeObject(route: nl.Route, nameOf: NameOf): Route | undefined {
 function encapFields(encap: nl.Encap | undefined): Pick<Route, 'encapVni' | 'encapDst'> {
   if (encap === undefined) return {}
   if (encap.type !== 'ip' && encap.type !== 'ip6') return { encapVni: 0 }
+  // See netlink.ts: an IPv6 header without UDP checksum is not ours.
+  if (encap.type === 'ip6' && encap.flags?.includes('csum') !== true) return { encapVni: 0 }
   return {
     encapVni: encap.id ?? 0,
     ...(encap.dst === undefined ? {} : { encapDst: encap.dst as Ip }),

@@ -155,9 +155,10 @@ function routeRequest(verb: KernelOp['kind'], route: Route, indexOf: IndexOf): n
   return verb === 'add' ? nl.route.add(spec) : nl.route.replace(spec)
 }
 
+/** Over IPv6 a UDP checksum of zero is dropped on arrival. Source: RFC 8200 section 8.1. */
 function encapOf({ encapVni: id, encapDst: dst }: Route): nl.IpEncap | undefined {
   if (id === undefined || dst === undefined) return undefined
-  return { type: ipFamily(dst) === 6 ? 'ip6' : 'ip', id, dst }
+  return ipFamily(dst) === 6 ? { type: 'ip6', id, dst, flags: ['csum'] } : { type: 'ip', id, dst }
 }
 
 function vniRequest(verb: KernelOp['kind'], { link, vni }: Vni, indexOf: IndexOf): nl.Request {

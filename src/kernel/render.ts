@@ -99,8 +99,8 @@ const ip = (address: Parameters<typeof ipFamily>[0]): string =>
 function routeWords(route: Route): string {
   const words = [route.type === 'blackhole' ? `blackhole ${route.dst}` : String(route.dst)]
   if (route.encapVni !== undefined && route.encapDst !== undefined) {
-    const outer = ipFamily(route.encapDst) === 6 ? 'ip6' : 'ip'
-    words.push(`encap ${outer} id ${route.encapVni} dst ${route.encapDst}`)
+    const [outer, checksum] = ipFamily(route.encapDst) === 6 ? ['ip6', ' csum'] : ['ip', '']
+    words.push(`encap ${outer} id ${route.encapVni} dst ${route.encapDst}${checksum}`)
   }
   if (route.via !== undefined) words.push(`via ${route.via}`)
   if (route.link !== undefined) words.push(`dev ${route.link}`)
