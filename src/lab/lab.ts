@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { callPlugin, pluginConfig } from './cni.ts'
@@ -217,7 +217,9 @@ function actions(
     setUnderlayMtu: (mtuBytes) => underlay.setMtu(mtuBytes),
     cni(verb, pod, extra = {}, env = {}) {
       const { node, containerId, netnsPath } = pod
-      const config = { ...pluginConfig(join(node.confDir, '10-pods.conflist')), ...extra }
+      // As a runtime does: the first file there is.
+      const [file = ''] = readdirSync(node.confDir).sort()
+      const config = { ...pluginConfig(join(node.confDir, file)), ...extra }
       return callPlugin({
         verb,
         nodeNetns: node.netns,

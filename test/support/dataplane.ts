@@ -62,9 +62,8 @@ export async function world(t: Test, options: WorldOptions): Promise<World> {
     const pools = poolsOf(index).flatMap((pool) => ['--pool', pool])
     await trivium('network', 'create', name, ...(networks[name] ?? []), ...pools)
   }
-  for (const node of lab.nodes) await lab.install(node, '--name', names[0] ?? 'pods')
+  for (const node of lab.nodes) await lab.install(node, '--name', names[0] ?? '')
   const agents = await Promise.all(lab.nodes.map((node) => lab.startAgent(node)))
-  // The configuration that `lab.cni` reads is called after the first network; see LabOptions.
   return {
     lab,
     nodes: lab.nodes,
