@@ -141,7 +141,7 @@ t.test('nexthop objects', options, async (t) => {
     route.add({ family: 4, dst: '10.1.0.0/24', nexthopId: 1 }),
   ])
   const [line] = l.exec('ip', '-d', 'nexthop', 'show', 'id', '1').split('\n')
-  t.match(line, /^id 1 encap ip id 100 src 0.0.0.0 dst 192.0.2.7 .*dev vx0 .*proto 84/)
+  t.match(line, /^id 1 +encap ip id 100 src 0.0.0.0 dst 192.0.2.7 .*dev vx0 .*proto 84/)
   t.match(l.json('ip', 'nexthop', 'show', 'id', '10'), [
     { group: [{ id: 2, weight: 7 }, { id: 3 }] },
   ])
