@@ -13,7 +13,7 @@
 import { ackErrno, ackError } from '../ack.ts'
 import { attr, attrTable, writeAttrs } from '../attrs.ts'
 import { u32be } from '../codecs.ts'
-import type { NetlinkError } from '../errors.ts'
+import { NetlinkError } from '../errors.ts'
 import { eachMessage, HEADER, NLM_F, NLMSG, viewOf } from '../message.ts'
 import { aligned, HOST_LITTLE } from '../writer.ts'
 import { NFNL_MSG, NFNL_SUBSYS_NFTABLES } from './constants.ts'
@@ -36,6 +36,7 @@ export class Transaction {
   /** Which request each message belongs to. */
   readonly #owners: number[] = []
   readonly #firstSeq: number
+  readonly #messages: readonly Uint8Array[]
   readonly #bytes: Uint8Array
   readonly #answered: Uint8Array
   /** Whether every message is answered, or only faulty ones and the last. */
@@ -60,6 +61,7 @@ export class Transaction {
       for (const _ of request.messages) this.#owners.push(index)
       return request.messages
     })
+    this.#messages = messages
     this.#every = messages.length <= answersMax
     this.#waiting = this.#every ? messages.length : 1
     this.#answered = new Uint8Array(messages.length)
@@ -115,7 +117,8 @@ export class Transaction {
     if (this.#every || index === this.#owners.length - 1) this.#waiting--
     if (errno === 0) return
     const owner = this.#owners[index]!
-    this.results[owner] ??= ackError(view, offset, length, this.#requests[owner]!.text)
+    const error = ackError(view, offset, length, this.#requests[owner]!.text)
+    this.results[owner] ??= pointed(error, this.#messages[index]!)
   }
 
   #refuseAll(error: NetlinkError): void {
@@ -123,6 +126,21 @@ export class Transaction {
     this.#waiting = 0
   }
 }
+
+/** nf_tables seldom explains itself, but it points at the attribute that it refuses: often a name. */
+function pointed(error: NetlinkError, message: Uint8Array): NetlinkError {
+  const { request, errno, hint, offset } = error
+  if (hint !== undefined || offset === undefined || offset + ATTR_HEADER_BYTES > message.length) {
+    return error
+  }
+  const length = viewOf(message).getUint16(offset, HOST_LITTLE)
+  const payload = message.subarray(offset + ATTR_HEADER_BYTES, offset + length)
+  const text = new TextDecoder().decode(payload).replace(/\0$/, '')
+  if (!/^[\w.%/-]+$/.test(text)) return error
+  return new NetlinkError({ request, errno, offset, hint: `at "${text}"` })
+}
+
+const ATTR_HEADER_BYTES = 4
 
 function datagram(
   messages: readonly Uint8Array[],
