@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { NftSocket } from '../../src/netlink-ts/live/mod.ts'
 import { nft } from '../../src/netlink-ts/mod.ts'
-import { rows } from './nft-rows.ts'
+import { rows } from './nft-rows/mod.ts'
 import { type Lab, lab, notRoot } from './support.ts'
 
 /** Why there is nothing to compare with; false when there is. */

@@ -14,7 +14,7 @@ import { decodeRule } from '../../src/netlink-ts/nft/rule.ts'
 import { decodeSet } from '../../src/netlink-ts/nft/set.ts'
 import { decodeTable } from '../../src/netlink-ts/nft/table.ts'
 import { ack, refuse, scriptedNft, table } from '../../src/netlink-ts/testing.ts'
-import { rows } from './nft-rows.ts'
+import { rows } from './nft-rows/mod.ts'
 import { holds } from './support.ts'
 
 const messages = rows

@@ -9,7 +9,7 @@ import { Monitor, NftSocket } from '../../src/netlink-ts/live/mod.ts'
 import { splitMessages } from '../../src/netlink-ts/message.ts'
 import { nft } from '../../src/netlink-ts/mod.ts'
 import { decodeRule } from '../../src/netlink-ts/nft/rule.ts'
-import { rows } from './nft-rows.ts'
+import { rows } from './nft-rows/mod.ts'
 import { type Lab, lab, notRoot } from './support.ts'
 
 const { match, action, verdict, exprs } = nft
