@@ -2,17 +2,18 @@
  * A packet from pod to pod, hop by hop, over what kernels and switches hold now.
  *
  * The first thing that stops it is the answer, in words. Every table is asked:
- * the pod's, the node's, the tunnel's, the switches', and the same on the other
- * side. The way back is a packet of its own.
+ * the pod's, the node's, its guards, the tunnel's, the switches', and the same on
+ * the other side. The way back is a packet of its own.
  *
  * @module
  */
 import type { Link } from '../src/kernel/mod.ts'
 import { type Ip, ipFamily, prefixOf } from '../src/net/mod.ts'
 import { type Fabric, prefixEntry } from './fabric.ts'
+import { type Flow, isolateGuard, spoofGuard, tunnelGuard } from './guards.ts'
 import type { SimKernel } from './kernel.ts'
-import { lookUp } from './lookup.ts'
-import type { SimNode, SimPod } from './node.ts'
+import { type Hop, lookUp } from './lookup.ts'
+import { SimNode, type SimPod } from './node.ts'
 import { UNDERLAY_LINK } from './underlay.ts'
 
 /** Everything a packet can meet. */
@@ -33,11 +34,21 @@ export type Delivery =
 const DELIVERED: Delivery = { kind: 'delivered' }
 /** Bytes in front of the inner packet. Source: RFC 7348 section 5. */
 const VXLAN_BYTES = { 4: 50, 6: 70 } as const
+/** The same without inner Ethernet. Source: draft-ietf-nvo3-vxlan-gpe-13 section 3. */
+const GPE_BYTES = { 4: 36, 6: 56 } as const
 
 const lost = (reason: string, overflow = false): Delivery => ({ kind: 'lost', reason, overflow })
 
-/** Sends one full-sized packet from `source` to `dst`. */
-export function forward(world: World, source: SimPod, dst: Ip): Delivery {
+/** A packet between pods. */
+interface Packet {
+  readonly src: Ip
+  readonly dst: Ip
+  readonly bytes: number
+  readonly flow: Flow | undefined
+}
+
+/** Sends one full-sized packet from `source` to `dst`, the first of its connection. */
+export function forward(world: World, source: SimPod, dst: Ip, flow?: Flow): Delivery {
   const hop = lookUp(source.kernel, dst, false)
   if (hop.kind === 'local') return DELIVERED
   if (hop.kind === 'drop') return lost(`pod ${source.id}: ${hop.reason}`)
@@ -49,68 +60,120 @@ export function forward(world: World, source: SimPod, dst: Ip): Delivery {
   if (hop.mac !== undefined && hop.mac !== hostEnd.mac) {
     return lost(`pod ${source.id}: frames go to ${hop.mac}, its host end is ${hostEnd.mac}`)
   }
-  return routed(world, source.node, dst, bytes)
+  const src = source.attachment.ips.find((ip) => ipFamily(ip) === ipFamily(dst))
+  if (src === undefined) return lost(`pod ${source.id}: has no address of the family of ${dst}`)
+  return routed(world, source.node, hostEnd.name, { src, dst, bytes, flow })
 }
 
-/** From a node on, as a router. */
-function routed(world: World, node: SimNode, dst: Ip, bytes: number): Delivery {
+/** From a node on, as a router; the packet came in by `from`. */
+function routed(world: World, node: SimNode, from: string, packet: Packet): Delivery {
   const { kernel } = node
+  const { src, dst, bytes, flow } = packet
   const name = node.record.name
+  const spoofed = spoofGuard(kernel, from, src)
+  if (spoofed !== undefined) return lost(`${name}: ${spoofed}`)
   const hop = lookUp(kernel, dst, true)
   if (hop.kind === 'local') return lost(`${name}: ${dst} is the node's own address`)
   if (hop.kind === 'drop') return lost(`${name}: ${hop.reason}`)
+  const closed = isolateGuard(kernel, src, dst, flow)
+  if (closed !== undefined) return lost(`${name}: ${closed}`)
   const link = kernel.link(hop.link)
   if (link === undefined) return lost(`${name}: link ${hop.link} is gone`)
   if (bytes > (link.mtuBytes ?? 0)) {
     return lost(`${name}: ${bytes} bytes do not fit through ${link.name} (${link.mtuBytes})`)
   }
   if (link.link.type === 'veth') return intoPod(world, node, link, dst)
-  if (link.link.type === 'vxlan') return tunneled(world, node, link, hop, dst, bytes)
+  if (link.link.type === 'vxlan') return tunneled(world, node, link, hop, packet)
+  if (link.link.type === 'vxlan-gpe') return encapsulated(world, node, link, hop, packet)
   if (link.name !== UNDERLAY_LINK) return lost(`${name}: ${link.name} leads nowhere`)
   const peer = world.nodesByIp.get(hop.nextHop)
   if (peer === undefined) return lost(`${name}: nobody has ${hop.nextHop}`)
   const fault = routedAcross(world.fabric, node.rack, peer.rack, dst)
-  return fault ?? arrive(world, peer, dst, bytes)
+  return fault ?? arrive(world, peer, UNDERLAY_LINK, packet)
 }
 
 /** A node that received a packet for somebody else must not send it out again. */
-function arrive(world: World, node: SimNode, dst: Ip, bytes: number): Delivery {
-  const hop = lookUp(node.kernel, dst, true)
+function arrive(world: World, node: SimNode, from: string, packet: Packet): Delivery {
+  const hop = lookUp(node.kernel, packet.dst, true)
   if (hop.kind === 'out' && node.kernel.link(hop.link)?.link.type !== 'veth') {
-    return lost(`${node.record.name}: ${dst} would leave again by ${hop.link}`)
+    return lost(`${node.record.name}: ${packet.dst} would leave again by ${hop.link}`)
   }
-  return routed(world, node, dst, bytes)
+  return routed(world, node, from, packet)
 }
 
-function tunneled(
-  world: World,
-  node: SimNode,
-  link: Link,
-  hop: { readonly nextHop: Ip; readonly mac: string | undefined },
-  dst: Ip,
-  bytes: number,
-): Delivery {
+type Out = Extract<Hop, { readonly kind: 'out' }>
+
+/** Classic: neighbour and forwarding entry say where the tunnel ends. */
+function tunneled(world: World, node: SimNode, link: Link, hop: Out, packet: Packet): Delivery {
   const name = node.record.name
   if (link.link.type !== 'vxlan') return lost(`${name}: ${link.name} is no tunnel`)
+  const { vni, port, local, underlay } = link.link
   if (hop.mac === undefined) return lost(`${name}: no neighbour ${hop.nextHop} on ${link.name}`)
   const fdb = node.kernel.get(`fdb ${link.name} ${hop.mac}`)
   if (fdb?.kind !== 'fdb') return lost(`${name}: no forwarding entry for ${hop.mac}`)
-  const underlay = node.kernel.link(link.link.underlay)
-  const outerBytes = bytes + VXLAN_BYTES[ipFamily(fdb.dst)]
-  if (underlay?.up !== true || outerBytes > (underlay.mtuBytes ?? 0)) {
-    return lost(`${name}: ${outerBytes} bytes do not fit through ${link.link.underlay}`)
-  }
-  const peer = world.nodesByIp.get(fdb.dst)
-  if (peer === undefined) return lost(`${name}: no node has ${fdb.dst}`)
-  const fault = routedAcross(world.fabric, node.rack, peer.rack, fdb.dst)
-  if (fault !== undefined) return fault
+  const peer = across(world, node, underlay, fdb.dst, packet.bytes + VXLAN_BYTES[ipFamily(fdb.dst)])
+  if (!(peer instanceof SimNode)) return peer
   const far = peer.kernel.link(link.name)
-  const same = far?.link.type === 'vxlan' && far.link.vni === link.link.vni
+  const same = far?.link.type === 'vxlan' && far.link.vni === vni && far.link.port === port
   if (far?.up !== true || !same) return lost(`${peer.record.name}: no tunnel ${link.name}`)
   if (far.mac !== hop.mac) {
     return lost(`${peer.record.name}: ${link.name} is ${far.mac}, frames go to ${hop.mac}`)
   }
-  return arrive(world, peer, dst, bytes)
+  return opened(world, peer, far, { port, vni, src: local }, packet)
+}
+
+/** Lightweight: the route says where the tunnel ends, and the far side's filter what it takes. */
+function encapsulated(world: World, node: SimNode, link: Link, hop: Out, packet: Packet): Delivery {
+  const name = node.record.name
+  const { encapVni: vni, encapDst: dst } = hop
+  if (link.link.type !== 'vxlan-gpe') return lost(`${name}: ${link.name} is no tunnel`)
+  if (vni === undefined || dst === undefined) {
+    return lost(`${name}: the route to ${packet.dst} names no tunnel for ${link.name}`)
+  }
+  const { port } = link.link
+  const src = node.record.underlayIps.find((ip) => ipFamily(ip) === ipFamily(dst))
+  const outer = lookUp(node.kernel, dst, false)
+  if (outer.kind !== 'out' || src === undefined) return lost(`${name}: no way to ${dst}`)
+  const peer = across(world, node, outer.link, dst, packet.bytes + GPE_BYTES[ipFamily(dst)])
+  if (!(peer instanceof SimNode)) return peer
+  const far = peer.kernel.link(link.name)
+  const same = far?.link.type === 'vxlan-gpe' && far.link.port === port
+  if (far?.up !== true || !same) return lost(`${peer.record.name}: no tunnel ${link.name}`)
+  if (peer.kernel.get(`vni ${far.name} ${vni}`) === undefined) {
+    return lost(`${peer.record.name}: ${far.name} does not take VNI ${vni}`)
+  }
+  return opened(world, peer, far, { port, vni, src }, packet)
+}
+
+/** The node at the other end of the underlay, or why an outer packet does not get there. */
+function across(
+  world: World,
+  node: SimNode,
+  underlay: string,
+  dst: Ip,
+  bytes: number,
+): SimNode | Delivery {
+  const name = node.record.name
+  const link = node.kernel.link(underlay)
+  if (link?.up !== true || bytes > (link.mtuBytes ?? 0)) {
+    return lost(`${name}: ${bytes} bytes do not fit through ${underlay}`)
+  }
+  const peer = world.nodesByIp.get(dst)
+  if (peer === undefined) return lost(`${name}: no node has ${dst}`)
+  return routedAcross(world.fabric, node.rack, peer.rack, dst) ?? peer
+}
+
+/** The far end of a tunnel: the outer packet is for the node, the inner one goes on. */
+function opened(
+  world: World,
+  peer: SimNode,
+  far: Link,
+  outer: { readonly port: number; readonly vni: number; readonly src: Ip },
+  packet: Packet,
+): Delivery {
+  const stranger = tunnelGuard(peer.kernel, outer.port, outer.vni, outer.src)
+  if (stranger !== undefined) return lost(`${peer.record.name}: ${stranger}`)
+  return arrive(world, peer, far.name, packet)
 }
 
 function intoPod(world: World, node: SimNode, link: Link, dst: Ip): Delivery {

@@ -9,6 +9,7 @@ import { access, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
+import { labelOf } from './network.ts'
 import { dataReport } from './report/data.ts'
 import { textReport } from './report/text.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
@@ -68,12 +69,11 @@ export async function builtInScenarios(scenariosDir: string): Promise<readonly s
 /** The seed and every option, in one line a person can send. */
 function headerOf(path: string, scenario: Scenario): string {
   const { nodes, podsPerNode, racks, spines, seed, pools, times } = scenario
-  const modes = scenario.modes.map(({ mode, announce }) =>
-    announce === 'host' ? `${mode}/${announce}` : mode,
-  )
-  const places = pools.map(({ cidr, blockLength }) =>
-    blockLength === undefined ? cidr : `${cidr}:${blockLength}`,
-  )
+  const modes = scenario.modes.map((mode) => labelOf(mode).replaceAll(' ', '/'))
+  const places = pools.map(({ cidr, blockLength, network }) => {
+    const place = blockLength === undefined ? cidr : `${cidr}:${blockLength}`
+    return network === undefined ? place : `${network}=${place}`
+  })
   const sizes = Object.entries(scenario.switch).map(([name, value]) => `${name}=${value}`)
   const delays = Object.entries(times).map(([name, value]) => `${name}=${value}`)
   return [

@@ -1,23 +1,62 @@
 /**
- * The one network of a run, as an administrator would have created it.
+ * The networks of a run, as an administrator would have created them.
  *
  * @module
  */
 import type { NetworkSpec } from '../ipam/networks.ts'
-import type { Mode } from '../ipam/records.ts'
-import { NETWORK } from './node.ts'
-import type { Scenario } from './scenario.ts'
+import type { Scenario, ScenarioMode } from './scenario.ts'
 
-/** 802.1Q id of the run's VLAN. */
+/** Network of pools that name none. */
+export const DEFAULT_NETWORK = 'pods'
+/** 802.1Q id of the first network's VLAN. */
 const VLAN_ID = 100
 
-export function networkSpec({ pools }: Scenario, mode: Mode): NetworkSpec {
-  return {
-    name: NETWORK,
+/** Names of the networks, in the order of their first pools. */
+export function networksOf({ pools }: Pick<Scenario, 'pools'>): readonly string[] {
+  return [...new Set(pools.map(networkOf))]
+}
+
+export const networkOf = ({ network }: Scenario['pools'][number]): string =>
+  network ?? DEFAULT_NETWORK
+
+/** Pods go round the networks, by their number. */
+export function networkOfPod(networks: readonly string[], pod: number): string {
+  return networks[pod % networks.length] ?? DEFAULT_NETWORK
+}
+
+export function networkSpecs(scenario: Scenario, mode: ScenarioMode): readonly NetworkSpec[] {
+  return networksOf(scenario).map((name, index) => ({
+    name,
+    mode: mode.mode,
+    pools: scenario.pools
+      .filter((pool) => networkOf(pool) === name)
+      .map(({ cidr, blockLength }) =>
+        blockLength === undefined ? { cidr } : { cidr, blockLength },
+      ),
+    options: {
+      ...(mode.mode === 'vlan' ? { vlanId: VLAN_ID + index } : {}),
+      ...(mode.flavour === 'classic' ? {} : { flavour: mode.flavour }),
+      ...(mode.crossSubnet ? { crossSubnet: true } : {}),
+      ...(mode.masquerade ? {} : { masquerade: false }),
+    },
+  }))
+}
+
+/** What a mode is called in reports, e.g. `vxlan lightweight`. */
+export function labelOf({
+  mode,
+  announce,
+  flavour,
+  crossSubnet,
+  masquerade,
+}: ScenarioMode): string {
+  const kind = announce === 'host' ? '/32' : 'blocks'
+  const words = [
     mode,
-    pools: pools.map(({ cidr, blockLength }) =>
-      blockLength === undefined ? { cidr } : { cidr, blockLength },
-    ),
-    options: mode === 'vlan' ? { vlanId: VLAN_ID } : {},
-  }
+    ...(mode === 'route' ? [kind] : []),
+    ...(flavour === 'classic' ? [] : [flavour]),
+    ...(crossSubnet ? ['direct'] : []),
+    ...(masquerade ? [] : ['unmasked']),
+  ]
+  return words.join(' ')
 }

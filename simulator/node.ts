@@ -14,19 +14,19 @@ import type { Store } from '../ipam/store.ts'
 import { type AgentReport, type AgentTimes, agentMachine } from '../src/agent/agent.ts'
 import { agentPerform } from '../src/agent/perform.ts'
 import type { PodPlan } from '../src/backend/backend.ts'
+import { podElements } from '../src/backend/firewall.ts'
 import { backends } from '../src/backend/registry.ts'
 import { readView } from '../src/cluster/read-view.ts'
 import { type Driven, drive } from '../src/driver.ts'
 import { invariant } from '../src/errors.ts'
-import { type KernelObject, podLinkName } from '../src/kernel/mod.ts'
+import { identity, type KernelObject, type KernelOp, podLinkName } from '../src/kernel/mod.ts'
 import { macFromName } from '../src/net/mod.ts'
 import { type Engine, EVENT, virtualClock } from './clock.ts'
 import { SimKernel } from './kernel.ts'
 import { kernelPort } from './kernel-port.ts'
 import type { KernelListener } from './kernel-tables.ts'
+import { networkOfPod } from './network.ts'
 
-/** Name of the one network of a run. */
-export const NETWORK = 'pods'
 /** Unix time of virtual zero, for records: 2026-01-01. */
 const EPOCH_MS = 1_767_225_600_000
 const POD_LINK = 'eth0'
@@ -59,6 +59,8 @@ export interface SimNodeOptions {
   readonly record: NodeRecord
   /** What the kernel holds before the agent starts. */
   readonly initial: readonly KernelObject[]
+  /** Names of the run's networks. */
+  readonly networks: readonly string[]
   readonly times: AgentTimes
   readonly listener: KernelListener
 }
@@ -78,6 +80,7 @@ export class SimNode {
   private readonly store: Store
   private readonly events: NodeEvents
   private readonly times: AgentTimes
+  private readonly networks: readonly string[]
   private readonly port
   private agent: Driven<Parameters<ReturnType<typeof agentMachine>['handle']>[0]> | undefined
   private readVersion = -1
@@ -91,7 +94,11 @@ export class SimNode {
     this.rack = options.rack
     this.record = options.record
     this.times = options.times
-    this.kernel = new SimKernel(options.record.name, options.listener)
+    this.networks = options.networks
+    this.kernel = new SimKernel(options.record.name, (before, after) => {
+      this.followMtu(before, after)
+      options.listener(before, after)
+    })
     for (const object of options.initial) {
       const failure = this.kernel.apply({ kind: 'add', object })
       invariant(failure === undefined, failure?.message ?? '')
@@ -152,7 +159,7 @@ export class SimNode {
     this.store.transact(
       (tx): AllocateAnswer => {
         const answer = allocate(tx, this.request(id))
-        const network = tx.get(keys.network(NETWORK))
+        const network = tx.get(keys.network(this.networkOf(id)))
         if (answer.kind === 'allocated' && network !== undefined) {
           ensureBlocks(tx, network, this.record.name, this.nowMs())
         }
@@ -168,13 +175,16 @@ export class SimNode {
     )
   }
 
-  /** CNI DEL: links first, record second. */
+  /** CNI DEL: guards and links first, record second. */
   removePod(id: number): void {
     const pod = this.pods.get(id)
     invariant(pod !== undefined, `pod ${id} is on ${this.record.name}`)
     const link = pod.plan.node[0]
     invariant(link?.kind === 'link', 'a plan starts with the link')
-    this.port.apply([{ kind: 'remove', object: link }], (failures) => {
+    const { hostLink = '', ips } = pod.attachment
+    const guards = podElements(hostLink, ips).filter((object) => this.kernel.get(identity(object)))
+    const ops = [...guards, link].map((object): KernelOp => ({ kind: 'remove', object }))
+    this.port.apply(ops, (failures) => {
       this.complain(failures)
       this.store.transact(
         (tx) => release(tx, this.record.name, pod.attachment),
@@ -188,7 +198,9 @@ export class SimNode {
 
   private makePod(id: number, attachment: AttachmentRecord): void {
     const view = this.store.read((reader) => readView(reader, this.record.name))
-    const network = view?.networks.find((candidate) => candidate.network.name === NETWORK)
+    const network = view?.networks.find(
+      (candidate) => candidate.network.name === attachment.network,
+    )
     invariant(view !== undefined && network !== undefined, 'the network of a pod exists')
     const plan = backends[network.network.mode].pod(attachment, network, view)
     const ops = plan.node.map((object) => ({ kind: 'add', object }) as const)
@@ -221,14 +233,33 @@ export class SimNode {
 
   private request(id: number): Parameters<typeof allocate>[1] {
     const containerId = `pod-${id}`
+    const network = this.networkOf(id)
     return {
-      key: { network: NETWORK, containerId, ifname: POD_LINK },
+      key: { network, containerId, ifname: POD_LINK },
       node: this.record.name,
       netns: `/run/netns/${containerId}`,
-      hostLink: podLinkName(NETWORK, containerId, POD_LINK),
+      hostLink: podLinkName(network, containerId, POD_LINK),
       mayClaim: true,
       nowMs: this.nowMs(),
       bootId: `boot-${this.record.name}`,
+    }
+  }
+
+  private networkOf(pod: number): string {
+    return networkOfPod(this.networks, pod)
+  }
+
+  /** A pair has two ends: what the host sets on the pod's, the pod's kernel shows. */
+  private followMtu(before: KernelObject | undefined, after: KernelObject | undefined): void {
+    if (before?.kind !== 'link' || after?.kind !== 'link') return
+    const { name, peerMtuBytes } = after
+    if (peerMtuBytes === undefined || before.peerMtuBytes === peerMtuBytes) return
+    for (const { attachment, kernel } of this.pods.values()) {
+      const from = attachment.hostLink === name ? kernel.link(POD_LINK) : undefined
+      if (from === undefined) continue
+      this.complain([
+        kernel.apply({ kind: 'change', from, to: { ...from, mtuBytes: peerMtuBytes } }),
+      ])
     }
   }
 

@@ -15,6 +15,7 @@ import { checkReachability, type Reachability } from './checkers/reachability.ts
 import { checkUniqueAddresses } from './checkers/unique-ip.ts'
 import { EVENT, TICKS_PER_MS } from './clock.ts'
 import { figures, type OverflowFigure, type Sample, sample, type TableFigure } from './measure.ts'
+import { labelOf } from './network.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { shuffled } from './shuffle.ts'
 import { Cluster } from './world.ts'
@@ -76,12 +77,6 @@ export function runScenario(scenario: Scenario, progress: Progress = () => {}): 
     traceHash: hashHex(modes.map(({ traceHash }) => traceHash).join(' '), 16),
     passed: modes.every(({ checks }) => checks.every(({ passed }) => passed)),
   }
-}
-
-/** Name of a mode in reports. */
-export function labelOf({ mode, announce }: ScenarioMode): string {
-  if (mode !== 'route') return mode
-  return announce === 'host' ? 'route /32' : 'route blocks'
 }
 
 function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): ModeResult {

@@ -15,7 +15,7 @@ import {
   prefixLength,
   prefixSize,
 } from '../src/net/mod.ts'
-import { networkSpec } from './network.ts'
+import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type Scenario } from './scenario.ts'
 import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
 
@@ -28,7 +28,7 @@ export interface Complaint {
 
 /** The first rule that a scenario breaks. */
 export function checkScenario(scenario: Scenario): Complaint | undefined {
-  return sizes(scenario) ?? modes(scenario) ?? pools(scenario)
+  return sizes(scenario) ?? modes(scenario) ?? pools(scenario) ?? allows(scenario)
 }
 
 function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {
@@ -55,14 +55,35 @@ function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {
 
 function modes(scenario: Scenario): Complaint | undefined {
   const seen = new Set<string>()
-  for (const [index, { mode, announce }] of scenario.modes.entries()) {
+  for (const [index, road] of scenario.modes.entries()) {
     const path = ['modes', String(index)]
+    const { mode, announce, flavour, crossSubnet } = road
     if (announce === 'host' && mode !== 'route') {
       return { path, message: `announce: host belongs to mode route, not ${mode}` }
     }
-    const name = `${mode} ${announce}`
-    if (seen.has(name)) return { path, message: `mode ${mode} (${announce}) is listed twice` }
-    seen.add(name)
+    const option = flavour === 'classic' ? 'crossSubnet' : `flavour: ${flavour}`
+    if (mode !== 'vxlan' && (flavour !== 'classic' || crossSubnet)) {
+      return { path, message: `${option} belongs to mode vxlan, not ${mode}` }
+    }
+    const label = labelOf(road)
+    if (seen.has(label)) return { path, message: `mode ${label} is listed twice` }
+    seen.add(label)
+  }
+  return undefined
+}
+
+function allows({ allow, pools }: Scenario): Complaint | undefined {
+  const networks = networksOf({ pools })
+  for (const [index, opening] of allow.entries()) {
+    for (const side of ['from', 'to'] as const) {
+      if (networks.includes(opening[side])) continue
+      const message = `no network ${opening[side]}, there is ${networks.join(', ')}`
+      return { path: ['allow', String(index), side], message }
+    }
+    if (opening.from === opening.to) {
+      const path = ['allow', String(index)]
+      return { path, message: `${opening.from} reaches itself already, wanted two networks` }
+    }
   }
   return undefined
 }
@@ -74,24 +95,56 @@ function pools(scenario: Scenario): Complaint | undefined {
     const path = ['pools', String(index), 'cidr']
     return { path, message: `${cidr} overlaps ${underlay}, which the simulated nodes use` }
   }
-  for (const { mode } of scenario.modes) {
+  for (const mode of scenario.modes) {
     try {
-      parseNetworkSpec(networkSpec(scenario, mode), 0)
+      for (const spec of networkSpecs(scenario, mode)) parseNetworkSpec(spec, 0)
     } catch (thrown) {
       return { path: ['pools'], message: asTriviumError(thrown).message }
     }
   }
-  return room(scenario, 4) ?? room(scenario, 6)
+  return (
+    overlap(scenario) ??
+    firstOf(
+      networksOf(scenario),
+      (network) => room(scenario, network, 4) ?? room(scenario, network, 6),
+    )
+  )
+}
+
+function firstOf(
+  networks: readonly string[],
+  check: (network: string) => Complaint | undefined,
+): Complaint | undefined {
+  for (const network of networks) {
+    const complaint = check(network)
+    if (complaint !== undefined) return complaint
+  }
+  return undefined
+}
+
+/** Of different networks; a network's own are the allocator's to judge. */
+function overlap({ pools }: Scenario): Complaint | undefined {
+  for (const [index, { cidr }] of pools.entries()) {
+    const other = pools.slice(0, index).find((each) => prefixesOverlap(each.cidr, cidr))
+    if (other === undefined) continue
+    const path = ['pools', String(index), 'cidr']
+    return { path, message: `${cidr} overlaps ${other.cidr}, wanted separate pools` }
+  }
+  return undefined
 }
 
 /**
  * Each node fills its first block less the tunnel endpoint's address, then whole
  * blocks, and keeps one spare. Two more addresses are the pool's own.
  */
-function room(scenario: Scenario, family: IpFamily): Complaint | undefined {
-  const { nodes, podsPerNode } = scenario
+function room(scenario: Scenario, network: string, family: IpFamily): Complaint | undefined {
+  const { nodes } = scenario
+  // The fullest node: pods go round the networks.
+  const podsPerNode = Math.ceil(scenario.podsPerNode / networksOf(scenario).length)
   const all = scenario.pools.map((pool, index) => ({ ...pool, index }))
-  const own = all.filter(({ cidr }) => prefixFamily(cidr) === family)
+  const own = all.filter(
+    (pool) => networkOf(pool) === network && prefixFamily(pool.cidr) === family,
+  )
   const [first] = own
   if (first === undefined) return undefined
   const blockLength = blockLengthOf(first)

@@ -28,7 +28,14 @@ const whole = (low: number, high: number, why = '') =>
         `found ${show(input)}, wanted a whole number from ${low} to ${high}${why}`,
     })
 
+const MODES = ['vxlan', 'route', 'vlan'] as const
 const ROUTE_KINDS = ['block', 'host'] as const
+const FLAVOURS = ['classic', 'lightweight'] as const
+
+/** A network's name; the allocator has the last word on it. */
+const name = z.string({ error: ({ input }) => `found ${show(input)}, wanted a network's name` })
+
+const allowSchema = z.strictObject({ from: name, to: name })
 
 const poolSchema = z.strictObject({
   cidr: z
@@ -43,19 +50,33 @@ const poolSchema = z.strictObject({
       return z.NEVER
     }),
   blockLength: whole(8, 128).optional(),
+  /** Pools of one name are one network. */
+  network: name.optional(),
+})
+
+const PLAIN = {
+  announce: 'block',
+  flavour: 'classic',
+  crossSubnet: false,
+  masquerade: true,
+} as const
+
+const modeObject = z.strictObject({
+  mode: z.enum(MODES),
+  announce: z.enum(ROUTE_KINDS).default(PLAIN.announce),
+  flavour: z.enum(FLAVOURS).default(PLAIN.flavour),
+  crossSubnet: z.boolean().default(PLAIN.crossSubnet),
+  masquerade: z.boolean().default(PLAIN.masquerade),
 })
 
 const modeSchema = z.union(
   [
-    z.enum(['vxlan', 'route', 'vlan']).transform((mode) => ({ mode, announce: 'block' as const })),
-    z.strictObject({
-      mode: z.enum(['vxlan', 'route', 'vlan']),
-      announce: z.enum(ROUTE_KINDS).default('block'),
-    }),
+    z.enum(MODES).transform((mode): z.output<typeof modeObject> => ({ mode, ...PLAIN })),
+    modeObject,
   ],
   {
     error: ({ input }) =>
-      `found ${show(input)}, wanted vxlan, route, vlan or { mode: route, announce: block | host }`,
+      `found ${show(input)}, wanted vxlan, route, vlan or { mode, announce, flavour, crossSubnet, masquerade }`,
   },
 )
 
@@ -75,6 +96,10 @@ const schema = z.strictObject({
   modes: z
     .array(modeSchema, { error: () => 'wanted a list, like [vxlan, route, vlan]' })
     .min(1, 'wanted at least one mode'),
+  allow: z
+    .array(allowSchema, { error: () => 'wanted a list of { from, to }' })
+    .max(1000)
+    .default([]),
   switch: z.union(
     [
       z.strictObject({ profile: z.enum(SWITCH_PROFILES.map(({ name }) => name)) }),
@@ -149,7 +174,8 @@ function unknownKey(key: string, path: readonly string[]): string {
   const shapes: Readonly<Record<string, readonly string[]>> = {
     '': Object.keys(schema.shape),
     pools: Object.keys(poolSchema.shape),
-    modes: ['mode', 'announce'],
+    modes: Object.keys(modeObject.shape),
+    allow: Object.keys(allowSchema.shape),
     switch: ['profile', 'lpm', 'lpm6', 'host', 'mac'],
     times: Object.keys(schema.shape.times.unwrap().shape),
   }

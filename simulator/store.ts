@@ -29,7 +29,7 @@ export type Concerned = { readonly kind: 'all' } | { readonly kind: 'node'; read
 /** Which agents read `key`; undefined when none does. */
 export function concernedBy(key: string): Concerned | undefined {
   const [kind, name = ''] = key.split('/', 2)
-  if (kind === 'claim' || kind === 'node' || kind === 'network') return { kind: 'all' }
+  if (['claim', 'node', 'network', 'allow'].includes(kind ?? '')) return { kind: 'all' }
   return kind === 'attachment' ? { kind: 'node', name } : undefined
 }
 

@@ -1,24 +1,29 @@
 /**
  * Addresses of nodes: which rack, which address, which MAC.
  *
- * One prefix a rack for the switches, one mask over all racks for the nodes:
- * a node takes every other node for a neighbour, and the top-of-rack switch
- * answers for those of other racks (proxy ARP). So a route via a peer's address
- * is one that Linux accepts, and traffic between racks is routed by switches.
+ * One prefix a rack for the switches. Where pods are tunnelled the nodes use the
+ * same, with the top-of-rack switch as router: a rack is a network of its own.
+ * Elsewhere one mask is over all racks: a node takes every other node for a
+ * neighbour, and the switch answers for those of other racks (proxy ARP). So a
+ * route via a peer's address is one that Linux accepts, and traffic between racks
+ * is routed by switches.
  *
  * IPv4 is 100.64.0.0/10 (RFC 6598), a /24 a rack; IPv6 is fd64::/32, a /64 a rack.
  *
  * @module
  */
 import type { NodeRecord } from '../ipam/records.ts'
-import type { KernelObject } from '../src/kernel/mod.ts'
+import { DEFAULT_METRIC, type KernelObject } from '../src/kernel/mod.ts'
 import {
   addressAt,
   type Ip,
+  type IpFamily,
+  ipFamily,
   type Mac,
   macFromName,
   type Prefix,
   parsePrefix,
+  prefixOf,
   subPrefixAt,
 } from '../src/net/mod.ts'
 
@@ -27,9 +32,22 @@ export const UNDERLAY_MTU_BYTES = 1500
 
 const UNDERLAY = { 4: parsePrefix('100.64.0.0/10'), 6: parsePrefix('fd64::/32') } as const
 const RACK_LENGTH = { 4: 24, 6: 64 } as const
-/** All of a node's prefix length on its link. */
-const NODE_LENGTH = { 4: 10, 6: 32 } as const
+/** Prefix length of a node's addresses where it takes all other nodes for neighbours. */
+const UNDERLAY_LENGTH = { 4: 10, 6: 32 } as const
+/** rtm_protocol of what an administrator configured. Source: rtnetlink.h, RTPROT_STATIC. */
+const PROTOCOL_STATIC = 4
 
+/**
+ * What a node is directly on: every node, or those of its rack only, with the
+ * top-of-rack switch as router to the others.
+ */
+export type Reach = 'underlay' | 'rack'
+
+const lengthOf = (reach: Reach, family: IpFamily): number =>
+  (reach === 'rack' ? RACK_LENGTH : UNDERLAY_LENGTH)[family]
+
+/** Offset 0 is the network's. */
+const SWITCH_OFFSET = 1n
 /** A /24 without its first address, the switch's, and the broadcast address. */
 export const RACK_NODES_MAX = 250
 
@@ -71,8 +89,7 @@ export function planRacks(
     const members = Array.from({ length: end - first }, (_, place): NodePlace => {
       const index = first + place
       const name = `node-${String(index).padStart(4, '0')}`
-      // Offset 0 is the network's, 1 the switch's.
-      const ips = prefixes.map((prefix) => addressAt(prefix, BigInt(place + 2)))
+      const ips = prefixes.map((prefix) => addressAt(prefix, SWITCH_OFFSET + 1n + BigInt(place)))
       return { index, rack, name, mac: macFromName(`underlay/${name}`), ips }
     })
     return { index: rack, prefixes, nodes: members }
@@ -80,11 +97,12 @@ export function planRacks(
 }
 
 /** The node as it registers itself. */
-export function nodeRecord({ name, ips }: NodePlace): NodeRecord {
+export function nodeRecord({ name, ips }: NodePlace, reach: Reach): NodeRecord {
   return {
     name,
     underlayLink: UNDERLAY_LINK,
     underlayIps: ips,
+    underlayPrefixes: ips.map((ip) => prefixOf(ip, lengthOf(reach, ipFamily(ip)))),
     underlayMtuBytes: UNDERLAY_MTU_BYTES,
     vtepMac: macFromName(name),
     registeredMs: 0,
@@ -92,7 +110,7 @@ export function nodeRecord({ name, ips }: NodePlace): NodeRecord {
 }
 
 /** What the kernel of a node holds before any agent runs. */
-export function initialObjects({ mac, ips }: NodePlace): readonly KernelObject[] {
+export function initialObjects({ mac, ips }: NodePlace, reach: Reach): readonly KernelObject[] {
   return [
     {
       kind: 'link',
@@ -102,13 +120,23 @@ export function initialObjects({ mac, ips }: NodePlace): readonly KernelObject[]
       mac,
       mtuBytes: UNDERLAY_MTU_BYTES,
     },
-    ...ips.map(
-      (ip): KernelObject => ({
-        kind: 'addr',
-        link: UNDERLAY_LINK,
-        ip,
-        prefixLength: NODE_LENGTH[ip.includes(':') ? 6 : 4],
-      }),
-    ),
+    ...ips.flatMap((ip) => addressObjects(ip, reach)),
   ]
+}
+
+function addressObjects(ip: Ip, reach: Reach): readonly KernelObject[] {
+  const family = ipFamily(ip)
+  const prefixLength = lengthOf(reach, family)
+  const addr: KernelObject = { kind: 'addr', link: UNDERLAY_LINK, ip, prefixLength }
+  if (reach === 'underlay') return [addr]
+  const toOthers: KernelObject = {
+    kind: 'route',
+    dst: UNDERLAY[family],
+    type: 'unicast',
+    link: UNDERLAY_LINK,
+    via: addressAt(prefixOf(ip, prefixLength), SWITCH_OFFSET),
+    metric: DEFAULT_METRIC[family],
+    protocol: PROTOCOL_STATIC,
+  }
+  return [addr, toOthers]
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createNetwork, parseNetworkSpec } from '../ipam/networks.ts'
+import { allowNetwork, createNetwork, parseNetworkSpec } from '../ipam/networks.ts'
 import type { Store } from '../ipam/store.ts'
 import type { AgentReport, AgentTimes } from '../src/agent/agent.ts'
 import { invariant } from '../src/errors.ts'
@@ -13,7 +13,7 @@ import { type Ip, type IpFamily, prefixFamily } from '../src/net/mod.ts'
 import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
 import { Fabric, type FabricMode } from './fabric.ts'
 import type { World } from './forward.ts'
-import { networkSpec } from './network.ts'
+import { networkSpecs, networksOf } from './network.ts'
 import { type NodeEvents, SimNode, type SimPod } from './node.ts'
 import { type Capacities, profileNamed } from './profiles.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
@@ -36,6 +36,8 @@ export class Cluster {
   readonly fabric: Fabric
   readonly nodes: readonly SimNode[]
   readonly mode: ScenarioMode
+  /** Names of the networks. */
+  readonly networks: readonly string[]
   /** ADDs and DELs under way. */
   podsUnderWay = 0
   podsAdded = 0
@@ -46,10 +48,14 @@ export class Cluster {
   /** Called after each ADD that succeeded. */
   onPodAdded: () => void = () => {}
 
+  private readonly allow: Scenario['allow']
   private readonly unsettled = new Set<SimNode>()
 
   constructor(scenario: Scenario, mode: ScenarioMode) {
     this.mode = mode
+    this.networks = networksOf(scenario)
+    this.allow = scenario.allow
+    const reach = mode.mode === 'vxlan' ? 'rack' : 'underlay'
     const { engine } = this
     const { times } = scenario
     const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
@@ -76,8 +82,9 @@ export class Cluster {
         const node = new SimNode(engine, this.store, this.events(), {
           index: place.index,
           rack: place.rack,
-          record: nodeRecord(place),
-          initial: initialObjects(place),
+          record: nodeRecord(place, reach),
+          initial: initialObjects(place, reach),
+          networks: this.networks,
           times: agentTimes,
           listener: (before, after) => {
             const object = after ?? before
@@ -93,10 +100,13 @@ export class Cluster {
     engine.on(EVENT.start, (index) => this.node(index).start())
     engine.on(EVENT.podAdd, (index, pod) => this.node(index).addPod(pod))
     engine.on(EVENT.podRemove, (index, pod) => this.node(index).removePod(pod))
-    const spec = parseNetworkSpec(networkSpec(scenario, mode.mode), 0)
+    const drafts = networkSpecs(scenario, mode).map((spec) => parseNetworkSpec(spec, 0))
     this.store.transact(
-      (tx) => createNetwork(tx, spec),
-      (outcome) => invariant(outcome.kind === 'committed', 'the network can be created'),
+      (tx) => {
+        for (const draft of drafts) createNetwork(tx, draft)
+        for (const { from, to } of scenario.allow) allowNetwork(tx, from, to, [], 0)
+      },
+      (outcome) => invariant(outcome.kind === 'committed', 'the networks can be created'),
     )
   }
 
@@ -122,6 +132,13 @@ export class Cluster {
       }
     }
     return { nodes: this.nodes, fabric: this.fabric, podsByIp, nodesByIp }
+  }
+
+  /** Whether pods of one network may reach another's. VLANs meet outside, or nowhere. */
+  mayReach(from: string, to: string): boolean {
+    if (from === to) return true
+    if (this.mode.mode === 'vlan') return false
+    return this.allow.some((opening) => opening.from === from && opening.to === to)
   }
 
   pods(): readonly SimPod[] {

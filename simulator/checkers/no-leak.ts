@@ -5,8 +5,8 @@
  * @module
  */
 import { keys } from '../../ipam/keys.ts'
+import { type KernelObject, linkOf } from '../../src/kernel/mod.ts'
 import { podEntry } from '../fabric.ts'
-import { NETWORK } from '../node.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { Cluster } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
@@ -14,17 +14,20 @@ import { type CheckResult, checkResult } from './check.ts'
 const POD_LINK = /^trv[0-9a-f]{11}$/
 
 export function checkNoLeak(cluster: Cluster): CheckResult {
-  const { nodes, fabric, store } = cluster
+  const { nodes, fabric, store, networks } = cluster
   const findings: string[] = []
   store.read((reader) => {
-    for (const [, { ip, containerId }] of reader.range(keys.addresses(NETWORK))) {
-      findings.push(`the store still gives ${ip} to ${containerId}`)
+    for (const network of networks) {
+      for (const [, { ip, containerId }] of reader.range(keys.addresses(network))) {
+        findings.push(`the store still gives ${ip} to ${containerId}`)
+      }
     }
     for (const { record } of nodes) {
       for (const [, { containerId }] of reader.range(keys.attachments(record.name))) {
         findings.push(`the store still attaches ${containerId} to ${record.name}`)
       }
-      for (const [, use] of reader.range(keys.uses(record.name, NETWORK))) {
+      const uses = networks.flatMap((name) => [...reader.range(keys.uses(record.name, name))])
+      for (const [, use] of uses) {
         if (use.used !== 0) findings.push(`block ${use.cidr} still counts ${use.used} addresses`)
       }
     }
@@ -32,8 +35,8 @@ export function checkNoLeak(cluster: Cluster): CheckResult {
   const ofNodes = new Set<string>()
   for (const { record, kernel } of nodes) {
     for (const object of kernel.objects()) {
-      const link = object.kind === 'link' ? object.name : 'link' in object ? object.link : undefined
-      if (typeof link === 'string' && POD_LINK.test(link)) {
+      const link = placeOf(object)
+      if (link !== undefined && POD_LINK.test(link)) {
         findings.push(`${record.name} still has a ${object.kind} at ${link}`)
       }
       const entry = podEntry(fabric.mode, object)
@@ -55,4 +58,11 @@ export function checkNoLeak(cluster: Cluster): CheckResult {
     const ip = entry.slice(0, entry.indexOf('/'))
     return nodes.some(({ record }) => record.underlayIps.some((own) => own === ip))
   }
+}
+
+/** The link that an object is, is on, or speaks of. */
+function placeOf(object: KernelObject): string | undefined {
+  if (object.kind === 'link') return object.name
+  if (object.kind === 'nft-element') return object.key.split(' . ')[0]
+  return linkOf(object)
 }

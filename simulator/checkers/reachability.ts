@@ -1,5 +1,5 @@
 /**
- * Pods reach pods: a packet for every pair where there are few, otherwise for a
+ * Pods reach pods, and those of closed networks do not: a packet for every pair where there are few, otherwise for a
  * seeded sample in which every pod sends at least once as long as it is large enough.
  *
  * A pair that is cut off because a switch had no room is a finding of the run,
@@ -21,8 +21,10 @@ const SAMPLED_PAIRS = 2000
 
 /** What became of the packets. */
 export interface Reachability {
-  /** Ordered pairs of pods; a pair is delivered when each family is. */
+  /** Ordered pairs of pods that may meet; a pair is delivered when each family is. */
   readonly pairs: number
+  /** Pairs of networks that are closed to each other; each that meets is a fault. */
+  readonly closed: number
   readonly delivered: number
   /** Lost because a switch refused an entry. */
   readonly lostToOverflow: number
@@ -40,9 +42,17 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
   let delivered = 0
   let lostToOverflow = 0
   let example: string | undefined
+  let closed = 0
   for (const [from, to] of pairs) {
     const answers = to.attachment.ips.map((ip) => forward(world, from, ip))
     const lost = answers.find((answer) => answer.kind === 'lost')
+    if (!cluster.mayReach(from.attachment.network, to.attachment.network)) {
+      closed++
+      const through = answers.find((answer) => answer.kind === 'delivered')
+      if (through !== undefined)
+        findings.push(`pod ${from.id} reaches pod ${to.id} in a closed network`)
+      continue
+    }
     if (lost?.kind !== 'lost') delivered++
     else {
       const families = to.attachment.ips.map(ipFamily).join(' and ')
@@ -54,9 +64,10 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
       }
     }
   }
+  const open = pairs.length - closed
   const scope = `${pairs.length} ${sampled ? 'sampled' : ''} pairs`.replace('  ', ' ')
   const check = checkResult('reachability', scope, findings)
-  return { pairs: pairs.length, delivered, lostToOverflow, sampled, example, check }
+  return { pairs: open, closed, delivered, lostToOverflow, sampled, example, check }
 }
 
 type Pair = readonly [from: SimPod, to: SimPod]

@@ -6,7 +6,6 @@
  */
 import { keys } from '../../ipam/keys.ts'
 import type { Ip } from '../../src/net/mod.ts'
-import { NETWORK } from '../node.ts'
 import type { Cluster } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
 
@@ -24,7 +23,8 @@ export function checkUniqueAddresses(cluster: Cluster): CheckResult {
   }
   cluster.store.read((reader) => {
     let recorded = 0
-    for (const [, { ip, containerId }] of reader.range(keys.addresses(NETWORK))) {
+    const records = cluster.networks.flatMap((name) => [...reader.range(keys.addresses(name))])
+    for (const [, { ip, containerId }] of records) {
       recorded++
       const holder = holders.get(ip)
       if (holder === containerId) continue

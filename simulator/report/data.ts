@@ -34,6 +34,7 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
       events: mode.events,
       reachability: {
         pairs: mode.reachability.pairs,
+        closed: mode.reachability.closed,
         delivered: mode.reachability.delivered,
         lostToOverflow: mode.reachability.lostToOverflow,
         sampled: mode.reachability.sampled,

@@ -21,7 +21,7 @@ export function firewall(view: ClusterView): readonly KernelObject[] {
   if (routed.length === 0) return []
   return [
     ...FIREWALL,
-    ...tunnels(routed),
+    ...tunnels(routed, view.allows),
     ...nodes(view),
     ...pools('pools', view.networks),
     ...pools('inside', routed),
@@ -44,17 +44,36 @@ export function podElements(hostLink: string, ips: readonly Ip[]): readonly NftE
   return ips.map((ip) => element(`pods${ipFamily(ip)}`, hostLink, ip))
 }
 
-function tunnels(networks: readonly NetworkView[]): readonly NftElement[] {
+/**
+ * A packet goes through the tunnel of the network that it is for. So a tunnel
+ * carries its own network, what may come to it, and replies to what it may reach.
+ */
+function tunnels(
+  networks: readonly NetworkView[],
+  allows: readonly AllowRecord[],
+): readonly NftElement[] {
   return networks.flatMap(({ network }) => {
     if (network.mode !== 'vxlan') return []
     const { vni, vxlanPort } = network.options
+    const senders = partners(network.name, allows)
+    const cidrs = networks.flatMap((other) =>
+      senders.has(other.network.name) ? other.network.pools.map(({ cidr }) => cidr) : [],
+    )
     return [
       element('tunnels', vxlanPort, vni),
-      ...network.pools.map(({ cidr }) =>
-        element(`tunnelled${prefixFamily(cidr)}`, vxlanLinkName(vni), cidr),
-      ),
+      ...cidrs.map((cidr) => element(`tunnelled${prefixFamily(cidr)}`, vxlanLinkName(vni), cidr)),
     ]
   })
+}
+
+/** The network itself, and those with an opening to or from it. */
+function partners(name: string, allows: readonly AllowRecord[]): ReadonlySet<string> {
+  const names = new Set([name])
+  for (const { from, to } of allows) {
+    if (from === name) names.add(to)
+    if (to === name) names.add(from)
+  }
+  return names
 }
 
 function nodes({ self, nodes }: ClusterView): readonly NftElement[] {

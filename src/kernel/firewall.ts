@@ -34,7 +34,7 @@ export const NFT_SETS: readonly NftSet[] = [
     set(`pods${digit}`, ['ifname', addr]),
     // Underlay addresses of the other nodes.
     set(`nodes${digit}`, [addr]),
-    // Pools of a tunnel's network.
+    // Pools whose pods a tunnel carries: of its network, and of those open to it or from it.
     set(`tunnelled${digit}`, ['ifname', addr], true),
     // Pools of all networks.
     set(`pools${digit}`, [addr], true),
