@@ -23,24 +23,28 @@ export interface Row {
   readonly ours: (indexOf: IndexOf) => readonly Request[]
 }
 
-/** What is compared: a shell script that prints `=== NAME` and JSON or text, again and again. */
-export const DUMPS = [
-  'ip -j -d link',
-  'ip -j -d addr',
-  'ip -j -d -N -4 route show table all',
-  'ip -j -d -N -6 route show table all',
-  'ip -j -d -4 rule',
-  'ip -j -d -6 rule',
-  'ip -j -d nexthop',
-  'ip -j -d neigh',
-  'ip -j neigh show proxy',
+/** What is compared, by program: commands that one process answers, a line of JSON each. */
+const BATCHES: Readonly<Record<string, readonly string[]>> = {
+  'ip -j -d': ['link', 'addr', 'nexthop', 'neigh', 'neigh show proxy'],
+  'ip -j -d -N -4': ['route show table all', 'rule'],
+  'ip -j -d -N -6': ['route show table all', 'rule'],
+}
+const SINGLES = [
   'bridge -j -d fdb',
   'bridge -j -compressvlans vlan',
   'bridge vni',
   'tc -j -d qdisc',
-]
-  .map((command) => `echo '=== ${command}'; ${command} 2>&1`)
-  .join('\n')
+] as const
+
+/** A shell script that prints `=== PROGRAM|COMMAND|COMMAND` and what the commands print. */
+export const DUMPS = [
+  ...Object.entries(BATCHES).map(([program, commands]) => {
+    const lines = commands.map((command) => `${command}\\n`).join('')
+    const marker = `echo '=== ${program}|${commands.join('|')}'`
+    return `${marker}; printf '${lines}' | ${program} -force -batch - 2>&1`
+  }),
+  ...SINGLES.map((command) => `echo '=== ${command}'; ${command} 2>&1`),
+].join('\n')
 
 /** Nothing that comes by itself and at its own time: no addresses of links, no detection of duplicates. */
 const PRELUDE = `
@@ -150,20 +154,25 @@ const COARSE = 1000 // seconds of a lifetime: the clock runs between two dumps
 /** Each dump by its command, without what must differ. */
 export function normalise(output: string): Readonly<Record<string, unknown>> {
   const dumps = output.replace(/^[\s\S]*@@@\n/, '').split(/^=== /m)
-  const entries = dumps
-    .filter((dump) => dump !== '')
-    .map((dump) => {
-      const end = dump.indexOf('\n')
-      return [dump.slice(0, end), dump.slice(end + 1)] as const
-    })
-  const links = entries.find(([command]) => command.startsWith('ip -j -d link'))?.[1] ?? '[]'
-  const named = namesOfMacs(links)
+  const entries = dumps.filter((dump) => dump !== '').flatMap(partsOf)
+  const named = namesOfMacs(entries.find(([command]) => command.endsWith(' link'))?.[1] ?? '[]')
   return Object.fromEntries(
     entries.map(([command, printed]) => {
       const plain = printed.replace(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, (mac) => named(mac))
       return [command, /^\s*\[/.test(plain) ? ordered(command, JSON.parse(plain)) : plain]
     }),
   )
+}
+
+/** A dump taken apart: the commands that one process answered, and what it printed for each. */
+function partsOf(dump: string): readonly (readonly [command: string, printed: string])[] {
+  const end = dump.indexOf('\n')
+  const [program = '', ...commands] = dump.slice(0, end).split('|')
+  const printed = dump.slice(end + 1)
+  const lines = printed.trim().split('\n')
+  if (commands.length === 0) return [[program, printed]]
+  if (lines.length !== commands.length) throw new Error(`${program}: ${printed.slice(0, 500)}`)
+  return commands.map((command, i) => [`${program} ${command}`, lines[i]!] as const)
 }
 
 /** Rules are asked in order; of anything else the order is that of a hash table. */
@@ -177,7 +186,7 @@ function ordered(command: string, objects: readonly unknown[]): unknown {
 /** The kernel adds its own IPv6 routes and multicast groups for an address or a carrier from a work queue. */
 function comesLate(command: string, object: unknown): boolean {
   const { table, protocol, mac } = object as { table?: string; protocol?: string; mac?: string }
-  if (command.includes('-6 route')) return table === '255' && protocol === '2'
+  if (command.includes(' -6 route')) return table === '255' && protocol === '2'
   return command.startsWith('bridge') && mac?.startsWith('33:33:') === true
 }
 
