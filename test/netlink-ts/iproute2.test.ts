@@ -9,12 +9,17 @@ import t from 'tap'
 import { type Message, splitMessages } from '../../src/netlink-ts/message.ts'
 import {
   addr,
+  bridgeVlan,
   fdb,
   link,
   neigh,
+  nexthop,
+  qdisc,
   type Request,
   route,
   routeProtocol,
+  rule,
+  vni,
 } from '../../src/netlink-ts/mod.ts'
 import { corpus, hex, unhex } from './support.ts'
 
@@ -181,13 +186,94 @@ const ours: Readonly<Record<string, Request>> = {
     mac: '02:00:00:00:00:0a',
     dst: '10.0.0.6',
   }),
+  'ip route add 10.6.0.0/24 encap ip id 100 dst 192.0.2.7 src 192.0.2.1 ttl 9 tos 4 csum dev vx0':
+    route.add({
+      family: 4,
+      dst: '10.6.0.0/24',
+      oif: VX0,
+      encap: {
+        type: 'ip',
+        id: 100,
+        dst: '192.0.2.7',
+        src: '192.0.2.1',
+        ttl: 9,
+        tos: 4,
+        flags: ['csum'],
+      },
+    }),
+  'ip -6 route add fd06::/64 encap ip6 id 16777215 dst 2001:db8::7 hoplimit 3 dev vx0': route.add({
+    family: 6,
+    dst: 'fd06::/64',
+    oif: VX0,
+    encap: { type: 'ip6', id: 16_777_215, dst: '2001:db8::7', ttl: 3 },
+  }),
+  'ip nexthop add id 1 via 10.0.0.2 dev v0': nexthop.add({ id: 1, gateway: '10.0.0.2', oif: V0 }),
+  'ip nexthop add id 10 group 1,3/2': nexthop.add({
+    id: 10,
+    group: [{ id: 1, weight: 3 }, { id: 2 }],
+  }),
+  'ip rule add priority 10 from 10.0.0.0/8 to 192.0.2.0/24 iif v0 fwmark 0x10/0xf0 table 1000 protocol 84':
+    rule.add({
+      family: 4,
+      priority: 10,
+      from: '10.0.0.0/8',
+      to: '192.0.2.0/24',
+      iif: 'v0',
+      fwmark: 0x10,
+      fwmask: 0xf0,
+      table: 1000,
+      protocol: 84,
+    }),
+  'ip rule add priority 11 not ipproto tcp sport 1000-2000 dport 80 table 7 suppress_prefixlength 0':
+    rule.add({
+      family: 4,
+      priority: 11,
+      not: true,
+      ipProtocol: 6,
+      sport: { start: 1000, end: 2000 },
+      dport: { start: 80, end: 80 },
+      table: 7,
+      suppressPrefixLength: 0,
+    }),
+  'ip rule delete priority 10': rule.remove({ family: 4, priority: 10 }),
+  'bridge vlan add dev v1 vid 10 pvid untagged': bridgeVlan.add({
+    index: V1,
+    vid: 10,
+    pvid: true,
+    untagged: true,
+  }),
+  'bridge vlan add dev v1 vid 20-29 master': bridgeVlan.add({
+    index: V1,
+    vid: 20,
+    end: 29,
+    master: true,
+  }),
+  'bridge vlan del dev br0 vid 30 self': bridgeVlan.remove({ index: BR0, vid: 30, self: true }),
+  'bridge vni add vni 200-209 dev vx0': vni.add({ index: VX0, vni: 200, end: 209 }),
+  'bridge vni delete vni 300 remote 192.0.2.7 dev vx0': vni.remove({
+    index: VX0,
+    vni: 300,
+    remote: '192.0.2.7',
+  }),
+  'tc qdisc add dev v0 clsact': qdisc.add({ index: V0, kind: { type: 'clsact' } }),
 }
 
 type Shape = { readonly [type: number]: Shape | 'text' | number }
 const PEER = 16 // bytes of struct ifinfomsg before the attributes
 const INFO: Shape = { 1: 'text', 2: { 1: PEER }, 5: {} }
-const LINK: Shape = { 3: 'text', 20: 'text', 18: INFO }
-const ROUTE: Shape = { 8: {} }
+const LINK: Shape = { 3: 'text', 20: 'text', 18: INFO, 26: {} }
+
+/** By the first type of a family of messages: bytes of its struct, and what its attributes hold. */
+const FAMILIES: readonly (readonly [first: number, struct: number, shape: Shape])[] = [
+  [16, 16, LINK],
+  [20, 8, {}],
+  [24, 12, { 8: {}, 22: {} }], // routes
+  [28, 12, {}],
+  [32, 12, { 3: 'text', 17: 'text' }], // rules
+  [36, 20, { 1: 'text' }], // queueing disciplines
+  [104, 8, {}], // nexthop objects
+  [120, 8, { 1: {} }], // VNI filters
+]
 
 const NEWLINK = 16
 const SETLINK = 19
@@ -216,14 +302,13 @@ function recorded(): Record<string, Uint8Array> {
 function describe(bytes: Uint8Array): unknown {
   const [message] = splitMessages(bytes)
   const { type, flags, body } = message as Message
-  const isLink = type >= 16 && type <= SETLINK
-  const struct = isLink ? 16 : type <= 21 ? 8 : 12
+  const [, struct, shape] = FAMILIES.findLast(([first]) => first <= type)!
   return {
     // iproute2 changes links with RTM_NEWLINK; see link.set for why we mostly do not.
     type: type === SETLINK ? NEWLINK : type,
     flags,
     struct: hex(body.subarray(0, struct)),
-    attrs: tree(body.subarray(struct), isLink ? LINK : type >= 24 && type < 28 ? ROUTE : {}),
+    attrs: tree(body.subarray(struct), shape),
   }
 }
 

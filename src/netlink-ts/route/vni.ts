@@ -11,7 +11,7 @@
 import { attr, attrTable, eachAttr, nested, readAttrs, writeAttrs } from '../attrs.ts'
 import { inRange, ipv4, ipv6, u64, vni as vniCodec } from '../codecs.ts'
 import { familyOf } from '../ip.ts'
-import { type Message, NLM_F } from '../message.ts'
+import type { Message } from '../message.ts'
 import { changeRequest, type DumpRequest, groupedDumpRequest, type Request } from '../request.ts'
 import { HOST_LITTLE, type Writer } from '../writer.ts'
 import { bodyOf, present, word, words } from './body.ts'
@@ -154,7 +154,7 @@ function change(verb: 'add' | 'delete', spec: VniSpec): Request {
   const { index, vni, end, remote } = spec
   return changeRequest(
     verb === 'add' ? RTM.newTunnel : RTM.delTunnel,
-    verb === 'add' ? NLM_F.create | NLM_F.excl : 0,
+    0,
     () => words(`vni ${verb}`, vniText(spec), word('remote', remote), `dev if${index}`),
     (out) => {
       writeTunnelMsg(out, index, 0)

@@ -72,6 +72,19 @@ dump() { # dump NAME COMMAND...: the answers, and what the command made of them
   request bridge fdb replace 02:00:00:00:00:0a dev vx0 dst 10.0.0.6 port 8472 vni 7 via v0
   request bridge fdb add 02:00:00:00:00:0b dev v1 master static
   request bridge fdb delete 02:00:00:00:00:0a dev vx0 dst 10.0.0.6
+  request ip route add 10.6.0.0/24 encap ip id 100 dst 192.0.2.7 src 192.0.2.1 ttl 9 tos 4 csum dev vx0
+  request ip -6 route add fd06::/64 encap ip6 id 16777215 dst 2001:db8::7 hoplimit 3 dev vx0
+  request ip nexthop add id 1 via 10.0.0.2 dev v0
+  request ip nexthop add id 10 group 1,3/2
+  request ip rule add priority 10 from 10.0.0.0/8 to 192.0.2.0/24 iif v0 fwmark 0x10/0xf0 table 1000 protocol 84
+  request ip rule add priority 11 not ipproto tcp sport 1000-2000 dport 80 table 7 suppress_prefixlength 0
+  request ip rule delete priority 10
+  request bridge vlan add dev v1 vid 10 pvid untagged
+  request bridge vlan add dev v1 vid 20-29 master
+  request bridge vlan del dev br0 vid 30 self
+  request bridge vni add vni 200-209 dev vx0
+  request bridge vni delete vni 300 remote 192.0.2.7 dev vx0
+  request tc qdisc add dev v0 clsact
 } >"$here/requests.txt"
 
 ip -n "$ns" link add name vx9 type vxlan id 9 local 10.0.0.1 remote 10.0.0.9 dev v0 dstport 4789 ttl 7
