@@ -173,7 +173,8 @@ function neighRequest(
 ): nl.Request {
   const spec = { index: indexOf(link), address: ip, mac, state: 'permanent' } as const
   if (verb === 'remove') return nl.neigh.remove(spec)
-  return verb === 'add' ? nl.neigh.add(spec) : nl.neigh.replace(spec)
+  // Never create alone: where ours was missing, traffic has left an entry that failed to resolve.
+  return nl.neigh.replace(spec)
 }
 
 function fdbRequest(verb: KernelOp['kind'], { link, mac, dst }: Fdb, indexOf: IndexOf): nl.Request {
