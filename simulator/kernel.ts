@@ -191,6 +191,5 @@ export class SimKernel extends KernelLinks {
 
 /** Whether adding what is there already is refused. */
 function isExclusive(object: KernelObject): boolean {
-  const { kind } = object
-  return kind !== 'sysctl' && kind !== 'vni' && kind !== 'offload-off' && !isNft(object)
+  return ['link', 'addr', 'route', 'fdb'].includes(object.kind)
 }
