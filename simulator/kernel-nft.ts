@@ -29,11 +29,6 @@ import type { Errno } from './kernel-rules.ts'
 import { KernelTables } from './kernel-tables.ts'
 
 export class KernelNft extends KernelTables {
-  /** Elements of a set. Cost: linear in them. */
-  elements(set: string): readonly NftElement[] {
-    return this.hangingOn(`nft-set ${set}`).filter((object) => object.kind === 'nft-element')
-  }
-
   /** Adds without NLM_F_EXCL: what is there already, and alike, is no error. */
   protected setNft(object: NftObject): Errno | undefined {
     if (object.kind === 'nft-table') return this.insertNew(object)

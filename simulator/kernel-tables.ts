@@ -10,6 +10,7 @@ import {
   type KernelState,
   type Link,
   linkOf,
+  type NftElement,
   type Route,
 } from '../src/kernel/mod.ts'
 
@@ -41,8 +42,10 @@ export class KernelTables {
   private state = new Map<string, KernelObject>()
   /** Whether `state` was handed out and must be copied before the next change. */
   private shared = false
-  /** Identities of what hangs on a link, by its name, or on a set, by its identity. */
-  private readonly hanging = new Map<string, Set<string>>()
+  /** Identities of what hangs on a link, by its name. */
+  private readonly onLink = new Map<string, Set<string>>()
+  /** Identities of a set's elements, by its name. */
+  private readonly inSet = new Map<string, Set<string>>()
   /** Routes without gateway, by link: what makes a gateway reachable. */
   protected readonly direct = new Map<string, Map<string, Route>>()
 
@@ -79,7 +82,16 @@ export class KernelTables {
   }
 
   protected hangingOn(name: string): readonly KernelObject[] {
-    return [...(this.hanging.get(name) ?? [])].flatMap((key) => this.state.get(key) ?? [])
+    return [...(this.onLink.get(name) ?? [])].flatMap((key) => this.state.get(key) ?? [])
+  }
+
+  /** Elements of a set. Cost: linear in them. */
+  elements(set: string): readonly NftElement[] {
+    const keys = [...(this.inSet.get(set) ?? [])]
+    return keys.flatMap((key) => {
+      const object = this.state.get(key)
+      return object?.kind === 'nft-element' ? [object] : []
+    })
   }
 
   protected insert(object: KernelObject): undefined {
@@ -112,11 +124,13 @@ export class KernelTables {
   }
 
   private index(key: string, object: KernelObject): void {
-    const on = anchorOf(object)
+    if (object.kind === 'nft-element') {
+      keysAt(this.inSet, object.set).add(key)
+      return
+    }
+    const on = linkOf(object)
     if (on === undefined) return
-    const keys = this.hanging.get(on)
-    if (keys === undefined) this.hanging.set(on, new Set([key]))
-    else keys.add(key)
+    keysAt(this.onLink, on).add(key)
     if (object.kind !== 'route' || object.via !== undefined) return
     const routes = this.direct.get(on)
     if (routes === undefined) this.direct.set(on, new Map([[key, object]]))
@@ -124,13 +138,21 @@ export class KernelTables {
   }
 
   private unindex(key: string, object: KernelObject): void {
-    const on = anchorOf(object)
+    if (object.kind === 'nft-element') {
+      this.inSet.get(object.set)?.delete(key)
+      return
+    }
+    const on = linkOf(object)
     if (on === undefined) return
-    this.hanging.get(on)?.delete(key)
+    this.onLink.get(on)?.delete(key)
     this.direct.get(on)?.delete(key)
   }
 }
 
-/** What an object vanishes with. */
-const anchorOf = (object: KernelObject): string | undefined =>
-  object.kind === 'nft-element' ? `nft-set ${object.set}` : linkOf(object)
+function keysAt(index: Map<string, Set<string>>, place: string): Set<string> {
+  const known = index.get(place)
+  if (known !== undefined) return known
+  const made = new Set<string>()
+  index.set(place, made)
+  return made
+}

@@ -44,8 +44,19 @@ export const outerIp = (node: NodeRecord): Ip | undefined =>
  * Whether `self` reaches `ip` without a router in between; undefined when the
  * node did not say which networks its underlay is on.
  */
-export const isOnLink = (self: NodeRecord, ip: Ip): boolean | undefined =>
-  self.underlayPrefixes?.some((prefix) => containsIp(prefix, ip))
+export function isOnLink(self: NodeRecord, ip: Ip): boolean | undefined {
+  if (self.underlayPrefixes === undefined) return undefined
+  const known = onLink.get(self) ?? new Map<Ip, boolean>()
+  onLink.set(self, known)
+  const before = known.get(ip)
+  if (before !== undefined) return before
+  const found = self.underlayPrefixes.some((prefix) => containsIp(prefix, ip))
+  known.set(ip, found)
+  return found
+}
+
+/** By record: every block of every peer asks, in every plan. */
+const onLink = new WeakMap<NodeRecord, Map<Ip, boolean>>()
 
 /** A block by way of the peer's own address, without tunnel. */
 export function directRoute({ cidr }: BlockClaim, via: Ip, self: NodeRecord): Route {

@@ -39,10 +39,13 @@ export interface Difference {
 export function diff(desired: KernelState, actual: KernelState): Difference {
   const ops: KernelOp[] = []
   const conflicts: Conflict[] = []
-  const denied = deniedLinks(desired, actual)
-  const lost = linksToRecreate(desired, actual, denied)
+  const links = linksOf(desired)
+  const denied = deniedLinks(links, actual)
+  const lost = linksToRecreate(links, actual, denied)
 
   for (const [key, wanted] of desired) {
+    // What plans share is the same object in a simulated kernel.
+    if (lost.size === 0 && actual.get(key) === wanted) continue
     if (hangsOn(wanted, denied)) continue
     if (wanted.kind === 'link' && denied.has(wanted.name)) {
       const foreign = actual.get(key)
@@ -65,16 +68,21 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
   return { ops: inOrder(ops, lost), conflicts }
 }
 
+function linksOf(state: KernelState): readonly Link[] {
+  const links: Link[] = []
+  for (const object of state.values()) if (object.kind === 'link') links.push(object)
+  return links
+}
+
 /** Links of ours whose fixed attributes are wrong, with the links on top of them. */
 function linksToRecreate(
-  desired: KernelState,
+  desired: readonly Link[],
   actual: KernelState,
   denied: ReadonlySet<string>,
 ): ReadonlySet<string> {
   const lost = new Set<string>()
-  for (const [key, wanted] of desired) {
-    if (wanted.kind !== 'link') continue
-    const found = actual.get(key)
+  for (const wanted of desired) {
+    const found = actual.get(identity(wanted))
     if (found?.kind !== 'link' || !owns(found, actual)) continue
     if (hangsOn(wanted, denied)) continue
     if (!sameLinkKind(found.link, wanted.link)) lost.add(found.name)
@@ -96,12 +104,11 @@ function withoutLostMaster(
 }
 
 /** Links that operations cannot bring about, and those to be made on top of them. */
-function deniedLinks(desired: KernelState, actual: KernelState): ReadonlySet<string> {
+function deniedLinks(desired: readonly Link[], actual: KernelState): ReadonlySet<string> {
   const denied = new Set<string>()
   const missing: Link[] = []
-  for (const [key, wanted] of desired) {
-    if (wanted.kind !== 'link') continue
-    const found = actual.get(key)
+  for (const wanted of desired) {
+    const found = actual.get(identity(wanted))
     if (found === undefined ? wanted.adopt === true : !owns(found, actual)) denied.add(wanted.name)
     else if (found === undefined) missing.push(wanted)
   }
