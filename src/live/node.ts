@@ -124,7 +124,13 @@ function startReconciler(
       return node
     },
     store,
-    kernel,
+    kernel: {
+      observe(sysctls, done) {
+        log.debug({ event: 'observe' })
+        kernel.observe(sysctls, done)
+      },
+      apply: kernel.apply,
+    },
     wallMs: Date.now,
     defer: setImmediate,
     report: (report) => logReport(log, report),

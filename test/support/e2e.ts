@@ -44,6 +44,8 @@ export const ROADS = [
 
 export interface ClusterOptions {
   readonly mode?: 'vxlan' | 'route'
+  /** Flags of the network instead of `--mode`. */
+  readonly network?: readonly string[]
   /** As `--pool` takes them. */
   readonly pools?: readonly string[]
   readonly nodes?: number
@@ -67,7 +69,8 @@ export async function cluster(t: Test, options: ClusterOptions = {}): Promise<Cl
   t.teardown(() => lab.destroy())
   const pristine = await dumps(lab)
   for (const [index, node] of lab.nodes.entries()) {
-    const network = ['--mode', mode, ...pools.flatMap((pool) => ['--pool', pool])]
+    const flags = options.network ?? ['--mode', mode]
+    const network = [...flags, ...pools.flatMap((pool) => ['--pool', pool])]
     await lab.install(node, '--name', 'pods', ...(index === 0 ? network : []))
   }
   const agents = withAgents ? await Promise.all(lab.nodes.map((node) => lab.startAgent(node))) : []
