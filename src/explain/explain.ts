@@ -6,7 +6,7 @@
  */
 import type { AllowedPort } from '../../ipam/records.ts'
 import type { AttachmentRecord, ClusterView } from '../cluster/view.ts'
-import { unreachable } from '../errors.ts'
+import { TriviumError, unreachable } from '../errors.ts'
 import { type Ip, type IpFamily, ipFamily } from '../net/mod.ts'
 import type { Hop } from './hop.ts'
 import type { Packet } from './packet.ts'
@@ -64,14 +64,20 @@ export interface Explanation {
 /** MTU of a packet that a node sends by itself, where its link does not say. */
 const NODE_BYTES = 1280
 
+/**
+ * Walks there and back in each family that both ends have.
+ *
+ * @throws {TriviumError} USAGE when the packet would start outside the cluster.
+ */
 export function explain(question: Question): Explanation {
   const { from, to, snapshots } = question
+  if (from.kind === 'outside') throw stranger(from.ips)
   const sides = new Map<string, Side>()
   for (const [name, view] of question.views) sides.set(name, sideOf(view, snapshots.get(name)))
   const [a, b] = [endOf(from, sides), endOf(to, sides)]
   const families = ([4, 6] as const).filter((family) => ipOf(a, family) && ipOf(b, family))
   const paths = families.flatMap((family) => both(a, b, family, question.port))
-  const hops = paths.flatMap((path) => path.hops)
+  const hops = paths.length > 0 ? paths.flatMap((path) => path.hops) : [noFamily(from, to)]
   const cause =
     hops.find(({ status }) => status === 'broken') ??
     hops.find(({ status }) => status === 'suspect')
@@ -85,6 +91,24 @@ export function explain(question: Question): Explanation {
     ...(cause === undefined ? {} : { cause }),
   }
 }
+
+const stranger = (ips: readonly Ip[]): TriviumError =>
+  new TriviumError(
+    'USAGE',
+    `Cannot follow a packet from ${ips.join(', ')}: it is outside the cluster, wanted a pod or a node`,
+    'Ask the other way round: trivium explain B A walks until the packet leaves the cluster',
+  )
+
+/** Two ends that have no way to speak. */
+const noFamily = (from: Endpoint, to: Endpoint): Hop => ({
+  status: 'broken',
+  place: 'store',
+  node: '',
+  object: 'addresses',
+  found: `${from.ips.join(', ')} and ${to.ips.join(', ')}`,
+  wanted: 'an IP family that both have',
+  command: 'trivium network show',
+})
 
 /** `pod default/web (10.42.0.5, node n1)`. */
 export function endWords(end: Endpoint): string {

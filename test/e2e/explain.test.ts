@@ -15,6 +15,7 @@ import {
   dumps,
   ip,
   ipsOf,
+  type Json,
   ownRoutes,
   settle,
   skip,
@@ -277,6 +278,34 @@ t.test('explain', { skip }, async (t) => {
   }
 })
 
+t.test('explain: two networks', { skip }, async (t) => {
+  const { lab, agents } = await cluster(t)
+  const store = ['--store', lab.storeUrl]
+  await lab.trivium('network', 'create', 'zone', '--pool', '10.99.0.0/16', ...store)
+  const left = await settle(async () => {
+    const links = await Promise.all(lab.nodes.map(({ netns }) => ip(netns, 'route')))
+    return links.filter((text) => !/^10\.99\..* dev trvx/m.test(text))
+  })
+  t.strictSame(left, [], 'both nodes have the second tunnel')
+  const scene = await sceneOf(lab, { name: 'zone' })
+  await t.test('are closed to each other', async (t) => {
+    const { cause } = await agree(t, scene)
+    t.match(cause?.found ?? '', /networks pods and zone are closed to each other/)
+    t.equal(cause?.command, 'trivium network allow pods zone')
+  })
+  await t.test('until they are opened', async (t) => {
+    await lab.trivium('network', 'allow', 'pods', 'zone', ...store)
+    await settle(async () => {
+      const tables = await Promise.all(
+        lab.nodes.map(({ netns }) => nft(netns, 'list set inet trivium reach4')),
+      )
+      return tables.filter((text) => !text.includes('10.42.0.0/16 . 10.99.0.0/16'))
+    })
+    t.equal((await agree(t, scene)).verdict, 'reachable')
+  })
+  for (const agent of agents) await agent.stop()
+})
+
 t.test('explain: lightweight tunnels', { skip }, async (t) => {
   const { lab, agents } = await cluster(t)
   await lab.trivium('network', 'set', 'pods', '--flavour', 'lightweight', '--store', lab.storeUrl)
@@ -312,11 +341,12 @@ const NO_VNI: Fault = {
   object: /^vni 1 dev trvx\.1$/,
 }
 
-async function sceneOf(lab: Lab): Promise<Scene> {
+/** @param other Configuration of pod b, where it is another network's. */
+async function sceneOf(lab: Lab, other: Json = {}): Promise<Scene> {
   await warm(lab)
   const [n1, n2] = lab.nodes as [LabNode, LabNode]
   const pods = [await lab.addPod(n1), await lab.addPod(n2)] as const
-  const results = [await named(lab, pods[0], 'a'), await named(lab, pods[1], 'b')] as const
+  const results = [await named(lab, pods[0], 'a'), await named(lab, pods[1], 'b', other)] as const
   const routes = await ownRoutes(n1)
   const away = routes.find(
     ({ dst, dev, type }) => dev === 'trvx.1' && type !== 'blackhole' && !String(dst).includes(':'),
@@ -334,15 +364,10 @@ async function sceneOf(lab: Lab): Promise<Scene> {
   }
 }
 
-const named = (lab: Lab, pod: LabPod, name: string) =>
-  added(
-    lab,
-    pod,
-    {},
-    {
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=${name};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId}`,
-    },
-  )
+const named = (lab: Lab, pod: LabPod, name: string, extra: Json = {}) =>
+  added(lab, pod, extra, {
+    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=${name};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId}`,
+  })
 
 /** Asks in n1, with a snapshot of n2 taken there. */
 async function ask({ lab, nodes: [n1, n2] }: Scene): Promise<Asked> {

@@ -3,7 +3,7 @@
  * row was seen in a table of what stops packets on plain kernels.
  */
 import t from 'tap'
-import type { Explanation, Hop } from '../../src/explain/mod.ts'
+import { type Explanation, explain, type Hop } from '../../src/explain/mod.ts'
 import { parseIp, parseMac, parsePrefix } from '../../src/net/mod.ts'
 import { type Ground, Scene } from './scene.ts'
 
@@ -579,4 +579,26 @@ t.test('an opening for some ports', async (t) => {
   const place = (port: number) => scene.explain('a', 'z', { protocol: 'tcp', port }).cause?.object
   t.not(place(80), 'chain inet trivium isolate', 'tcp/80 is open on n1')
   t.equal(place(81), 'chain inet trivium isolate', 'tcp/81 is not')
+})
+
+t.test('ends that cannot be walked', async (t) => {
+  const scene = new Scene()
+  const outside = { kind: 'outside', ips: [parseIp('203.0.113.1')] } as const
+  const base = { views: scene.views, snapshots: new Map([['n1', scene.snapshot('n1')]]) }
+  t.throws(
+    () => explain({ ...base, from: outside, to: scene.end('a') }),
+    /Cannot follow a packet from 203\.0\.113\.1/,
+  )
+  const out = explain({ ...base, from: scene.end('a'), to: outside })
+  t.equal(out.verdict, 'broken', 'no route leaves this node')
+  scene.put('n1', foreign('0.0.0.0/0', 'unicast', '192.0.2.254'))
+  const snapshots = new Map([['n1', scene.snapshot('n1')]])
+  const left = explain({ ...base, snapshots, from: scene.end('a'), to: outside })
+  t.equal(left.verdict, 'unknown')
+  t.match(left.cause?.found ?? '', /outside the cluster: what follows is not seen/)
+  const z = { ...scene.end('z'), ips: [parseIp('10.99.0.129')] }
+  const six = { ...scene.end('a'), ips: [parseIp('fd42::41')] }
+  const apart = explain({ ...base, from: six, to: z })
+  t.equal(apart.verdict, 'broken')
+  t.equal(apart.cause?.wanted, 'an IP family that both have')
 })
