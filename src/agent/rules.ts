@@ -17,6 +17,7 @@ export function withoutPods(
   plan: KernelState,
   pods: ReadonlyMap<string, KernelObject>,
 ): KernelState {
+  if (pods.size === 0) return plan
   const rest = new Map(plan)
   for (const key of pods.keys()) rest.delete(key)
   return rest

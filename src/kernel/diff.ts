@@ -44,15 +44,15 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
   const lost = linksToRecreate(links, actual, denied)
 
   for (const [key, wanted] of desired) {
+    const present = actual.get(key)
     // What plans share is the same object in a simulated kernel.
-    if (lost.size === 0 && actual.get(key) === wanted) continue
+    if (present === wanted && lost.size === 0) continue
     if (hangsOn(wanted, denied)) continue
     if (wanted.kind === 'link' && denied.has(wanted.name)) {
-      const foreign = actual.get(key)
-      if (foreign !== undefined) conflicts.push({ desired: wanted, actual: foreign })
+      if (present !== undefined) conflicts.push({ desired: wanted, actual: present })
       continue
     }
-    const found = withoutLostMaster(actual.get(key), lost)
+    const found = withoutLostMaster(present, lost)
     if (found === undefined) ops.push({ kind: 'add', object: wanted })
     else if (vanishes(found, lost)) {
       ops.push({ kind: 'remove', object: found }, { kind: 'add', object: wanted })
