@@ -6,7 +6,7 @@
 import { Option } from 'commander'
 import { keys } from '../../ipam/keys.ts'
 import type { Store } from '../../ipam/store.ts'
-import { TriviumError } from '../errors.ts'
+import { asTriviumError, TriviumError } from '../errors.ts'
 import type { NodeSnapshot } from '../explain/mod.ts'
 import { readNodeFile } from '../live/node-file.ts'
 import { takeSnapshot } from '../live/snapshot.ts'
@@ -40,6 +40,20 @@ export function mustKnowNode(flags: NodeFlags): string {
     `Cannot tell which node this is: there is no agent's file beside ${flags.socket}`,
     'Say it: --node NAME',
   )
+}
+
+/**
+ * For commands whose exit status 1 is an answer: having none is 2, whatever the reason.
+ *
+ * @throws {TriviumError} USAGE
+ */
+export async function answering(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (thrown) {
+    const { message, details } = asTriviumError(thrown)
+    throw new TriviumError('USAGE', message, details, thrown)
+  }
 }
 
 /** This node with its pods, or those of some containers. */

@@ -26,7 +26,7 @@ export function* linkUp(place: Place, name: string): Steps<Link> {
     yield broken(place, {
       object: `link ${name}`,
       found: 'it is down',
-      wanted: 'it is up',
+      wanted: 'up',
       command: `ip link set dev ${name} up`,
       planned,
     })

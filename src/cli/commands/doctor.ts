@@ -11,7 +11,7 @@ import { callAgent } from '../../live/agent-client.ts'
 import { openStore } from '../../live/store-url.ts'
 import { print, storeOption } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
-import { mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
+import { answering, mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
 
 const STATUS: Readonly<Record<Severity, number>> = { ok: 0, warn: 1, fail: 2 }
 const AGENT_MS = 2000
@@ -28,7 +28,7 @@ Examples:
 Exit status:
   0  everything is well
   1  warnings: it works, but something may bite
-  2  something is broken
+  2  something is broken, or there is no answer
 `
 
 interface DoctorFlags extends NodeFlags {
@@ -43,7 +43,7 @@ export function doctorCommand(): Command {
     .addOption(outputOption())
     .addHelpText('after', HELP)
   for (const flag of nodeFlags()) command.addOption(flag)
-  return command.action(run)
+  return command.action((flags: DoctorFlags) => answering(() => run(flags)))
 }
 
 const COLUMNS: readonly Column<Finding>[] = [

@@ -9,7 +9,7 @@ import type { AllowedPort } from '../../../ipam/records.ts'
 import type { Reader, Store } from '../../../ipam/store.ts'
 import { readView } from '../../cluster/read-view.ts'
 import type { ClusterView } from '../../cluster/view.ts'
-import { isTriviumError, TriviumError } from '../../errors.ts'
+import { TriviumError } from '../../errors.ts'
 import {
   type Endpoint,
   type Explanation,
@@ -24,7 +24,7 @@ import {
 import { askForSnapshot } from '../../live/snapshot-exchange.ts'
 import { collect, print, storeOption, withStore } from '../common.ts'
 import { type OutputFormat, outputOption, renderRows } from '../output.ts'
-import { type NodeFlags, nodeFlags, snapshotHere, thisNode } from '../this-node.ts'
+import { answering, type NodeFlags, nodeFlags, snapshotHere, thisNode } from '../this-node.ts'
 
 const STATUS: Readonly<Record<Verdict, number>> = { reachable: 0, broken: 1, unknown: 3 }
 const WAIT_MS = 3000
@@ -36,17 +36,17 @@ store asks for and what both kernels hold: this node's own, and the other's, whi
 agent sends through the store.
 
 Examples:
-  trivium explain default/web default/db        there and back, hop by hop
-  trivium explain default/web default/db -o wide    every path, also those that are well
-  trivium explain 10.42.0.5 10.42.1.7 -o json   for a program
-  trivium explain default/web 10.42.1.7 --packet tcp/80
-  trivium node snapshot > n2.json               on n2, where its agent does not answer,
+  trivium explain default/web default/db             the path with the fault, hop by hop
+  trivium explain default/web default/db -o wide     every path
+  trivium explain 10.42.0.5 10.42.1.7 -o json        for a program
+  trivium explain default/web n2 --packet tcp/80     a port, where networks are opened by port
+  trivium node snapshot > n2.json                    on n2, where its agent does not answer
   trivium explain default/web default/db --snapshot n2.json
 
 Exit status:
   0  reachable, by all that was seen of both sides
   1  broken: the first object that breaks it is named
-  2  the command line makes no sense, or nobody is called A or B
+  2  no answer: the command line makes no sense, nobody is called A or B, no store
   3  unknown: nothing seen is broken, but a side was not seen, or something may drop it
 `
 
@@ -74,7 +74,9 @@ export function explainCommand(): Command {
     .addOption(outputOption())
     .addHelpText('after', HELP)
   for (const flag of nodeFlags()) command.addOption(flag)
-  return command.action(run)
+  return command.action((a: string, b: string, flags: ExplainFlags) =>
+    answering(() => run(a, b, flags)),
+  )
 }
 
 async function run(a: string, b: string, flags: ExplainFlags): Promise<void> {
@@ -98,7 +100,7 @@ async function ask(
   given: readonly NodeSnapshot[],
 ): Promise<Explanation> {
   const { from, to, views } = store.read((reader) => {
-    const [from, to] = [lookUp(reader, a), lookUp(reader, b)]
+    const [from, to] = [endpointOf(reader, a), endpointOf(reader, b)]
     return { from, to, views: viewsOf(reader, [from, to]) }
   })
   const containerIds = [from, to].flatMap((end) =>
@@ -119,16 +121,6 @@ async function ask(
   return explain({ from, to, views, snapshots, ...asked })
 }
 
-/** A name that nobody has is a mistake in the command line, not an answer about the network. */
-function lookUp(reader: Reader, text: string): Endpoint {
-  try {
-    return endpointOf(reader, text)
-  } catch (thrown) {
-    if (!isTriviumError(thrown) || thrown.code !== 'NOT_FOUND') throw thrown
-    throw new TriviumError('USAGE', thrown.message, thrown.details, thrown)
-  }
-}
-
 function viewsOf(reader: Reader, ends: readonly Endpoint[]): ReadonlyMap<string, ClusterView> {
   const views = new Map<string, ClusterView>()
   for (const end of ends) {
@@ -144,16 +136,13 @@ const STDIN = 0
 
 function readSnapshot(path: string): NodeSnapshot {
   const source = path === '-' ? 'standard input' : path
-  try {
-    if (path !== '-' && statSync(path).size > SNAPSHOT_BYTES_MAX) {
-      throw new Error(`more than ${SNAPSHOT_BYTES_MAX} bytes`)
-    }
-    return parseSnapshot(readFileSync(path === '-' ? STDIN : path, 'utf8'), source)
-  } catch (thrown) {
-    const { message } = thrown as Error
-    const text = isTriviumError(thrown) ? message : `Cannot read snapshot ${source}: ${message}`
-    throw new TriviumError('USAGE', text, isTriviumError(thrown) ? thrown.details : '', thrown)
+  if (path !== '-' && statSync(path).size > SNAPSHOT_BYTES_MAX) {
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot read snapshot ${source}: wanted at most ${SNAPSHOT_BYTES_MAX} bytes`,
+    )
   }
+  return parseSnapshot(readFileSync(path === '-' ? STDIN : path, 'utf8'), source)
 }
 
 function parsePort(text: string): AllowedPort {
