@@ -10,8 +10,9 @@
  *
  * @module
  */
+import { planChange } from '../backend/change.ts'
 import { planNode, planPods } from '../backend/plan.ts'
-import { type ClusterView, sameButPods } from '../cluster/view.ts'
+import type { ClusterView } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
   type Conflict,
@@ -23,6 +24,7 @@ import {
   type KernelOp,
   type KernelState,
   renderOp,
+  step,
 } from '../kernel/mod.ts'
 import type { Instant, Machine } from '../machine.ts'
 import type { Observed } from '../ports.ts'
@@ -119,8 +121,12 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   /** What the kernel is known to follow. */
   let followed: ClusterView | undefined
   /** The plan: the node's part as of the last round, the pods' as of the last look. */
-  let desired: KernelState = new Map()
+  let desired = new Map<string, KernelObject>()
   let desiredPods: ReadonlyMap<string, KernelObject> = new Map()
+  /** Whether the plan could be carried out as it is: nobody in the way, nothing left out. */
+  let isClean = false
+  /** Whether the operations under way come from a whole comparison, not from a step. */
+  let isWhole = true
   const wanted = (key: string): KernelObject | undefined => desiredPods.get(key) ?? desired.get(key)
   const suspected = suspicions()
   /** Whether the next round asks the store alone first. */
@@ -137,7 +143,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     const failed = result !== 'done'
     failuresInRow = failed ? failuresInRow + 1 : 0
     followed = failed ? undefined : reading
-    repairAt = later(now, times.repairMs)
+    if (isWhole) repairAt = later(now, times.repairMs)
     const retryMs = Math.min(times.retryMs * 2 ** (failuresInRow - 1), times.repairMs)
     rest(now, failed ? later(now, retryMs) : repairAt, failed)
     if (result === 'failed' || isReady) return []
@@ -179,14 +185,31 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     return [{ kind: 'kernel.observe', sysctls: SYSCTLS }]
   }
 
-  /** This node's own pods come and go without us: ADD and DEL do their part themselves. */
+  /**
+   * This node's own pods come and go without us: ADD and DEL do their part
+   * themselves. What peers changed is a step from what the kernel is known to hold.
+   */
   function look(view: ClusterView | undefined, now: Instant): readonly AgentEffect[] {
-    if (view === undefined || followed === undefined || !sameButPods(view, followed))
-      return observe()
+    const change =
+      view === undefined || followed === undefined || !isClean
+        ? undefined
+        : planChange(followed, view)
+    if (view === undefined || change === undefined) return observe()
+    const ops = step(change.before, change.after)
+    for (const key of change.before.keys()) desired.delete(key)
+    for (const [key, object] of change.after) desired.set(key, object)
     desiredPods = planPods(view)
     if (suspected.stand(wanted, true)) return observe()
-    rest(now, repairAt, false)
-    return []
+    reading = view
+    if (ops.length === 0) {
+      followed = view
+      rest(now, repairAt, false)
+      return []
+    }
+    isWhole = false
+    applying = ops
+    phase = 'applying'
+    return [{ kind: 'kernel.apply', ops }]
   }
 
   function fail(step: string, reason: string, now: Instant): readonly AgentEffect[] {
@@ -220,6 +243,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     const { ops, conflicts } = diff(nodePlan.desired, actual)
     desiredPods = planPods(view)
     desired = withoutPods(nodePlan.desired, desiredPods)
+    isClean = nodePlan.complete && conflicts.length === 0
+    isWhole = true
     applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')
     const filter = strictFilterProblem(view, actual)
     const problems = filter === undefined ? nodePlan.problems : [...nodePlan.problems, filter]

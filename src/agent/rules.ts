@@ -16,8 +16,7 @@ import {
 export function withoutPods(
   plan: KernelState,
   pods: ReadonlyMap<string, KernelObject>,
-): KernelState {
-  if (pods.size === 0) return plan
+): Map<string, KernelObject> {
   const rest = new Map(plan)
   for (const key of pods.keys()) rest.delete(key)
   return rest

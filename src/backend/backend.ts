@@ -7,6 +7,7 @@
 import type { AttachmentRecord, ClusterView, NetworkView } from '../cluster/view.ts'
 import type { KernelObject } from '../kernel/mod.ts'
 import type { Ip, Prefix } from '../net/mod.ts'
+import type { Peer } from './peers.ts'
 
 /** The node's objects for one network, and what could not be planned. */
 export interface Desired {
@@ -40,6 +41,8 @@ export interface PodRoute {
 export interface Backend {
   /** Everything this node needs for the network, its pods' host ends included. */
   desired(network: NetworkView, view: ClusterView): Desired
+  /** The part of `desired` that leads to one peer. */
+  peer(peer: Peer, network: NetworkView, view: ClusterView): Desired
   /** One attachment, as ADD makes it and CHECK expects it. */
   pod(attachment: AttachmentRecord, network: NetworkView, view: ClusterView): PodPlan
 }

@@ -17,7 +17,7 @@ import { type Ip, type IpFamily, ipFamily, type Prefix, prefixFamily } from '../
  * a node that routes for no network.
  */
 export function firewall(view: ClusterView): readonly KernelObject[] {
-  const routed = view.networks.filter(({ network }) => network.mode !== 'vlan')
+  const routed = view.networks.filter(isRouted)
   if (routed.length === 0) return []
   return [
     ...FIREWALL,
@@ -83,6 +83,18 @@ function nodes({ self, nodes }: ClusterView): readonly NftElement[] {
   }
   return elements
 }
+
+/** What lets one other node's tunnels in; nothing while no network is routed. */
+export function nodeGuards(
+  { self, nodes, networks }: ClusterView,
+  name: string,
+): readonly NftElement[] {
+  const node = nodes.get(name)
+  if (node === undefined || name === self.name || !networks.some(isRouted)) return []
+  return nodeElements(node)
+}
+
+const isRouted = ({ network }: NetworkView): boolean => network.mode !== 'vlan'
 
 /** By record, because records outlive plans: the largest part of the table is made once a peer. */
 const elementsOfNodes = new WeakMap<NodeRecord, readonly NftElement[]>()

@@ -68,6 +68,23 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
   return { ops: inOrder(ops, lost), conflicts }
 }
 
+/**
+ * The way from one part of a plan to another, where the kernel is known to hold
+ * the first and all of it is ours. No links, which others would hang on.
+ */
+export function step(before: KernelState, after: KernelState): readonly KernelOp[] {
+  const ops: KernelOp[] = []
+  for (const [key, wanted] of after) {
+    const found = before.get(key)
+    if (found === undefined) ops.push({ kind: 'add', object: wanted })
+    else if (!satisfies(found, wanted)) ops.push({ kind: 'change', from: found, to: wanted })
+  }
+  for (const [key, found] of before) {
+    if (!after.has(key)) ops.push({ kind: 'remove', object: found })
+  }
+  return inOrder(ops, new Set())
+}
+
 function linksOf(state: KernelState): readonly Link[] {
   const links: Link[] = []
   for (const object of state.values()) if (object.kind === 'link') links.push(object)

@@ -112,10 +112,66 @@ t.test("this node's own pods cost a look at the store, not a round", async (t) =
   t.equal(world.take()[0], 'kernel.observe', 'what happens in the kernel is looked at there')
 })
 
-t.test("anybody's block, node or network is a round", async (t) => {
+t.test(
+  "a peer's block is a step: no look at the kernel, and what is there already stays",
+  async (t) => {
+    const world = settled()
+    world.view = viewOf([networkView(network('route'), 3)], 3)
+    world.until(100)
+    world.feed({ kind: 'store.changed' })
+    world.until(100 + TIMES.settleMs)
+    t.strictSame(world.take(), ['store.read', 'kernel.apply', 'report applied'])
+    t.strictSame(linesOf(world), ['ip route add 10.42.0.128/26 via 192.0.2.2 dev eth0 proto 84'])
+    t.equal(world.machine.nextWake(), TIMES.repairMs, 'the repair is not put off')
+    world.view = ROUTED
+    world.feed({ kind: 'store.changed' })
+    world.until(200)
+    t.strictSame(world.take(), ['store.read', 'kernel.apply', 'report applied'])
+    world.until(TIMES.repairMs)
+    t.strictSame(
+      world.take(),
+      ['store.prepare', ...ROUND],
+      'the whole comparison finds nothing to do',
+    )
+  },
+)
+
+t.test('a step that the kernel refuses is followed by a round', async (t) => {
+  const world = settled()
+  const key = 'route 10.42.0.128/26 metric 0'
+  world.refused.set(key, { code: 'ENETUNREACH', message: 'refused' })
+  world.view = viewOf([networkView(network('route'), 3)], 3)
+  world.feed({ kind: 'store.changed' })
+  world.until(TIMES.settleMs)
+  t.strictSame(world.take(), ['store.read', 'kernel.apply', 'report applied'])
+  world.refused.clear()
+  world.until(TIMES.settleMs + TIMES.retryMs)
+  t.strictSame(world.take(), ['store.prepare', ...ROUND, 'kernel.apply', 'report applied'])
+  t.ok(world.kernel.has(key))
+})
+
+t.test('with somebody in the way, only the whole comparison will do', async (t) => {
+  const foreign: KernelObject = {
+    kind: 'route',
+    dst: parsePrefix('10.42.0.64/26'),
+    type: 'unicast',
+    link: 'eth0',
+    metric: 0,
+    protocol: 4,
+  }
+  const world = new World()
+  world.view = ROUTED
+  world.holds([foreign])
+  world.until(0)
+  world.take()
+  world.view = viewOf([networkView(network('route'), 3)], 3)
+  world.feed({ kind: 'store.changed' })
+  world.until(TIMES.settleMs)
+  t.strictSame(world.take(), ['store.read', ...ROUND, 'kernel.apply', 'report applied'])
+})
+
+t.test('this node, its blocks and networks are a round', async (t) => {
   const more: readonly (readonly [string, typeof ROUTED])[] = [
-    ['a block', viewOf([networkView(network('route'), 3)], 2)],
-    ['a node', viewOf([networkView(network('route'), 2)], 3)],
     ['a mode', viewOf([networkView(network('vxlan'), 2)], 2)],
     ['a network', viewOf([], 2)],
     ['an MTU', { ...ROUTED, self: { ...ROUTED.self, underlayMtuBytes: 9000 } }],

@@ -38,6 +38,7 @@ export const route: Backend = {
       problems: peers.flatMap(({ problems }) => problems),
     }
   },
+  peer: (peer, _network, view) => peerRoutes(peer, view),
   pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),
 }
 

@@ -30,6 +30,8 @@ export const vlan: Backend = {
     const pods = network.attachments.flatMap((attachment) => hostEnd(attachment, network, mtuBytes))
     return { objects: [...devices(network, view, mtuBytes), ...pods], problems: [] }
   },
+  // Switches find peers by themselves.
+  peer: () => ({ objects: [], problems: [] }),
   pod(attachment, network, view) {
     const mtuBytes = mtuOf(network, view)
     const ips = attachment.ips.map((ip) => podIp(ip, network.network.pools))

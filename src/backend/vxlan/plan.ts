@@ -49,6 +49,11 @@ export const vxlan: Backend = {
       problems: peers.flatMap(({ problems }) => problems),
     }
   },
+  peer(peer, network, view) {
+    const local = outerIp(view.self)
+    if (local === undefined) return { objects: [], problems: [noUnderlay(view.self)] }
+    return peerObjects(peer, network, view, local)
+  },
   pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),
 }
 

@@ -1,0 +1,81 @@
+/**
+ * The incremental planner: what a plan loses and gains when only peers changed.
+ * In a cluster of thousands nearly every change is one peer's, and a plan of the
+ * whole node for it would cost all of them.
+ *
+ * A property test holds it equal to planning both views whole.
+ *
+ * @module
+ */
+import { peerChanges } from '../cluster/changes.ts'
+import type { BlockClaim, ClusterView, NetworkView } from '../cluster/view.ts'
+import { identity, type KernelObject, type KernelState } from '../kernel/mod.ts'
+import { nodeGuards } from './firewall.ts'
+import { backends } from './registry.ts'
+
+/** Objects by identity that stood in the plan before, and those that stand in it now. */
+export interface PlanChange {
+  readonly before: KernelState
+  readonly after: KernelState
+}
+
+/** Above this share of peers a whole plan is as cheap. */
+const PEERS_SHARE_MAX = 0.25
+
+/**
+ * The change of the plan from one view to the next.
+ *
+ * @returns undefined when the views differ in more than peers and pods, or a
+ * peer has a problem to report: then only the whole plan tells.
+ */
+export function planChange(before: ClusterView, after: ClusterView): PlanChange | undefined {
+  const changes = peerChanges(before, after)
+  if (changes === undefined) return undefined
+  const most = 8 + after.nodes.size * PEERS_SHARE_MAX
+  const change = { before: new Map<string, KernelObject>(), after: new Map<string, KernelObject>() }
+  for (const [index, owners] of changes.owners.entries()) {
+    const names = new Set([...changes.nodes, ...owners])
+    if (names.size > most) return undefined
+    if (names.size === 0) continue
+    if (!addPeers(change.before, names, before.networks[index], before)) return undefined
+    if (!addPeers(change.after, names, after.networks[index], after)) return undefined
+  }
+  for (const name of changes.nodes) {
+    for (const object of nodeGuards(before, name)) change.before.set(identity(object), object)
+    for (const object of nodeGuards(after, name)) change.after.set(identity(object), object)
+  }
+  return change
+}
+
+/** False when a peer has a problem. */
+function addPeers(
+  objects: Map<string, KernelObject>,
+  names: ReadonlySet<string>,
+  network: NetworkView | undefined,
+  view: ClusterView,
+): boolean {
+  if (network === undefined) return false
+  const { peer } = backends[network.network.mode]
+  for (const [name, claims] of claimsOf(names, network.claims)) {
+    const node = view.nodes.get(name)
+    if (node === undefined || name === view.self.name) continue
+    const plan = peer({ node, claims }, network, view)
+    if (plan.problems.length > 0) return false
+    for (const object of plan.objects) objects.set(identity(object), object)
+  }
+  return true
+}
+
+function claimsOf(
+  names: ReadonlySet<string>,
+  claims: readonly BlockClaim[],
+): ReadonlyMap<string, readonly BlockClaim[]> {
+  const found = new Map<string, BlockClaim[]>()
+  for (const claim of claims) {
+    if (!names.has(claim.node)) continue
+    const own = found.get(claim.node)
+    if (own === undefined) found.set(claim.node, [claim])
+    else own.push(claim)
+  }
+  return found
+}
