@@ -26,6 +26,8 @@ const ROADS = {
 } as const
 
 const PEERS = 240
+/** Enough for several batches, between which a signal finds the agent. */
+const BLOCKS = 4
 const POOLS = ['10.42.0.0/16', 'fd42::/64'] as const
 const KILLS = process.env['TRIVIUM_LONG'] === '1' ? 200 : 12
 const SEED = process.env['FC_SEED'] ?? String(Date.now())
@@ -157,7 +159,7 @@ async function sceneOf(t: Test, road: keyof typeof ROADS): Promise<Scene> {
   if (node === undefined) throw new Error('There is no node')
   await bringUp(lab, node)
   const store = openStore(lab.storeUrl)
-  await addPeers(store, 'pods', PEERS)
+  await addPeers(store, 'pods', PEERS, BLOCKS)
   store.close()
   await wipe(node)
   const heard = announcements(node.netns)

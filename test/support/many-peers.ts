@@ -13,8 +13,16 @@ const underlayIps = (index: number): readonly Ip[] => [
   parseIp(`2001:db8::${(index + 2).toString(16)}`),
 ]
 
-/** Adds `count` nodes, each with a block of every pool of `network`. At most 240, for their addresses. */
-export async function addPeers(store: Store, network: string, count: number): Promise<void> {
+/**
+ * Adds `count` nodes, each with `blocks` blocks of every pool of `network`. At
+ * most 240 nodes, for their addresses.
+ */
+export async function addPeers(
+  store: Store,
+  network: string,
+  count: number,
+  blocks = 1,
+): Promise<void> {
   await transact(store, (tx) => {
     const record = tx.get(keys.network(network))
     if (record === undefined) throw new Error(`There is no network ${network}`)
@@ -31,15 +39,15 @@ export async function addPeers(store: Store, network: string, count: number): Pr
     }
     for (const { cidr, blockLength } of record.pools) {
       const free = freeBlocks()
-      for (let index = 0; index < count; index++) {
+      for (let index = 0; index < count * blocks; index++) {
         const block = free.next().value
         if (block === undefined) throw new Error(`There is no room in ${cidr}`)
         tx.put(keys.claim(network, block), {
           network,
           cidr: block,
           pool: cidr,
-          node: `peer-${index}`,
-          first: true,
+          node: `peer-${index % count}`,
+          first: index < count,
           claimedMs: 0,
         })
       }
