@@ -51,7 +51,9 @@ export const NFT_SETS: readonly NftSet[] = [
 
 const POD = 'iifname "trv*"'
 
+/** Behind connection tracking: what is under way goes on when an opening is taken back. */
 const spoofRules: readonly string[] = [
+  'iifname "trvx.*" ct state established,related accept',
   'iifname "trvx.*" ip saddr @inside4 iifname . ip saddr != @tunnelled4 drop',
   'iifname "trvx.*" ip6 saddr @inside6 iifname . ip6 saddr != @tunnelled6 drop',
   'iifname "trvx.*" accept',
@@ -89,10 +91,10 @@ const natRules: readonly string[] = [
 ]
 
 /** Priorities. Source: include/uapi/linux/netfilter_ipv4.h, enum nf_ip_hook_priorities. */
-const PRIORITY = { raw: -300, filter: 0, srcnat: 100 } as const
+const PRIORITY = { mangle: -150, filter: 0, srcnat: 100 } as const
 
 export const NFT_CHAINS: readonly NftChain[] = [
-  chain('spoof', 'filter', 'prerouting', PRIORITY.raw, spoofRules),
+  chain('spoof', 'filter', 'prerouting', PRIORITY.mangle, spoofRules),
   chain('tunnel', 'filter', 'input', PRIORITY.filter, tunnelRules),
   chain('isolate', 'filter', 'forward', PRIORITY.filter, forwardRules),
   chain('translate', 'nat', 'postrouting', PRIORITY.srcnat, natRules),
