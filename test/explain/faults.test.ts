@@ -64,13 +64,20 @@ t.test('a side that was not seen', async (t) => {
   t.equal(scene.explain().verdict, 'broken', 'what was seen may still be broken')
 })
 
-t.test('an opening for some ports', async (t) => {
-  const scene = new Scene({ mode: 'route' })
-  const opening = '10.42.0.0/16 . 10.99.0.0/16 . tcp . 80'
-  scene.put('n1', { kind: 'nft-element', set: 'reach_port4', key: opening })
-  const place = (port: number) => scene.explain('a', 'z', { protocol: 'tcp', port }).cause?.object
-  t.not(place(80), 'chain inet trivium isolate', 'tcp/80 is open on n1')
-  t.equal(place(81), 'chain inet trivium isolate', 'tcp/81 is not')
+t.test('an opening is one way, answers included', async (t) => {
+  const allows = [{ from: 'pods', to: 'zone', ports: [], createdMs: 0 }]
+  const scene = new Scene({ allows })
+  t.equal(scene.explain('a', 'z').verdict, 'reachable')
+  const { cause } = scene.explain('z', 'a')
+  t.equal(cause?.command, 'trivium network allow zone pods')
+  const some = [
+    { from: 'pods', to: 'zone', ports: [{ protocol: 'tcp', port: 80 }], createdMs: 0 },
+  ] as const
+  const narrow = new Scene({ allows: some })
+  t.equal(narrow.explain('a', 'z', { protocol: 'tcp', port: 80 }).verdict, 'reachable')
+  const closed = narrow.explain('a', 'z', { protocol: 'udp', port: 80 }).cause
+  t.match(closed?.found ?? '', /closed to each other, open for tcp\/80 only/)
+  t.equal(closed?.command, 'trivium network allow pods zone --port udp/80')
 })
 
 t.test('ends that cannot be walked', async (t) => {

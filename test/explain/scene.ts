@@ -32,6 +32,8 @@ export interface Ground {
   readonly options?: Partial<NetworkRecord['options']>
   /** What the store says of n2's underlay, where that is wrong. */
   readonly storeSays?: string
+  /** Openings, from one network to another. */
+  readonly allows?: ClusterView['allows']
 }
 
 const NAMES = ['n1', 'n2', 'n3'] as const
@@ -56,7 +58,7 @@ export class Scene {
   /** Resolved neighbours of every node. */
   dynamic = 5
 
-  constructor({ mode = 'vxlan', options = {}, storeSays }: Ground = {}) {
+  constructor({ mode = 'vxlan', options = {}, storeSays, allows = [] }: Ground = {}) {
     const isVlan = mode === 'vlan'
     const six = (ip: string): readonly string[] => (isVlan ? [] : [ip])
     this.pods = {
@@ -96,7 +98,7 @@ export class Scene {
             (attached) => attached.node === record.name && attached.network === each.name,
           ),
         })),
-        allows: [],
+        allows,
       }
       this.views.set(record.name, view)
       const all = [...planNode(view).desired.values(), ...UNDERLAY(record.underlayIps)]

@@ -6,11 +6,26 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { isTriviumError } from '../../src/errors.ts'
-import { parseSnapshot } from '../../src/explain/mod.ts'
+import {
+  examine,
+  explain,
+  type NodeSnapshot,
+  parseSnapshot,
+  renderExplanation,
+} from '../../src/explain/mod.ts'
 import { holds } from '../support/property.ts'
 import { Scene } from './scene.ts'
 
-const good = new Scene({ options: { flavour: 'lightweight' } }).snapshot('n1')
+const scene = new Scene({ options: { flavour: 'lightweight' } })
+const { views } = scene
+const good = scene.snapshot('n1')
+const healthy = {
+  node: 'n1',
+  agentProblem: undefined,
+  socketPath: '/run/trivium/agent.sock',
+  storeProblem: undefined,
+  view: scene.view('n1'),
+}
 const text = JSON.stringify(good)
 
 t.strictSame(parseSnapshot(text, 'itself'), good, 'reads back the same')
@@ -77,14 +92,19 @@ function harmed(value: unknown, path: readonly number[], by: unknown): unknown {
 
 holds(
   t,
-  'any change of any place is read or refused with a TriviumError',
+  'any change of any place is read, and walked over, or refused with a TriviumError',
   fc.tuple(fc.array(fc.nat(200), { minLength: 1, maxLength: 5 }), fc.jsonValue()),
   ([path, by]) => {
+    let read: NodeSnapshot
     try {
-      parseSnapshot(JSON.stringify(harmed(good, path, by)), 'x')
+      read = parseSnapshot(JSON.stringify(harmed(good, path, by)), 'x')
     } catch (thrown) {
       assert.ok(isTriviumError(thrown), String(thrown))
       assert.match(thrown.message, /^Cannot read snapshot x: /)
+      return
     }
+    const snapshots = new Map([['n1', read]])
+    renderExplanation(explain({ from: scene.end('a'), to: scene.end('b'), views, snapshots }))
+    examine({ ...healthy, snapshot: read })
   },
 )
