@@ -43,8 +43,11 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
   const denied = deniedLinks(links, actual)
   const lost = linksToRecreate(links, actual, denied)
 
+  /** Objects of `actual` that nobody desires; most rounds find few or none. */
+  let others = actual.size
   for (const [key, wanted] of desired) {
     const present = actual.get(key)
+    if (present !== undefined) others--
     // What plans share is the same object in a simulated kernel.
     if (present === wanted && lost.size === 0) continue
     if (hangsOn(wanted, denied)) continue
@@ -63,7 +66,10 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
     }
   }
   for (const [key, found] of actual) {
-    if (!desired.has(key) && owns(found, actual)) ops.push({ kind: 'remove', object: found })
+    if (others === 0) break
+    if (desired.has(key)) continue
+    others--
+    if (owns(found, actual)) ops.push({ kind: 'remove', object: found })
   }
   return { ops: inOrder(ops, lost), conflicts }
 }
