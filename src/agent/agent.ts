@@ -11,7 +11,7 @@
  * @module
  */
 import { planChange } from '../backend/change.ts'
-import { planNode, planPods } from '../backend/plan.ts'
+import { planNode } from '../backend/plan.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
@@ -31,10 +31,12 @@ import type { Observed } from '../ports.ts'
 import {
   isDone,
   networksWithoutBlocks,
+  noPods,
+  type PodsPlan,
+  podsPlan,
   REVERSE_PATH_FILTER,
   strictFilterProblem,
   takesOthersAlong,
-  withoutPods,
 } from './rules.ts'
 import { suspicions } from './suspicion.ts'
 
@@ -120,14 +122,16 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let reading: ClusterView | undefined
   /** What the kernel is known to follow. */
   let followed: ClusterView | undefined
-  /** The plan: the node's part as of the last round, the pods' as of the last look. */
+  /** The plan of the last round with steps since, its pods' part, and that of the last look. */
   let desired = new Map<string, KernelObject>()
-  let desiredPods: ReadonlyMap<string, KernelObject> = new Map()
+  let planned: PodsPlan = noPods
+  let pods: PodsPlan = noPods
   /** Whether the plan could be carried out as it is: nobody in the way, nothing left out. */
   let isClean = false
   /** Whether the operations under way come from a whole comparison, not from a step. */
   let isWhole = true
-  const wanted = (key: string): KernelObject | undefined => desiredPods.get(key) ?? desired.get(key)
+  const wanted = (key: string): KernelObject | undefined =>
+    pods().get(key) ?? (planned().has(key) ? undefined : desired.get(key))
   const suspected = suspicions()
   /** Whether the next round asks the store alone first. */
   let lookFirst = false
@@ -198,7 +202,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     const ops = step(change.before, change.after)
     for (const key of change.before.keys()) desired.delete(key)
     for (const [key, object] of change.after) desired.set(key, object)
-    desiredPods = planPods(view)
+    pods = podsPlan(view)
     if (suspected.stand(wanted, true)) return observe()
     reading = view
     if (ops.length === 0) {
@@ -241,8 +245,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     askedFor = new Set(without)
     const nodePlan = planNode(view)
     const { ops, conflicts } = diff(nodePlan.desired, actual)
-    desiredPods = planPods(view)
-    desired = withoutPods(nodePlan.desired, desiredPods)
+    pods = planned = podsPlan(view)
+    desired = nodePlan.desired
     isClean = nodePlan.complete && conflicts.length === 0
     isWhole = true
     applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')

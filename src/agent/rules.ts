@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { planPods } from '../backend/plan.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import {
   type KernelFailure,
@@ -12,14 +13,17 @@ import {
   subjectOf,
 } from '../kernel/mod.ts'
 
-/** The plan of the node but for its pods' part, which changes more often. */
-export function withoutPods(
-  plan: KernelState,
-  pods: ReadonlyMap<string, KernelObject>,
-): Map<string, KernelObject> {
-  const rest = new Map(plan)
-  for (const key of pods.keys()) rest.delete(key)
-  return rest
+/** The pods' part of a plan, worked out when it is asked for: mostly it is not. */
+export type PodsPlan = () => ReadonlyMap<string, KernelObject>
+
+export const noPods: PodsPlan = () => new Map()
+
+export function podsPlan(view: ClusterView): PodsPlan {
+  let plan: ReadonlyMap<string, KernelObject> | undefined
+  return () => {
+    plan ??= planPods(view)
+    return plan
+  }
 }
 
 /** Networks in which this node owns nothing yet: new ones, or exhausted ones. */

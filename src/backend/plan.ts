@@ -5,14 +5,15 @@
  */
 import type { ClusterView, NetworkView } from '../cluster/view.ts'
 import { asTriviumError } from '../errors.ts'
-import { identity, type KernelObject, type KernelState } from '../kernel/mod.ts'
+import { identity, type KernelObject } from '../kernel/mod.ts'
 import type { Desired } from './backend.ts'
 import { firewall } from './firewall.ts'
 import { backends } from './registry.ts'
 
 /** What a node's kernel should hold, and what could not be planned. */
 export interface NodePlan {
-  readonly desired: KernelState
+  /** Made for the caller, who may go on from it. */
+  readonly desired: Map<string, KernelObject>
   /**
    * Whether every network could be planned. If not, what is missing from
    * `desired` may be in use: nothing may be removed on the strength of it.
