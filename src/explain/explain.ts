@@ -31,6 +31,14 @@ export interface Question {
   readonly views: ReadonlyMap<string, ClusterView>
   /** Nodes that were seen, by name. */
   readonly snapshots: ReadonlyMap<string, NodeSnapshot>
+  /** Why others were not seen, by name. */
+  readonly silent?: ReadonlyMap<string, string>
+}
+
+/** A node that was not seen. */
+export interface Unseen {
+  readonly node: string
+  readonly reason: string
 }
 
 /**
@@ -57,8 +65,7 @@ export interface Explanation {
   readonly paths: readonly Path[]
   /** The first hop that is broken, or else the first that is suspect. */
   readonly cause?: Hop
-  /** Nodes that were not seen. */
-  readonly unseen: readonly string[]
+  readonly unseen: readonly Unseen[]
 }
 
 /** MTU of a packet that a node sends by itself, where its link does not say. */
@@ -81,7 +88,9 @@ export function explain(question: Question): Explanation {
   const cause =
     hops.find(({ status }) => status === 'broken') ??
     hops.find(({ status }) => status === 'suspect')
-  const unseen = [...sides.values()].filter(({ seen }) => !seen).map(({ node }) => node)
+  const unseen = [...sides.values()]
+    .filter(({ seen }) => !seen)
+    .map(({ node }) => ({ node, reason: question.silent?.get(node) ?? 'nobody looked' }))
   return {
     from: endWords(from),
     to: endWords(to),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Explanation, Path } from './explain.ts'
+import type { Explanation, Path, Unseen } from './explain.ts'
 import type { Hop, HopStatus } from './hop.ts'
 
 const MARKS: Readonly<Record<HopStatus, string>> = {
@@ -80,11 +80,11 @@ function why({ verdict, cause }: Explanation): string {
 const causeText = ({ found = '', wanted = '' }: Hop): string =>
   `found ${found}; wanted ${wanted}`.replace(/^found it is/, 'it is')
 
-const unseenText = (unseen: readonly string[]): string =>
+const unseenText = (unseen: readonly Unseen[]): string =>
   unseen
     .map(
-      (node) =>
-        `node ${node} was not seen: run "trivium node snapshot > ${node}.json" there, then add --snapshot ${node}.json`,
+      ({ node, reason }) =>
+        `node ${node} was not seen: ${reason}; there, run "trivium node snapshot > ${node}.json", then add --snapshot ${node}.json`,
     )
     .join('\n      ')
 

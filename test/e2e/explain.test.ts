@@ -25,7 +25,7 @@ import {
 
 interface Answer {
   readonly verdict: 'reachable' | 'broken' | 'unknown'
-  readonly unseen: readonly string[]
+  readonly unseen: readonly object[]
   readonly paths: readonly { readonly family: 4 | 6; readonly verdict: string }[]
   readonly cause?: {
     readonly status: string
@@ -457,7 +457,10 @@ async function throughStore(
   try {
     const part = await run([...here, '--wait', '500'])
     t.equal(part.status, 3, 'n2 does not answer')
-    t.match(part.stdout, /node n2 was not seen: run "trivium node snapshot > n2\.json" there/)
+    t.match(
+      part.stdout,
+      /node n2 was not seen: its agent did not answer within 0\.5 s; there, run "trivium node snapshot/,
+    )
   } finally {
     process.kill(pid, 'SIGCONT')
   }

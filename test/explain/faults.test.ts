@@ -59,7 +59,7 @@ t.test('a side that was not seen', async (t) => {
   scene.unseen.add('n2')
   const answer = scene.explain()
   t.equal(answer.verdict, 'unknown')
-  t.strictSame(answer.unseen, ['n2'])
+  t.strictSame(answer.unseen, [{ node: 'n2', reason: 'nobody looked' }])
   scene.drop('n1', /^fdb trvx\.1 02:10:52/)
   t.equal(scene.explain().verdict, 'broken', 'what was seen may still be broken')
 })

@@ -109,16 +109,20 @@ async function ask(
   const snapshots = new Map(given.map((snapshot) => [snapshot.node, snapshot]))
   const missing = [...views.keys()].filter((name) => !snapshots.has(name))
   const here = thisNode(flags)
-  const seen = await Promise.all(
-    missing.map(async (name): Promise<NodeSnapshot | undefined> => {
-      if (name === here) return snapshotHere(store, name, new Set(containerIds))
+  const silent = new Map<string, string>()
+  await Promise.all(
+    missing.map(async (name) => {
+      if (name === here) {
+        snapshots.set(name, snapshotHere(store, name, new Set(containerIds)))
+        return
+      }
       const answer = await askForSnapshot(store, name, containerIds, flags.wait)
-      return answer.kind === 'seen' ? answer.snapshot : undefined
+      if (answer.kind === 'seen') snapshots.set(name, answer.snapshot)
+      else silent.set(name, answer.reason)
     }),
   )
-  for (const snapshot of seen) if (snapshot !== undefined) snapshots.set(snapshot.node, snapshot)
   const asked = flags.packet === undefined ? {} : { port: flags.packet }
-  return explain({ from, to, views, snapshots, ...asked })
+  return explain({ from, to, views, snapshots, silent, ...asked })
 }
 
 function viewsOf(reader: Reader, ends: readonly Endpoint[]): ReadonlyMap<string, ClusterView> {
