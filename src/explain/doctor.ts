@@ -8,15 +8,7 @@
 import { peersOf } from '../backend/peers.ts'
 import { planNode } from '../backend/plan.ts'
 import type { ClusterView } from '../cluster/view.ts'
-import {
-  diff,
-  identity,
-  type KernelState,
-  kernelState,
-  type Link,
-  ownsLink,
-  renderOp,
-} from '../kernel/mod.ts'
+import { diff, identity, type KernelState, kernelState, ownsLink, renderOp } from '../kernel/mod.ts'
 import { GPE_KERNEL, offloadsGpe, offloadsTunnelChecksum } from '../kernel-release.ts'
 import { wordsOf } from './hop.ts'
 import { linkSysctl, type NodeSnapshot } from './snapshot.ts'
@@ -239,15 +231,18 @@ function neighbours(
 function tunnels(view: ClusterView, snapshot: NodeSnapshot, tables: Tables): readonly Finding[] {
   const networks = view.networks.filter(({ network }) => network.mode === 'vxlan')
   const ports = new Set(networks.map(({ network }) => network.options.vxlanPort))
-  const foreign = tables.links.filter((link) => !ownsLink(link) && ports.has(portOf(link) ?? -1))
+  const foreign = snapshot.tunnelPorts.filter(({ link: name, port }) => {
+    const link = tables.link(name)
+    return ports.has(port) && (link === undefined || !ownsLink(link))
+  })
   const { kernelRelease: release } = snapshot
   const light = networks.some(({ network }) => network.options.flavour === 'lightweight')
   return [
     ...foreign.map(
-      ({ name, link }): Finding => ({
+      ({ link, port }): Finding => ({
         severity: 'fail',
         check: 'tunnel',
-        found: `${name} is somebody else's ${link.type} device on our UDP port ${portOf({ link })}`,
+        found: `${link} is somebody else's VXLAN device on our UDP port ${port}`,
         wanted: 'a port of our own',
         command: 'trivium network set NETWORK --vxlan-port PORT',
       }),
@@ -267,9 +262,6 @@ function tunnels(view: ClusterView, snapshot: NodeSnapshot, tables: Tables): rea
       : []),
   ]
 }
-
-const portOf = ({ link }: Pick<Link, 'link'>): number | undefined =>
-  link.type === 'vxlan' || link.type === 'vxlan-gpe' ? link.port : undefined
 
 function checksums(name: string, release: string, tables: Tables): readonly Finding[] {
   if (tables.get(`offload-off ${name} tx-checksum-ip-generic`) !== undefined) return []

@@ -191,6 +191,7 @@ const SNAPSHOT: Shape = {
   pods: list(podOf, PODS_MAX),
   chains: list(chainOf, LIST_MAX),
   dynamicNeighbours: (value, where) => fields({ 4: count, 6: count }, value, where),
+  tunnelPorts: list((value, where) => fields({ link: text, port: count }, value, where), LIST_MAX),
   conntrack: maybe((value, where) => fields({ count, max: count }, value, where)),
   unread: list(text, LIST_MAX),
 }

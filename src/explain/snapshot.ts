@@ -49,6 +49,8 @@ export interface NodeSnapshot {
   readonly chains: readonly ForeignChain[]
   /** Neighbour entries that are resolved, not written: they count towards gc_thresh3. */
   readonly dynamicNeighbours: { readonly 4: number; readonly 6: number }
+  /** UDP ports of every VXLAN device, also of sorts that we do not make. */
+  readonly tunnelPorts: readonly { readonly link: string; readonly port: number }[]
   /** Entries of connection tracking, and how many fit. */
   readonly conntrack?: { readonly count: number; readonly max: number }
   /** What could not be read, and why. */

@@ -43,7 +43,7 @@ export function takeSnapshot(
     objects: [...objects, ...sysctlsOf(links)],
     pods: attachments.filter(({ hostLink }) => hostLink !== undefined).map(podOf),
     chains: readChains(unread),
-    dynamicNeighbours: countNeighbours(),
+    ...readCounts(),
     unread,
     ...(conntrack === undefined ? {} : { conntrack }),
   }
@@ -123,14 +123,20 @@ function legacyTables(): readonly string[] {
   return [...new Set(names)].filter((name) => name !== '')
 }
 
-function countNeighbours(): NodeSnapshot['dynamicNeighbours'] {
+/** What kernel objects do not tell: resolved neighbours, and other people's tunnels. */
+function readCounts(): Pick<NodeSnapshot, 'dynamicNeighbours' | 'tunnelPorts'> {
   const socket = NetlinkSocket.open()
   try {
-    const counts = { 4: 0, 6: 0 }
+    const dynamicNeighbours = { 4: 0, 6: 0 }
     for (const { family, state } of socket.dump(nl.neigh.list())) {
-      if (state !== 'permanent' && state !== 'noarp') counts[family] += 1
+      if (state !== 'permanent' && state !== 'noarp') dynamicNeighbours[family] += 1
     }
-    return counts
+    const tunnelPorts = socket
+      .dump(nl.link.list())
+      .flatMap(({ name, data }) =>
+        data?.type === 'vxlan' ? [{ link: name, port: data.port ?? 0 }] : [],
+      )
+    return { dynamicNeighbours, tunnelPorts }
   } finally {
     socket.close()
   }

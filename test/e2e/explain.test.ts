@@ -276,6 +276,7 @@ t.test('explain', { skip }, async (t) => {
   for (const [title, fault] of Object.entries(FAULTS)) {
     await t.test(title, (t) => tryFault(t, scene, fault, good))
   }
+  await t.test('the doctor, on a node with much wrong', (t) => ill(t, scene))
 })
 
 t.test('explain: two networks', { skip }, async (t) => {
@@ -468,13 +469,45 @@ async function throughStore(
     const { status } = await run([...TRIVIUM, 'explain', 'default/a', ...args, ...store])
     t.equal(status, 2, `${args[0]} is nobody`)
   }
-  const doctor = await run(
-    inNetns(n2.netns, [...TRIVIUM, 'doctor', '--socket', n2.socketPath, ...store, '-o', 'json']),
+  const well = await doctor(n2, lab)
+  t.strictSame(well.troubles, [], 'the doctor finds nothing broken')
+  t.not(well.status, 2)
+}
+
+interface Diagnosis {
+  readonly status: number | null
+  readonly troubles: readonly { readonly check: string; readonly command?: string }[]
+}
+
+async function doctor({ netns, socketPath }: LabNode, { storeUrl }: Lab): Promise<Diagnosis> {
+  const args = ['doctor', '--node', 'n2', '--socket', socketPath, '--store', storeUrl, '-o', 'json']
+  const { status, stdout } = await run(inNetns(netns, [...TRIVIUM, ...args]))
+  const findings = JSON.parse(stdout) as (Diagnosis['troubles'][number] & { severity: string })[]
+  return { status, troubles: findings.filter(({ severity }) => severity === 'fail') }
+}
+
+/** Several troubles at once, each found. */
+async function ill(t: Test, scene: Scene): Promise<void> {
+  const [, n2] = scene.nodes
+  const away = (await ownRoutes(n2)).find(
+    ({ dev, type }) => dev === 'trvx.1' && type !== 'blackhole',
   )
-  const findings = JSON.parse(doctor.stdout) as { severity: string; check: string }[]
-  t.strictSame(
-    findings.filter(({ severity }) => severity === 'fail'),
-    [],
-    'doctor finds nothing broken',
+  await ip(n2.netns, 'route', 'del', String(away?.['dst']))
+  await ip(n2.netns, 'link', 'set', 'eth0', 'mtu', '1400')
+  const foreign = ['type', 'vxlan', 'id', '77', 'dev', 'eth0', 'dstport', '8472']
+  await ip(n2.netns, 'link', 'add', 'foreign0', ...foreign)
+  await nft(
+    n2.netns,
+    'add table ip fw; add chain ip fw in { type filter hook input priority 0; policy drop; }',
+  )
+  const { status, troubles } = await doctor(n2, scene.lab)
+  t.equal(status, 2)
+  const checks = troubles.map(({ check }) => check)
+  for (const check of ['agent', 'kernel', 'underlay', 'tunnel', 'nftables']) {
+    t.ok(checks.includes(check), check, { troubles })
+  }
+  t.match(
+    troubles.find(({ check }) => check === 'kernel')?.command ?? '',
+    `route add ${away?.['dst']}`,
   )
 }

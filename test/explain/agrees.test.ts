@@ -179,6 +179,7 @@ function snapshotOf(node: SimNode, pods: readonly SimPod[]): NodeSnapshot {
       })),
     chains: [],
     dynamicNeighbours: { 4: 0, 6: 0 },
+    tunnelPorts: [],
     unread: [],
   }
 }

@@ -117,7 +117,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       }),
     severity: 'fail',
     check: 'tunnel',
-    found: /flannel\.1 is somebody else's vxlan device on our UDP port 8472/,
+    found: /flannel\.1 is somebody else's VXLAN device on our UDP port 8472/,
   },
   'a chain that drops': {
     harm: (s) => s.chains.set('n1', [chain('forward', 3)]),

@@ -176,6 +176,11 @@ export class Scene {
       pods,
       chains: this.chains.get(name) ?? [],
       dynamicNeighbours: { 4: this.dynamic, 6: this.dynamic },
+      tunnelPorts: [...this.kernel(name).values()].flatMap((object) =>
+        object.kind === 'link' && 'port' in object.link
+          ? [{ link: object.name, port: object.link.port }]
+          : [],
+      ),
       unread: [],
     }
     // As from outside: what does not survive the way there and back is not seen.
