@@ -93,7 +93,8 @@ export function compare(
   return [...whats].flatMap((what) => {
     const valuesOf = (variant: string): readonly number[] =>
       (samples.get(variant) ?? []).flatMap((sample) => sample[what] ?? [])
-    const base = peer === undefined ? undefined : summarize(valuesOf(peer)).medianMs
+    const theirs = peer === undefined ? [] : valuesOf(peer)
+    const base = theirs.length === 0 ? undefined : summarize(theirs).medianMs
     return [...samples.keys()]
       .filter((variant) => valuesOf(variant).length > 0)
       .sort((left, right) => Number(left === peer) - Number(right === peer))

@@ -12,8 +12,9 @@ import { parseArgs } from 'node:util'
 import { bench as cni } from './cni.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
 import { bench as netlink } from './netlink.bench.ts'
+import { bench as peers } from './peers.bench.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { cni, netlink }
+const BENCHES: Readonly<Record<string, Bench>> = { cni, netlink, peers }
 
 function machine(): Readonly<Record<string, string>> {
   const [cpu] = cpus()
