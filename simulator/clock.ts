@@ -14,7 +14,7 @@ import { invariant } from '../src/errors.ts'
 import { hash64 } from '../src/hash.ts'
 import type { Instant } from '../src/machine.ts'
 import type { Clock } from '../src/ports.ts'
-import { type EventHandle, EventQueue } from './event-queue.ts'
+import { type EventHandle, EventQueue, slotOf } from './event-queue.ts'
 
 /** Ticks of a millisecond. */
 export const TICKS_PER_MS = 1000
@@ -43,7 +43,9 @@ export class Engine {
 
   private readonly queue = new EventQueue()
   private readonly handlers: (Handler | undefined)[] = []
-  private readonly closures = new Map<EventHandle, () => void>()
+  /** By slot of the queue; a slot is another event's only after its own has gone. */
+  private readonly closures: ((() => void) | undefined)[] = []
+  private closureCount = 0
   private high = 0x9e3779b9
   private low = 0x85ebca6b
 
@@ -61,13 +63,17 @@ export class Engine {
   /** Schedules a closure. The trace holds `kind`, `a` and `b`. */
   later(delayTicks: number, kind: EventKind, a: number, b: number, run: () => void): EventHandle {
     const handle = this.post(delayTicks, kind, a, b)
-    this.closures.set(handle, run)
+    const slot = slotOf(handle)
+    // No holes: an array with holes is a slow one.
+    while (this.closures.length <= slot) this.closures.push(undefined)
+    this.closures[slot] = run
+    this.closureCount++
     return handle
   }
 
   /** Takes an event back; a no-op after it ran. */
   cancel(handle: EventHandle): void {
-    if (this.queue.cancel(handle)) this.closures.delete(handle)
+    if (this.queue.cancel(handle)) this.takeClosure(slotOf(handle))
   }
 
   get pending(): number {
@@ -77,9 +83,7 @@ export class Engine {
   /** Serves the next event. False when none waits. */
   step(): boolean {
     const { queue } = this
-    const handle = queue.nextHandle()
-    if (handle === undefined) return false
-    queue.pop()
+    if (!queue.pop()) return false
     const { tick, kind, a, b } = queue
     invariant(tick >= this.tick, 'time never goes backwards')
     this.tick = tick
@@ -88,16 +92,25 @@ export class Engine {
     this.fold(kind)
     this.fold(a)
     this.fold(b)
-    const closure = this.closures.get(handle)
+    const closure = this.takeClosure(queue.slot)
     if (closure !== undefined) {
-      this.closures.delete(handle)
       closure()
       return true
     }
     const handler = this.handlers[kind]
-    invariant(handler !== undefined, `a handler for event kind ${kind}`)
+    // The message is made only when it is needed: it costs more than the event.
+    if (handler === undefined) invariant(false, `a handler for event kind ${kind}`)
     handler(a, b)
     return true
+  }
+
+  private takeClosure(slot: number): (() => void) | undefined {
+    if (this.closureCount === 0 || slot >= this.closures.length) return undefined
+    const closure = this.closures[slot]
+    if (closure === undefined) return undefined
+    this.closures[slot] = undefined
+    this.closureCount--
+    return closure
   }
 
   /**
