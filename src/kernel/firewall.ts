@@ -71,6 +71,10 @@ const tunnelRules: readonly string[] = [
 ]
 
 const forwardRules: readonly string[] = [
+  // Nodes do not forward each other's tunnels. A pod that leaves under its node's
+  // address could put packets into any of them.
+  'udp dport . vni @tunnels ip daddr @nodes4 drop',
+  'udp dport . vni @tunnels ip6 daddr @nodes6 drop',
   'ct state established,related accept',
   ...FAMILIES.flatMap(({ digit }) => {
     const ip = digit === 4 ? 'ip' : 'ip6'

@@ -69,16 +69,16 @@ export const NFT_CASES: readonly Case[] = [
     name: 'a set in use is busy; with its chain gone it goes, elements and all',
     ops: [
       ...whole.map(add),
-      remove(set('nodes4')),
-      remove(chain('tunnel')),
-      remove(set('nodes4')),
-      remove(element('nodes4', '192.0.2.2')),
+      remove(set('masquerade4')),
+      remove(chain('translate')),
+      remove(set('masquerade4')),
+      remove(element('masquerade4', '10.42.0.0/16')),
     ],
     errors: { [whole.length]: 'EBUSY', [whole.length + 3]: 'ENOENT' },
     state: whole.filter((object) => {
-      if (object.kind === 'nft-chain') return object.name !== 'tunnel'
-      if (object.kind === 'nft-set') return object.name !== 'nodes4'
-      return object.kind !== 'nft-element' || object.set !== 'nodes4'
+      if (object.kind === 'nft-chain') return object.name !== 'translate'
+      if (object.kind === 'nft-set') return object.name !== 'masquerade4'
+      return object.kind !== 'nft-element' || object.set !== 'masquerade4'
     }),
   },
   {

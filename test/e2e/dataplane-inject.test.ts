@@ -6,7 +6,7 @@
  * arrived, whatever else had a way in would have arrived before it.
  */
 import t, { type Test } from 'tap'
-import type { LabHost, LabNode } from '../../src/lab/lab.ts'
+import type { LabNode } from '../../src/lab/lab.ts'
 import { type RunningPod, type World, world } from '../support/dataplane.ts'
 import { ipJson, skip } from '../support/e2e.ts'
 import { type Probe, probe } from '../support/probe.ts'
@@ -23,7 +23,7 @@ type Flavour = keyof typeof FLAVOURS
 /** Which network's VNI, and which source inside. */
 interface Injection {
   readonly what: string
-  readonly by: 'node' | 'stranger'
+  readonly by: 'node' | 'stranger' | 'pod'
   readonly vni: number
   readonly from: (family: 4 | 6) => string
   readonly to?: (family: 4 | 6) => string
@@ -46,7 +46,8 @@ for (const flavour of ['classic', 'lightweight'] as const) {
       const ears = [target, other].map(({ netns }) => probe(t, netns))
       for (const ear of ears) await ear.listenUdp(PORT)
 
-      const inject = await injector(t, all, stranger, flavour)
+      const outsiders = { stranger: stranger.netns, pod: foreigner.netns }
+      const inject = await injector(t, all, outsiders, flavour)
       for (const injection of injections({ target, other, friend, foreigner }))
         await inject(injection)
       const control = { by: 'node', vni: 5, from: addressOf(friend) } as const
@@ -82,6 +83,8 @@ function injections({ target, other, friend, foreigner }: Cast): readonly Inject
     { what: 'a VNI of nobody', by: 'node', vni: 9, from: addressOf(friend) },
     { what: 'the VNI 0', by: 'node', vni: 0, from: addressOf(friend) },
     { what: 'a node that nobody knows', by: 'stranger', vni: 5, from: addressOf(friend) },
+    // It leaves under its node's address, which everybody knows.
+    { what: 'a pod of another network', by: 'pod', vni: 5, from: addressOf(friend) },
     { what: "another network's source", by: 'node', vni: 5, from: addressOf(foreigner) },
     { what: "another network's VNI", by: 'node', vni: 6, from: addressOf(friend) },
     {
@@ -101,16 +104,20 @@ function injections({ target, other, friend, foreigner }: Cast): readonly Inject
   return rows.map((row) => ({ to, ...row }))
 }
 
-/** Sends from the second node's address, as its kernel would, or from the stranger's. */
+/** Sends from the second node's address, as its kernel would, or from outsiders'. */
 async function injector(
   t: Test,
   { nodes }: World,
-  stranger: LabHost,
+  outsiders: Readonly<Record<'stranger' | 'pod', string>>,
   flavour: Flavour,
 ): Promise<(injection: Injection) => Promise<void>> {
   const [victim, node] = nodes
   if (victim === undefined || node === undefined) throw new Error('There are too few nodes')
-  const senders = { node: probe(t, node.netns), stranger: probe(t, stranger.netns) }
+  const senders = {
+    node: probe(t, node.netns),
+    stranger: probe(t, outsiders.stranger),
+    pod: probe(t, outsiders.pod),
+  }
   const macs = new Map([
     [5, await macOf(victim, 5, flavour)],
     [6, await macOf(victim, 6, flavour)],
