@@ -186,6 +186,9 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
 
   function observe(): readonly AgentEffect[] {
     phase = 'observing'
+    // What is not right by now will be in the state; said again, it would start rounds for ever.
+    // What comes from here on may be about a table that was read before.
+    suspected.clear()
     return [{ kind: 'kernel.observe', sysctls: SYSCTLS }]
   }
 
@@ -321,8 +324,6 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
             return fail('kernel.observe', input.observed.reason, now)
           }
           actual = input.observed.state
-          // What is not right by now is in the state; said again, it would start rounds for ever.
-          suspected.clear()
           phase = 'reading'
           return [{ kind: 'store.read' }]
         case 'store.read':

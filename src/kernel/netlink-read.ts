@@ -23,33 +23,35 @@ import {
 
 /** Reads one namespace's tables: links, addresses, routes of the main table, permanent neighbours. */
 export function readState(conn: nl.Conn): readonly KernelObject[] {
+  return [...readTables(conn)].flat()
+}
+
+/** The same table by table, so that a caller may do something else in between. */
+export function* readTables(conn: nl.Conn): Generator<readonly KernelObject[]> {
   const links = conn.dump(nl.link.list())
   const names = new Map(links.map(({ index, name }) => [index, name]))
   const nameOf = (index: number): string => names.get(index) ?? `#${index}`
-  const objects: KernelObject[] = links.map((link) => ({
-    ...linkObject(link, nameOf),
-    ...peerMtu(link, conn),
-  }))
+  yield links.map((link) => ({ ...linkObject(link, nameOf), ...peerMtu(link, conn) }))
   const filters = links.filter(({ data }) => data?.type === 'vxlan' && data.vnifilter === true)
   if (filters.length > 0) {
-    for (const entry of conn.dump(nl.vni.list())) objects.push(...vniObjects(entry, nameOf))
+    yield conn.dump(nl.vni.list()).flatMap((entry) => vniObjects(entry, nameOf))
   }
-  for (const addr of conn.dump(nl.addr.list())) objects.push(addrObject(addr, nameOf))
+  yield conn.dump(nl.addr.list()).map((addr) => addrObject(addr, nameOf))
   for (const family of [4, 6] as const) {
-    for (const route of conn.dump(nl.route.list({ family, table: MAIN_TABLE }))) {
-      const object = routeObject(route, nameOf)
-      if (object !== undefined) objects.push(object)
-    }
+    const routes = conn.dump(nl.route.list({ family, table: MAIN_TABLE }))
+    yield routes.map((route) => routeObject(route, nameOf)).filter(isSpokenOf)
   }
-  for (const neigh of conn.dump(nl.neigh.list())) {
-    if (isPermanent(neigh)) objects.push(neighObject(neigh, nameOf))
-  }
-  for (const fdb of conn.dump(nl.fdb.list())) {
-    const object = fdbObject(fdb, nameOf)
-    if (object !== undefined) objects.push(object)
-  }
-  return objects
+  yield conn
+    .dump(nl.neigh.list())
+    .filter(isPermanent)
+    .map((neigh) => neighObject(neigh, nameOf))
+  yield conn
+    .dump(nl.fdb.list())
+    .map((fdb) => fdbObject(fdb, nameOf))
+    .filter(isSpokenOf)
 }
+
+const isSpokenOf = <T>(object: T | undefined): object is T => object !== undefined
 
 /**
  * A notification in our words; nothing for what planners do not speak of. An

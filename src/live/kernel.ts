@@ -9,7 +9,7 @@
  */
 import * as nl from 'netlink-ts'
 import { NetlinkSocket } from 'netlink-ts/live'
-import { asTriviumError } from '../errors.ts'
+import { asTriviumError, invariant } from '../errors.ts'
 import {
   identity,
   isNft,
@@ -20,7 +20,7 @@ import {
   subjectOf,
 } from '../kernel/mod.ts'
 import { unknownLink } from '../kernel/netlink.ts'
-import { readState } from '../kernel/netlink-read.ts'
+import { readTables } from '../kernel/netlink-read.ts'
 import type { KernelPort } from '../ports.ts'
 import { applyOps, type Failures, failureOf, type KernelWays } from './kernel-apply.ts'
 import { type KernelWatch, watchKernel } from './kernel-watch.ts'
@@ -58,6 +58,7 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
   const socket = NetlinkSocket.open(netnsFd === undefined ? {} : { netnsFd })
   const nft = firewall ? openNft(netnsFd) : undefined
   const ways: KernelWays = { socket, nft }
+  let closed = false
   const link = (name: string): nl.Link | undefined => socket.get(nl.link.get({ name }))
 
   const ends = linkEnds(netnsFd, (index) => socket.get(nl.link.get({ index })) === undefined)
@@ -88,9 +89,21 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
       const end = chunkEnd(ops, next)
       failures.push(...applyOps(ways, ops.slice(next, end)))
       next = end
-      if (next < ops.length) await new Promise((resolve) => setImmediate(resolve))
+      if (next < ops.length) await turn()
     }
     return failures
+  }
+
+  /** Table by table: a thousand peers are some 10 ms, and pods want to be served. */
+  async function observe(sysctls: readonly string[]): Promise<KernelState> {
+    const state = new Map<string, KernelObject>()
+    await turn()
+    for (const step of stateSteps(ways, sysctls)) {
+      addTo(state, step)
+      await turn()
+      invariant(!closed, 'a kernel that is observed is open')
+    }
+    return state
   }
 
   return {
@@ -99,19 +112,17 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
     removeLink,
     link,
     observe(sysctls, done) {
-      setImmediate(() => {
-        try {
-          done({ kind: 'state', state: stateOf(ways, sysctls) })
-        } catch (thrown) {
-          done({ kind: 'failed', reason: asTriviumError(thrown).message })
-        }
-      })
+      observe(sysctls).then(
+        (state) => done({ kind: 'state', state }),
+        (thrown: unknown) => done({ kind: 'failed', reason: asTriviumError(thrown).message }),
+      )
     },
     apply(ops, done) {
       apply(ops).then(done, (thrown: unknown) => done(ops.map(() => failureOf(thrown))))
     },
     watch: (told) => watchKernel(ways, told, netnsFd),
     close() {
+      closed = true
       ends.close()
       nft?.close()
       socket.close()
@@ -119,33 +130,59 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
   }
 }
 
-/** Ends before the removal of a link; a transaction of nftables is never cut. */
+/** Ends before the removal of a link, and where operations may be cut. */
 function chunkEnd(ops: readonly KernelOp[], start: number): number {
   let end = start
   while (end < ops.length) {
     const op = ops[end]
     if (op === undefined || (op.kind === 'remove' && op.object.kind === 'link')) break
-    if (end - start >= CHUNK_OPS && !isNft(subjectOf(op))) break
+    if (end - start >= CHUNK_OPS && mayCut(ops[end - 1], op)) break
     end += 1
   }
   return end
 }
 
-function stateOf({ socket, nft }: KernelWays, sysctls: readonly string[]): KernelState {
+/** Operations on nftables are one transaction, but elements of one set stand for themselves. */
+function mayCut(before: KernelOp | undefined, op: KernelOp): boolean {
+  const after = subjectOf(op)
+  if (before === undefined || !isNft(after)) return true
+  const last = subjectOf(before)
+  if (last.kind !== 'nft-element' || after.kind !== 'nft-element') return false
+  return last.set === after.set && before.kind === op.kind
+}
+
+function stateOf(ways: KernelWays, sysctls: readonly string[]): KernelState {
   const state = new Map<string, KernelObject>()
-  // Two routes of one identity exist (ECMP siblings in IPv6); the first one answers lookups.
-  for (const object of readState(socket)) {
-    const key = identity(object)
-    if (!state.has(key)) state.set(key, object)
-    if (object.kind === 'link')
-      for (const off of offloadsOff(socket, object)) state.set(identity(off), off)
-  }
-  for (const object of nft?.state() ?? []) state.set(identity(object), object)
-  for (const name of sysctls) {
-    const value = readSysctl(name)
-    if (value !== undefined) state.set(`sysctl ${name}`, { kind: 'sysctl', name, value })
-  }
+  for (const step of stateSteps(ways, sysctls)) addTo(state, step)
   return state
 }
+
+/** What there is, in steps of a table each. Our nftables table is one, of one moment. */
+function* stateSteps(
+  { socket, nft }: KernelWays,
+  sysctls: readonly string[],
+): Generator<readonly KernelObject[]> {
+  for (const objects of readTables(socket)) {
+    yield objects
+    const offs = objects.flatMap((each) => (each.kind === 'link' ? offloadsOff(socket, each) : []))
+    if (offs.length > 0) yield offs
+  }
+  if (nft !== undefined) yield nft.state()
+  yield sysctls.flatMap((name): readonly KernelObject[] => {
+    const value = readSysctl(name)
+    return value === undefined ? [] : [{ kind: 'sysctl', name, value }]
+  })
+}
+
+/** Two routes of one identity exist (ECMP siblings in IPv6); the first one answers lookups. */
+function addTo(state: Map<string, KernelObject>, objects: readonly KernelObject[]): void {
+  for (const object of objects) {
+    const key = identity(object)
+    if (!state.has(key)) state.set(key, object)
+  }
+}
+
+/** Lets everything else that is due run first. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 const noDevice = (name: string): KernelFailure => failureOf(unknownLink(name))

@@ -255,6 +255,20 @@ t.test('what happens behind the back of a round is seen after it', async (t) => 
   t.strictSame(lost.pass(100), [...ROUND, 'kernel.apply', 'report applied'], 'lost')
 })
 
+t.test('what happens while the kernel is read is seen after it', async (t) => {
+  const world = new LoudWorld()
+  world.now = TIMES.repairMs
+  const at = world.now as Instant
+  world.machine.wake(at)
+  world.machine.handle({ kind: 'store.prepared', failure: undefined }, at)
+  const observed = { kind: 'state', state: world.kernel } as const
+  world.change(ROUTE, undefined)
+  world.deliver()
+  world.feed({ kind: 'kernel.observed', observed })
+  world.take()
+  t.strictSame(world.pass(100), REPAIR)
+})
+
 t.test("a new pod's route that ends before its record was read", async (t) => {
   const pod = attachment('c0ffee', ['10.42.0.5'])
   const world = new LoudWorld()
@@ -345,6 +359,8 @@ const eventArb: fc.Arbitrary<Event> = fc.oneof(
 /** Answers come when an event says so, and notifications too. */
 class BusyWorld extends LoudWorld {
   pending: AgentEffect | undefined
+  /** What the answer to come has found. */
+  seen: KernelState | undefined
   #nodes = 3
   readonly #pods = new Set<AttachmentRecord>()
   readonly #harms = new Map<string, number>()
@@ -355,9 +371,17 @@ class BusyWorld extends LoudWorld {
     this.perform(this.machine.handle(input, this.now as Instant))
   }
 
+  override observed(): ReturnType<World['observed']> {
+    return this.seen === undefined ? super.observed() : { kind: 'state', state: this.seen }
+  }
+
   perform(effects: readonly AgentEffect[]): void {
     for (const effect of effects) {
-      if (effect.kind === 'kernel.observe') this.rounds += 1
+      if (effect.kind === 'kernel.observe') {
+        this.rounds += 1
+        // Read at once, answered some time later.
+        this.seen = this.kernel
+      }
       if (!isStep(effect)) continue
       assert.equal(this.pending, undefined, 'one step under way at a time')
       this.pending = effect

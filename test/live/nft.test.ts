@@ -19,6 +19,7 @@ import {
 } from '../../src/kernel/mod.ts'
 import { type LiveKernel, openKernel } from '../../src/live/kernel.ts'
 import type { Ip } from '../../src/net/mod.ts'
+import type { Observed } from '../../src/ports.ts'
 import { network, networkView, POOL_4, POOL_6, viewOf } from '../backend/views.ts'
 
 const skip = process.getuid?.() === 0 ? false : 'needs root'
@@ -121,6 +122,37 @@ t.test('one bad operation does not take the others along', { skip }, async (t) =
   t.match(failures, [{ code: 'ENOENT' }, undefined])
   t.ok(ours(kernel).some((object) => identity(object) === identity(good)))
 })
+
+t.test('a cluster of many nodes', { skip }, async (t) => {
+  const { name, kernel } = namespace(t)
+  const wanted = kernelState([...FIREWALL, ...strangers('nodes4', 1300), ...strangers('pools4', 3)])
+  const { ops } = diff(wanted, kernelState([]))
+  const failures = await new Promise<readonly unknown[]>((done) => kernel.apply(ops, done))
+  t.equal(failures.length, ops.length)
+  t.strictSame(
+    failures.filter((failure) => failure !== undefined),
+    [],
+  )
+  const { nftables } = JSON.parse(
+    nftOf(name, '-j', 'list', 'set', 'inet', 'trivium', 'nodes4'),
+  ) as {
+    nftables: { set?: { elem: unknown[] } }[]
+  }
+  t.equal(nftables.find(({ set }) => set !== undefined)?.set?.elem.length, 1300)
+  t.strictSame(diff(wanted, kernelState(ours(kernel))).ops, [])
+  const observed = await new Promise<Observed>((done) => kernel.observe([], done))
+  t.strictSame(observed.kind === 'state' && [...observed.state].sort(), [...kernel.state()].sort())
+  const { ops: away } = diff(kernelState([]), kernelState(ours(kernel)))
+  await new Promise<readonly unknown[]>((done) => kernel.apply(away, done))
+  t.equal(nftOf(name, 'list', 'ruleset'), '', 'nothing is left')
+})
+
+const strangers = (set: string, count: number): readonly KernelObject[] =>
+  Array.from({ length: count }, (_, index) => ({
+    kind: 'nft-element',
+    set,
+    key: `198.${18 + Math.floor(index / 65_536)}.${(index >> 8) & 255}.${index & 255}`,
+  }))
 
 t.test('every rule has expressions', async (t) => {
   t.ok(NFT_RULES.length > 10)
