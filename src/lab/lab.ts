@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { callPlugin, pluginConfig } from './cni.ts'
 import { type Finished, inNetns, must, run } from './exec.ts'
+import { sweepDeadLabs } from './sweep.ts'
 import { createUnderlay, type Underlay, type UnderlayFamily } from './underlay.ts'
 
 export interface LabOptions {
@@ -90,6 +91,7 @@ const FIRST_HOST = 200
 
 /** Builds the nodes; nothing of a half-built lab is left when it fails. */
 export async function createLab(options: LabOptions): Promise<Lab> {
+  await sweepDeadLabs()
   const id = `trv-${process.pid}-${randomBytes(2).toString('hex')}`
   const dir = mkdtempSync(join(tmpdir(), `${id}-`))
   const netns = new Set<string>()
