@@ -26,9 +26,8 @@ import {
   prefixLength,
 } from '../src/net/mod.ts'
 import { type Engine, EVENT } from './clock.ts'
+import { type Announcement, type DeviceModel, prefixEntry, SwitchDevice } from './fabric-device.ts'
 import type { KernelListener } from './kernel-tables.ts'
-import type { Capacities, SwitchTable } from './profiles.ts'
-import { placeOf, type SwitchDevice, switchDevice } from './tables.ts'
 import type { RackPlan } from './underlay.ts'
 
 /** What the fabric carries. */
@@ -38,15 +37,8 @@ export interface FabricOptions {
   readonly mode: FabricMode
   readonly racks: readonly RackPlan[]
   readonly spines: number
-  readonly capacities: Capacities
+  readonly model: DeviceModel
   readonly announceTicks: number
-}
-
-/** One entry for some switches. */
-interface Announcement {
-  readonly table: SwitchTable
-  readonly entry: string
-  readonly cost: number
 }
 
 /** A change that a node's kernel made, on its way to the switches. */
@@ -55,6 +47,7 @@ interface Change {
   /** Undefined: only the number of pods changed. */
   readonly entry: Announcement | undefined
   readonly pods: number
+  readonly atTick: number
 }
 
 const POD_LINK = /^trv[0-9a-f]{11}$/
@@ -66,6 +59,8 @@ export class Fabric {
   pods = 0
   /** Batches of changes that are on their way. */
   pending = 0
+  /** When switches heard of something last. */
+  heardTick = 0
 
   /** Lengths of the prefixes that switches heard of, so that a look-up can try each. */
   readonly prefixLengths: Readonly<Record<IpFamily, Set<number>>> = { 4: new Set(), 6: new Set() }
@@ -78,18 +73,28 @@ export class Fabric {
     this.engine = engine
     this.mode = options.mode
     this.announceTicks = options.announceTicks
-    const { racks, spines, capacities } = options
-    this.devices = [
-      ...racks.map(({ index }) => switchDevice(`tor-${index}`, 'tor', index, capacities)),
-      ...Array.from({ length: spines }, (_, index) =>
-        switchDevice(`spine-${index}`, 'spine', -1, capacities),
+    const { racks, spines, model } = options
+    const places = [
+      ...racks.map(({ index }) => ({ name: `tor-${index}`, role: 'tor', rack: index }) as const),
+      ...Array.from(
+        { length: spines },
+        (_, index) => ({ name: `spine-${index}`, role: 'spine', rack: -1 }) as const,
       ),
     ]
+    this.devices = places.map((place, index) => new SwitchDevice(engine, index, place, model))
+    engine.on(EVENT.program, (index) => this.devices[index]?.drain())
     for (const device of this.devices) {
       for (const rack of racks) {
-        for (const entry of underlayEntries(options.mode, device, rack)) this.put(device, entry)
+        for (const entry of underlayEntries(options.mode, device, rack)) {
+          this.tell(device, entry, true, engine.tick)
+        }
       }
     }
+  }
+
+  /** Entries that switches heard of and have not written. */
+  get queued(): number {
+    return this.devices.reduce((sum, device) => sum + device.queued, 0)
   }
 
   /** The top-of-rack switch of a rack. */
@@ -114,7 +119,7 @@ export class Fabric {
     const entry = podEntry(this.mode, object)
     const isPod = object.kind === 'link' && POD_LINK.test(object.name)
     if (entry === undefined && !isPod) return undefined
-    return { add, entry, pods: isPod ? (add ? 1 : -1) : 0 }
+    return { add, entry, pods: isPod ? (add ? 1 : -1) : 0, atTick: this.engine.tick }
   }
 
   private send(owner: number, change: Change): void {
@@ -129,23 +134,21 @@ export class Fabric {
     this.engine.later(this.announceTicks, EVENT.announce, owner, 0, () => {
       this.batches.delete(owner)
       this.pending--
-      for (const { add, entry, pods } of batch) {
+      this.heardTick = this.engine.tick
+      for (const { add, entry, pods, atTick } of batch) {
         this.pods += pods
         if (entry === undefined) continue
-        for (const device of this.devices) {
-          if (add) this.put(device, entry)
-          else device.tables[entry.table].remove(entry.entry)
-        }
+        for (const device of this.devices) this.tell(device, entry, add, atTick)
       }
     })
   }
 
-  private put({ tables }: SwitchDevice, { table, entry, cost }: Announcement): void {
-    if (table !== 'mac') {
-      const prefix = entry as Prefix
+  private tell(device: SwitchDevice, entry: Announcement, add: boolean, sinceTick: number): void {
+    if (entry.table !== 'mac') {
+      const prefix = entry.entry as Prefix
       this.prefixLengths[prefixFamily(prefix)].add(prefixLength(prefix))
     }
-    tables[table].add(entry, cost, this.engine.tick, this.pods)
+    device.hear(entry, add, sinceTick, this.pods)
   }
 }
 
@@ -186,7 +189,3 @@ export function underlayEntries(
 const isOurs = (protocol: number): boolean => protocol === ROUTE_PROTOCOL
 
 const macEntry = (mac: Mac): Announcement => ({ table: 'mac', entry: `node ${mac}`, cost: 1 })
-
-export function prefixEntry(prefix: Prefix): Announcement {
-  return { ...placeOf(prefixFamily(prefix), prefixLength(prefix)), entry: prefix }
-}

@@ -8,8 +8,8 @@
  * @module
  */
 import type { Link } from '../src/kernel/mod.ts'
-import { type Ip, ipFamily, prefixOf } from '../src/net/mod.ts'
-import { type Fabric, prefixEntry } from './fabric.ts'
+import { type Ip, ipFamily } from '../src/net/mod.ts'
+import type { Fabric } from './fabric.ts'
 import { type Flow, isolateGuard, spoofGuard, tunnelGuard } from './guards.ts'
 import type { SimKernel } from './kernel.ts'
 import { type Hop, lookUp } from './lookup.ts'
@@ -27,11 +27,13 @@ export interface World {
 }
 
 export type Delivery =
-  | { readonly kind: 'delivered' }
-  /** `overflow`: the switch had heard of it and had no room. */
+  /** `software`: a switch without room forwarded it by its processor. */
+  | { readonly kind: 'delivered'; readonly software?: true }
+  /** `overflow`: the switch had heard of it and had no room, or had not programmed it yet. */
   | { readonly kind: 'lost'; readonly reason: string; readonly overflow: boolean }
 
 const DELIVERED: Delivery = { kind: 'delivered' }
+const SLOWLY: Delivery = { kind: 'delivered', software: true }
 /** Bytes in front of the inner packet. Source: RFC 7348 section 5. */
 const VXLAN_BYTES = { 4: 50, 6: 70 } as const
 /** The same without inner Ethernet. Source: draft-ietf-nvo3-vxlan-gpe-13 section 3. */
@@ -45,6 +47,13 @@ interface Packet {
   readonly dst: Ip
   readonly bytes: number
   readonly flow: Flow | undefined
+  readonly trail: Trail
+}
+
+/** What happened to a packet on its way. */
+interface Trail {
+  /** A switch had no room and forwarded it by its processor. */
+  software: boolean
 }
 
 /** Sends one full-sized packet from `source` to `dst`, the first of its connection. */
@@ -62,13 +71,15 @@ export function forward(world: World, source: SimPod, dst: Ip, flow?: Flow): Del
   }
   const src = source.attachment.ips.find((ip) => ipFamily(ip) === ipFamily(dst))
   if (src === undefined) return lost(`pod ${source.id}: has no address of the family of ${dst}`)
-  return routed(world, source.node, hostEnd.name, { src, dst, bytes, flow })
+  const trail = { software: false }
+  const answer = routed(world, source.node, hostEnd.name, { src, dst, bytes, flow, trail })
+  return answer.kind === 'delivered' && trail.software ? SLOWLY : answer
 }
 
 /** From a node on, as a router; the packet came in by `from`. */
 function routed(world: World, node: SimNode, from: string, packet: Packet): Delivery {
   const { kernel } = node
-  const { src, dst, bytes, flow } = packet
+  const { src, dst, bytes, flow, trail } = packet
   const name = node.record.name
   const spoofed = spoofGuard(kernel, from, src)
   if (spoofed !== undefined) return lost(`${name}: ${spoofed}`)
@@ -88,7 +99,7 @@ function routed(world: World, node: SimNode, from: string, packet: Packet): Deli
   if (link.name !== UNDERLAY_LINK) return lost(`${name}: ${link.name} leads nowhere`)
   const peer = world.nodesByIp.get(hop.nextHop)
   if (peer === undefined) return lost(`${name}: nobody has ${hop.nextHop}`)
-  const fault = routedAcross(world.fabric, node.rack, peer.rack, dst)
+  const fault = routedAcross(world.fabric, node.rack, peer.rack, dst, trail)
   return fault ?? arrive(world, peer, UNDERLAY_LINK, packet)
 }
 
@@ -111,7 +122,14 @@ function tunneled(world: World, node: SimNode, link: Link, hop: Out, packet: Pac
   if (hop.mac === undefined) return lost(`${name}: no neighbour ${hop.nextHop} on ${link.name}`)
   const fdb = node.kernel.get(`fdb ${link.name} ${hop.mac}`)
   if (fdb?.kind !== 'fdb') return lost(`${name}: no forwarding entry for ${hop.mac}`)
-  const peer = across(world, node, underlay, fdb.dst, packet.bytes + VXLAN_BYTES[ipFamily(fdb.dst)])
+  const peer = across(
+    world,
+    node,
+    underlay,
+    fdb.dst,
+    packet.bytes + VXLAN_BYTES[ipFamily(fdb.dst)],
+    packet.trail,
+  )
   if (!(peer instanceof SimNode)) return peer
   const far = peer.kernel.link(link.name)
   const same = far?.link.type === 'vxlan' && far.link.vni === vni && far.link.port === port
@@ -134,7 +152,14 @@ function encapsulated(world: World, node: SimNode, link: Link, hop: Out, packet:
   const src = node.record.underlayIps.find((ip) => ipFamily(ip) === ipFamily(dst))
   const outer = lookUp(node.kernel, dst, false)
   if (outer.kind !== 'out' || src === undefined) return lost(`${name}: no way to ${dst}`)
-  const peer = across(world, node, outer.link, dst, packet.bytes + GPE_BYTES[ipFamily(dst)])
+  const peer = across(
+    world,
+    node,
+    outer.link,
+    dst,
+    packet.bytes + GPE_BYTES[ipFamily(dst)],
+    packet.trail,
+  )
   if (!(peer instanceof SimNode)) return peer
   const far = peer.kernel.link(link.name)
   const same = far?.link.type === 'vxlan-gpe' && far.link.port === port
@@ -152,6 +177,7 @@ function across(
   underlay: string,
   dst: Ip,
   bytes: number,
+  trail: Trail,
 ): SimNode | Delivery {
   const name = node.record.name
   const link = node.kernel.link(underlay)
@@ -160,7 +186,7 @@ function across(
   }
   const peer = world.nodesByIp.get(dst)
   if (peer === undefined) return lost(`${name}: no node has ${dst}`)
-  return routedAcross(world.fabric, node.rack, peer.rack, dst) ?? peer
+  return routedAcross(world.fabric, node.rack, peer.rack, dst, trail) ?? peer
 }
 
 /** The far end of a tunnel: the outer packet is for the node, the inner one goes on. */
@@ -214,16 +240,29 @@ function switched(world: World, source: SimPod, port: Link, dst: Ip, bytes: numb
  * Through the switches. Inside a rack nodes exchange frames, and a full MAC
  * table floods but delivers. Between racks each switch needs an entry for `dst`.
  */
-function routedAcross(fabric: Fabric, from: number, to: number, dst: Ip): Delivery | undefined {
+function routedAcross(
+  fabric: Fabric,
+  from: number,
+  to: number,
+  dst: Ip,
+  trail: Trail,
+): Delivery | undefined {
   if (from === to) return undefined
   const lengths = fabric.prefixLengths[ipFamily(dst)]
-  const entries = [...lengths].map((length) => prefixEntry(prefixOf(dst, length)))
   const spine = fabric.devices.find(({ role }) => role === 'spine')
   for (const device of [fabric.tor(from), spine, fabric.tor(to)]) {
-    const answers = entries.map(({ table, entry }) => device?.tables[table].ask(entry))
+    const answers = [...lengths].map((length) => device?.ask(dst, length))
     if (device === undefined || answers.includes('taken')) continue
-    const heard = answers.includes('refused')
-    const why = heard ? 'has no room for' : 'never heard of'
+    if (answers.includes('software')) {
+      trail.software = true
+      continue
+    }
+    const heard = answers.includes('refused') || answers.includes('queued')
+    const why = answers.includes('refused')
+      ? 'has no room for'
+      : heard
+        ? 'has not yet programmed'
+        : 'never heard of'
     return lost(`${device.name} ${why} ${dst}`, heard)
   }
   return undefined

@@ -4,12 +4,11 @@
  *
  * @module
  */
-import type { SwitchTable } from './profiles.ts'
-import { SWITCH_TABLES } from './profiles.ts'
-import type { SwitchDevice } from './tables.ts'
+import { SWITCH_ROLES, type SwitchDevice, type SwitchRole } from './fabric-device.ts'
+import { SWITCH_TABLES, type SwitchTable } from './profiles.ts'
 import type { Cluster } from './world.ts'
 
-export type Role = 'node' | 'tor' | 'spine'
+export type Role = 'node' | SwitchRole
 
 /** Tables of a node's kernel. They have no fixed size. */
 export const NODE_TABLES = ['links', 'routes', 'neighbors', 'fdb'] as const
@@ -37,8 +36,9 @@ export interface TableFigure {
   readonly demandPeak: number
   /** Largest number of entries held at once; less than the demand after an overflow. */
   readonly entriesPeak: number
+  /** Undefined: a kernel's has no fixed size, a switch's is unknown. */
   readonly capacity: number | undefined
-  /** Demand over capacity. */
+  /** Demand over capacity, tables that share its memory included. */
   readonly pressure: number | undefined
   readonly firstOverflow: OverflowFigure | undefined
 }
@@ -53,7 +53,7 @@ export interface Sample {
 
 /** Every table's peak so far. */
 export function figures(cluster: Cluster): readonly TableFigure[] {
-  const switches = (['tor', 'spine'] as const).flatMap((role) => {
+  const switches = SWITCH_ROLES.flatMap((role) => {
     const devices = cluster.fabric.devices.filter((device) => device.role === role)
     return SWITCH_TABLES.map((table) => switchFigure(role, table, devices))
   })
@@ -89,7 +89,7 @@ function switchFigure(
     demandPeak,
     entriesPeak: device?.tables[table].usedPeak ?? 0,
     capacity,
-    pressure: capacity === undefined ? undefined : demandPeak / capacity,
+    pressure: device?.tables[table].pressure,
     firstOverflow: overflow,
   }
 }
@@ -113,11 +113,32 @@ function nodeFigures({ nodes }: Cluster): readonly TableFigure[] {
   })
 }
 
+/** What lies between hearing of an entry and forwarding by it. */
+export interface ProgrammingFigure {
+  /** The longest time from a change in a kernel to a switch's hardware: packets are lost for so long. */
+  readonly lagMaxMs: number
+  /** The device with that. */
+  readonly device: string
+  /** Most writes that waited in one device. */
+  readonly queuePeak: number
+}
+
+export function programmingFigure({ fabric }: Cluster): ProgrammingFigure {
+  let [slowest] = fabric.devices
+  let queuePeak = 0
+  for (const device of fabric.devices) {
+    if (device.lagMaxTicks > (slowest?.lagMaxTicks ?? 0)) slowest = device
+    queuePeak = Math.max(queuePeak, device.queuePeak)
+  }
+  return { lagMaxMs: (slowest?.lagMaxTicks ?? 0) / 1000, device: slowest?.name ?? '', queuePeak }
+}
+
 /** Demand of every table now. */
 export function sample(cluster: Cluster): Sample {
   const entries: Record<string, number> = {}
   for (const { role, tables } of cluster.fabric.devices) {
     for (const table of SWITCH_TABLES) {
+      if (tables[table].demandPeak === 0) continue
       const name = `${role} ${table}`
       entries[name] = Math.max(entries[name] ?? 0, tables[table].demand)
     }

@@ -14,7 +14,15 @@ import { checkNoLeak } from './checkers/no-leak.ts'
 import { checkReachability, type Reachability } from './checkers/reachability.ts'
 import { checkUniqueAddresses } from './checkers/unique-ip.ts'
 import { EVENT, TICKS_PER_MS } from './clock.ts'
-import { figures, type OverflowFigure, type Sample, sample, type TableFigure } from './measure.ts'
+import {
+  figures,
+  type OverflowFigure,
+  type ProgrammingFigure,
+  programmingFigure,
+  type Sample,
+  sample,
+  type TableFigure,
+} from './measure.ts'
 import { labelOf } from './network.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { shuffled } from './shuffle.ts'
@@ -45,6 +53,9 @@ export interface ModeResult {
   readonly podsMs: number
   /** From the last pod's ADD to a quiet cluster. */
   readonly tailMs: number
+  /** From the last pod's ADD until every switch has heard: the control plane alone. */
+  readonly heardMs: number
+  readonly programming: ProgrammingFigure
   readonly podsAdded: number
   readonly podsRefused: number
   readonly kernelOperations: number
@@ -105,6 +116,9 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   const fullTick = engine.tick
   samples.push(sample(cluster))
   const tables = figures(cluster)
+  const lastPodTick = coldTick + spanTicks
+  const heardMs = Math.max(0, cluster.fabric.heardTick - lastPodTick) / TICKS_PER_MS
+  const programming = programmingFigure(cluster)
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
@@ -129,6 +143,8 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     coldStartMs: coldTick / TICKS_PER_MS,
     podsMs: (fullTick - coldTick) / TICKS_PER_MS,
     tailMs: (fullTick - coldTick - spanTicks) / TICKS_PER_MS,
+    heardMs,
+    programming,
     podsAdded: cluster.podsAdded,
     podsRefused: cluster.refusals.count,
     kernelOperations: cluster.nodes.reduce((sum, { kernel }) => sum + kernel.operations, 0),

@@ -11,9 +11,10 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocum
 import { z } from 'zod'
 import { TriviumError } from '../src/errors.ts'
 import { tryParsePrefix } from '../src/net/mod.ts'
-import { SWITCH_PROFILES } from './profiles.ts'
+import { PROGRAMMING_RATES, SWITCH_PROFILES } from './profiles.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
 import { nearest } from './suggest.ts'
+import { OVERFLOW_POLICIES } from './tables.ts'
 
 /** What one run of the exact engine may hold. */
 export const NODES_MAX = 2000
@@ -81,6 +82,40 @@ const modeSchema = z.union(
 )
 
 const entries = whole(1, 10_000_000)
+const RATE_NAMES = PROGRAMMING_RATES.map(({ name }) => name)
+
+/** How a switch behaves, whatever it holds. */
+const behaviour = {
+  overflow: z
+    .enum(OVERFLOW_POLICIES, {
+      error: ({ input }) => `found ${show(input)}, wanted ${OVERFLOW_POLICIES.join(', ')}`,
+    })
+    .optional(),
+  /** Writes into the hardware; all at once when it is not given. */
+  routesPerSecond: z
+    .union([whole(1, 10_000_000), z.enum(RATE_NAMES)], {
+      error: ({ input }) =>
+        `found ${show(input)}, wanted a whole number from 1 to 10000000, or ${RATE_NAMES.join(', ')}`,
+    })
+    .optional(),
+}
+const profileSwitch = z.strictObject({
+  profile: z.enum(SWITCH_PROFILES.map(({ name }) => name)),
+  ...behaviour,
+})
+const ownSwitch = z.strictObject({
+  lpm: entries,
+  lpm6: entries.default(10_000_000),
+  host: entries,
+  host6: entries.optional(),
+  mac: entries,
+  arp: entries.optional(),
+  ecmp: entries.optional(),
+  ...behaviour,
+})
+const SWITCH_KEYS = [
+  ...new Set([...Object.keys(profileSwitch.shape), ...Object.keys(ownSwitch.shape)]),
+]
 
 const schema = z.strictObject({
   name: z.string().max(60).default('scenario'),
@@ -100,18 +135,7 @@ const schema = z.strictObject({
     .array(allowSchema, { error: () => 'wanted a list of { from, to }' })
     .max(1000)
     .default([]),
-  switch: z.union(
-    [
-      z.strictObject({ profile: z.enum(SWITCH_PROFILES.map(({ name }) => name)) }),
-      z.strictObject({
-        lpm: entries,
-        lpm6: entries.default(10_000_000),
-        host: entries,
-        mac: entries,
-      }),
-    ],
-    { error: ({ input }) => switchError(input) },
-  ),
+  switch: z.union([profileSwitch, ownSwitch], { error: ({ input }) => switchError(input) }),
   times: z
     .strictObject({
       startJitterMs: whole(0, HOUR_MS).default(1000),
@@ -176,7 +200,7 @@ function unknownKey(key: string, path: readonly string[]): string {
     pools: Object.keys(poolSchema.shape),
     modes: Object.keys(modeObject.shape),
     allow: Object.keys(allowSchema.shape),
-    switch: ['profile', 'lpm', 'lpm6', 'host', 'mac'],
+    switch: SWITCH_KEYS,
     times: Object.keys(schema.shape.times.unwrap().shape),
   }
   const known = shapes[top] ?? []
@@ -192,6 +216,12 @@ function switchError(input: unknown): string {
     const like = nearest(name, names)
     const hint = like === undefined ? '' : ` (did you mean ${like}?)`
     return `no profile ${show(name)}${hint}, there are ${names.join(', ')}`
+  }
+  for (const key of ['overflow', 'routesPerSecond'] as const) {
+    const value = typeof input === 'object' && input !== null ? Reflect.get(input, key) : undefined
+    const answer = behaviour[key].safeParse(value)
+    const [issue] = answer.error?.issues ?? []
+    if (issue !== undefined) return `${key}: ${issue.message}`
   }
   return 'wanted { profile: NAME } or { lpm, host, mac, lpm6? }, each from 1 to 10000000'
 }

@@ -12,10 +12,11 @@ import { identity } from '../src/kernel/mod.ts'
 import { type Ip, type IpFamily, prefixFamily } from '../src/net/mod.ts'
 import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
 import { Fabric, type FabricMode } from './fabric.ts'
+import type { DeviceModel } from './fabric-device.ts'
 import type { World } from './forward.ts'
 import { networkSpecs, networksOf } from './network.ts'
 import { type NodeEvents, SimNode, type SimPod } from './node.ts'
-import { type Capacities, profileNamed } from './profiles.ts'
+import { PROGRAMMING_RATES, profileNamed } from './profiles.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { concernedBy, simStore } from './store.ts'
 import { initialObjects, nodeRecord, planRacks } from './underlay.ts'
@@ -63,7 +64,7 @@ export class Cluster {
       mode: fabricMode(mode),
       racks,
       spines: scenario.spines,
-      capacities: capacitiesOf(scenario),
+      model: modelOf(scenario),
       announceTicks: times.announceMs * TICKS_PER_MS,
     })
     const watchTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
@@ -112,7 +113,8 @@ export class Cluster {
 
   /** Whether every kernel shows the store and every switch has heard. */
   get isQuiet(): boolean {
-    return this.podsUnderWay === 0 && this.unsettled.size === 0 && this.fabric.pending === 0
+    if (this.podsUnderWay > 0 || this.unsettled.size > 0) return false
+    return this.fabric.pending === 0 && this.fabric.queued === 0
   }
 
   node(index: number): SimNode {
@@ -213,9 +215,13 @@ export function fabricMode({ mode, announce }: ScenarioMode): FabricMode {
   return announce === 'host' ? 'route-hosts' : 'route-blocks'
 }
 
-export function capacitiesOf({ switch: choice }: Scenario): Capacities {
-  if (!('profile' in choice)) return choice
+/** What every switch of the scenario is. */
+export function modelOf({ switch: choice }: Scenario): DeviceModel {
+  const { overflow, routesPerSecond: rate } = choice
+  const known = PROGRAMMING_RATES.find(({ name }) => name === rate)?.routesPerSecond
+  const routesPerSecond = typeof rate === 'number' ? rate : known
+  if (!('profile' in choice)) return { capacities: choice, overflow, routesPerSecond }
   const profile = profileNamed(choice.profile)
   invariant(profile !== undefined, `profile ${choice.profile} exists`)
-  return profile.capacities
+  return { capacities: profile.capacities, overflow, routesPerSecond }
 }

@@ -50,7 +50,10 @@ function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonl
     ]
     return SWITCH_TABLES.flatMap((table) => {
       const wanted = new Set(
-        entries.filter((entry) => entry.table === table).map(({ entry }) => entry),
+        entries
+          .map((entry) => device.placed(entry))
+          .filter((entry) => entry.table === table)
+          .map(({ entry }) => entry),
       )
       const found = device.tables[table].entries()
       const extra = found.filter((entry) => !wanted.has(entry))

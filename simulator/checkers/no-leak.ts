@@ -46,7 +46,7 @@ export function checkNoLeak(cluster: Cluster): CheckResult {
   for (const { name, tables } of fabric.devices) {
     for (const table of SWITCH_TABLES) {
       for (const entry of tables[table].entries()) {
-        const isPods = entry.startsWith('pod ') || (table === 'host' && !isUnderlay(entry))
+        const isPods = entry.startsWith('pod ') || (table.startsWith('host') && !isUnderlay(entry))
         if (isPods && !ofNodes.has(entry)) findings.push(`${name} still has ${table} ${entry}`)
       }
     }

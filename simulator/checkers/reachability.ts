@@ -26,6 +26,8 @@ export interface Reachability {
   /** Pairs of networks that are closed to each other; each that meets is a fault. */
   readonly closed: number
   readonly delivered: number
+  /** Delivered, but through the processor of a switch without room. */
+  readonly software: number
   /** Lost because a switch refused an entry. */
   readonly lostToOverflow: number
   readonly sampled: boolean
@@ -40,6 +42,7 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
   const pairs = sampled ? somePairs(pods, chance) : allPairs(pods)
   const findings: string[] = []
   let delivered = 0
+  let software = 0
   let lostToOverflow = 0
   let example: string | undefined
   let closed = 0
@@ -53,8 +56,10 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
         findings.push(`pod ${from.id} reaches pod ${to.id} in a closed network`)
       continue
     }
-    if (lost?.kind !== 'lost') delivered++
-    else {
+    if (lost?.kind !== 'lost') {
+      delivered++
+      if (answers.some((answer) => answer.kind === 'delivered' && answer.software)) software++
+    } else {
       const families = to.attachment.ips.map(ipFamily).join(' and ')
       const text = `pod ${from.id} to pod ${to.id} (IPv${families}): ${lost.reason}`
       if (!lost.overflow) findings.push(text)
@@ -67,7 +72,7 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
   const open = pairs.length - closed
   const scope = `${pairs.length} ${sampled ? 'sampled' : ''} pairs`.replace('  ', ' ')
   const check = checkResult('reachability', scope, findings)
-  return { pairs: open, closed, delivered, lostToOverflow, sampled, example, check }
+  return { pairs: open, closed, delivered, software, lostToOverflow, sampled, example, check }
 }
 
 type Pair = readonly [from: SimPod, to: SimPod]

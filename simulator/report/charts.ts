@@ -16,6 +16,7 @@ import {
 } from 'echarts/components'
 import { type EChartsCoreOption, init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
+import { SWITCH_ROLES } from '../fabric-device.ts'
 import { NODE_TABLES } from '../measure.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import { count, fullest, percent, ROLE_NAMES, TABLE_NAMES } from './words.ts'
@@ -30,6 +31,8 @@ use([
   SVGRenderer,
 ])
 
+/** Switch tables, in the order of the chart. */
+const CHARTED = ['host', 'host6', 'lpm', 'lpm6', 'mac', 'arp', 'ecmp', 'vtep'] as const
 const WIDTH = 920
 const MODE_COLORS = ['#0072B2', '#009E73', '#D55E00', '#CC79A7', '#E69F00', '#56B4E9'] as const
 const MODE_DASHES = ['solid', [10, 5], [3, 3], [12, 4, 2, 4]] as const
@@ -172,14 +175,14 @@ interface Row {
 
 function switchRows(modes: readonly ModeResult[]): readonly Row[] {
   const rows: Row[] = []
-  for (const role of ['tor', 'spine'] as const) {
-    for (const table of ['host', 'lpm', 'lpm6', 'mac'] as const) {
+  for (const role of SWITCH_ROLES) {
+    for (const table of CHARTED) {
       const shares = modes.map(
         ({ tables }) =>
           tables.find((figure) => figure.role === role && figure.table === table)?.pressure,
       )
       if (shares.every((share) => share === undefined)) continue
-      const name = `${role === 'tor' ? 'ToR' : 'spine'} ${TABLE_NAMES[table]}`
+      const name = `${role === 'tor' ? 'ToR' : role} ${TABLE_NAMES[table]}`
       rows.push({ name, shares })
     }
   }

@@ -8,7 +8,10 @@ import type { ModeResult } from '../run.ts'
 
 export const ROLE_NAMES: Readonly<Record<Role, string>> = {
   tor: 'ToR switch',
+  aggregation: 'aggregation',
   spine: 'spine switch',
+  core: 'core switch',
+  wan: 'WAN router',
   node: 'node kernel',
 }
 
@@ -16,7 +19,11 @@ export const TABLE_NAMES: Readonly<Record<TableFigure['table'], string>> = {
   lpm: 'LPM',
   lpm6: 'LPM IPv6',
   host: 'host',
+  host6: 'host IPv6',
   mac: 'MAC',
+  arp: 'ARP and ND',
+  ecmp: 'ECMP',
+  vtep: 'VTEP',
   links: 'links',
   routes: 'routes',
   neighbors: 'neighbors',
@@ -43,11 +50,11 @@ export function duration(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
 }
 
-export type Verdict = 'fits' | 'tight' | 'OVERFLOW' | 'no fixed size'
+export type Verdict = 'fits' | 'tight' | 'OVERFLOW' | 'no fixed size' | 'unknown'
 
-export function verdictOf({ pressure, firstOverflow }: TableFigure): Verdict {
-  if (pressure === undefined) return 'no fixed size'
+export function verdictOf({ role, pressure, firstOverflow }: TableFigure): Verdict {
   if (firstOverflow !== undefined) return 'OVERFLOW'
+  if (pressure === undefined) return role === 'node' ? 'no fixed size' : 'unknown'
   return pressure >= TIGHT ? 'tight' : 'fits'
 }
 

@@ -1,7 +1,6 @@
 /** Bad scenarios: the message, with the line, for each mistake. */
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
-import { SWITCH_PROFILES } from '../../simulator/profiles.ts'
 import { parseScenario } from '../../simulator/scenario.ts'
 
 const GOOD = `nodes: 4
@@ -137,6 +136,24 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     /:8: switch\.host: found 0, wanted a whole number from 1/,
   ],
   [
+    'an unknown policy',
+    '{ profile: trident3-default }',
+    '{ profile: trident3-default, overflow: drop }',
+    /:8: switch: overflow: found "drop", wanted refuse, evict, software/,
+  ],
+  [
+    'an unknown rate',
+    '{ profile: trident3-default }',
+    '{ profile: trident3-default, routesPerSecond: fast }',
+    /:8: switch: routesPerSecond: found "fast", wanted .* sonic-measured, sonic-q200/,
+  ],
+  [
+    'a rate of zero',
+    '{ profile: trident3-default }',
+    '{ profile: trident3-default, routesPerSecond: 0 }',
+    /:8: switch\.routesPerSecond: found 0, wanted a whole number from 1/,
+  ],
+  [
     'more racks than nodes',
     'racks: 2',
     'racks: 5',
@@ -177,12 +194,4 @@ for (const [what, from, to, message] of MISTAKES) {
 for (const file of readdirSync(FOLDER)) {
   const text = readFileSync(new URL(file, FOLDER), 'utf8')
   t.doesNotThrow(() => parseScenario(text, file), `built-in ${file}`)
-}
-
-for (const { name, source, capacities } of SWITCH_PROFILES) {
-  t.match(source, /^https:\/\//, `${name} has a public source`)
-  t.ok(
-    Object.values(capacities).every((entries) => Number.isInteger(entries) && entries > 0),
-    name,
-  )
 }

@@ -96,13 +96,22 @@ function profilesCommand(): Command {
     .action(async ({ output }: { readonly output: OutputFormat }) => {
       const { SWITCH_PROFILES } = await import('../../../simulator/profiles.ts')
       const { renderRows } = await import('../output.ts')
+      const size =
+        (table: Table) =>
+        ({ capacities }: Profile) =>
+          capacities[table] ?? 'unknown'
       const columns = [
         { title: 'NAME', value: ({ name }: Profile) => name },
-        { title: 'HOST', value: ({ capacities }: Profile) => capacities.host },
-        { title: 'LPM', value: ({ capacities }: Profile) => capacities.lpm },
-        { title: 'LPM IPV6', value: ({ capacities }: Profile) => capacities.lpm6 },
-        { title: 'MAC', value: ({ capacities }: Profile) => capacities.mac },
+        { title: 'HOST', value: size('host') },
+        { title: 'LPM', value: size('lpm') },
+        { title: 'LPM IPV6', value: size('lpm6') },
+        { title: 'MAC', value: size('mac') },
         { title: 'ASIC', value: ({ asic }: Profile) => asic },
+        { title: 'HOST IPV6', value: hostIpv6, wide: true },
+        { title: 'ARP', value: size('arp'), wide: true },
+        { title: 'ECMP', value: size('ecmp'), wide: true },
+        { title: 'VTEP', value: size('vtep'), wide: true },
+        { title: 'LPM SHARED', value: isShared, wide: true },
         { title: 'SOURCE', value: ({ source }: Profile) => source, wide: true },
       ]
       print(renderRows(SWITCH_PROFILES, columns, output, 'no profiles'))
@@ -110,6 +119,14 @@ function profilesCommand(): Command {
 }
 
 type Profile = typeof import('../../../simulator/profiles.ts')['SWITCH_PROFILES'][number]
+type Table = typeof import('../../../simulator/profiles.ts')['SWITCH_TABLES'][number]
+
+/** Where it has no number of its own an IPv6 host takes two entries of the host table. */
+const hostIpv6 = ({ capacities: { host, host6 } }: Profile): number | string =>
+  host6 ?? (host === undefined ? 'unknown' : `${host / 2} shared`)
+
+const isShared = ({ capacities: { sharedLpm } }: Profile): string =>
+  sharedLpm === true ? 'yes' : 'no'
 
 function scenariosCommand(scenariosDir: string): Command {
   return new Command('scenarios').description('built-in scenarios').action(async () => {
