@@ -13,6 +13,7 @@ import type { Fabric } from './fabric.ts'
 import { type Flow, isolateGuard, spoofGuard, tunnelGuard } from './guards.ts'
 import type { SimKernel } from './kernel.ts'
 import { type Hop, lookUp } from './lookup.ts'
+import { type NeighborTable, neighborFor } from './neighbors.ts'
 import { SimNode, type SimPod } from './node.ts'
 import { UNDERLAY_LINK } from './underlay.ts'
 
@@ -24,6 +25,8 @@ export interface World {
   readonly podsByIp: ReadonlyMap<Ip, SimPod>
   /** Nodes by underlay address. */
   readonly nodesByIp: ReadonlyMap<Ip, SimNode>
+  /** Learned neighbours, by node; without them every neighbour is known. */
+  readonly neighbors?: readonly NeighborTable[]
 }
 
 export type Delivery =
@@ -97,6 +100,8 @@ function routed(world: World, node: SimNode, from: string, packet: Packet): Deli
   if (link.link.type === 'vxlan') return tunneled(world, node, link, hop, packet)
   if (link.link.type === 'vxlan-gpe') return encapsulated(world, node, link, hop, packet)
   if (link.name !== UNDERLAY_LINK) return lost(`${name}: ${link.name} leads nowhere`)
+  const deaf = unresolved(world, node, dst)
+  if (deaf !== undefined) return deaf
   const peer = world.nodesByIp.get(hop.nextHop)
   if (peer === undefined) return lost(`${name}: nobody has ${hop.nextHop}`)
   const fault = routedAcross(world.fabric, node.rack, peer.rack, dst, trail)
@@ -186,7 +191,17 @@ function across(
   }
   const peer = world.nodesByIp.get(dst)
   if (peer === undefined) return lost(`${name}: no node has ${dst}`)
+  const deaf = unresolved(world, node, dst)
+  if (deaf !== undefined) return deaf
   return routedAcross(world.fabric, node.rack, peer.rack, dst, trail) ?? peer
+}
+
+/** Lost where the kernel has no room to learn the next hop's MAC. */
+function unresolved(world: World, node: SimNode, dst: Ip): Delivery | undefined {
+  const table = world.neighbors?.[node.index]
+  const neighbor = table === undefined ? undefined : neighborFor(node, dst)
+  if (neighbor === undefined || table?.resolve(neighbor) !== false) return undefined
+  return lost(`${node.record.name}: neighbor table overflow, no room for ${neighbor}`, true)
 }
 
 /** The far end of a tunnel: the outer packet is for the node, the inner one goes on. */

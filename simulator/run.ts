@@ -15,6 +15,7 @@ import { checkReachability, type Reachability } from './checkers/reachability.ts
 import { checkUniqueAddresses } from './checkers/unique-ip.ts'
 import { EVENT, TICKS_PER_MS } from './clock.ts'
 import {
+  fibBytesMax,
   figures,
   type OverflowFigure,
   type ProgrammingFigure,
@@ -23,6 +24,7 @@ import {
   sample,
   type TableFigure,
 } from './measure.ts'
+import { talk } from './neighbors.ts'
 import { labelOf } from './network.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { shuffled } from './shuffle.ts'
@@ -56,6 +58,8 @@ export interface ModeResult {
   /** From the last pod's ADD until every switch has heard: the control plane alone. */
   readonly heardMs: number
   readonly programming: ProgrammingFigure
+  /** Memory of the largest node's forwarding table. */
+  readonly fibBytes: number
   readonly podsAdded: number
   readonly podsRefused: number
   readonly kernelOperations: number
@@ -114,11 +118,16 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   const spanTicks = schedulePods(cluster, scenario, order, EVENT.podAdd, chance.fork('arrivals'))
   checks.push(settle(cluster, 'pods added'))
   const fullTick = engine.tick
+  if (cluster.neighbors !== undefined) {
+    const peers = typeof scenario.talk === 'number' ? scenario.talk : undefined
+    talk(cluster.nodes, cluster.neighbors, peers, chance.fork('talk'))
+  }
   samples.push(sample(cluster))
   const tables = figures(cluster)
   const lastPodTick = coldTick + spanTicks
   const heardMs = Math.max(0, cluster.fabric.heardTick - lastPodTick) / TICKS_PER_MS
   const programming = programmingFigure(cluster)
+  const fibBytes = fibBytesMax(cluster)
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
@@ -145,6 +154,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     tailMs: (fullTick - coldTick - spanTicks) / TICKS_PER_MS,
     heardMs,
     programming,
+    fibBytes,
     podsAdded: cluster.podsAdded,
     podsRefused: cluster.refusals.count,
     kernelOperations: cluster.nodes.reduce((sum, { kernel }) => sum + kernel.operations, 0),

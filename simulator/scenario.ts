@@ -11,6 +11,7 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocum
 import { z } from 'zod'
 import { TriviumError } from '../src/errors.ts'
 import { tryParsePrefix } from '../src/net/mod.ts'
+import { GC_THRESH3 } from './neighbors.ts'
 import { PROGRAMMING_RATES, SWITCH_PROFILES } from './profiles.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
 import { nearest } from './suggest.ts'
@@ -136,6 +137,13 @@ const schema = z.strictObject({
     .max(1000)
     .default([]),
   switch: z.union([profileSwitch, ownSwitch], { error: ({ input }) => switchError(input) }),
+  /** How many other nodes each node sends to: what its kernel must learn. */
+  talk: z
+    .union([z.enum(['none', 'all']), whole(1, NODES_MAX)], {
+      error: ({ input }) => `found ${show(input)}, wanted none, all or a number of nodes`,
+    })
+    .default('none'),
+  kernel: z.strictObject({ gcThresh3: whole(1, 10_000_000).default(GC_THRESH3) }).prefault({}),
   times: z
     .strictObject({
       startJitterMs: whole(0, HOUR_MS).default(1000),
@@ -201,6 +209,7 @@ function unknownKey(key: string, path: readonly string[]): string {
     modes: Object.keys(modeObject.shape),
     allow: Object.keys(allowSchema.shape),
     switch: SWITCH_KEYS,
+    kernel: ['gcThresh3'],
     times: Object.keys(schema.shape.times.unwrap().shape),
   }
   const known = shapes[top] ?? []

@@ -14,6 +14,7 @@ import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
 import { Fabric, type FabricMode } from './fabric.ts'
 import type { DeviceModel } from './fabric-device.ts'
 import type { World } from './forward.ts'
+import { NeighborTable } from './neighbors.ts'
 import { networkSpecs, networksOf } from './network.ts'
 import { type NodeEvents, SimNode, type SimPod } from './node.ts'
 import { PROGRAMMING_RATES, profileNamed } from './profiles.ts'
@@ -48,6 +49,9 @@ export class Cluster {
   readonly faults: Notes = { first: [], count: 0 }
   /** Called after each ADD that succeeded. */
   onPodAdded: () => void = () => {}
+
+  /** Neighbours that kernels learned, by node; undefined: nobody talks. */
+  readonly neighbors: readonly NeighborTable[] | undefined
 
   private readonly allow: Scenario['allow']
   private readonly unsettled = new Set<SimNode>()
@@ -101,6 +105,9 @@ export class Cluster {
     engine.on(EVENT.start, (index) => this.node(index).start())
     engine.on(EVENT.podAdd, (index, pod) => this.node(index).addPod(pod))
     engine.on(EVENT.podRemove, (index, pod) => this.node(index).removePod(pod))
+    const { gcThresh3 } = scenario.kernel
+    this.neighbors =
+      scenario.talk === 'none' ? undefined : this.nodes.map(() => new NeighborTable(gcThresh3))
     const drafts = networkSpecs(scenario, mode).map((spec) => parseNetworkSpec(spec, 0))
     this.store.transact(
       (tx) => {
@@ -133,7 +140,8 @@ export class Cluster {
         for (const ip of pod.attachment.ips) podsByIp.set(ip, pod)
       }
     }
-    return { nodes: this.nodes, fabric: this.fabric, podsByIp, nodesByIp }
+    const { nodes, fabric, neighbors } = this
+    return { nodes, fabric, podsByIp, nodesByIp, ...(neighbors && { neighbors }) }
   }
 
   /** Whether pods of one network may reach another's. VLANs meet outside, or nowhere. */

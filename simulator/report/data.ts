@@ -30,6 +30,7 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
       tailMs: mode.tailMs,
       heardMs: mode.heardMs,
       programming: mode.programming,
+      fibBytes: mode.fibBytes,
       podsAdded: mode.podsAdded,
       podsRefused: mode.podsRefused,
       kernelOperations: mode.kernelOperations,

@@ -28,6 +28,7 @@ export const TABLE_NAMES: Readonly<Record<TableFigure['table'], string>> = {
   routes: 'routes',
   neighbors: 'neighbors',
   fdb: 'FDB',
+  learned: 'learned neighbors',
 }
 
 /** From here on a table has little room left. */

@@ -154,6 +154,18 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     /:8: switch\.routesPerSecond: found 0, wanted a whole number from 1/,
   ],
   [
+    'a silent talk',
+    'racks: 2',
+    'racks: 2\ntalk: 0',
+    /:4: talk: .*wanted .*whole number from 1|none/,
+  ],
+  [
+    'no room for neighbours',
+    'racks: 2',
+    'racks: 2\nkernel: { gcThresh3: 0 }',
+    /:4: kernel\.gcThresh3: found 0, wanted a whole number from 1/,
+  ],
+  [
     'more racks than nodes',
     'racks: 2',
     'racks: 5',
