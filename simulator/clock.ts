@@ -48,8 +48,9 @@ export class Engine {
   /** By slot of the queue; a slot is another event's only after its own has gone. */
   private readonly closures: ((() => void) | undefined)[] = []
   private closureCount = 0
-  private high = 0x9e3779b9
-  private low = 0x85ebca6b
+  // As signed ones they stay small integers, which need no memory of their own.
+  private high = 0x9e3779b9 | 0
+  private low = 0x85ebca6b | 0
 
   /** Serves `kind` from now on. */
   on(kind: EventKind, handler: Handler): void {
@@ -58,13 +59,18 @@ export class Engine {
   }
 
   /** Schedules an event for a handler, `delayTicks` from now. */
-  post(delayTicks: number, kind: EventKind, a: number, b: number): EventHandle {
-    return this.queue.schedule(this.tick + delayTicks, kind, a, b)
+  post(delayTicks: number, kind: EventKind, a: number, b: number): void {
+    this.queue.schedule(this.tick + delayTicks, kind, a, b)
+  }
+
+  /** The same, with a handle to cancel it by; a handle costs memory of its own. */
+  postTimer(delayTicks: number, kind: EventKind, a: number, b: number): EventHandle {
+    return this.queue.handleOf(this.queue.schedule(this.tick + delayTicks, kind, a, b))
   }
 
   /** Schedules a closure. The trace holds `kind`, `a` and `b`. */
   later(delayTicks: number, kind: EventKind, a: number, b: number, run: () => void): EventHandle {
-    const handle = this.post(delayTicks, kind, a, b)
+    const handle = this.postTimer(delayTicks, kind, a, b)
     const slot = slotOf(handle)
     // No holes: an array with holes is a slow one.
     while (this.closures.length <= slot) this.closures.push(undefined)
@@ -82,18 +88,18 @@ export class Engine {
     return this.queue.size
   }
 
-  /** Serves the next event. False when none waits. */
-  step(): boolean {
+  /** Serves the next event. False when none waits up to `untilTick`. */
+  step(untilTick = Number.MAX_SAFE_INTEGER): boolean {
     const { queue } = this
-    if (!queue.pop()) return false
+    if (!queue.pop(untilTick)) return false
     const { tick, kind, a, b } = queue
     invariant(tick >= this.tick, 'time never goes backwards')
     this.tick = tick
     this.events++
     this.fold(tick)
-    this.fold(kind)
-    this.fold(a)
-    this.fold(b)
+    this.foldInt(kind)
+    this.foldInt(a)
+    this.foldInt(b)
     const closure = this.takeClosure(queue.slot)
     if (closure !== undefined) {
       closure()
@@ -123,19 +129,27 @@ export class Engine {
    */
   run(done: () => boolean, untilTick: number): boolean {
     while (!done()) {
-      const next = this.queue.nextTick()
-      if (next === undefined || next > untilTick) return false
-      this.step()
+      if (!this.step(untilTick)) return false
     }
     return true
   }
 
   /** Adds a number to the trace. */
   fold(value: number): void {
-    this.high = Math.imul(this.high ^ (value | 0), 0x9e3779b1)
-    this.low = Math.imul(this.low ^ ((value / 2 ** 32) | 0) ^ (value | 0), 0x5f356495)
-    this.high ^= this.low >>> 15
-    this.low ^= this.high >>> 13
+    this.foldHalves(value | 0, (value / 2 ** 32) | 0)
+  }
+
+  /** The same for an integer of 32 bits, signed. */
+  private foldInt(value: number): void {
+    this.foldHalves(value, 0)
+  }
+
+  private foldHalves(low: number, high: number): void {
+    const left = Math.imul(this.high ^ low, 0x9e3779b1)
+    const right = Math.imul(this.low ^ high ^ low, 0x5f356495)
+    const mixed = left ^ (right >>> 15)
+    this.high = mixed
+    this.low = right ^ (mixed >>> 13)
   }
 
   /** Adds text to the trace. */

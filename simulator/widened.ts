@@ -5,7 +5,7 @@
  */
 
 /** What the event queue is made of. */
-export type Numbers = Float64Array | Int32Array | Int16Array
+export type Numbers = Float64Array | Int32Array
 
 /** A longer copy, zeroes at its end. */
 export function widened<T extends Numbers>(from: T, length: number): T {
