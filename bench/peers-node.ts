@@ -4,17 +4,23 @@
  * programs of the field. One JSON line in, one out.
  */
 import { spawnSync } from 'node:child_process'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
+import { keys } from '../ipam/keys.ts'
+import { memoryStore } from '../ipam/memory-store.ts'
+import { agentMachine } from '../src/agent/agent.ts'
+import { agentPerform } from '../src/agent/perform.ts'
 import { planNode } from '../src/backend/plan.ts'
 import type { ClusterView, NetworkRecord, NodeRecord } from '../src/cluster/view.ts'
+import { drive } from '../src/driver.ts'
 import { diff, type KernelOp, renderOp, subjectOf } from '../src/kernel/mod.ts'
+import { liveClock } from '../src/live/clock.ts'
 import { openKernel } from '../src/live/kernel.ts'
+import { transact } from '../src/live/transact.ts'
 import { CLUSTERS, type Road } from './peers-cluster.ts'
 
 export type Ask =
   | { readonly do: 'plan'; readonly road: Road; readonly peers: number }
-  | { readonly do: 'ours' | 'theirs' | 'round' | 'wipe' | 'count' }
+  | { readonly do: 'ours' | 'theirs' | 'round' | 'live' | 'wipe' | 'count' }
 
 /** Milliseconds by what was measured; of `plan` and `count`, objects. */
 export type Told = Readonly<Record<string, number>>
@@ -77,18 +83,73 @@ function exec(command: readonly string[], input = ''): string {
   return stdout
 }
 
-/** Applies what is missing; the longest time that nothing else could have run is beside it. */
 async function ours(): Promise<Told> {
   const { ops } = diff(desired, kernel.state(SYSCTLS))
-  const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
   const started = performance.now()
   const failures = await new Promise<readonly unknown[]>((resolve) => kernel.apply(ops, resolve))
   const ms = performance.now() - started
-  delay.disable()
   const failed = failures.find((failure) => failure !== undefined)
   if (failed !== undefined) throw new Error(`Cannot program: ${JSON.stringify(failed)}`)
-  return { program: ms, 'longest stretch of apply': delay.max / 1e6 }
+  return { program: ms }
+}
+
+/** The longest time that nothing else could have run, until asked. */
+function stretches(): () => number {
+  let [longest, last, isOver] = [0, performance.now(), false]
+  const look = (): void => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+    if (!isOver) setImmediate(look)
+  }
+  setImmediate(look)
+  return () => {
+    isOver = true
+    return Math.max(longest, performance.now() - last)
+  }
+}
+
+/** The reconciler in this process, from empty to ready, and a round of its own after that. */
+async function live(): Promise<Told> {
+  if (view === undefined) throw new Error('Cannot run the agent: nothing is planned')
+  const { self, nodes, networks } = view
+  const store = memoryStore({ defer: setImmediate })
+  await transact(store, (tx) => {
+    for (const node of nodes.values()) tx.put(keys.node(node.name), node)
+    for (const { network, claims } of networks) {
+      tx.put(keys.network(network.name), network)
+      for (const claim of claims) tx.put(keys.claim(network.name, claim.cidr), claim)
+    }
+  })
+  let isReady = (): void => {}
+  let hasRead = (): void => {}
+  const perform = agentPerform({
+    node: () => self,
+    store,
+    kernel,
+    wallMs: Date.now,
+    // The store is read last: a round that finds nothing to do ends in there.
+    defer: (read) =>
+      setImmediate(() => {
+        read()
+        hasRead()
+      }),
+    report: () => {},
+    ready: () => isReady(),
+  })
+  const untilReady = stretches()
+  const driven = drive(agentMachine(), liveClock, perform)
+  await new Promise<void>((resolve) => {
+    isReady = resolve
+  })
+  const first = untilReady()
+  const untilIdle = stretches()
+  driven.feed({ kind: 'kernel.changed' })
+  await new Promise<void>((resolve) => {
+    hasRead = resolve
+  })
+  driven.stop()
+  return { 'longest stretch until ready': first, 'longest stretch of a round': untilIdle() }
 }
 
 function theirs(): Told {
@@ -154,6 +215,8 @@ async function answer(ask: Ask): Promise<Told> {
       return theirs()
     case 'round':
       return round()
+    case 'live':
+      return live()
     case 'wipe':
       return wipe()
     case 'count':
