@@ -94,8 +94,10 @@ export class KernelLinks extends KernelNft {
   /** The route of an address on a link that is up. */
   protected connect(ip: Ip, prefixLength: number, link: string): void {
     const family = ipFamily(ip)
+    // IPv4 makes none for a single address, IPv6 does (net/ipv6/addrconf.c, inet6_addr_add).
+    if (family === 4 && prefixLength === ADDRESS_BITS[family]) return
     // fe80::/64 is on every link: one route each, which a state keyed by prefix cannot hold.
-    if (prefixLength === ADDRESS_BITS[family] || /^fe[89ab]/.test(ip)) return
+    if (/^fe[89ab]/.test(ip)) return
     const route = connectedRoute(ip, prefixLength, link)
     if (this.get(identity(route)) === undefined) this.insert(route)
   }
