@@ -57,6 +57,7 @@ async function bundle() {
       plugin: 'cni-bin/plugin.ts',
       'sim-main': 'simulator/main.ts',
       'sim-profiles': 'simulator/profiles.ts',
+      'sim-validate': 'simulator/validate.ts',
     },
     outdir: dist,
     outExtension: { '.js': '.cjs' },

@@ -68,7 +68,8 @@ export interface SimNodeOptions {
 export class SimNode {
   readonly index: number
   readonly rack: number
-  readonly record: NodeRecord
+  /** How the node registers itself; see `changeUnderlay`. */
+  record: NodeRecord
   readonly kernel: SimKernel
   readonly pods = new Map<number, SimPod>()
   /** Version of what this node reads in the store. */
@@ -96,7 +97,7 @@ export class SimNode {
     this.times = options.times
     this.networks = options.networks
     this.kernel = new SimKernel(options.record.name, (before, after) => {
-      this.followMtu(before, after)
+      this.followPair(before, after)
       options.listener(before, after)
     })
     for (const object of options.initial) {
@@ -141,6 +142,18 @@ export class SimNode {
         if (planned || applied) this.settle()
       })
     })
+  }
+
+  /** Ends the agent; what it made stays. */
+  stop(): void {
+    this.agent?.stop()
+    this.agent = undefined
+  }
+
+  /** The underlay link has other addresses, or another MTU. The kernel shows it already. */
+  changeUnderlay(record: NodeRecord): void {
+    this.record = record
+    this.agent?.feed({ kind: 'underlay.changed' })
   }
 
   /** The store holds something new for this node. */
@@ -249,17 +262,19 @@ export class SimNode {
     return networkOfPod(this.networks, pod)
   }
 
-  /** A pair has two ends: what the host sets on the pod's, the pod's kernel shows. */
-  private followMtu(before: KernelObject | undefined, after: KernelObject | undefined): void {
-    if (before?.kind !== 'link' || after?.kind !== 'link') return
-    const { name, peerMtuBytes } = after
-    if (peerMtuBytes === undefined || before.peerMtuBytes === peerMtuBytes) return
+  /** A pair has two ends: what the host sets on the pod's, the pod's kernel shows; one end takes the other along. */
+  private followPair(before: KernelObject | undefined, after: KernelObject | undefined): void {
+    if (before?.kind !== 'link' || (after !== undefined && after.kind !== 'link')) return
+    const mtuBytes = after?.peerMtuBytes
+    if (after !== undefined && (mtuBytes === undefined || before.peerMtuBytes === mtuBytes)) return
     for (const { attachment, kernel } of this.pods.values()) {
-      const from = attachment.hostLink === name ? kernel.link(POD_LINK) : undefined
+      const from = attachment.hostLink === before.name ? kernel.link(POD_LINK) : undefined
       if (from === undefined) continue
-      this.complain([
-        kernel.apply({ kind: 'change', from, to: { ...from, mtuBytes: peerMtuBytes } }),
-      ])
+      const op: KernelOp =
+        mtuBytes === undefined
+          ? { kind: 'remove', object: from }
+          : { kind: 'change', from, to: { ...from, mtuBytes } }
+      this.complain([kernel.apply(op)])
     }
   }
 

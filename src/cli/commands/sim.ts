@@ -10,6 +10,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { isTriviumError, TriviumError } from '../../errors.ts'
 import { EXIT, print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
+import { simValidateCommand } from './sim-validate.ts'
 
 const EXAMPLES = `
 FILE is a path, or the name of a built-in scenario.
@@ -18,6 +19,7 @@ Examples:
   trivium sim run first                              the built-in scenario "first"
   trivium sim run first --html report.html           the same, with plots in one file
   trivium sim run racks.yaml --seed 7 -o json        your own, another seed, for a program
+  trivium sim validate                               simulated kernels against this one (root)
   trivium sim profiles                               switches whose table sizes are known
   trivium sim scenarios                              built-in scenarios
 
@@ -39,6 +41,7 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
     .description('simulate a cluster: which mode holds, what is full first')
     .addHelpText('after', EXAMPLES)
     .addCommand(runCommand(scenariosDir))
+    .addCommand(simValidateCommand())
     .addCommand(profilesCommand())
     .addCommand(scenariosCommand(scenariosDir))
 }

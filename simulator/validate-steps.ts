@@ -1,0 +1,194 @@
+/**
+ * What happens in a validation: events for nodes, in batches. The same are done
+ * to simulated nodes and to real ones; after each batch both hold the same
+ * tables, or one of the two is wrong.
+ *
+ * @module
+ */
+import type { NetworkSpec, OptionChanges } from '../ipam/networks.ts'
+import { prng } from '../src/prng.ts'
+import { shuffled } from './shuffle.ts'
+
+export type ValidateStep =
+  | { readonly do: 'create'; readonly network: NetworkSpec }
+  | {
+      readonly do: 'set'
+      readonly network: string
+      readonly mode?: 'vxlan' | 'route'
+      readonly options?: OptionChanges
+    }
+  | { readonly do: 'allow' | 'deny'; readonly from: string; readonly to: string }
+  /** An agent starts, ends; a node without one is taken out of the store. */
+  | { readonly do: 'start' | 'stop' | 'forget'; readonly node: number }
+  | { readonly do: 'add' | 'del'; readonly node: number; readonly pod: number }
+  /** The MTU of the whole underlay. */
+  | { readonly do: 'mtu'; readonly bytes: number }
+  /** A node gets another underlay address of each family: the `host`-th of the prefix. */
+  | { readonly do: 'move'; readonly node: number; readonly host: number }
+
+export interface ValidateBatch {
+  readonly title: string
+  readonly steps: readonly ValidateStep[]
+}
+
+export interface ValidateMode {
+  readonly name: string
+  /** Underlay networks; node i is on the (i modulo these)th. */
+  readonly subnets: number
+  /** Linux feature without which the mode cannot be checked. */
+  readonly needs?: '802.1Q'
+  readonly networks: readonly NetworkSpec[]
+  /** Changes of the living networks, a batch each. */
+  readonly changes: readonly ValidateBatch[]
+}
+
+export interface ValidateSize {
+  readonly nodes: number
+  /** Pods a node, at first. */
+  readonly pods: number
+  readonly seed: number
+}
+
+/** Small blocks: a few pods need more than one. */
+const POOLS = [
+  { cidr: '10.42.0.0/16', blockLength: 30 },
+  { cidr: 'fd42::/112', blockLength: 126 },
+] as const
+const OTHER_POOLS = [{ cidr: '10.43.0.0/16' }, { cidr: 'fd43::/112' }] as const
+
+const pods = (mode: string, options: OptionChanges = {}): NetworkSpec => ({
+  name: 'pods',
+  mode,
+  pools: POOLS,
+  options,
+})
+
+const set = (
+  title: string,
+  options: OptionChanges,
+  mode?: 'vxlan' | 'route',
+  network = 'pods',
+): ValidateBatch => ({
+  title,
+  steps: [{ do: 'set', network, options, ...(mode === undefined ? {} : { mode }) }],
+})
+
+const opening = (what: 'allow' | 'deny', from: string, to: string): ValidateBatch => ({
+  title: what === 'allow' ? `${from} may reach ${to}` : `${from} may not reach ${to} any more`,
+  steps: [{ do: what, from, to }],
+})
+
+const UNMASKED = set('masquerade off', { masquerade: false })
+const MTU: ValidateBatch = { title: 'underlay MTU 1400', steps: [{ do: 'mtu', bytes: 1400 }] }
+const MOVE: ValidateBatch = {
+  title: 'a node gets other underlay addresses',
+  steps: [{ do: 'move', node: 0, host: 99 }],
+}
+
+export const VALIDATE_MODES: readonly ValidateMode[] = [
+  {
+    name: 'vxlan',
+    subnets: 1,
+    networks: [pods('vxlan')],
+    changes: [
+      UNMASKED,
+      set('checksum offload off', { checksumOffload: false }),
+      MTU,
+      MOVE,
+      set('flavour lightweight', { flavour: 'lightweight' }),
+    ],
+  },
+  {
+    name: 'lightweight',
+    subnets: 1,
+    networks: [pods('vxlan', { flavour: 'lightweight' })],
+    changes: [
+      MTU,
+      MOVE,
+      set('flavour classic', { flavour: 'classic' }),
+      set('mode route', {}, 'route'),
+    ],
+  },
+  {
+    name: 'crosssubnet',
+    subnets: 2,
+    networks: [pods('vxlan', { crossSubnet: true })],
+    changes: [
+      set('flavour lightweight', { flavour: 'lightweight' }),
+      set('crossSubnet off', { crossSubnet: false }),
+      set('crossSubnet on, classic', { crossSubnet: true, flavour: 'classic' }),
+    ],
+  },
+  {
+    name: 'route',
+    subnets: 1,
+    networks: [pods('route')],
+    changes: [UNMASKED, MTU, MOVE, set('mode vxlan', {}, 'vxlan')],
+  },
+  {
+    name: 'vlan',
+    subnets: 1,
+    needs: '802.1Q',
+    networks: [pods('vlan', { vlanId: 100 })],
+    changes: [MTU],
+  },
+  {
+    name: 'networks',
+    subnets: 1,
+    networks: [pods('vxlan'), { name: 'guests', mode: 'vxlan', pools: OTHER_POOLS }],
+    changes: [
+      opening('allow', 'guests', 'pods'),
+      set(
+        'guests lightweight',
+        { flavour: 'lightweight', checksumOffload: false },
+        undefined,
+        'guests',
+      ),
+      opening('deny', 'guests', 'pods'),
+      set('guests by routes', {}, 'route', 'guests'),
+    ],
+  },
+]
+
+/** Every mode's life: nodes, pods, a node that leaves and comes back, and the mode's own changes. */
+export function validateBatches(mode: ValidateMode, size: ValidateSize): readonly ValidateBatch[] {
+  const { nodes } = size
+  const chance = prng(`validate/${size.seed}/${mode.name}`)
+  const places = Array.from({ length: nodes * size.pods }, (_, pod) => ({ pod, node: pod % nodes }))
+  const gone = Math.min(1, nodes - 1)
+  const leaving = shuffled(places, chance).slice(0, Math.ceil(places.length / 3))
+  const later = { pod: places.length, node: gone }
+  const all = Array.from({ length: nodes }, (_, node) => node)
+  return [
+    {
+      title: 'networks, agents',
+      steps: [
+        ...mode.networks.map((network) => ({ do: 'create', network }) as const),
+        ...all.map((node) => ({ do: 'start', node }) as const),
+      ],
+    },
+    {
+      title: `${places.length} pods`,
+      steps: shuffled(places, chance).map((place) => ({ do: 'add', ...place })),
+    },
+    {
+      title: `${leaving.length} pods deleted`,
+      steps: leaving.map((place) => ({ do: 'del', ...place })),
+    },
+    ...mode.changes,
+    {
+      title: `node ${gone + 1} is deleted`,
+      steps: [
+        { do: 'stop', node: gone },
+        { do: 'forget', node: gone },
+      ],
+    },
+    {
+      title: `node ${gone + 1} comes back`,
+      steps: [
+        { do: 'start', node: gone },
+        { do: 'add', ...later },
+      ],
+    },
+  ]
+}

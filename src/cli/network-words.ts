@@ -1,0 +1,28 @@
+/**
+ * A network's description as command-line flags: the way back of network-flags.ts.
+ *
+ * @module
+ */
+import type { NetworkSpec, OptionChanges } from '../../ipam/mod.ts'
+
+/** `--pool CIDR,block=LENGTH` for each pool. */
+export function poolFlags(pools: NetworkSpec['pools']): readonly string[] {
+  return pools.flatMap(({ cidr, blockLength }) => [
+    '--pool',
+    blockLength === undefined ? cidr : `${cidr},block=${blockLength}`,
+  ])
+}
+
+/** Flags of the options that are given. */
+export function flagsOfOptions(options: OptionChanges = {}): readonly string[] {
+  const { flavour, crossSubnet, masquerade, checksumOffload, vlanId } = options
+  return [
+    ...(flavour === undefined ? [] : ['--flavour', flavour]),
+    ...(crossSubnet === undefined ? [] : [crossSubnet ? '--cross-subnet' : '--no-cross-subnet']),
+    ...(masquerade === undefined ? [] : [masquerade ? '--masquerade' : '--no-masquerade']),
+    ...(checksumOffload === undefined
+      ? []
+      : ['--checksum-offload', checksumOffload ? 'on' : 'off']),
+    ...(vlanId === undefined ? [] : ['--vlan', String(vlanId)]),
+  ]
+}

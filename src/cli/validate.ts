@@ -1,0 +1,294 @@
+/**
+ * `trivium sim validate`: the same events on throw-away real nodes and on
+ * simulated ones, and every table of both compared after each batch.
+ *
+ * @module
+ */
+import type {
+  Place,
+  SimulatedSide,
+  ValidateBatch,
+  ValidateMode,
+  ValidateRow,
+  ValidateSize,
+  ValidateStep,
+} from '../../simulator/validate.ts'
+import { asTriviumError, TriviumError } from '../errors.ts'
+import { RealSide } from '../lab/validate-live.ts'
+import { flagsOfOptions, poolFlags } from './network-words.ts'
+
+export interface ValidateOptions extends ValidateSize {
+  /** Names of modes; empty: every one. */
+  readonly modes: readonly string[]
+  /** The command line that runs this program. */
+  readonly trivium: readonly string[]
+  /** Told of what begins. */
+  readonly progress: (what: string) => void
+}
+
+/** A row that one side has and the other has not, or what a side could not do. */
+export interface Difference {
+  readonly batch: string
+  /** `n2`, `pod-3`; empty for a whole side. */
+  readonly place: string
+  readonly table: string
+  /** Who has it. */
+  readonly side: 'real' | 'simulated'
+  readonly row: string
+}
+
+export interface ModeResult {
+  readonly mode: string
+  /** Why it was not checked. */
+  readonly skipped?: string
+  readonly batches: number
+  readonly events: number
+  /** Comparisons of one namespace. */
+  readonly comparisons: number
+  /** Rows compared, by table, all batches together. */
+  readonly rows: Readonly<Record<string, number>>
+  /** Tables that no program of this machine shows. */
+  readonly unread: readonly string[]
+  /** Those of the first batch that has any: what follows, follows from it. */
+  readonly differences: readonly Difference[]
+}
+
+export type Simulator = typeof import('../../simulator/validate.ts')
+
+/** How long real agents may take to follow; a loaded machine needs slack. */
+const FOLLOW_MS_MAX = 15_000
+/**
+ * Before the last look: what an agent does too much after it agreed, the next
+ * batch shows; after the last batch there is none.
+ */
+const CALM_MS = 300
+/** Between two looks. */
+const LOOK_MS = 50
+
+/** Modes that are under way at once: each waits for programs most of the time. */
+const AT_ONCE = 2
+
+/** Every mode, in the order of the list. @throws {TriviumError} USAGE without root, or for an unknown mode. */
+export async function validate(
+  simulator: Simulator,
+  options: ValidateOptions,
+): Promise<readonly ModeResult[]> {
+  requireRoot()
+  const modes = chosen(simulator.VALIDATE_MODES, options.modes)
+  const results = new Map<ValidateMode, ModeResult>()
+  const waiting = [...modes]
+  const work = async (): Promise<void> => {
+    for (let mode = waiting.shift(); mode !== undefined; mode = waiting.shift()) {
+      results.set(mode, await validateMode(simulator, mode, options))
+    }
+  }
+  // Also when one fails, the other takes its namespaces away first.
+  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, work))
+  const failed = ends.find((end) => end.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  return modes.flatMap((mode) => results.get(mode) ?? [])
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return
+  throw new TriviumError(
+    'USAGE',
+    'Cannot make network namespaces to compare with: this is not root',
+    'Run: sudo trivium sim validate',
+  )
+}
+
+function chosen(modes: readonly ValidateMode[], names: readonly string[]): readonly ValidateMode[] {
+  const unknown = names.find((name) => modes.every((mode) => mode.name !== name))
+  if (unknown !== undefined) {
+    const known = modes.map(({ name }) => name).join(', ')
+    throw new TriviumError(
+      'USAGE',
+      `Cannot validate mode ${JSON.stringify(unknown)}: there is ${known}`,
+    )
+  }
+  return modes.filter(({ name }) => names.length === 0 || names.includes(name))
+}
+
+async function validateMode(
+  simulator: Simulator,
+  mode: ValidateMode,
+  options: ValidateOptions,
+): Promise<ModeResult> {
+  options.progress(mode.name)
+  const real = await RealSide.create({ ...options, subnets: mode.subnets })
+  const stop = (): void => {
+    real.destroy().finally(() => process.exit(1))
+  }
+  for (const signal of SIGNALS) process.once(signal, stop)
+  try {
+    if (mode.needs === '802.1Q' && !(await real.hasVlan())) {
+      return { ...NOTHING, mode: mode.name, skipped: 'this kernel has no 802.1Q' }
+    }
+    return await new Validation(simulator, mode, options, real).run()
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, stop)
+    await real.destroy()
+  }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const NOTHING = { batches: 0, events: 0, comparisons: 0, rows: {}, unread: [], differences: [] }
+
+/** One mode on both sides. */
+class Validation {
+  readonly #simulator: Simulator
+  readonly #mode: ValidateMode
+  readonly #options: ValidateOptions
+  readonly #real: RealSide
+  readonly #networks: readonly string[]
+  readonly #rows = new Map<string, number>()
+  #comparisons = 0
+  #events = 0
+  #unread: readonly string[] = []
+
+  constructor(simulator: Simulator, mode: ValidateMode, options: ValidateOptions, real: RealSide) {
+    this.#simulator = simulator
+    this.#mode = mode
+    this.#options = options
+    this.#real = real
+    this.#networks = mode.networks.map(({ name }) => name)
+  }
+
+  async run(): Promise<ModeResult> {
+    this.#unread = await this.#real.unread()
+    const simulated = new this.#simulator.SimulatedSide(await this.#real.grounds(), this.#networks)
+    const batches = this.#simulator.validateBatches(this.#mode, this.#options)
+    let done = 0
+    let differences: readonly Difference[] = []
+    for (const batch of batches) {
+      this.#options.progress(`${this.#mode.name}: ${batch.title}`)
+      differences = await this.#batch(batch, simulated)
+      done++
+      if (differences.length > 0) break
+    }
+    if (differences.length === 0) differences = await this.#last(simulated)
+    return {
+      mode: this.#mode.name,
+      batches: done,
+      events: this.#events,
+      comparisons: this.#comparisons,
+      rows: Object.fromEntries(this.#rows),
+      unread: this.#unread,
+      differences,
+    }
+  }
+
+  async #batch(batch: ValidateBatch, simulated: SimulatedSide): Promise<readonly Difference[]> {
+    for (const step of batch.steps) {
+      this.#events++
+      simulated.perform(step)
+      try {
+        await this.#perform(step)
+      } catch (thrown) {
+        const row = asTriviumError(thrown).message
+        return [{ batch: batch.title, place: '', table: step.do, side: 'real', row }]
+      }
+    }
+    const faults = simulated.faults.splice(0)
+    if (faults.length > 0) {
+      const side = 'simulated'
+      return faults.map((row) => ({ batch: batch.title, place: '', table: 'fault', side, row }))
+    }
+    return this.#agree(batch.title, simulated.places())
+  }
+
+  /** Looks until the real nodes agree; says what is different when they do not. */
+  async #agree(batch: string, simulated: readonly Place[]): Promise<readonly Difference[]> {
+    const deadline = performance.now() + FOLLOW_MS_MAX
+    for (;;) {
+      const look = this.#compare(batch, await this.#real.places(), simulated)
+      if (look.differences.length === 0 || performance.now() > deadline) {
+        for (const [table, rows] of look.rows) {
+          this.#rows.set(table, (this.#rows.get(table) ?? 0) + rows)
+        }
+        this.#comparisons += simulated.length
+        return look.differences
+      }
+      await sleep(LOOK_MS)
+    }
+  }
+
+  /** Once more, when everybody had time to do too much. */
+  async #last(simulated: SimulatedSide): Promise<readonly Difference[]> {
+    await sleep(CALM_MS)
+    return this.#compare('the end', await this.#real.places(), simulated.places()).differences
+  }
+
+  #compare(batch: string, real: readonly Place[], simulated: readonly Place[]): Look {
+    const rows = new Map<string, number>()
+    const differences: Difference[] = []
+    for (const place of new Set([...real, ...simulated].map((each) => each.place))) {
+      for (const table of this.#simulator.VALIDATE_TABLES) {
+        if (this.#unread.includes(table)) continue
+        const at = (side: readonly Place[]): readonly ValidateRow[] =>
+          side.find((each) => each.place === place)?.rows.filter((row) => row.table === table) ?? []
+        const compared = this.#simulator.compareRows(at(real), at(simulated))
+        rows.set(table, (rows.get(table) ?? 0) + compared.rows)
+        const say = (side: Difference['side'], { text }: ValidateRow): Difference => {
+          return { batch, place, table, side, row: text }
+        }
+        differences.push(
+          ...compared.surplus.map((row) => say('real', row)),
+          ...compared.missing.map((row) => say('simulated', row)),
+        )
+      }
+    }
+    return { rows, differences }
+  }
+
+  /** The step on the real nodes. */
+  async #perform(step: ValidateStep): Promise<void> {
+    const real = this.#real
+    switch (step.do) {
+      case 'create': {
+        const { name, mode, pools, options } = step.network
+        const words = ['--mode', mode, ...poolFlags(pools), ...flagsOfOptions(options)]
+        await real.trivium('network', 'create', name, ...words)
+        if (name === this.#networks[0]) await real.install(name)
+        return
+      }
+      case 'set': {
+        const mode = step.mode === undefined ? [] : ['--mode', step.mode]
+        const words = [...mode, ...flagsOfOptions(step.options)]
+        await real.trivium('network', 'set', step.network, ...words)
+        return
+      }
+      case 'allow':
+      case 'deny':
+        await real.trivium('network', step.do, step.from, step.to)
+        return
+      case 'start':
+        return real.start(step.node)
+      case 'stop':
+        return real.stop(step.node)
+      case 'forget':
+        return real.forget(step.node)
+      case 'add':
+        return real.addPod(step.node, step.pod, this.#networkOf(step.pod))
+      case 'del':
+        return real.removePod(step.pod, this.#networkOf(step.pod))
+      case 'mtu':
+        return real.setMtu(step.bytes)
+      case 'move':
+        return real.move(step.node, (ip) => this.#simulator.hostOf(ip, step.host))
+    }
+  }
+
+  /** As the simulator deals them out. */
+  #networkOf(pod: number): string {
+    return this.#networks[pod % this.#networks.length] ?? ''
+  }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
+
+interface Look {
+  readonly rows: ReadonlyMap<string, number>
+  readonly differences: readonly Difference[]
+}
