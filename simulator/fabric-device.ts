@@ -68,6 +68,7 @@ export class SwitchDevice {
   programmedTick = 0
 
   private readonly engine: Engine
+  private readonly ownArp: boolean
   private readonly ownHost6: boolean
   private readonly ticksPerWrite: number
   private readonly remainder: number
@@ -88,6 +89,7 @@ export class SwitchDevice {
     this.role = place.role
     this.rack = place.rack
     this.tables = tablesOf(model)
+    this.ownArp = model.capacities.arp !== undefined
     this.ownHost6 = model.capacities.host6 !== undefined
     this.rate = model.routesPerSecond ?? 0
     this.ticksPerWrite = this.rate === 0 ? 0 : Math.floor(TICKS_PER_SECOND / this.rate)
@@ -99,9 +101,13 @@ export class SwitchDevice {
     return this.queue.length - this.head
   }
 
-  /** Where an entry goes on this device: IPv6 hosts share the host table, or have their own. */
-  placed(announcement: Announcement): Announcement {
+  /**
+   * Where an entry goes on this device: IPv6 hosts share the host table or have
+   * their own, next hops have their own or are nowhere but in the host table.
+   */
+  placed(announcement: Announcement): Announcement | undefined {
     const { table, entry } = announcement
+    if (table === 'arp' && !this.ownArp) return undefined
     if (!this.ownHost6 || table !== 'host' || prefixFamily(entry as Prefix) === 4) {
       return announcement
     }
@@ -110,7 +116,9 @@ export class SwitchDevice {
 
   /** The control plane wants an entry, or does not want it any more. */
   hear(announcement: Announcement, add: boolean, sinceTick: number, pods: number): void {
-    const { table, entry, cost } = this.placed(announcement)
+    const placed = this.placed(announcement)
+    if (placed === undefined) return
+    const { table, entry, cost } = placed
     const own = this.tables[table]
     if (!(add ? own.want(entry, cost) : own.unwant(entry))) return
     const write = { table, entry, sinceTick, pods }
@@ -125,8 +133,8 @@ export class SwitchDevice {
 
   /** The entry of a prefix that a packet to `dst` needs, and what the device knows of it. */
   ask(dst: Ip, length: number): EntryState | undefined {
-    const { table, entry } = this.placed(prefixEntry(prefixOf(dst, length)))
-    return this.tables[table].ask(entry)
+    const placed = this.placed(prefixEntry(prefixOf(dst, length)))
+    return placed && this.tables[placed.table].ask(placed.entry)
   }
 
   /** The first write's turn has come. Writes that the control plane took back cost no time. */

@@ -1,10 +1,10 @@
 /**
- * The switches: racks of nodes under top-of-rack switches, joined by spines.
+ * The switches: racks of nodes under top-of-rack switches, joined as the topology says.
  *
  * What is in their tables comes from the nodes' kernels, object by object, as a
  * routing daemon on the node would export it and as frames would teach it:
  *
- * | mode            | top-of-rack switch                               | spine                  |
+ * | mode            | top-of-rack switch                               | every other            |
  * |-----------------|--------------------------------------------------|------------------------|
  * | vxlan           | own rack's nodes (MAC, host), other racks (LPM)  | every rack (LPM)       |
  * | route, blocks   | the same, and every block of the cluster (LPM)   | and every block (LPM)  |
@@ -12,7 +12,8 @@
  * | vlan            | every node and every pod of the domain (MAC)     | the same               |
  *
  * Announcements are idealized: `announceTicks` after the kernel changed, every
- * switch has heard of it. Links are perfect and spines are all alike.
+ * switch has heard of it. A table of next hops is kept where the vendor documents
+ * one of its own; elsewhere they sit in the host table.
  *
  * @module
  */
@@ -27,6 +28,9 @@ import {
 } from '../src/net/mod.ts'
 import { type Engine, EVENT } from './clock.ts'
 import { type Announcement, type DeviceModel, prefixEntry, SwitchDevice } from './fabric-device.ts'
+import { FabricPaths } from './fabric-paths.ts'
+import type { Routing } from './fabric-routing.ts'
+import type { Topology } from './fabric-topology.ts'
 import type { KernelListener } from './kernel-tables.ts'
 import type { RackPlan } from './underlay.ts'
 
@@ -36,8 +40,11 @@ export type FabricMode = 'vxlan' | 'route-blocks' | 'route-hosts' | 'vlan'
 export interface FabricOptions {
   readonly mode: FabricMode
   readonly racks: readonly RackPlan[]
-  readonly spines: number
+  readonly topology: Topology
   readonly model: DeviceModel
+  /** Of a device that is not as all others. */
+  readonly modelOf?: (profile: string) => DeviceModel
+  readonly convergeTicks: number
   readonly announceTicks: number
 }
 
@@ -54,6 +61,7 @@ const POD_LINK = /^trv[0-9a-f]{11}$/
 
 export class Fabric {
   readonly devices: readonly SwitchDevice[]
+  readonly paths: FabricPaths
   readonly mode: FabricMode
   /** Pods that the switches have heard of. */
   pods = 0
@@ -73,21 +81,52 @@ export class Fabric {
     this.engine = engine
     this.mode = options.mode
     this.announceTicks = options.announceTicks
-    const { racks, spines, model } = options
-    const places = [
-      ...racks.map(({ index }) => ({ name: `tor-${index}`, role: 'tor', rack: index }) as const),
-      ...Array.from(
-        { length: spines },
-        (_, index) => ({ name: `spine-${index}`, role: 'spine', rack: -1 }) as const,
-      ),
-    ]
-    this.devices = places.map((place, index) => new SwitchDevice(engine, index, place, model))
+    const { racks, topology, model, modelOf } = options
+    this.devices = topology.devices.map((place, index) => {
+      const own = place.profile === undefined ? undefined : modelOf?.(place.profile)
+      return new SwitchDevice(engine, index, place, own ?? model)
+    })
+    this.paths = new FabricPaths(engine, topology, options.convergeTicks, () => this.regroup())
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
     for (const device of this.devices) {
       for (const rack of racks) {
         for (const entry of underlayEntries(options.mode, device, rack)) {
           this.tell(device, entry, true, engine.tick)
         }
+      }
+      for (const entry of this.linkEntries(device)) device.hear(entry, true, engine.tick, 0)
+    }
+  }
+
+  /** What a switch holds for its own links: next hops, and groups of equal paths. */
+  linkEntries({ index }: SwitchDevice): readonly Announcement[] {
+    if (this.mode === 'vlan') return []
+    const { topology, routing } = this.paths
+    const neighbors = topology.links.flatMap(({ ends }, link) =>
+      ends.includes(index) ? [`link ${link}`] : [],
+    )
+    return [
+      ...neighbors.map((entry): Announcement => ({ table: 'arp', entry, cost: 1 })),
+      ...this.groupsOf(routing, index),
+    ]
+  }
+
+  private groupsOf(routing: Routing, index: number): readonly Announcement[] {
+    return [...routing.groups(index)].map(([entry, cost]) => ({ table: 'ecmp', entry, cost }))
+  }
+
+  /** Paths are new, so groups of equal ones are. What an entry points to is written with them. */
+  private regroup(): void {
+    if (this.mode === 'vlan') return
+    const { routing } = this.paths
+    for (const device of this.devices) {
+      const wanted = this.groupsOf(routing, device.index)
+      const names = new Set(wanted.map(({ entry }) => entry))
+      const { tick } = this.engine
+      for (const entry of wanted) device.hear(entry, true, tick, this.pods)
+      for (const entry of device.tables.ecmp.entries()) {
+        if (!names.has(entry))
+          device.hear({ table: 'ecmp', entry, cost: 0 }, false, tick, this.pods)
       }
     }
   }
@@ -144,7 +183,7 @@ export class Fabric {
   }
 
   private tell(device: SwitchDevice, entry: Announcement, add: boolean, sinceTick: number): void {
-    if (entry.table !== 'mac') {
+    if (entry.table === 'lpm' || entry.table === 'lpm6' || entry.table === 'host') {
       const prefix = entry.entry as Prefix
       this.prefixLengths[prefixFamily(prefix)].add(prefixLength(prefix))
     }
@@ -183,7 +222,10 @@ export function underlayEntries(
   if (mode === 'vlan') return macs
   if (device.rack !== rack.index) return rack.prefixes.map(prefixEntry)
   const hosts = rack.nodes.flatMap(({ ips }) => ips.map((ip) => prefixEntry(hostPrefix(ip))))
-  return [...macs, ...hosts]
+  const arp = rack.nodes.flatMap(({ ips }) =>
+    ips.map((ip): Announcement => ({ table: 'arp', entry: `node ${ip}`, cost: 1 })),
+  )
+  return [...macs, ...hosts, ...arp]
 }
 
 const isOurs = (protocol: number): boolean => protocol === ROUTE_PROTOCOL

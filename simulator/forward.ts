@@ -7,9 +7,12 @@
  *
  * @module
  */
+
+import { hash64 } from '../src/hash.ts'
 import type { Link } from '../src/kernel/mod.ts'
 import { type Ip, ipFamily } from '../src/net/mod.ts'
 import type { Fabric } from './fabric.ts'
+import type { SwitchDevice } from './fabric-device.ts'
 import { type Flow, isolateGuard, spoofGuard, tunnelGuard } from './guards.ts'
 import type { SimKernel } from './kernel.ts'
 import { type Hop, lookUp } from './lookup.ts'
@@ -31,18 +34,26 @@ export interface World {
 
 export type Delivery =
   /** `software`: a switch without room forwarded it by its processor. */
-  | { readonly kind: 'delivered'; readonly software?: true }
+  | ({ readonly kind: 'delivered' } & Readonly<Trail>)
   /** `overflow`: the switch had heard of it and had no room, or had not programmed it yet. */
-  | { readonly kind: 'lost'; readonly reason: string; readonly overflow: boolean }
+  | {
+      readonly kind: 'lost'
+      readonly reason: string
+      readonly overflow: boolean
+      readonly cut?: true
+    }
 
-const DELIVERED: Delivery = { kind: 'delivered' }
-const SLOWLY: Delivery = { kind: 'delivered', software: true }
+const DELIVERED: Delivery = { kind: 'delivered', software: false, latencyTicks: 0 }
 /** Bytes in front of the inner packet. Source: RFC 7348 section 5. */
 const VXLAN_BYTES = { 4: 50, 6: 70 } as const
 /** The same without inner Ethernet. Source: draft-ietf-nvo3-vxlan-gpe-13 section 3. */
 const GPE_BYTES = { 4: 36, 6: 56 } as const
 
 const lost = (reason: string, overflow = false): Delivery => ({ kind: 'lost', reason, overflow })
+
+const cut = (reason: string): Delivery => ({ kind: 'lost', reason, overflow: false, cut: true })
+/** As the time to live of a packet. */
+const HOPS_MAX = 64
 
 /** A packet between pods. */
 interface Packet {
@@ -57,6 +68,8 @@ interface Packet {
 interface Trail {
   /** A switch had no room and forwarded it by its processor. */
   software: boolean
+  /** Of the links it went over. */
+  latencyTicks: number
 }
 
 /** Sends one full-sized packet from `source` to `dst`, the first of its connection. */
@@ -68,15 +81,15 @@ export function forward(world: World, source: SimPod, dst: Ip, flow?: Flow): Del
   const hostEnd = hostEndOf(source)
   if (hostEnd?.up !== true) return lost(`pod ${source.id}: its host end is not up`)
   const bytes = uplink?.mtuBytes ?? 0
-  if (hostEnd.master !== undefined) return switched(world, source, hostEnd, dst, bytes)
+  const trail = { software: false, latencyTicks: 0 }
+  if (hostEnd.master !== undefined) return switched(world, source, hostEnd, dst, bytes, trail)
   if (hop.mac !== undefined && hop.mac !== hostEnd.mac) {
     return lost(`pod ${source.id}: frames go to ${hop.mac}, its host end is ${hostEnd.mac}`)
   }
   const src = source.attachment.ips.find((ip) => ipFamily(ip) === ipFamily(dst))
   if (src === undefined) return lost(`pod ${source.id}: has no address of the family of ${dst}`)
-  const trail = { software: false }
   const answer = routed(world, source.node, hostEnd.name, { src, dst, bytes, flow, trail })
-  return answer.kind === 'delivered' && trail.software ? SLOWLY : answer
+  return answer.kind === 'delivered' ? { ...answer, ...trail } : answer
 }
 
 /** From a node on, as a router; the packet came in by `from`. */
@@ -104,7 +117,7 @@ function routed(world: World, node: SimNode, from: string, packet: Packet): Deli
   if (deaf !== undefined) return deaf
   const peer = world.nodesByIp.get(hop.nextHop)
   if (peer === undefined) return lost(`${name}: nobody has ${hop.nextHop}`)
-  const fault = routedAcross(world.fabric, node.rack, peer.rack, dst, trail)
+  const fault = crossFabric(world.fabric, node.rack, peer.rack, dst, trail)
   return fault ?? arrive(world, peer, UNDERLAY_LINK, packet)
 }
 
@@ -193,7 +206,7 @@ function across(
   if (peer === undefined) return lost(`${name}: no node has ${dst}`)
   const deaf = unresolved(world, node, dst)
   if (deaf !== undefined) return deaf
-  return routedAcross(world.fabric, node.rack, peer.rack, dst, trail) ?? peer
+  return crossFabric(world.fabric, node.rack, peer.rack, dst, trail) ?? peer
 }
 
 /** Lost where the kernel has no room to learn the next hop's MAC. */
@@ -228,7 +241,14 @@ function intoPod(world: World, node: SimNode, link: Link, dst: Ip): Delivery {
 }
 
 /** Frames from a bridge port to another one, here or behind the VLAN link. */
-function switched(world: World, source: SimPod, port: Link, dst: Ip, bytes: number): Delivery {
+function switched(
+  world: World,
+  source: SimPod,
+  port: Link,
+  dst: Ip,
+  bytes: number,
+  trail: Trail,
+): Delivery {
   const pod = world.podsByIp.get(dst)
   if (pod === undefined) return lost(`nobody answers for ${dst}`)
   const far = hostEndOf(pod)
@@ -245,42 +265,58 @@ function switched(world: World, source: SimPod, port: Link, dst: Ip, bytes: numb
     if (bytes > Math.min(ours.mtuBytes ?? 0, theirs.mtuBytes ?? 0)) {
       return lost(`${bytes} bytes do not fit through ${ours.name}`)
     }
+    const fault = crossFabric(world.fabric, source.node.rack, pod.node.rack, dst, trail)
+    if (fault !== undefined) return fault
   }
   return lookUp(pod.kernel, dst, true).kind === 'local'
-    ? DELIVERED
+    ? { kind: 'delivered', ...trail }
     : lost(`pod ${pod.id}: does not have ${dst}`)
 }
 
 /**
- * Through the switches. Inside a rack nodes exchange frames, and a full MAC
- * table floods but delivers. Between racks each switch needs an entry for `dst`.
+ * Through the switches, hop by hop. Inside a rack nodes exchange frames, and a
+ * full MAC table floods but delivers. Between racks each switch needs an entry for `dst`.
  */
-function routedAcross(
+function crossFabric(
   fabric: Fabric,
   from: number,
   to: number,
   dst: Ip,
   trail: Trail,
 ): Delivery | undefined {
-  if (from === to) return undefined
-  const lengths = fabric.prefixLengths[ipFamily(dst)]
-  const spine = fabric.devices.find(({ role }) => role === 'spine')
-  for (const device of [fabric.tor(from), spine, fabric.tor(to)]) {
-    const answers = [...lengths].map((length) => device?.ask(dst, length))
-    if (device === undefined || answers.includes('taken')) continue
-    if (answers.includes('software')) {
-      trail.software = true
-      continue
-    }
-    const heard = answers.includes('refused') || answers.includes('queued')
-    const why = answers.includes('refused')
-      ? 'has no room for'
-      : heard
-        ? 'has not yet programmed'
-        : 'never heard of'
-    return lost(`${device.name} ${why} ${dst}`, heard)
+  const { devices, paths, mode } = fabric
+  const routes = from !== to && mode !== 'vlan'
+  const flow = hash64(`${from} ${dst}`)[0] >>> 0
+  let device = fabric.tor(from)
+  for (let hop = 0; hop < HOPS_MAX && device !== undefined; hop++) {
+    if (!paths.isUp(device.index)) return cut(`${device.name} is down`)
+    const unknown = routes ? lacking(fabric, device, dst, trail) : undefined
+    if (unknown !== undefined) return unknown
+    if (device.rack === to) return undefined
+    const step = paths.step(device.index, to, flow)
+    if (step.kind === 'stuck') return cut(step.reason)
+    trail.latencyTicks += step.latencyTicks
+    device = devices[step.device]
   }
-  return undefined
+  return cut(`no way from rack ${from} to rack ${to} in ${HOPS_MAX} hops`)
+}
+
+/** Why a switch cannot route a packet. */
+function lacking(
+  { prefixLengths }: Fabric,
+  device: SwitchDevice,
+  dst: Ip,
+  trail: Trail,
+): Delivery | undefined {
+  const answers = [...prefixLengths[ipFamily(dst)]].map((length) => device.ask(dst, length))
+  if (answers.includes('taken')) return undefined
+  if (answers.includes('software')) {
+    trail.software = true
+    return undefined
+  }
+  if (answers.includes('refused')) return lost(`${device.name} has no room for ${dst}`, true)
+  if (answers.includes('queued')) return lost(`${device.name} has not yet written ${dst}`, true)
+  return lost(`${device.name} never heard of ${dst}`)
 }
 
 const hostEndOf = (pod: SimPod): Link | undefined =>

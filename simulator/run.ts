@@ -14,6 +14,8 @@ import { checkNoLeak } from './checkers/no-leak.ts'
 import { checkReachability, type Reachability } from './checkers/reachability.ts'
 import { checkUniqueAddresses } from './checkers/unique-ip.ts'
 import { EVENT, TICKS_PER_MS } from './clock.ts'
+import type { FabricChange } from './fabric-paths.ts'
+import { changesOf } from './fabric-plan.ts'
 import {
   fibBytesMax,
   figures,
@@ -42,6 +44,20 @@ export interface FirstOverflow extends OverflowFigure {
   readonly capacity: number
 }
 
+/** A link or device that went down or came back: pairs of pods that lost their packets. */
+export interface Outage {
+  /** E.g. `link tor-0--spine-1 down`. */
+  readonly what: string
+  /** After all pods were known. */
+  readonly atMs: number
+  readonly pairs: number
+  /** At once, when nobody knows yet. */
+  readonly lostAtOnce: number
+  /** When every device forwards by new paths. */
+  readonly lostAfter: number
+  readonly convergedMs: number
+}
+
 /** One mode's outcome. Times are virtual. */
 export interface ModeResult {
   readonly label: string
@@ -65,6 +81,8 @@ export interface ModeResult {
   readonly kernelOperations: number
   readonly events: number
   readonly reachability: Reachability
+  /** What each failure and each return did. */
+  readonly outages: readonly Outage[]
   readonly checks: readonly CheckResult[]
   /** Hash of every event and kernel change. */
   readonly traceHash: string
@@ -123,11 +141,10 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     talk(cluster.nodes, cluster.neighbors, peers, chance.fork('talk'))
   }
   samples.push(sample(cluster))
-  const tables = figures(cluster)
-  const lastPodTick = coldTick + spanTicks
-  const heardMs = Math.max(0, cluster.fabric.heardTick - lastPodTick) / TICKS_PER_MS
-  const programming = programmingFigure(cluster)
-  const fibBytes = fibBytesMax(cluster)
+  const full = fullFigures(cluster, coldTick + spanTicks)
+
+  const outages = runFailures(cluster, scenario, chance.fork('outages'))
+  if (outages.length > 0) checks.push(settle(cluster, 'paths'))
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
@@ -146,23 +163,63 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   return {
     label,
     mode,
-    tables,
+    ...full,
     samples,
-    firstOverflow: firstOverflow(tables),
+    firstOverflow: firstOverflow(full.tables),
     coldStartMs: coldTick / TICKS_PER_MS,
     podsMs: (fullTick - coldTick) / TICKS_PER_MS,
     tailMs: (fullTick - coldTick - spanTicks) / TICKS_PER_MS,
-    heardMs,
-    programming,
-    fibBytes,
     podsAdded: cluster.podsAdded,
     podsRefused: cluster.refusals.count,
     kernelOperations: cluster.nodes.reduce((sum, { kernel }) => sum + kernel.operations, 0),
     events: engine.events,
     reachability,
+    outages,
     checks,
     traceHash: engine.traceHash(),
   }
+}
+
+/** What a cluster with all its pods is measured by. */
+function fullFigures(
+  cluster: Cluster,
+  lastPodTick: number,
+): Pick<ModeResult, 'tables' | 'heardMs' | 'programming' | 'fibBytes'> {
+  return {
+    tables: figures(cluster),
+    heardMs: Math.max(0, cluster.fabric.heardTick - lastPodTick) / TICKS_PER_MS,
+    programming: programmingFigure(cluster),
+    fibBytes: fibBytesMax(cluster),
+  }
+}
+
+/** Lets the scenario's links and devices fail, and looks who is cut off, at once and when all know. */
+function runFailures(cluster: Cluster, scenario: Scenario, chance: Prng): readonly Outage[] {
+  const { engine, fabric } = cluster
+  const { paths } = fabric
+  const startTick = engine.tick
+  const open = new Map<FabricChange, { readonly tick: number; readonly lost: number }>()
+  const outages: Outage[] = []
+  paths.onChange = (change, phase) => {
+    const { pairs, lostToFailure: lost } = checkReachability(cluster, chance.fork('pairs'))
+    const { tick } = engine
+    if (phase === 'happened') {
+      open.set(change, { tick, lost })
+      return
+    }
+    const begun = open.get(change) ?? { tick, lost }
+    outages.push({
+      what: paths.wordsOf(change),
+      atMs: (begun.tick - startTick) / TICKS_PER_MS,
+      pairs,
+      lostAtOnce: begun.lost,
+      lostAfter: lost,
+      convergedMs: (tick - begun.tick) / TICKS_PER_MS,
+    })
+  }
+  paths.schedule(changesOf(scenario))
+  engine.run(() => cluster.isQuiet, engine.tick + PATIENCE_MS * TICKS_PER_MS)
+  return outages
 }
 
 function startAgents({ engine, nodes }: Cluster, { times }: Scenario, chance: Prng): void {

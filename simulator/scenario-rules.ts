@@ -15,6 +15,7 @@ import {
   prefixLength,
   prefixSize,
 } from '../src/net/mod.ts'
+import { checkFabric } from './fabric-plan.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type Scenario } from './scenario.ts'
 import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
@@ -28,7 +29,8 @@ export interface Complaint {
 
 /** The first rule that a scenario breaks. */
 export function checkScenario(scenario: Scenario): Complaint | undefined {
-  return sizes(scenario) ?? modes(scenario) ?? pools(scenario) ?? allows(scenario)
+  const first = sizes(scenario) ?? modes(scenario) ?? pools(scenario)
+  return first ?? allows(scenario) ?? checkFabric(scenario)
 }
 
 function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {

@@ -13,23 +13,15 @@ import { TriviumError } from '../src/errors.ts'
 import { tryParsePrefix } from '../src/net/mod.ts'
 import { GC_THRESH3 } from './neighbors.ts'
 import { PROGRAMMING_RATES, SWITCH_PROFILES } from './profiles.ts'
+import { deviceSchema, fabricSchema, failureSchema, linkSchema } from './scenario-fabric.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
+import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
 import { nearest } from './suggest.ts'
 import { OVERFLOW_POLICIES } from './tables.ts'
 
 /** What one run of the exact engine may hold. */
 export const NODES_MAX = 2000
 export const PODS_MAX = 200_000
-const HOUR_MS = 3_600_000
-
-const whole = (low: number, high: number, why = '') =>
-  z
-    .number({ error: ({ input }) => `found ${show(input)}, wanted a whole number` })
-    .refine((value) => Number.isInteger(value) && value >= low && value <= high, {
-      error: ({ input }) =>
-        `found ${show(input)}, wanted a whole number from ${low} to ${high}${why}`,
-    })
-
 const MODES = ['vxlan', 'route', 'vlan'] as const
 const ROUTE_KINDS = ['block', 'host'] as const
 const FLAVOURS = ['classic', 'lightweight'] as const
@@ -87,11 +79,7 @@ const RATE_NAMES = PROGRAMMING_RATES.map(({ name }) => name)
 
 /** How a switch behaves, whatever it holds. */
 const behaviour = {
-  overflow: z
-    .enum(OVERFLOW_POLICIES, {
-      error: ({ input }) => `found ${show(input)}, wanted ${OVERFLOW_POLICIES.join(', ')}`,
-    })
-    .optional(),
+  overflow: oneOf(OVERFLOW_POLICIES).optional(),
   /** Writes into the hardware; all at once when it is not given. */
   routesPerSecond: z
     .union([whole(1, 10_000_000), z.enum(RATE_NAMES)], {
@@ -137,6 +125,7 @@ const schema = z.strictObject({
     .max(1000)
     .default([]),
   switch: z.union([profileSwitch, ownSwitch], { error: ({ input }) => switchError(input) }),
+  fabric: fabricSchema.prefault({}),
   /** How many other nodes each node sends to: what its kernel must learn. */
   talk: z
     .union([z.enum(['none', 'all']), whole(1, NODES_MAX)], {
@@ -152,6 +141,7 @@ const schema = z.strictObject({
       podsPerSecond: whole(1, 1_000_000).default(100),
       storeMs: whole(0, 10_000).default(1),
       announceMs: whole(0, HOUR_MS).default(50),
+      convergeMs: whole(0, HOUR_MS).default(100),
     })
     .prefault({}),
 })
@@ -201,6 +191,13 @@ function first(issues: readonly z.core.$ZodIssue[]): Complaint | undefined {
   return { path, message: missing ? 'is missing' : issue.message }
 }
 
+/** Keys of what the lists of a fabric hold. */
+const LISTED: Readonly<Record<string, readonly string[]>> = {
+  devices: Object.keys(deviceSchema.shape),
+  links: Object.keys(linkSchema.shape),
+  failures: Object.keys(failureSchema.shape),
+}
+
 function unknownKey(key: string, path: readonly string[]): string {
   const [top = ''] = path
   const shapes: Readonly<Record<string, readonly string[]>> = {
@@ -210,9 +207,11 @@ function unknownKey(key: string, path: readonly string[]): string {
     allow: Object.keys(allowSchema.shape),
     switch: SWITCH_KEYS,
     kernel: ['gcThresh3'],
+    fabric: Object.keys(fabricSchema.shape),
     times: Object.keys(schema.shape.times.unwrap().shape),
   }
-  const known = shapes[top] ?? []
+  const listedKeys = top === 'fabric' ? LISTED[path[1] ?? ''] : undefined
+  const known = listedKeys ?? shapes[top] ?? []
   const like = nearest(key, known)
   const hint = like === undefined ? `wanted one of ${known.join(', ')}` : `did you mean ${like}?`
   return `unknown key ${show(key)}, ${hint}`
@@ -255,10 +254,4 @@ function lineOf(
     return lines.linePos(node.range[0]).line
   }
   return 1
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (typeof value === 'number') return String(value)
-  return (JSON.stringify(value) ?? String(value)).slice(0, 60)
 }

@@ -13,6 +13,7 @@ import { type Ip, type IpFamily, prefixFamily } from '../src/net/mod.ts'
 import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
 import { Fabric, type FabricMode } from './fabric.ts'
 import type { DeviceModel } from './fabric-device.ts'
+import { topologyOf } from './fabric-plan.ts'
 import type { World } from './forward.ts'
 import { NeighborTable } from './neighbors.ts'
 import { networkSpecs, networksOf } from './network.ts'
@@ -67,8 +68,13 @@ export class Cluster {
     this.fabric = new Fabric(engine, {
       mode: fabricMode(mode),
       racks,
-      spines: scenario.spines,
+      topology: topologyOf(scenario),
       model: modelOf(scenario),
+      modelOf: (profile) => {
+        const { overflow, routesPerSecond } = scenario.switch
+        return modelOf({ switch: { profile, overflow, routesPerSecond } })
+      },
+      convergeTicks: times.convergeMs * TICKS_PER_MS,
       announceTicks: times.announceMs * TICKS_PER_MS,
     })
     const watchTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
@@ -121,7 +127,7 @@ export class Cluster {
   /** Whether every kernel shows the store and every switch has heard. */
   get isQuiet(): boolean {
     if (this.podsUnderWay > 0 || this.unsettled.size > 0) return false
-    return this.fabric.pending === 0 && this.fabric.queued === 0
+    return this.fabric.pending === 0 && this.fabric.paths.pending === 0 && this.fabric.queued === 0
   }
 
   node(index: number): SimNode {
@@ -224,7 +230,7 @@ export function fabricMode({ mode, announce }: ScenarioMode): FabricMode {
 }
 
 /** What every switch of the scenario is. */
-export function modelOf({ switch: choice }: Scenario): DeviceModel {
+export function modelOf({ switch: choice }: Pick<Scenario, 'switch'>): DeviceModel {
   const { overflow, routesPerSecond: rate } = choice
   const known = PROGRAMMING_RATES.find(({ name }) => name === rate)?.routesPerSecond
   const routesPerSecond = typeof rate === 'number' ? rate : known

@@ -47,11 +47,12 @@ function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonl
     const entries = [
       ...racks.flatMap((rack) => underlayEntries(fabric.mode, device, rack)),
       ...fromPods,
+      ...fabric.linkEntries(device),
     ]
     return SWITCH_TABLES.flatMap((table) => {
       const wanted = new Set(
         entries
-          .map((entry) => device.placed(entry))
+          .flatMap((entry) => device.placed(entry) ?? [])
           .filter((entry) => entry.table === table)
           .map(({ entry }) => entry),
       )

@@ -9,6 +9,7 @@
  */
 import { ipFamily } from '../../src/net/mod.ts'
 import type { Prng } from '../../src/prng.ts'
+import { TICKS_PER_MS } from '../clock.ts'
 import { forward } from '../forward.ts'
 import type { SimPod } from '../node.ts'
 import { shuffled } from '../shuffle.ts'
@@ -30,6 +31,10 @@ export interface Reachability {
   readonly software: number
   /** Lost because a switch refused an entry. */
   readonly lostToOverflow: number
+  /** Lost because a link or a switch is down. */
+  readonly lostToFailure: number
+  /** The longest way, over links alone. */
+  readonly latencyMaxMs: number
   readonly sampled: boolean
   readonly example: string | undefined
   readonly check: CheckResult
@@ -44,6 +49,8 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
   let delivered = 0
   let software = 0
   let lostToOverflow = 0
+  let lostToFailure = 0
+  let latencyTicks = 0
   let example: string | undefined
   let closed = 0
   for (const [from, to] of pairs) {
@@ -58,21 +65,24 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
     }
     if (lost?.kind !== 'lost') {
       delivered++
-      if (answers.some((answer) => answer.kind === 'delivered' && answer.software)) software++
+      const trails = answers.filter((answer) => answer.kind === 'delivered')
+      if (trails.some((answer) => answer.software)) software++
+      for (const trail of trails) latencyTicks = Math.max(latencyTicks, trail.latencyTicks)
     } else {
       const families = to.attachment.ips.map(ipFamily).join(' and ')
       const text = `pod ${from.id} to pod ${to.id} (IPv${families}): ${lost.reason}`
-      if (!lost.overflow) findings.push(text)
-      else {
-        lostToOverflow++
-        example ??= text
-      }
+      if (lost.overflow) lostToOverflow++
+      else if (lost.cut) lostToFailure++
+      else findings.push(text)
+      if (lost.overflow || lost.cut) example ??= text
     }
   }
   const open = pairs.length - closed
   const scope = `${pairs.length} ${sampled ? 'sampled' : ''} pairs`.replace('  ', ' ')
   const check = checkResult('reachability', scope, findings)
-  return { pairs: open, closed, delivered, software, lostToOverflow, sampled, example, check }
+  const latencyMaxMs = latencyTicks / TICKS_PER_MS
+  const lostOf = { lostToOverflow, lostToFailure, latencyMaxMs }
+  return { pairs: open, closed, delivered, software, ...lostOf, sampled, example, check }
 }
 
 type Pair = readonly [from: SimPod, to: SimPod]

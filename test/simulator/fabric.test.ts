@@ -23,12 +23,12 @@ const byLabel = (scenario: ReturnType<typeof smallScenario>) =>
 t.test('IPv4', async (t) => {
   const modes = byLabel(smallScenario())
   const expected: readonly (readonly [string, Counts, Counts])[] = [
-    // 3 own nodes; the other rack's /24. A spine knows both racks.
-    ['vxlan', { mac: 3, host: 3, lpm: 1 }, { lpm: 2 }],
+    // 3 own nodes; the other rack's /24, over two spines. A spine knows both racks.
+    ['vxlan', { mac: 3, host: 3, lpm: 1, ecmp: 2 }, { lpm: 2 }],
     // 12 blocks more.
-    ['route blocks', { mac: 3, host: 3, lpm: 13 }, { lpm: 14 }],
+    ['route blocks', { mac: 3, host: 3, lpm: 13, ecmp: 2 }, { lpm: 14 }],
     // 18 pods more, as hosts.
-    ['route /32', { mac: 3, host: 21, lpm: 1 }, { lpm: 2, host: 18 }],
+    ['route /32', { mac: 3, host: 21, lpm: 1, ecmp: 2 }, { lpm: 2, host: 18 }],
     // 6 nodes and 18 pods.
     ['vlan', { mac: 24 }, { mac: 24 }],
   ]
@@ -48,12 +48,19 @@ t.test('IPv4', async (t) => {
 
 t.test('dual stack: a /128 takes two host entries, a /122 has a table of its own', async (t) => {
   const modes = byLabel(dualStack())
-  t.strictSame(counts(modes.get('vxlan')!, 'tor'), { mac: 3, host: 3 + 3 * 2, lpm: 1, lpm6: 1 })
+  t.strictSame(counts(modes.get('vxlan')!, 'tor'), {
+    mac: 3,
+    host: 3 + 3 * 2,
+    lpm: 1,
+    lpm6: 1,
+    ecmp: 2,
+  })
   t.strictSame(counts(modes.get('route blocks')!, 'tor'), {
     mac: 3,
     host: 3 + 3 * 2,
     lpm: 13,
     lpm6: 13,
+    ecmp: 2,
   })
   t.strictSame(counts(modes.get('route /32')!, 'spine'), { host: 18 + 18 * 2, lpm: 2, lpm6: 2 })
   t.strictSame(counts(modes.get('vlan')!, 'tor'), { mac: 24 }, 'a MAC is a MAC')

@@ -166,6 +166,24 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     /:4: kernel\.gcThresh3: found 0, wanted a whole number from 1/,
   ],
   [
+    'more data centres than racks',
+    'racks: 2',
+    'racks: 2\nfabric: { dataCenters: 3 }',
+    /:4: fabric\.dataCenters: 3 groups of racks, wanted at most one a rack \(2\)/,
+  ],
+  [
+    'a VLAN over two data centres',
+    '[vxlan, route]',
+    '[vxlan, vlan]\nfabric: { dataCenters: 2 }',
+    /:7: modes\.1: vlan would stretch one layer 2 domain over 2 data centres: wanted vxlan or route/,
+  ],
+  [
+    'a key of the fabric',
+    'racks: 2',
+    'racks: 2\nfabric: { dataCentres: 2 }',
+    /:4: fabric: unknown key "dataCentres", did you mean dataCenters\?/,
+  ],
+  [
     'more racks than nodes',
     'racks: 2',
     'racks: 5',
@@ -195,7 +213,101 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
   ['nothing', GOOD, '', /x\.yaml:1: /],
 ]
 
+const LISTED = `${GOOD}fabric:
+  kind: listed
+  devices:
+    - { name: a, role: tor }
+    - { name: b, role: tor }
+    - { name: hub, role: core }
+  links:
+    - { between: [a, hub] }
+    - { between: [hub, b] }
+  failures:
+    - { atMs: 1, device: hub }
+`
+
+/** The same for a fabric that is listed. */
+const IMPOSSIBLE: typeof MISTAKES = [
+  [
+    'an unknown device',
+    '[a, hub]',
+    '[a, hob]',
+    /:16: fabric\.links\.0: no device hob, did you mean hub\?/,
+  ],
+  ['a device twice', 'name: b', 'name: a', /:13: fabric\.devices\.1: device a is listed twice/],
+  ['a link to itself', '[a, hub]', '[a, a]', /:16: fabric\.links\.0: joins a to itself/],
+  ['a link twice', '[hub, b]', '[hub, a]', /:17: fabric\.links\.1: hub and a are joined twice/],
+  [
+    'a rack alone',
+    '    - { between: [hub, b] }\n',
+    '',
+    /:16: fabric\.links: no path from b to a/,
+  ],
+  [
+    'a rack too few',
+    'racks: 2',
+    'racks: 3',
+    /:12: fabric\.devices: found 2 devices of role tor, wanted one a rack \(3\)/,
+  ],
+  [
+    'an unknown role',
+    'role: core',
+    'role: hub',
+    /:14: fabric\.devices\.2\.role: found "hub", wanted tor, aggreg/,
+  ],
+  [
+    'an unknown profile of one',
+    'role: core',
+    'role: core, profile: helix5',
+    /:14: fabric\.devices\.2: no profile "helix5", did you mean helix4\?/,
+  ],
+  ['three ends', '[a, hub]', '[a, hub, b]', /:16: fabric\.links\.0\.between: /],
+  [
+    'a key of a link',
+    'between: [a',
+    'betwen: [a',
+    /:16: fabric\.links\.0: unknown key "betwen", did you mean between/,
+  ],
+  [
+    'a failure of nobody',
+    'device: hub',
+    'device: hup',
+    /:19: fabric\.failures\.0: no device hup, did you mean hub\?/,
+  ],
+  [
+    'a failure of nothing',
+    ', device: hub',
+    '',
+    /:19: fabric\.failures\.0: wanted either link or device/,
+  ],
+  [
+    'a failure of no link',
+    'device: hub',
+    'link: [a, b]',
+    /:19: fabric\.failures\.0: no link between a and b/,
+  ],
+  [
+    'a list without its kind',
+    'kind: listed',
+    'kind: leaf-spine',
+    /:12: fabric\.devices: belongs to kind listed/,
+  ],
+  [
+    'an unknown kind',
+    'kind: listed',
+    'kind: ring',
+    /:10: fabric\.kind: found "ring", wanted leaf-spine, three-tier/,
+  ],
+]
+
 t.doesNotThrow(() => parseScenario(GOOD, 'x.yaml'), 'the good one')
+t.doesNotThrow(() => parseScenario(LISTED, 'x.yaml'), 'the listed one')
+
+for (const [what, from, to, message] of IMPOSSIBLE) {
+  const text = LISTED.replace(from, to)
+  t.ok(text !== LISTED, `${what}: was put in`)
+  t.throws(() => parseScenario(text, 'x.yaml'), { code: 'BAD_CONFIG', message }, what)
+}
 
 for (const [what, from, to, message] of MISTAKES) {
   const text = GOOD.replace(from, to)

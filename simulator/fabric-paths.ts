@@ -1,0 +1,129 @@
+/**
+ * Links and devices that go down and come back, and what the fabric's devices
+ * believe of them.
+ *
+ * An idealised interior protocol: `convergeTicks` after a change every device
+ * knows it and forwards by new shortest paths, all at the same instant; until
+ * then packets into what is down are lost. Nobody repairs locally, nothing flaps,
+ * and the protocol's own packets cost nothing.
+ *
+ * @module
+ */
+import { type Engine, EVENT } from './clock.ts'
+import { type FabricState, Routing } from './fabric-routing.ts'
+import { linkName, type Topology } from './fabric-topology.ts'
+
+/** What goes down or comes back. */
+export interface FabricChange {
+  /** Microseconds after the moment of scheduling. */
+  readonly afterTicks: number
+  readonly up: boolean
+  readonly target:
+    | { readonly kind: 'link'; readonly link: number }
+    | { readonly kind: 'device'; readonly device: number }
+}
+
+/** Where a packet goes from a device. */
+export type Step =
+  | { readonly kind: 'to'; readonly device: number; readonly latencyTicks: number }
+  | { readonly kind: 'stuck'; readonly reason: string }
+
+interface Mutable {
+  readonly links: boolean[]
+  readonly devices: boolean[]
+}
+
+const allUp = ({ links, devices }: Topology): Mutable => ({
+  links: links.map(() => true),
+  devices: devices.map(() => true),
+})
+
+export class FabricPaths {
+  readonly topology: Topology
+  routing: Routing
+  /** Changes that have not happened yet, or that devices do not know yet. */
+  pending = 0
+  /** Told of each change when it happens, and again when every device knows it. */
+  onChange: (change: FabricChange, phase: 'happened' | 'known') => void = () => {}
+
+  private readonly engine: Engine
+  private readonly convergeTicks: number
+  private readonly actual: Mutable
+  private readonly known: Mutable
+  private readonly changes: FabricChange[] = []
+  private readonly onRouting: () => void
+
+  /** @param onRouting Called when paths are new. */
+  constructor(engine: Engine, topology: Topology, convergeTicks: number, onRouting: () => void) {
+    this.engine = engine
+    this.topology = topology
+    this.convergeTicks = convergeTicks
+    this.onRouting = onRouting
+    this.actual = allUp(topology)
+    this.known = allUp(topology)
+    this.routing = new Routing(topology, this.known)
+    engine.on(EVENT.link, (index, phase) => this.serve(index, phase))
+  }
+
+  schedule(changes: readonly FabricChange[]): void {
+    for (const change of changes) {
+      this.changes.push(change)
+      this.pending++
+      this.engine.post(change.afterTicks, EVENT.link, this.changes.length - 1, 0)
+    }
+  }
+
+  /** What is up, whether or not anybody knows. */
+  get state(): FabricState {
+    return this.actual
+  }
+
+  isUp(device: number): boolean {
+    return this.actual.devices[device] === true
+  }
+
+  /** The next device on the way to a rack. @param flow Chooses among equal paths. */
+  step(device: number, rack: number, flow: number): Step {
+    const { topology, actual } = this
+    const hops = this.routing.nextHops(device, rack)
+    const next = hops[flow % Math.max(1, hops.length)]
+    const name = topology.devices[device]?.name ?? ''
+    if (next === undefined) return { kind: 'stuck', reason: `${name} has no path to rack ${rack}` }
+    const link = topology.links[next.link]
+    if (link === undefined || !actual.links[next.link]) {
+      const words = link === undefined ? '' : linkName(topology, link)
+      return { kind: 'stuck', reason: `${name} sends into link ${words}, which is down` }
+    }
+    return { kind: 'to', device: next.device, latencyTicks: link.latencyTicks }
+  }
+
+  /** A change in words, e.g. `link tor-0--spine-1 down`. */
+  wordsOf({ target, up }: FabricChange): string {
+    const { topology } = this
+    const link = target.kind === 'link' ? topology.links[target.link] : undefined
+    const device = target.kind === 'device' ? topology.devices[target.device] : undefined
+    const what = link === undefined ? `${device?.name}` : `link ${linkName(topology, link)}`
+    return `${what} ${up ? 'up' : 'down'}`
+  }
+
+  private serve(index: number, phase: number): void {
+    const change = this.changes[index]
+    if (change === undefined) return
+    if (phase === 0) {
+      apply(this.actual, change)
+      this.engine.post(this.convergeTicks, EVENT.link, index, 1)
+      this.onChange(change, 'happened')
+      return
+    }
+    this.pending--
+    apply(this.known, change)
+    this.routing = new Routing(this.topology, this.known)
+    this.onRouting()
+    this.onChange(change, 'known')
+  }
+}
+
+function apply(state: Mutable, { target, up }: FabricChange): void {
+  if (target.kind === 'link') state.links[target.link] = up
+  else state.devices[target.device] = up
+}

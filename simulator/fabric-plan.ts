@@ -1,0 +1,156 @@
+/**
+ * A scenario's fabric as a topology, its failures as changes, and what makes
+ * either impossible.
+ *
+ * @module
+ */
+import { TICKS_PER_MS } from './clock.ts'
+import type { FabricChange } from './fabric-paths.ts'
+import { Routing } from './fabric-routing.ts'
+import { generateTopology, listedTopology, type Topology } from './fabric-topology.ts'
+import { SWITCH_PROFILES } from './profiles.ts'
+import type { Scenario } from './scenario.ts'
+import type { Complaint } from './scenario-rules.ts'
+import { nearest } from './suggest.ts'
+
+type Sized = Pick<Scenario, 'racks' | 'spines' | 'fabric'>
+
+export function topologyOf({ racks, spines, fabric }: Sized): Topology {
+  if (fabric.kind === 'listed') return listedTopology(fabric.devices, fabric.links, fabric.linkUs)
+  const { kind, linkUs, wanMs } = fabric
+  return generateTopology({
+    ...fabric,
+    kind,
+    racks,
+    spines,
+    linkTicks: linkUs,
+    wanTicks: wanMs * TICKS_PER_MS,
+  })
+}
+
+/** The scenario's failures, and what comes back. */
+export function changesOf(scenario: Sized): readonly FabricChange[] {
+  const topology = topologyOf(scenario)
+  return scenario.fabric.failures.flatMap(({ atMs, forMs, link, device }): FabricChange[] => {
+    const target = targetOf(topology, link, device)
+    if (target === undefined) return []
+    const down = { afterTicks: atMs * TICKS_PER_MS, up: false, target }
+    if (forMs === undefined) return [down]
+    return [down, { afterTicks: (atMs + forMs) * TICKS_PER_MS, up: true, target }]
+  })
+}
+
+function targetOf(
+  { devices, links }: Topology,
+  pair: readonly [string, string] | undefined,
+  name: string | undefined,
+): FabricChange['target'] | undefined {
+  if (pair !== undefined) {
+    const link = links.findIndex(({ ends }) => {
+      const names = ends.map((end) => devices[end]?.name)
+      return pair.every((each) => names.includes(each))
+    })
+    return link === -1 ? undefined : { kind: 'link', link }
+  }
+  const device = devices.findIndex((each) => each.name === name)
+  return device === -1 ? undefined : { kind: 'device', device }
+}
+
+const among = (name: string, names: readonly string[]): string => {
+  const like = nearest(name, names)
+  const few = names.slice(0, 12).join(', ')
+  return like === undefined ? `there are ${few}` : `did you mean ${like}?`
+}
+
+/** What is wrong with the fabric. */
+export function checkFabric(scenario: Scenario): Complaint | undefined {
+  return listed(scenario) ?? generated(scenario) ?? joined(scenario) ?? failures(scenario)
+}
+
+function listed({ fabric, racks }: Scenario): Complaint | undefined {
+  const { kind, devices, links } = fabric
+  if (kind !== 'listed') {
+    const path = ['fabric', devices.length > 0 ? 'devices' : 'links']
+    if (devices.length + links.length === 0) return undefined
+    return { path, message: `belongs to kind listed, not ${kind}` }
+  }
+  const names = devices.map(({ name }) => name)
+  for (const [index, { name, profile }] of devices.entries()) {
+    const path = ['fabric', 'devices', String(index)]
+    if (names.indexOf(name) !== index) return { path, message: `device ${name} is listed twice` }
+    const profiles = SWITCH_PROFILES.map((known) => known.name)
+    if (profile === undefined || profiles.includes(profile)) continue
+    return { path, message: `no profile "${profile}", ${among(profile, profiles)}` }
+  }
+  const tors = devices.filter(({ role }) => role === 'tor').length
+  if (tors !== racks) {
+    const message = `found ${tors} devices of role tor, wanted one a rack (${racks})`
+    return { path: ['fabric', 'devices'], message }
+  }
+  for (const [index, { between }] of links.entries()) {
+    const path = ['fabric', 'links', String(index)]
+    const stranger = between.find((name) => !names.includes(name))
+    if (stranger !== undefined) {
+      return { path, message: `no device ${stranger}, ${among(stranger, names)}` }
+    }
+    if (between[0] === between[1]) {
+      return { path, message: `joins ${between[0]} to itself, wanted two devices` }
+    }
+    const twin = links.findIndex((link) => between.every((name) => link.between.includes(name)))
+    if (twin !== index) return { path, message: `${between.join(' and ')} are joined twice` }
+  }
+  return undefined
+}
+
+function generated({ fabric, racks, modes }: Scenario): Complaint | undefined {
+  const { kind, groups, dataCenters, stretchVlan } = fabric
+  if (kind === 'listed') return undefined
+  const least = dataCenters * (kind === 'three-tier' ? groups : 1)
+  if (racks < least) {
+    const path = ['fabric', kind === 'three-tier' ? 'groups' : 'dataCenters']
+    return { path, message: `${least} groups of racks, wanted at most one a rack (${racks})` }
+  }
+  const vlan = modes.findIndex(({ mode }) => mode === 'vlan')
+  if (dataCenters === 1 || vlan === -1 || stretchVlan) return undefined
+  const message =
+    `vlan would stretch one layer 2 domain over ${dataCenters} data centres: ` +
+    'wanted vxlan or route, or fabric.stretchVlan: true'
+  return { path: ['modes', String(vlan)], message }
+}
+
+/** Every rack reaches every other when everything is up. */
+function joined(scenario: Scenario): Complaint | undefined {
+  const topology = topologyOf(scenario)
+  const state = {
+    links: topology.links.map(() => true),
+    devices: topology.devices.map(() => true),
+  }
+  const routing = new Routing(topology, state)
+  for (const [index, { name, rack }] of topology.devices.entries()) {
+    if (rack === 0 || routing.nextHops(index, 0).length > 0) continue
+    const message = `no path from ${name} to ${topology.devices[0]?.name ?? 'rack 0'}`
+    return { path: ['fabric', scenario.fabric.kind === 'listed' ? 'links' : 'kind'], message }
+  }
+  return undefined
+}
+
+function failures(scenario: Scenario): Complaint | undefined {
+  const topology = topologyOf(scenario)
+  const names = topology.devices.map(({ name }) => name)
+  for (const [index, { link, device }] of scenario.fabric.failures.entries()) {
+    const path = ['fabric', 'failures', String(index)]
+    if ((link === undefined) === (device === undefined)) {
+      return { path, message: 'wanted either link or device' }
+    }
+    const stranger = [...(link ?? []), ...(device === undefined ? [] : [device])].find(
+      (name) => !names.includes(name),
+    )
+    if (stranger !== undefined) {
+      return { path, message: `no device ${stranger}, ${among(stranger, names)}` }
+    }
+    if (targetOf(topology, link, device) === undefined) {
+      return { path, message: `no link between ${link?.join(' and ')}` }
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,58 @@
+/**
+ * The `fabric` key of a scenario: how switches are joined, and what fails.
+ *
+ * @module
+ */
+import { z } from 'zod'
+import { SWITCH_ROLES } from './fabric-device.ts'
+import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
+
+export const FABRIC_KINDS = ['leaf-spine', 'three-tier', 'listed'] as const
+
+const deviceName = z
+  .string({ error: ({ input }) => `found ${show(input)}, wanted a device's name` })
+  .regex(/^[\w.-]{1,40}$/, {
+    error: ({ input }) => `found ${show(input)}, wanted letters, digits, "-", "_" and "."`,
+  })
+const pair = z.tuple([deviceName, deviceName], {
+  error: ({ input }) => `found ${show(input)}, wanted the names of two devices`,
+})
+
+export const deviceSchema = z.strictObject({
+  name: deviceName,
+  role: oneOf(SWITCH_ROLES),
+  /** Of a device that is not as `switch` says. */
+  profile: z.string().optional(),
+})
+
+export const linkSchema = z.strictObject({
+  between: pair,
+  latencyUs: whole(0, HOUR_MS * 1000).optional(),
+})
+
+export const failureSchema = z.strictObject({
+  /** After all pods are known. */
+  atMs: whole(0, HOUR_MS),
+  link: pair.optional(),
+  device: deviceName.optional(),
+  /** Comes back after so long; stays down when it is not given. */
+  forMs: whole(1, HOUR_MS).optional(),
+})
+
+export const fabricSchema = z.strictObject({
+  kind: oneOf(FABRIC_KINDS).default('leaf-spine'),
+  groups: whole(1, 1000).default(2),
+  aggregations: whole(1, 64).default(2),
+  cores: whole(1, 64).default(2),
+  dataCenters: whole(1, 16).default(1),
+  wanRouters: whole(1, 16).default(2),
+  linkUs: whole(0, 1_000_000).default(1),
+  wanMs: whole(0, 10_000).default(10),
+  /** Whether one VLAN may span data centres. */
+  stretchVlan: z.boolean().default(false),
+  devices: z.array(deviceSchema).max(4000).default([]),
+  links: z.array(linkSchema).max(100_000).default([]),
+  failures: z.array(failureSchema).max(1000).default([]),
+})
+
+export type FabricChoice = z.output<typeof fabricSchema>

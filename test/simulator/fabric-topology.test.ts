@@ -1,0 +1,242 @@
+/** Topologies as graphs, against a search of our own; then with pods on them. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { Routing } from '../../simulator/fabric-routing.ts'
+import {
+  generateTopology,
+  linkName,
+  listedTopology,
+  type Topology,
+  type TopologyPlan,
+} from '../../simulator/fabric-topology.ts'
+import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { smallScenario } from './support.ts'
+
+const plans: fc.Arbitrary<TopologyPlan> = fc
+  .record({
+    kind: fc.constantFrom('leaf-spine', 'three-tier'),
+    racks: fc.integer({ min: 1, max: 9 }),
+    spines: fc.integer({ min: 2, max: 4 }),
+    groups: fc.integer({ min: 1, max: 3 }),
+    aggregations: fc.integer({ min: 2, max: 3 }),
+    cores: fc.integer({ min: 2, max: 3 }),
+    dataCenters: fc.integer({ min: 1, max: 3 }),
+    wanRouters: fc.integer({ min: 2, max: 3 }),
+  })
+  .map((plan) => ({ ...plan, linkTicks: 1, wanTicks: 5000 }) as const)
+
+const allUp = ({ links, devices }: Topology) => ({
+  links: links.map(() => true),
+  devices: devices.map(() => true),
+})
+
+/** Racks that a packet from `rack` reaches, by following any next hop there is. */
+function reached(topology: Topology, routing: Routing, rack: number): ReadonlySet<number> {
+  const racks = topology.devices.filter(({ role }) => role === 'tor').map((device) => device.rack)
+  return new Set(
+    racks.filter((to) => {
+      let device = rack
+      for (let hops = 0; hops < 64; hops++) {
+        if (device === to) return true
+        const [next] = routing.nextHops(device, to)
+        if (next === undefined) return false
+        device = next.device
+      }
+      return false
+    }),
+  )
+}
+
+t.test('all pairs are connected when everything is up', async () => {
+  fc.assert(
+    fc.property(plans, (plan) => {
+      const topology = generateTopology(plan)
+      const routing = new Routing(topology, allUp(topology))
+      for (let rack = 0; rack < plan.racks; rack++) {
+        assert.equal(reached(topology, routing, rack).size, plan.racks)
+      }
+      const names = topology.devices.map(({ name }) => name)
+      assert.equal(new Set(names).size, names.length)
+      const links = topology.links.map((link) => linkName(topology, link))
+      assert.equal(new Set(links).size, links.length)
+    }),
+  )
+})
+
+t.test('no single link cuts anybody off', async () => {
+  fc.assert(
+    fc.property(plans, fc.nat(), (plan, chosen) => {
+      const topology = generateTopology(plan)
+      const cut = chosen % Math.max(1, topology.links.length)
+      const state = allUp(topology)
+      state.links[cut] = false
+      const routing = new Routing(topology, state)
+      for (let rack = 0; rack < plan.racks; rack++) {
+        assert.equal(reached(topology, routing, rack).size, plan.racks)
+      }
+    }),
+  )
+})
+
+t.test('a top-of-rack switch isolates its rack, and nobody else', async () => {
+  fc.assert(
+    fc.property(plans, fc.nat(), (plan, chosen) => {
+      const topology = generateTopology(plan)
+      const dead = chosen % plan.racks
+      const state = allUp(topology)
+      state.devices[dead] = false
+      const routing = new Routing(topology, state)
+      for (let rack = 0; rack < plan.racks; rack++) {
+        const others = reached(topology, routing, rack)
+        if (rack === dead) assert.deepEqual([...others], [dead])
+        else assert.equal(others.has(dead), false)
+        if (rack !== dead) assert.equal(others.size, plan.racks - 1)
+      }
+    }),
+  )
+})
+
+t.test('equal paths: every next hop is one link nearer; groups are counted once', async (t) => {
+  const plan = { kind: 'leaf-spine', racks: 4, spines: 3, groups: 1, aggregations: 1 } as const
+  const rest = { cores: 1, dataCenters: 1, wanRouters: 1, linkTicks: 1, wanTicks: 1 }
+  const topology = generateTopology({ ...plan, ...rest })
+  const routing = new Routing(topology, allUp(topology))
+  t.equal(routing.nextHops(0, 3).length, 3)
+  t.strictSame([...routing.groups(0).values()], [3], 'one group for all three other racks')
+  t.equal(routing.groups(4).size, 0, 'a spine has one way to each rack')
+  const state = allUp(topology)
+  state.links[0] = false
+  const after = new Routing(topology, state)
+  t.strictSame([...after.groups(0).values()], [2])
+  t.strictSame([...after.groups(1).values()].sort(), [2, 3], 'one way less to rack 0')
+})
+
+t.test('a listed topology: top-of-rack switches first', async (t) => {
+  const topology = listedTopology(
+    [
+      { name: 'core', role: 'core' },
+      { name: 'left', role: 'tor' },
+      { name: 'right', role: 'tor', profile: 'helix4' },
+    ],
+    [{ between: ['left', 'core'] }, { between: ['core', 'right'], latencyUs: 700 }],
+    3,
+  )
+  t.strictSame(
+    topology.devices.map(({ name, rack }) => [name, rack]),
+    [
+      ['left', 0],
+      ['right', 1],
+      ['core', -1],
+    ],
+  )
+  t.strictSame(
+    topology.links.map(({ ends, latencyTicks }) => [...ends, latencyTicks]),
+    [
+      [0, 2, 3],
+      [2, 1, 700],
+    ],
+  )
+})
+
+const run = (extra: string, instead: readonly string[] = []): ReadonlyMap<string, ModeResult> =>
+  new Map(runScenario(smallScenario(extra, instead)).modes.map((mode) => [mode.label, mode]))
+
+const ROADS = 'modes: [vxlan, route, { mode: route, announce: host }]'
+
+t.test('two data centres: what needs only IP works, at the price of the distance', async (t) => {
+  const modes = run(`${ROADS}\nfabric: { dataCenters: 2, wanMs: 12 }`, ['modes'])
+  for (const [label, mode] of modes) {
+    t.equal(mode.reachability.delivered, 18 * 17, label)
+    // Spine, router, router, spine: four links of a microsecond and the distance.
+    t.equal(mode.reachability.latencyMaxMs, 12.006 - 0.002, label)
+    t.ok(
+      mode.checks.every(({ passed }) => passed),
+      `${label}: checks`,
+      { checks: mode.checks.filter(({ passed }) => !passed) },
+    )
+    const wan = mode.tables.find(({ role, table }) => role === 'wan' && table === 'lpm')
+    t.equal(wan?.devices, 4)
+    t.equal(wan?.demandPeak, label === 'route blocks' ? 14 : 2)
+  }
+  const vlan = run('modes: [vlan]\nfabric: { dataCenters: 2, stretchVlan: true }', ['modes'])
+  t.equal(vlan.get('vlan')?.reachability.delivered, 18 * 17)
+})
+
+t.test('three tiers', async (t) => {
+  const modes = run('fabric: { kind: three-tier, groups: 2, aggregations: 2, cores: 3 }')
+  for (const [label, mode] of modes) {
+    t.equal(mode.reachability.delivered, 18 * 17, label)
+    const roles = new Set(mode.tables.map(({ role }) => role))
+    t.ok(roles.has('aggregation') && roles.has('core') && !roles.has('spine'), label)
+    const aggregation = mode.tables.find(
+      ({ role, table }) => role === 'aggregation' && table === 'ecmp',
+    )
+    t.equal(aggregation?.demandPeak, label === 'vlan' ? undefined : 3, 'up to three cores')
+  }
+})
+
+t.test('failures: at once, until the paths converged, and after', async (t) => {
+  const failures = [
+    '{ atMs: 0, link: [tor-0, spine-0], forMs: 1000 }',
+    '{ atMs: 5000, device: tor-1, forMs: 2000 }',
+  ]
+  const modes = run(`fabric: { failures: [${failures.join(', ')}] }\ntimes: { convergeMs: 250 }`, [
+    'times',
+  ])
+  for (const [label, mode] of modes) {
+    t.strictSame(
+      mode.outages.map(({ what, atMs, convergedMs }) => [what, atMs, convergedMs]),
+      [
+        ['link tor-0--spine-0 down', 0, 250],
+        ['link tor-0--spine-0 up', 1000, 250],
+        ['tor-1 down', 5000, 250],
+        ['tor-1 up', 7000, 250],
+      ],
+      label,
+    )
+    const [link, , rack, back] = mode.outages
+    t.ok(link!.lostAtOnce > 0 && link!.lostAtOnce < 2 * 81, `${label}: ${link!.lostAtOnce} at once`)
+    t.equal(link!.lostAfter, 0, 'the other spine carries all')
+    // Nine pods in each rack. Pods of one node meet without a switch.
+    const inside = 3 * 3 * 6
+    t.equal(rack!.lostAfter, 2 * 81 + inside, `${label}: the rack is isolated, the other is not`)
+    t.equal(back!.lostAfter, 0)
+    t.equal(mode.reachability.delivered, 18 * 17, 'whole again')
+    t.ok(
+      mode.checks.every(({ passed }) => passed),
+      `${label}: checks`,
+      { checks: mode.checks.filter(({ passed }) => !passed) },
+    )
+  }
+})
+
+t.test('what stays down is a finding, not a fault', async (t) => {
+  const modes = run('fabric: { failures: [{ atMs: 10, device: tor-0 }] }')
+  for (const [label, mode] of modes) {
+    t.equal(mode.reachability.lostToFailure, 2 * 81 + 54, label)
+    t.equal(mode.reachability.lostToOverflow, 0)
+    t.match(mode.reachability.example, /tor-0|rack 0/)
+    t.ok(mode.checks.every(({ passed }) => passed))
+  }
+})
+
+t.test('a listed fabric, one device of another profile', async (t) => {
+  const yaml = `
+fabric:
+  kind: listed
+  devices:
+    - { name: a, role: tor }
+    - { name: b, role: tor, profile: x670-g2-l2-and-l3 }
+    - { name: hub, role: core }
+  links:
+    - { between: [a, hub], latencyUs: 40 }
+    - { between: [hub, b], latencyUs: 2 }`
+  const mode = run(yaml).get('route blocks')
+  t.equal(mode?.reachability.delivered, 18 * 17)
+  t.equal(mode?.reachability.latencyMaxMs, 0.042)
+  const arp = mode?.tables.find(({ table }) => table === 'arp')
+  // Three nodes and one link.
+  t.match(arp, { device: 'b', demandPeak: 4, capacity: 49152 })
+  t.ok(mode?.checks.every(({ passed }) => passed))
+})
