@@ -34,6 +34,9 @@ export const EVENT = {
 } as const
 export type EventKind = (typeof EVENT)[keyof typeof EVENT]
 
+const FOLD_HIGH = 0x9e3779b1
+const FOLD_LOW = 0x5f356495
+
 /** Serves one kind of event. */
 export type Handler = (a: number, b: number) => void
 
@@ -97,9 +100,7 @@ export class Engine {
     this.tick = tick
     this.events++
     this.fold(tick)
-    this.foldInt(kind)
-    this.foldInt(a)
-    this.foldInt(b)
+    this.foldInts(kind, a, b)
     const closure = this.takeClosure(queue.slot)
     if (closure !== undefined) {
       closure()
@@ -136,20 +137,27 @@ export class Engine {
 
   /** Adds a number to the trace. */
   fold(value: number): void {
-    this.foldHalves(value | 0, (value / 2 ** 32) | 0)
+    const low = value | 0
+    const left = Math.imul(this.high ^ low, FOLD_HIGH)
+    const right = Math.imul(this.low ^ ((value / 2 ** 32) | 0) ^ low, FOLD_LOW)
+    this.high = left ^ (right >>> 15)
+    this.low = right ^ (this.high >>> 13)
   }
 
-  /** The same for an integer of 32 bits, signed. */
-  private foldInt(value: number): void {
-    this.foldHalves(value, 0)
-  }
-
-  private foldHalves(low: number, high: number): void {
-    const left = Math.imul(this.high ^ low, 0x9e3779b1)
-    const right = Math.imul(this.low ^ high ^ low, 0x5f356495)
-    const mixed = left ^ (right >>> 15)
-    this.high = mixed
-    this.low = right ^ (mixed >>> 13)
+  /** The same as three folds; of an integer of 32 bits the upper half is 0, also below zero. */
+  private foldInts(first: number, second: number, third: number): void {
+    let left = Math.imul(this.high ^ first, FOLD_HIGH)
+    let right = Math.imul(this.low ^ first, FOLD_LOW)
+    left ^= right >>> 15
+    right ^= left >>> 13
+    left = Math.imul(left ^ second, FOLD_HIGH)
+    right = Math.imul(right ^ second, FOLD_LOW)
+    left ^= right >>> 15
+    right ^= left >>> 13
+    left = Math.imul(left ^ third, FOLD_HIGH)
+    right = Math.imul(right ^ third, FOLD_LOW)
+    this.high = left ^ (right >>> 15)
+    this.low = right ^ (this.high >>> 13)
   }
 
   /** Adds text to the trace. */

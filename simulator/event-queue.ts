@@ -195,8 +195,11 @@ export class EventQueue {
         this.unmark(slot)
         continue
       }
-      ticks[kept] = ticks[place]!
-      entries[kept++] = entry
+      if (kept < place) {
+        ticks[kept] = ticks[place]!
+        entries[kept] = entry
+      }
+      kept++
     }
     run.end = kept
   }

@@ -7,6 +7,12 @@
  * of the timers anew: the event that the timer had is cancelled, about half of
  * them before they ran, and the handles of the rest are stale.
  *
+ *     hold.ts PENDING WARM TIMED
+ *
+ * prints the hash over (tick, sequence) of all events until the end of the
+ * warm-up, the same until the end of the timed events, and the nanoseconds of
+ * processor time that these took.
+ *
  * Draws are Marsaglia's xorshift (13, 17, 5) and nothing but 32-bit integers:
  * every language gives the same numbers.
  */
@@ -14,26 +20,17 @@ import { readFileSync } from 'node:fs'
 import { Engine, EVENT } from '../../simulator/clock.ts'
 import type { EventHandle } from '../../simulator/event-queue.ts'
 
-export interface HoldResult {
-  /** Over (tick, sequence) of all events until the end of the warm-up. */
-  readonly warmHash: number
-  /** The same until the end. */
-  readonly hash: number
-  /** Processor time of the timed events. */
-  readonly ms: number
-}
-
 const SEED = 0x2545f491
 
 /** Timers for so many pending events: a power of two, a quarter to an eighth of them. */
-export function timersOf(pending: number): number {
+function timersOf(pending: number): number {
   let size = 1
   while (size * 8 <= pending) size *= 2
   return size
 }
 
 /** Serves `warm` events unseen, then `timed` under the clock. */
-export function hold(pending: number, warm: number, timed: number): HoldResult {
+function hold(pending: number, warm: number, timed: number): readonly number[] {
   const engine = new Engine()
   let state = SEED
   let hash = 0
@@ -85,13 +82,15 @@ export function hold(pending: number, warm: number, timed: number): HoldResult {
     engine.post(delay(), EVENT.kernel, entity, sequence++)
   }
   const warmHash = serve(warm)
-  const start = threadMs()
+  const start = threadNs()
   const end = serve(timed)
-  return { warmHash, hash: end, ms: threadMs() - start }
+  return [warmHash, end, threadNs() - start]
 }
 
 /** Processor time of this thread: others on the machine then count for less. */
-function threadMs(): number {
-  const [ns] = readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')
-  return Number(ns) / 1e6
+function threadNs(): number {
+  return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0])
 }
+
+const [pending = 0, warm = 0, timed = 0] = process.argv.slice(2).map(Number)
+console.log(hold(pending, warm, timed).join(' '))
