@@ -16,6 +16,7 @@ import {
   prefixSize,
 } from '../src/net/mod.ts'
 import { checkFabric } from './fabric-plan.ts'
+import { bitsFor } from './math.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type Scenario } from './scenario.ts'
 import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
@@ -161,8 +162,8 @@ function room(scenario: Scenario, network: string, family: IpFamily): Complaint 
     0,
   )
   if (found >= wanted) return undefined
-  const bits = Math.ceil(Math.log2(wanted * blockSize))
-  const spare = Math.ceil(Math.log2((wanted + nodes) * blockSize))
+  const bits = bitsFor(wanted * blockSize)
+  const spare = bitsFor((wanted + nodes) * blockSize)
   return {
     path: ['pools', String(first.index), 'cidr'],
     message:

@@ -129,6 +129,16 @@ sees('pure words', CHECKS['pure code knows no clock, chance or world'] ?? (() =>
   ['ipam/lmdb-store.ts', 'setTimeout(x, 1)', []],
 ])
 
+sees('exact arithmetic', CHECKS['a simulation computes exactly'] ?? (() => []), [
+  ['simulator/x.ts', 'export const x = Math.log(y) + Math.exp(y)', ['Math.log', 'Math.exp']],
+  ['simulator/report/x.ts', 'const { sin } = Math', ['Math.']],
+  ['simulator/x.ts', "x = Math['pow'](y, z)", ['Math.']],
+  ['simulator/x.ts', 'x = y ** 0.5; y **= 3', ['** may', '** may']],
+  ['simulator/x.ts', 'x = 2 ** y + Math.floor(y) + Math.imul(x, y) + Math.sqrt(z)', []],
+  ['simulator/math.ts', 'x = Math.log(y)', []],
+  ['src/x.ts', 'x = Math.log(y)', []],
+])
+
 sees('everywhere', CHECKS['banned everywhere'] ?? (() => []), [
   ['src/x.ts', `// ${['FIX', 'ME'].join('')}: later`, ['FIX']],
   ['src/x.ts', 'enum X { a }', ['enum']],

@@ -59,6 +59,50 @@ function worldly(node: ts.Node): string | undefined {
   return isMember ? undefined : node.text
 }
 
+/** Of Math, what every engine must give the same bits for. */
+const EXACT = new Set([
+  'abs',
+  'ceil',
+  'clz32',
+  'floor',
+  'fround',
+  'imul',
+  'max',
+  'min',
+  'round',
+  'sign',
+  'sqrt',
+  'trunc',
+])
+
+/** No arithmetic in a simulation whose last bit is the engine's choice. */
+export const exactMath: Check = (source) => {
+  const { ast, path } = source
+  if (ast === undefined || !path.startsWith('simulator/') || path === 'simulator/math.ts') return []
+  const offenses: Offense[] = []
+  eachNode(ast, (node) => {
+    const reason = inexact(node)
+    if (reason !== undefined) offenses.push(offenseAt(source, ast, node, reason))
+  })
+  return offenses
+}
+
+function inexact(node: ts.Node): string | undefined {
+  if (ts.isIdentifier(node) && node.text === 'Math') {
+    const { parent } = node
+    if (ts.isPropertyAccessExpression(parent) && parent.name === node) return undefined
+    const name = ts.isPropertyAccessExpression(parent) ? parent.name.text : ''
+    return EXACT.has(name) ? undefined : `Math.${name} may differ between engines`
+  }
+  if (!ts.isBinaryExpression(node)) return undefined
+  const { kind } = node.operatorToken
+  const isPower =
+    kind === ts.SyntaxKind.AsteriskAsteriskToken ||
+    kind === ts.SyntaxKind.AsteriskAsteriskEqualsToken
+  // Of two alone a power has no digits to round.
+  return !isPower || node.left.getText() === '2' ? undefined : '** may differ between engines'
+}
+
 /** What nobody may write anywhere. */
 export const bannedEverywhere: Check = (source) => {
   const { ast, path, text } = source
@@ -186,6 +230,7 @@ export const machinePaths: Check = ({ path, text }) => {
 
 export const CHECKS: Readonly<Record<string, Check>> = {
   'pure code knows no clock, chance or world': pureWords,
+  'a simulation computes exactly': exactMath,
   'banned everywhere': bannedEverywhere,
   'nothing waits inside another namespace': synchronousInNetns,
   'lengths of functions and files': lengths,
