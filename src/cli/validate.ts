@@ -15,6 +15,7 @@ import type {
 } from '../../simulator/validate.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
 import { RealSide } from '../lab/validate-live.ts'
+import { EXIT } from './common.ts'
 import { flagsOfOptions, poolFlags } from './network-words.ts'
 
 export interface ValidateOptions extends ValidateSize {
@@ -76,14 +77,21 @@ export async function validate(
   requireRoot()
   const modes = chosen(simulator.VALIDATE_MODES, options.modes)
   const results = new Map<ValidateMode, ModeResult>()
+  const open = new Set<RealSide>()
   const waiting = [...modes]
   const work = async (): Promise<void> => {
     for (let mode = waiting.shift(); mode !== undefined; mode = waiting.shift()) {
-      results.set(mode, await validateMode(simulator, mode, options))
+      results.set(mode, await validateMode(simulator, mode, options, open))
     }
   }
+  const stop = (): void => {
+    const closed = Promise.allSettled([...open].map((real) => real.destroy()))
+    closed.finally(() => process.exit(EXIT.failed))
+  }
+  for (const signal of SIGNALS) process.once(signal, stop)
   // Also when one fails, the other takes its namespaces away first.
   const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, work))
+  for (const signal of SIGNALS) process.off(signal, stop)
   const failed = ends.find((end) => end.status === 'rejected')
   if (failed !== undefined) throw failed.reason
   return modes.flatMap((mode) => results.get(mode) ?? [])
@@ -114,21 +122,19 @@ async function validateMode(
   simulator: Simulator,
   mode: ValidateMode,
   options: ValidateOptions,
+  open: Set<RealSide>,
 ): Promise<ModeResult> {
   options.progress(mode.name)
   const real = await RealSide.create({ ...options, subnets: mode.subnets })
-  const stop = (): void => {
-    real.destroy().finally(() => process.exit(1))
-  }
-  for (const signal of SIGNALS) process.once(signal, stop)
+  open.add(real)
   try {
     if (mode.needs === '802.1Q' && !(await real.hasVlan())) {
       return { ...NOTHING, mode: mode.name, skipped: 'this kernel has no 802.1Q' }
     }
     return await new Validation(simulator, mode, options, real).run()
   } finally {
-    for (const signal of SIGNALS) process.off(signal, stop)
     await real.destroy()
+    open.delete(real)
   }
 }
 

@@ -72,6 +72,8 @@ export class RealSide {
     return [
       ...((await has('nft')) ? [] : ['nft rules', 'nft elements']),
       ...((await has('ethtool')) ? [] : ['offloads']),
+      // iproute2 before 6.0, or Linux before 5.19.
+      ...((await run(['bridge', 'vni'])).status === 0 ? [] : ['vnis']),
     ]
   }
 

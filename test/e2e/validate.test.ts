@@ -34,43 +34,35 @@ async function validate(...args: readonly string[]) {
 /** Tables of which every mode has rows. */
 const EVERYWHERE = ['links', 'addresses', 'routes', 'neighbours', 'sysctls']
 
-t.test(
-  'every mode that this kernel can do: no difference',
-  { skip, timeout: 300_000 },
-  async (t) => {
-    const size = ['--nodes', '2', '--pods', '1', '--seed', '3']
-    const { pid, status, text } = await validate(...size, '-o', 'json')
-    const { seed, modes } = JSON.parse(text) as Report
-    t.equal(seed, 3)
-    for (const { mode, skipped, rows, unread, differences } of modes) {
-      if (skipped !== undefined) {
-        t.pass(mode, { skip: skipped })
-        continue
-      }
-      t.strictSame(differences, [], `${mode}: no difference`)
-      const nft = unread.includes('nft rules') ? [] : ['nft rules', 'nft elements']
-      const empty = [...EVERYWHERE, ...(mode === 'vlan' ? [] : nft)].filter((table) => !rows[table])
-      t.strictSame(empty, [], `${mode}: rows in every table that it fills`)
-      if (unread.length > 0) t.comment(`${mode}: no program here shows ${unread.join(', ')}`)
+t.test('every mode that this kernel can do: no difference', { skip }, async (t) => {
+  const size = ['--nodes', '2', '--pods', '1', '--seed', '3']
+  const { pid, status, text } = await validate(...size, '-o', 'json')
+  const { seed, modes } = JSON.parse(text) as Report
+  t.equal(seed, 3)
+  for (const { mode, skipped, rows, unread, differences } of modes) {
+    if (skipped !== undefined) {
+      t.pass(mode, { skip: skipped })
+      continue
     }
-    const compared = modes.filter(({ skipped }) => skipped === undefined).map(({ mode }) => mode)
-    const wanted = ['vxlan', 'lightweight', 'crosssubnet', 'route', 'networks']
-    t.strictSame(compared.filter((mode) => mode !== 'vlan').sort(), [...wanted].sort())
-    t.equal(status, 0)
-    const left = (await must(['ip', 'netns', 'list'])).match(new RegExp(`^trv-${pid}-\\S+`, 'gm'))
-    t.equal(left, null, 'no namespace is left')
-  },
-)
+    t.strictSame(differences, [], `${mode}: no difference`)
+    const nft = unread.includes('nft rules') ? [] : ['nft rules', 'nft elements']
+    const empty = [...EVERYWHERE, ...(mode === 'vlan' ? [] : nft)].filter((table) => !rows[table])
+    t.strictSame(empty, [], `${mode}: rows in every table that it fills`)
+    if (unread.length > 0) t.comment(`${mode}: no program here shows ${unread.join(', ')}`)
+  }
+  const compared = modes.filter(({ skipped }) => skipped === undefined).map(({ mode }) => mode)
+  const wanted = ['vxlan', 'lightweight', 'crosssubnet', 'route', 'networks']
+  t.strictSame(compared.filter((mode) => mode !== 'vlan').sort(), [...wanted].sort())
+  t.equal(status, 0)
+  const left = (await must(['ip', 'netns', 'list'])).match(new RegExp(`^trv-${pid}-\\S+`, 'gm'))
+  t.equal(left, null, 'no namespace is left')
+})
 
-t.test(
-  'what makes no sense is said before anything is made',
-  { skip, timeout: 60_000 },
-  async (t) => {
-    const unknown = await cli('sim', 'validate', '--mode', 'vxlam')
-    t.equal(unknown.status, 2)
-    t.match(unknown.stderr, /Cannot validate mode "vxlam": there is vxlan, lightweight, /)
-    const single = await cli('sim', 'validate', '--nodes', '1')
-    t.equal(single.status, 2)
-    t.match(single.stderr, /wanted a whole number from 2 to 40/)
-  },
-)
+t.test('what makes no sense is said before anything is made', { skip }, async (t) => {
+  const unknown = await cli('sim', 'validate', '--mode', 'vxlam')
+  t.equal(unknown.status, 2)
+  t.match(unknown.stderr, /Cannot validate mode "vxlam": there is vxlan, lightweight, /)
+  const single = await cli('sim', 'validate', '--nodes', '1')
+  t.equal(single.status, 2)
+  t.match(single.stderr, /wanted a whole number from 2 to 40/)
+})

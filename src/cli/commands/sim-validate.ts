@@ -6,6 +6,7 @@
 import { realpathSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { stringify } from 'yaml'
+import { VALIDATE_EXCLUDED } from '../../../simulator/validate-rows.ts'
 import { collect, EXIT, print } from '../common.ts'
 import { type OutputFormat, outputOption, renderTable } from '../output.ts'
 import { type Difference, type ModeResult, type ValidateOptions, validate } from '../validate.ts'
@@ -17,11 +18,7 @@ node leaves and comes back), and compares every table after each batch: the real
 bridge, nft, sysctl and ethtool tell them. Nothing is left behind.
 
 Not compared, because the simulated kernel does not model it:
-  link-local addresses that the kernel chooses, and fe80::/64 on each link
-  multicast routes, groups and forwarding entries
-  the local routing table and the loopback link
-  neighbours that are not permanent, forwarding entries without destination
-
+${VALIDATE_EXCLUDED.map((what) => `  ${what}\n`).join('')}
 Examples:
   trivium sim validate                              every mode that this kernel can do
   trivium sim validate --mode vxlan --nodes 6       one mode, more nodes
