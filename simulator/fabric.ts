@@ -8,6 +8,7 @@
  * |-----------------|--------------------------------------------------|------------------------|
  * | vxlan           | own rack's nodes (MAC, host), other racks (LPM)  | every rack (LPM)       |
  * | route, blocks   | the same, and every block of the cluster (LPM)   | and every block (LPM)  |
+ * | route, racks    | the same, own rack's blocks, other racks' summed | a summary a rack (LPM) |
  * | route, hosts    | the same, and every pod of the cluster (host)    | and every pod (host)   |
  * | vlan            | every node and every pod of the domain (MAC)     | the same               |
  *
@@ -26,6 +27,14 @@ import {
   prefixFamily,
   prefixLength,
 } from '../src/net/mod.ts'
+import {
+  type Announcer,
+  heardAfter,
+  isFor,
+  type ProtocolTimers,
+  plainAnnouncer,
+  summaryAnnouncer,
+} from './announcer.ts'
 import { type Engine, EVENT } from './clock.ts'
 import { type Announcement, type DeviceModel, prefixEntry, SwitchDevice } from './fabric-device.ts'
 import { FabricPaths } from './fabric-paths.ts'
@@ -35,7 +44,7 @@ import type { KernelListener } from './kernel-tables.ts'
 import type { RackPlan } from './underlay.ts'
 
 /** What the fabric carries. */
-export type FabricMode = 'vxlan' | 'route-blocks' | 'route-hosts' | 'vlan'
+export type FabricMode = 'vxlan' | 'route-blocks' | 'route-hosts' | 'route-racks' | 'vlan'
 
 export interface FabricOptions {
   readonly mode: FabricMode
@@ -46,6 +55,7 @@ export interface FabricOptions {
   readonly modelOf?: (profile: string) => DeviceModel
   readonly convergeTicks: number
   readonly announceTicks: number
+  readonly timers: ProtocolTimers
 }
 
 /** A change that a node's kernel made, on its way to the switches. */
@@ -74,13 +84,22 @@ export class Fabric {
   readonly prefixLengths: Readonly<Record<IpFamily, Set<number>>> = { 4: new Set(), 6: new Set() }
 
   private readonly engine: Engine
+  readonly announcer: Announcer
   private readonly announceTicks: number
+  private readonly timers: ProtocolTimers
+  /** Racks by node. */
+  private readonly rackOf: ReadonlyMap<number, number>
   private readonly batches = new Map<number, Change[]>()
 
   constructor(engine: Engine, options: FabricOptions) {
     this.engine = engine
     this.mode = options.mode
     this.announceTicks = options.announceTicks
+    this.timers = options.timers
+    this.announcer = options.mode === 'route-racks' ? summaryAnnouncer() : plainAnnouncer
+    this.rackOf = new Map(
+      options.racks.flatMap(({ nodes }) => nodes.map(({ index, rack }) => [index, rack] as const)),
+    )
     const { racks, topology, model, modelOf } = options
     this.devices = topology.devices.map((place, index) => {
       const own = place.profile === undefined ? undefined : modelOf?.(place.profile)
@@ -170,14 +189,20 @@ export class Fabric {
     const batch = [change]
     this.batches.set(owner, batch)
     this.pending++
-    this.engine.later(this.announceTicks, EVENT.announce, owner, 0, () => {
+    const delayTicks = heardAfter(this.timers, this.engine.tick, this.announceTicks)
+    this.engine.later(delayTicks, EVENT.announce, owner, 0, () => {
       this.batches.delete(owner)
       this.pending--
       this.heardTick = this.engine.tick
       for (const { add, entry, pods, atTick } of batch) {
         this.pods += pods
         if (entry === undefined) continue
-        for (const device of this.devices) this.tell(device, entry, add, atTick)
+        const rack = this.rackOf.get(owner) ?? -1
+        for (const told of this.announcer.tell({ rack, entry }, add)) {
+          for (const device of this.devices) {
+            if (isFor(device, told)) this.tell(device, told.entry, told.add, atTick)
+          }
+        }
       }
     })
   }
@@ -201,6 +226,7 @@ export function podEntry(mode: FabricMode, object: KernelObject): Announcement |
         ? { table: 'mac', entry: `pod ${object.name}`, cost: 1 }
         : undefined
     case 'route-blocks':
+    case 'route-racks':
       // A node's own blocks are the blackholes in its kernel.
       return object.kind === 'route' && object.type === 'blackhole' && isOurs(object.protocol)
         ? prefixEntry(object.dst)

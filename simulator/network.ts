@@ -50,7 +50,7 @@ export function labelOf({
   crossSubnet,
   masquerade,
 }: ScenarioMode): string {
-  const kind = announce === 'host' ? '/32' : 'blocks'
+  const kind = { host: '/32', block: 'blocks', rack: 'racks' }[announce]
   const words = [
     mode,
     ...(mode === 'route' ? [kind] : []),

@@ -61,8 +61,8 @@ function modes(scenario: Scenario): Complaint | undefined {
   for (const [index, road] of scenario.modes.entries()) {
     const path = ['modes', String(index)]
     const { mode, announce, flavour, crossSubnet } = road
-    if (announce === 'host' && mode !== 'route') {
-      return { path, message: `announce: host belongs to mode route, not ${mode}` }
+    if (announce !== 'block' && mode !== 'route') {
+      return { path, message: `announce: ${announce} belongs to mode route, not ${mode}` }
     }
     const option = flavour === 'classic' ? 'crossSubnet' : `flavour: ${flavour}`
     if (mode !== 'vxlan' && (flavour !== 'classic' || crossSubnet)) {

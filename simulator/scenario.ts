@@ -11,6 +11,7 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocum
 import { z } from 'zod'
 import { TriviumError } from '../src/errors.ts'
 import { tryParsePrefix } from '../src/net/mod.ts'
+import { PROTOCOL_TIMERS } from './announcer.ts'
 import { GC_THRESH3 } from './neighbors.ts'
 import { PROGRAMMING_RATES, SWITCH_PROFILES } from './profiles.ts'
 import { deviceSchema, fabricSchema, failureSchema, linkSchema } from './scenario-fabric.ts'
@@ -23,7 +24,7 @@ import { OVERFLOW_POLICIES } from './tables.ts'
 export const NODES_MAX = 2000
 export const PODS_MAX = 200_000
 const MODES = ['vxlan', 'route', 'vlan'] as const
-const ROUTE_KINDS = ['block', 'host'] as const
+const ROUTE_KINDS = ['block', 'host', 'rack'] as const
 const FLAVOURS = ['classic', 'lightweight'] as const
 
 /** A network's name; the allocator has the last word on it. */
@@ -141,6 +142,7 @@ const schema = z.strictObject({
       podsPerSecond: whole(1, 1_000_000).default(100),
       storeMs: whole(0, 10_000).default(1),
       announceMs: whole(0, HOUR_MS).default(50),
+      protocol: oneOf(PROTOCOL_TIMERS).default('ideal'),
       convergeMs: whole(0, HOUR_MS).default(100),
     })
     .prefault({}),

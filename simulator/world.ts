@@ -76,6 +76,7 @@ export class Cluster {
       },
       convergeTicks: times.convergeMs * TICKS_PER_MS,
       announceTicks: times.announceMs * TICKS_PER_MS,
+      timers: times.protocol,
     })
     const watchTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
     const byName = new Map<string, SimNode>()
@@ -226,7 +227,7 @@ export function familiesOf({ pools }: Scenario): readonly IpFamily[] {
 
 export function fabricMode({ mode, announce }: ScenarioMode): FabricMode {
   if (mode !== 'route') return mode
-  return announce === 'host' ? 'route-hosts' : 'route-blocks'
+  return ({ host: 'route-hosts', block: 'route-blocks', rack: 'route-racks' } as const)[announce]
 }
 
 /** What every switch of the scenario is. */

@@ -40,13 +40,16 @@ function kernelFindings({ nodes, store }: Cluster): readonly string[] {
 
 function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonly string[] {
   const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
-  const fromPods = nodes.flatMap(({ kernel }) =>
-    [...kernel.objects()].flatMap((object) => podEntry(fabric.mode, object) ?? []),
+  const fromPods = nodes.flatMap(({ kernel, rack }) =>
+    [...kernel.objects()].flatMap((object) => {
+      const entry = podEntry(fabric.mode, object)
+      return entry === undefined ? [] : [{ rack, entry }]
+    }),
   )
   return fabric.devices.flatMap((device) => {
     const entries = [
       ...racks.flatMap((rack) => underlayEntries(fabric.mode, device, rack)),
-      ...fromPods,
+      ...fabric.announcer.held(device, fromPods),
       ...fabric.linkEntries(device),
     ]
     return SWITCH_TABLES.flatMap((table) => {
