@@ -237,12 +237,7 @@ const IMPOSSIBLE: typeof MISTAKES = [
   ['a device twice', 'name: b', 'name: a', /:13: fabric\.devices\.1: device a is listed twice/],
   ['a link to itself', '[a, hub]', '[a, a]', /:16: fabric\.links\.0: joins a to itself/],
   ['a link twice', '[hub, b]', '[hub, a]', /:17: fabric\.links\.1: hub and a are joined twice/],
-  [
-    'a rack alone',
-    '    - { between: [hub, b] }\n',
-    '',
-    /:16: fabric\.links: no path from b to a/,
-  ],
+  ['a rack alone', '    - { between: [hub, b] }\n', '', /:16: fabric\.links: no path from b to a/],
   [
     'a rack too few',
     'racks: 2',
