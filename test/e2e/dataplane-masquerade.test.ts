@@ -5,7 +5,7 @@
 import t from 'tap'
 import { inNetns, must } from '../../src/lab/exec.ts'
 import type { LabHost } from '../../src/lab/lab.ts'
-import { poolsOf, type RunningPod, type World, world } from '../support/dataplane.ts'
+import { poolsOf, type RunningPod, skipFor, type World, world } from '../support/dataplane.ts'
 import { ip, settle, skip } from '../support/e2e.ts'
 import { type Probe, probe } from '../support/probe.ts'
 
@@ -16,7 +16,7 @@ for (const flags of [
   ['--flavour', 'classic'],
   ['--flavour', 'lightweight'],
 ]) {
-  t.test(`${flags.join(' ')}: whose address is seen`, { skip }, async (t) => {
+  t.test(`${flags.join(' ')}: whose address is seen`, { skip: skipFor(flags) }, async (t) => {
     const all = await world(t, { nodes: 2, networks: { pods: flags, others: flags } })
     const [pod, near, far] = [
       await all.pod(1, 'pods'),

@@ -5,56 +5,71 @@
 import t, { type Test } from 'tap'
 import { compareDumps, dumpNetns } from '../../src/lab/dump.ts'
 import { inNetns, must } from '../../src/lab/exec.ts'
-import { echoes, type RunningPod, reaches, type World, world } from '../support/dataplane.ts'
-import { dumps, ipJson, settle, skip } from '../support/e2e.ts'
+import {
+  echoes,
+  type RunningPod,
+  reaches,
+  skipFor,
+  type World,
+  world,
+} from '../support/dataplane.ts'
+import { dumps, ipJson, settle } from '../support/e2e.ts'
 
 const OVERHEAD_BYTES = { classic: 50, lightweight: 36 } as const
 
-t.test('a living network changes its flavour and back', { skip }, async (t) => {
-  const all = await world(t, { nodes: 2, networks: { pods: [] } })
-  const pods = [await all.pod(1, 'pods'), await all.pod(2, 'pods'), await all.pod(2, 'pods')]
-  await all.settled()
-  const seen = { classic: await everything(all, pods), lightweight: [] as readonly string[] }
-  t.ok(
-    seen.classic.some((line) => / fdb .*trvx\.1/.test(line)),
-    'classic has forwarding entries',
-  )
+t.test(
+  'a living network changes its flavour and back',
+  { skip: skipFor(['lightweight']) },
+  async (t) => {
+    const all = await world(t, { nodes: 2, networks: { pods: [] } })
+    const pods = [await all.pod(1, 'pods'), await all.pod(2, 'pods'), await all.pod(2, 'pods')]
+    await all.settled()
+    const seen = { classic: await everything(all, pods), lightweight: [] as readonly string[] }
+    t.ok(
+      seen.classic.some((line) => / fdb .*trvx\.1/.test(line)),
+      'classic has forwarding entries',
+    )
 
-  for (const [round, flavour] of (['lightweight', 'classic', 'lightweight'] as const).entries()) {
-    await all.trivium('network', 'set', 'pods', '--flavour', flavour)
-    const before = seen[flavour]
-    const left = await settle(async () => {
-      const now = await everything(all, pods)
-      return before.length > 0 ? compareDumps(before, now) : missing(now, all)
-    })
-    t.strictSame(left, [], `${round}: ${flavour}, as planned`)
-    seen[flavour] = await everything(all, pods)
-    await checkMtu(t, all, pods, 1500 - OVERHEAD_BYTES[flavour])
-    t.strictSame(await reaches(pods, pods, true), [], `${round}: all pairs by ${flavour}`)
-  }
-  t.strictSame(
-    seen.lightweight.filter((line) => /(neigh|fdb) .*trvx/.test(line)),
-    [],
-    'lightweight keeps no neighbor and no entry',
-  )
-})
+    for (const [round, flavour] of (['lightweight', 'classic', 'lightweight'] as const).entries()) {
+      await all.trivium('network', 'set', 'pods', '--flavour', flavour)
+      const before = seen[flavour]
+      const left = await settle(async () => {
+        const now = await everything(all, pods)
+        return before.length > 0 ? compareDumps(before, now) : missing(now, all)
+      })
+      t.strictSame(left, [], `${round}: ${flavour}, as planned`)
+      seen[flavour] = await everything(all, pods)
+      await checkMtu(t, all, pods, 1500 - OVERHEAD_BYTES[flavour])
+      t.strictSame(await reaches(pods, pods, true), [], `${round}: all pairs by ${flavour}`)
+    }
+    t.strictSame(
+      seen.lightweight.filter((line) => /(neigh|fdb) .*trvx/.test(line)),
+      [],
+      'lightweight keeps no neighbor and no entry',
+    )
+  },
+)
 
 for (const flavour of ['classic', 'lightweight', 'route'] as const) {
-  t.test(`${flavour}: everything follows the underlay's MTU`, { skip }, async (t) => {
-    const flags = flavour === 'route' ? ['--mode', 'route'] : ['--flavour', flavour]
-    const all = await world(t, { nodes: 2, networks: { pods: flags } })
-    const pods = [await all.pod(1, 'pods'), await all.pod(2, 'pods')]
-    await all.settled()
-    for (const underlayBytes of [1400, 1600, 1500]) {
-      const overhead = flavour === 'route' ? 0 : OVERHEAD_BYTES[flavour]
-      await all.lab.setUnderlayMtu(underlayBytes)
-      await checkMtu(t, all, pods, underlayBytes - overhead)
-    }
-  })
+  t.test(
+    `${flavour}: everything follows the underlay's MTU`,
+    { skip: skipFor([flavour]) },
+    async (t) => {
+      const flags = flavour === 'route' ? ['--mode', 'route'] : ['--flavour', flavour]
+      const all = await world(t, { nodes: 2, networks: { pods: flags } })
+      const pods = [await all.pod(1, 'pods'), await all.pod(2, 'pods')]
+      await all.settled()
+      for (const underlayBytes of [1400, 1600, 1500]) {
+        const overhead = flavour === 'route' ? 0 : OVERHEAD_BYTES[flavour]
+        await all.lab.setUnderlayMtu(underlayBytes)
+        await checkMtu(t, all, pods, underlayBytes - overhead)
+      }
+    },
+  )
 }
 
 for (const flavour of ['classic', 'lightweight'] as const) {
-  t.test(`${flavour}: checksum offload off and on`, { skip }, async (t) => {
+  t.test(`${flavour}: checksum offload off and on`, { skip: skipFor([flavour]) }, async (t) => {
     const all = await world(t, { nodes: 2, networks: { pods: ['--flavour', flavour] } })
     const pods = [await all.pod(1, 'pods'), await all.pod(2, 'pods')]
     await all.settled()

@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { spawnSync } from 'node:child_process'
+import { release } from 'node:os'
 import type { Test } from 'tap'
+import { GPE_KERNEL, offloadsGpe } from '../../src/kernel-release.ts'
 import { inNetns, must, run } from '../../src/lab/exec.ts'
 import { parseIpJson } from '../../src/lab/json.ts'
 import {
@@ -14,7 +17,7 @@ import {
   type LabOptions,
   type LabPod,
 } from '../../src/lab/lab.ts'
-import { added, builtCli, converged, ipsOf, type Json, type Result } from './e2e.ts'
+import { added, builtCli, converged, ipsOf, type Json, type Result, skip } from './e2e.ts'
 
 export interface WorldOptions extends Omit<LabOptions, 'trivium'> {
   /** Flags of `trivium network create`, by name. Pools are added: see `poolsOf`. */
@@ -44,6 +47,27 @@ export interface RunningPod {
   /** Both. */
   readonly ips: readonly string[]
 }
+
+/** Why a test of networks with these flags cannot run here; false when it can. */
+export function skipFor(flags: readonly string[]): string | false {
+  if (skip !== false || !flags.includes('lightweight')) return skip
+  if (!offloadsGpe(release())) return `lightweight tunnels are for Linux ${GPE_KERNEL} and newer`
+  return makesGpe() ? false : 'this kernel makes no VXLAN-GPE link with a VNI filter'
+}
+
+/** Tried out once, in a namespace of its own. */
+function makesGpe(): boolean {
+  gpe ??= (() => {
+    const netns = `trv-gpe-${process.pid}`
+    const kind = ['type', 'vxlan', 'external', 'gpe', 'vnifilter', 'dstport', '4790']
+    spawnSync('ip', ['netns', 'add', netns])
+    const { status } = spawnSync('ip', ['-n', netns, 'link', 'add', 'x', ...kind])
+    spawnSync('ip', ['netns', 'del', netns])
+    return status === 0
+  })()
+  return gpe
+}
+let gpe: boolean | undefined
 
 /** Pools of the networks, in the order in which they are named. */
 export const poolsOf = (index: number): readonly [v4: string, v6: string] => [
