@@ -64,7 +64,7 @@ function requestsOf(ops: readonly KernelOp[]): readonly nft.NftRequest[] {
     case 'nft-element':
       return [elementRequest(ops, object.set, gone)]
     case 'nft-chain':
-      return chainRequests(object, gone)
+      return chainRequests(op, object)
     default:
       return assertNever(object)
   }
@@ -122,12 +122,19 @@ function swapped(value: number): number {
   return new Uint32Array(bytes.buffer)[0] ?? 0
 }
 
-/** The chain is emptied and filled in the same transaction, so it never stands half. */
-function chainRequests(chain: NftChain, gone: boolean): readonly nft.NftRequest[] {
+/**
+ * The chain is emptied and filled in the same transaction, so it never stands
+ * half. One that hangs elsewhere is made anew: the kernel moves no base chain.
+ */
+function chainRequests(op: KernelOp, chain: NftChain): readonly nft.NftRequest[] {
   const ref = { ...PLACE, name: chain.name }
-  if (gone) return [nft.chain.flush(ref), nft.chain.remove(ref)]
+  const away = [nft.chain.flush(ref), nft.chain.remove(ref)]
+  if (op.kind === 'remove') return away
   const { name, type, hook, priority, rules } = chain
+  const from = op.kind === 'change' && op.from.kind === 'nft-chain' ? op.from : chain
+  const moves = from.type !== type || from.hook !== hook || from.priority !== priority
   return [
+    ...(moves ? away : []),
     nft.chain.add({ ...PLACE, name, type, hook, priority, policy: 'accept' }),
     nft.chain.flush(ref),
     ...rules

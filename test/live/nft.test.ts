@@ -92,6 +92,7 @@ t.test('what somebody else did to our table is seen', { skip }, async (t) => {
     'add chain inet trivium stray',
     'add set inet trivium stray { type ipv4_addr; }',
     'flush chain inet trivium translate; delete chain inet trivium translate',
+    'flush chain inet trivium isolate; delete chain inet trivium isolate; add chain inet trivium isolate { type filter hook forward priority 7; }',
     'delete table inet trivium',
   ]
   const before = nftOf(name, 'list', 'ruleset')
