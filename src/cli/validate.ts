@@ -59,10 +59,11 @@ export type Simulator = typeof import('../../simulator/validate.ts')
 /** How long real agents may take to follow; a loaded machine needs slack. */
 const FOLLOW_MS_MAX = 15_000
 /**
- * Before the last look: what an agent does too much after it agreed, the next
- * batch shows; after the last batch there is none.
+ * Before the first look and the last: agents have heard and have begun. A slower
+ * one that does something else after it agreed is seen in the next batch.
  */
-const CALM_MS = 300
+const CALM_MS = 150
+const LAST_CALM_MS = 500
 /** Between two looks. */
 const LOOK_MS = 50
 
@@ -206,6 +207,7 @@ class Validation {
 
   /** Looks until the real nodes agree; says what is different when they do not. */
   async #agree(batch: string, simulated: readonly Place[]): Promise<readonly Difference[]> {
+    await sleep(CALM_MS)
     const deadline = performance.now() + FOLLOW_MS_MAX
     for (;;) {
       const look = this.#compare(batch, await this.#real.places(), simulated)
@@ -222,7 +224,7 @@ class Validation {
 
   /** Once more, when everybody had time to do too much. */
   async #last(simulated: SimulatedSide): Promise<readonly Difference[]> {
-    await sleep(CALM_MS)
+    await sleep(LAST_CALM_MS)
     return this.#compare('the end', await this.#real.places(), simulated.places()).differences
   }
 
