@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { NFT_SETS } from './firewall.ts'
 import type { KernelOp } from './op.ts'
 import { subjectOf } from './op.ts'
-import { owns } from './ownership.ts'
+import { NFT_TABLE, owns } from './ownership.ts'
 import {
   identity,
+  isNft,
   type KernelObject,
   type KernelState,
   type Link,
@@ -37,6 +39,7 @@ export interface Difference {
  * else's under our name.
  */
 export function diff(desired: KernelState, actual: KernelState): Difference {
+  if (hasStrangeSet(desired, actual)) return diffWithNewTable(desired, actual)
   const ops: KernelOp[] = []
   const conflicts: Conflict[] = []
   const links = linksOf(desired)
@@ -72,6 +75,26 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
     if (owns(found, actual)) ops.push({ kind: 'remove', object: found })
   }
   return { ops: inOrder(ops, lost), conflicts }
+}
+
+/** Whether one of our nftables sets has another layout, as only somebody else can bring about. */
+function hasStrangeSet(desired: KernelState, actual: KernelState): boolean {
+  for (const set of NFT_SETS) {
+    const [key, found] = [identity(set), actual.get(identity(set))]
+    const wanted = desired.get(key)
+    if (wanted !== undefined && found !== undefined && !satisfies(found, wanted)) return true
+  }
+  return false
+}
+
+/** A set in use cannot be replaced: the whole table is made anew, in the transaction that removes it. */
+function diffWithNewTable(desired: KernelState, actual: KernelState): Difference {
+  const rest = new Map(actual)
+  for (const [key, object] of actual) if (isNft(object)) rest.delete(key)
+  const { ops, conflicts } = diff(desired, rest)
+  const table: KernelOp = { kind: 'remove', object: { kind: 'nft-table', name: NFT_TABLE } }
+  const at = ops.findIndex((op) => isNft(subjectOf(op)))
+  return { ops: [...ops.slice(0, at), table, ...ops.slice(at)], conflicts }
 }
 
 /**

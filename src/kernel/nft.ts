@@ -157,7 +157,8 @@ export function readNft(conn: nft.NftConn): readonly NftObject[] {
     return [
       { kind: 'nft-table', name: NFT_TABLE } as const,
       ...sets.map(setObject),
-      ...sets.flatMap((set) => elementObjects(conn, set)),
+      // Elements of a stranger's set go with the set.
+      ...sets.filter(({ name }) => SETS.has(name)).flatMap((set) => elementObjects(conn, set)),
       ...conn.dump(nft.chain.list(PLACE)).flatMap((chain) => chainObject(chain, rules)),
     ]
   }).value
