@@ -122,7 +122,7 @@ export class SimulatedSide {
         break
       }
       case 'allow':
-        this.transact((tx) => allowNetwork(tx, step.from, step.to, [], 0))
+        this.transact((tx) => allowNetwork(tx, step.from, step.to, step.ports, 0))
         break
       case 'deny':
         this.transact((tx) => denyNetwork(tx, step.from, step.to))

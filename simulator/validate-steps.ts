@@ -6,6 +6,7 @@
  * @module
  */
 import type { NetworkSpec, OptionChanges } from '../ipam/networks.ts'
+import type { AllowedPort } from '../ipam/records.ts'
 import { prng } from '../src/prng.ts'
 import { shuffled } from './shuffle.ts'
 
@@ -17,7 +18,14 @@ export type ValidateStep =
       readonly mode?: 'vxlan' | 'route'
       readonly options?: OptionChanges
     }
-  | { readonly do: 'allow' | 'deny'; readonly from: string; readonly to: string }
+  /** No ports: all. */
+  | {
+      readonly do: 'allow'
+      readonly from: string
+      readonly to: string
+      readonly ports: readonly AllowedPort[]
+    }
+  | { readonly do: 'deny'; readonly from: string; readonly to: string }
   /** An agent starts, ends; a node without one is taken out of the store. */
   | { readonly do: 'start' | 'stop' | 'forget'; readonly node: number }
   | { readonly do: 'add' | 'del'; readonly node: number; readonly pod: number }
@@ -73,9 +81,14 @@ const set = (
   steps: [{ do: 'set', network, options, ...(mode === undefined ? {} : { mode }) }],
 })
 
-const opening = (what: 'allow' | 'deny', from: string, to: string): ValidateBatch => ({
-  title: what === 'allow' ? `${from} may reach ${to}` : `${from} may not reach ${to} any more`,
-  steps: [{ do: what, from, to }],
+const allow = (from: string, to: string, ports: readonly AllowedPort[]): ValidateBatch => ({
+  title: `${from} may reach ${ports.length === 0 ? '' : 'a port of '}${to}`,
+  steps: [{ do: 'allow', from, to, ports }],
+})
+
+const deny = (from: string, to: string): ValidateBatch => ({
+  title: `${from} may not reach ${to} any more`,
+  steps: [{ do: 'deny', from, to }],
 })
 
 const UNMASKED = set('masquerade off', { masquerade: false })
@@ -137,14 +150,15 @@ export const VALIDATE_MODES: readonly ValidateMode[] = [
     subnets: 1,
     networks: [pods('vxlan'), { name: 'guests', mode: 'vxlan', pools: OTHER_POOLS }],
     changes: [
-      opening('allow', 'guests', 'pods'),
+      allow('guests', 'pods', []),
+      allow('pods', 'guests', [{ protocol: 'tcp', port: 443 }]),
       set(
         'guests lightweight',
         { flavour: 'lightweight', checksumOffload: false },
         undefined,
         'guests',
       ),
-      opening('deny', 'guests', 'pods'),
+      deny('guests', 'pods'),
       set('guests by routes', {}, 'route', 'guests'),
     ],
   },

@@ -4,6 +4,7 @@
  * @module
  */
 import type { NetworkSpec, OptionChanges } from '../../ipam/mod.ts'
+import type { AllowedPort } from '../../ipam/records.ts'
 
 /** `--pool CIDR,block=LENGTH` for each pool. */
 export function poolFlags(pools: NetworkSpec['pools']): readonly string[] {
@@ -11,6 +12,11 @@ export function poolFlags(pools: NetworkSpec['pools']): readonly string[] {
     '--pool',
     blockLength === undefined ? cidr : `${cidr},block=${blockLength}`,
   ])
+}
+
+/** `--port tcp/443` for each port. */
+export function portFlags(ports: readonly AllowedPort[]): readonly string[] {
+  return ports.flatMap(({ protocol, port }) => ['--port', `${protocol}/${port}`])
 }
 
 /** Flags of the options that are given. */

@@ -16,7 +16,7 @@ import type {
 import { asTriviumError, TriviumError } from '../errors.ts'
 import { RealSide } from '../lab/validate-live.ts'
 import { EXIT } from './common.ts'
-import { flagsOfOptions, poolFlags } from './network-words.ts'
+import { flagsOfOptions, poolFlags, portFlags } from './network-words.ts'
 
 export interface ValidateOptions extends ValidateSize {
   /** Names of modes; empty: every one. */
@@ -268,8 +268,10 @@ class Validation {
         return
       }
       case 'allow':
+        await real.trivium('network', 'allow', step.from, step.to, ...portFlags(step.ports))
+        return
       case 'deny':
-        await real.trivium('network', step.do, step.from, step.to)
+        await real.trivium('network', 'deny', step.from, step.to)
         return
       case 'start':
         return real.start(step.node)
