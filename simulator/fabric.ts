@@ -106,6 +106,7 @@ export class Fabric {
       return new SwitchDevice(engine, index, place, own ?? model)
     })
     this.paths = new FabricPaths(engine, topology, options.convergeTicks, () => this.regroup())
+    engine.on(EVENT.announce, (owner) => this.hear(owner))
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
     for (const device of this.devices) {
       for (const rack of racks) {
@@ -190,21 +191,25 @@ export class Fabric {
     this.batches.set(owner, batch)
     this.pending++
     const delayTicks = heardAfter(this.timers, this.engine.tick, this.announceTicks)
-    this.engine.later(delayTicks, EVENT.announce, owner, 0, () => {
-      this.batches.delete(owner)
-      this.pending--
-      this.heardTick = this.engine.tick
-      for (const { add, entry, pods, atTick } of batch) {
-        this.pods += pods
-        if (entry === undefined) continue
-        const rack = this.rackOf.get(owner) ?? -1
-        for (const told of this.announcer.tell({ rack, entry }, add)) {
-          for (const device of this.devices) {
-            if (isFor(device, told)) this.tell(device, told.entry, told.add, atTick)
-          }
+    this.engine.post(delayTicks, EVENT.announce, owner, 0)
+  }
+
+  /** Every switch hears what a node's kernel changed. */
+  private hear(owner: number): void {
+    const batch = this.batches.get(owner) ?? []
+    this.batches.delete(owner)
+    this.pending--
+    this.heardTick = this.engine.tick
+    const rack = this.rackOf.get(owner) ?? -1
+    for (const { add, entry, pods, atTick } of batch) {
+      this.pods += pods
+      if (entry === undefined) continue
+      for (const told of this.announcer.tell({ rack, entry }, add)) {
+        for (const device of this.devices) {
+          if (isFor(device, told)) this.tell(device, told.entry, told.add, atTick)
         }
       }
-    })
+    }
   }
 
   private tell(device: SwitchDevice, entry: Announcement, add: boolean, sinceTick: number): void {

@@ -81,7 +81,15 @@ function headerOf(path: string, scenario: Scenario): string {
     `seed ${seed}  nodes ${nodes}  podsPerNode ${podsPerNode}  racks ${racks}  spines ${spines}`,
     `modes ${modes.join(' ')}  pools ${places.join(' ')}  switch ${sizes.join(' ')}`,
     `times ${delays.join(' ')}`,
+    `fabric ${fabricWords(scenario)}  talk ${scenario.talk}  gcThresh3 ${scenario.kernel.gcThresh3}`,
   ].join('\n')
+}
+
+/** Numbers and words as they are; of lists how long they are. */
+function fabricWords({ fabric }: Scenario): string {
+  return Object.entries(fabric)
+    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.length : value}`)
+    .join(' ')
 }
 
 function reportOf(result: RunResult, output: OutputFormat): string {

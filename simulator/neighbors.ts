@@ -56,7 +56,7 @@ export class NeighborTable {
 }
 
 /** Whom a node must ask for on the underlay before a packet to `dst` leaves; undefined: nobody. */
-export function neighborFor({ kernel }: SimNode, dst: Ip): Ip | undefined {
+export function neighborFor({ kernel }: Pick<SimNode, 'kernel'>, dst: Ip): Ip | undefined {
   const hop = lookUp(kernel, dst, false)
   if (hop.kind !== 'out') return undefined
   if (hop.link === UNDERLAY_LINK) return hop.mac === undefined ? hop.nextHop : undefined

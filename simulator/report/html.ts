@@ -9,6 +9,7 @@ import { profileNamed } from '../profiles.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import { growthChart, kernelChart, pressureChart } from './charts.ts'
 import {
+  capacityOf,
   count,
   duration,
   percent,
@@ -88,6 +89,7 @@ ${card(
 )}
 ${card('All figures', 'Entries are what was asked for at the peak; held is what was in the table.', figureTable(modes))}
 ${card('Time and work', 'Virtual time: what a clock in the cluster would have shown.', timeTable(modes))}
+${outageCard(modes)}
 ${card('Checks', 'Run beside the cluster; one that fails is a fault of the product, an overflow is a finding.', checkTable(modes))}
 <section class="card"><h2>Reproduce it</h2>
 <p class="hint">Seed ${scenario.seed}, trace <code>${result.traceHash}</code>. The same version, scenario and seed give the same trace and this very file, byte for byte.</p>
@@ -142,7 +144,7 @@ function figureTable(modes: readonly ModeResult[]): string {
 }
 
 function figureRow(label: string, figure: TableFigure): readonly string[] {
-  const { role, devices, capacity, pressure, firstOverflow } = figure
+  const { role, devices, pressure, firstOverflow } = figure
   const verdict = verdictOf(figure)
   const tone = verdict === 'OVERFLOW' ? 'bad' : verdict === 'tight' ? 'warn' : ''
   const when = firstOverflow === undefined ? '' : ` at pod ${count(firstOverflow.pods)}`
@@ -152,7 +154,7 @@ function figureRow(label: string, figure: TableFigure): readonly string[] {
     TABLE_NAMES[figure.table],
     count(figure.demandPeak),
     count(figure.entriesPeak),
-    capacity === undefined ? '-' : count(capacity),
+    capacityOf(figure),
     pressure === undefined ? '-' : escaped(percent(pressure)),
     `<span class="${tone}">${verdict}${when}</span>`,
   ]
@@ -171,6 +173,23 @@ function timeTable(modes: readonly ModeResult[]): string {
     `<code>${mode.traceHash}</code>`,
   ])
   return table([...heads, '+Pairs reached', 'Trace'], rows)
+}
+
+function outageCard(modes: readonly ModeResult[]): string {
+  const rows = modes.flatMap(({ label, outages }) =>
+    outages.map(({ what, atMs, pairs, lostAtOnce, convergedMs, lostAfter }, index) => [
+      index === 0 ? escaped(label) : '',
+      escaped(what),
+      duration(atMs),
+      `${count(lostAtOnce)} of ${count(pairs)}`,
+      duration(convergedMs),
+      count(lostAfter),
+    ]),
+  )
+  if (rows.length === 0) return ''
+  const heads = ['Mode', 'Failure', '+At', '+Pairs lost at once', '+Converged after']
+  const hint = 'Pairs of pods whose packets are lost at once, and when every device knows.'
+  return card('Failures', hint, table([...heads, '+Pairs lost then'], rows))
 }
 
 function checkTable(modes: readonly ModeResult[]): string {

@@ -7,6 +7,7 @@
 import type { TableFigure } from '../measure.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import {
+  capacityOf,
   count,
   duration,
   percent,
@@ -41,10 +42,21 @@ const TIME_COLUMNS: readonly Column[] = [
   { title: 'COLD START', right: true },
   { title: 'ALL PODS', right: true },
   { title: 'LAST POD', right: true },
+  { title: 'HEARD', right: true },
+  { title: 'GAP', right: true },
   { title: 'KERNEL OPS', right: true },
   { title: 'EVENTS', right: true },
   { title: 'PAIRS REACHED', right: true },
   { title: 'TRACE' },
+]
+
+const OUTAGE_COLUMNS: readonly Column[] = [
+  { title: 'MODE' },
+  { title: 'FAILURE' },
+  { title: 'AT', right: true },
+  { title: 'PAIRS LOST AT ONCE', right: true },
+  { title: 'CONVERGED AFTER', right: true },
+  { title: 'PAIRS LOST THEN', right: true },
 ]
 
 /** @param wide More columns: the device, what it held, what it refused first. */
@@ -61,6 +73,7 @@ export function textReport(result: RunResult, wide: boolean): string {
     ...aligned([{ title: '' }, { title: '' }], verdicts).slice(1),
     '',
     ...aligned(TIME_COLUMNS, modes.map(timeRow)),
+    ...outageLines(modes),
     '',
     ...checkLines(result),
     `trace ${result.traceHash}`,
@@ -68,15 +81,29 @@ export function textReport(result: RunResult, wide: boolean): string {
   ].join('\n')
 }
 
+function outageLines(modes: readonly ModeResult[]): readonly string[] {
+  const rows = modes.flatMap(({ label, outages }) =>
+    outages.map(({ what, atMs, pairs, lostAtOnce, convergedMs, lostAfter }, index) => [
+      index === 0 ? label : '',
+      what,
+      duration(atMs),
+      `${count(lostAtOnce)} of ${count(pairs)}`,
+      duration(convergedMs),
+      count(lostAfter),
+    ]),
+  )
+  return rows.length === 0 ? [] : ['', ...aligned(OUTAGE_COLUMNS, rows)]
+}
+
 function tableRow(label: string, figure: TableFigure, wide: boolean): readonly string[] {
-  const { role, table, devices, demandPeak, capacity, pressure, firstOverflow } = figure
+  const { role, table, devices, demandPeak, pressure, firstOverflow } = figure
   const verdict = verdictOf(figure)
   const row = [
     label,
     `${ROLE_NAMES[role]} x${devices}`,
     TABLE_NAMES[table],
     count(demandPeak),
-    capacity === undefined ? '-' : count(capacity),
+    capacityOf(figure),
     pressure === undefined ? '-' : percent(pressure),
     firstOverflow === undefined ? verdict : `${verdict} at pod ${count(firstOverflow.pods)}`,
   ]
@@ -91,6 +118,8 @@ function timeRow(mode: ModeResult): readonly string[] {
     duration(mode.coldStartMs),
     duration(mode.podsMs),
     duration(mode.tailMs),
+    duration(mode.heardMs),
+    duration(mode.programming.lagMaxMs),
     count(mode.kernelOperations),
     count(mode.events),
     `${count(delivered)} of ${count(pairs)}`,

@@ -51,6 +51,12 @@ export function duration(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
 }
 
+/** What a table holds, in words. */
+export function capacityOf({ role, capacity }: TableFigure): string {
+  if (capacity !== undefined) return count(capacity)
+  return role === 'node' ? '-' : 'unknown'
+}
+
 export type Verdict = 'fits' | 'tight' | 'OVERFLOW' | 'no fixed size' | 'unknown'
 
 export function verdictOf({ role, pressure, firstOverflow }: TableFigure): Verdict {
@@ -63,6 +69,7 @@ export function verdictOf({ role, pressure, firstOverflow }: TableFigure): Verdi
 export function fullest({ tables }: ModeResult): TableFigure | undefined {
   let found: TableFigure | undefined
   for (const figure of tables) {
+    if (figure.role === 'node') continue
     if (figure.pressure !== undefined && figure.pressure > (found?.pressure ?? -1)) found = figure
   }
   return found
@@ -71,20 +78,20 @@ export function fullest({ tables }: ModeResult): TableFigure | undefined {
 /** One sentence a mode: holds, or what overflows first. */
 export function sentenceOf(mode: ModeResult): string {
   const { firstOverflow, reachability } = mode
+  const down = reachability.lostToFailure / Math.max(1, reachability.pairs)
+  const failed = down === 0 ? '' : `; ${percent(down)} of pod pairs are cut off by what is down`
   if (firstOverflow === undefined) {
     const figure = fullest(mode)
-    if (figure?.pressure === undefined) return 'holds'
+    if (figure?.pressure === undefined) return `holds${failed}`
     const where = `${ROLE_NAMES[figure.role]} ${TABLE_NAMES[figure.table]}`
-    return `holds; its fullest table is ${where} at ${percent(figure.pressure)}`
+    return `holds; its fullest table is ${where} at ${percent(figure.pressure)}${failed}`
   }
   const { role, table, pods, capacity, device } = firstOverflow
   const what = `${ROLE_NAMES[role]} ${TABLE_NAMES[table]} table (${device}, ${count(capacity)} entries)`
   const cut = reachability.lostToOverflow / Math.max(1, reachability.pairs)
-  const effect =
-    reachability.lostToOverflow === 0
-      ? table === 'mac'
-        ? '; frames are flooded'
-        : ''
-      : `; ${percent(cut)} of pod pairs are cut off at the end`
-  return `overflows first: ${what} at pod ${count(pods)}${effect}`
+  const slow = reachability.software / Math.max(1, reachability.pairs)
+  const flooded = table === 'mac' ? '; frames are flooded' : ''
+  const slowly = slow === 0 ? flooded : `; ${percent(slow)} of pod pairs go through processors`
+  const effect = cut === 0 ? slowly : `; ${percent(cut)} of pod pairs are cut off at the end`
+  return `overflows first: ${what} at pod ${count(pods)}${effect}${failed}`
 }

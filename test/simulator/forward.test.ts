@@ -1,8 +1,10 @@
 /** What stops a packet on nodes and switches: learned neighbours, full and slow tables. */
 import t from 'tap'
-import { NeighborTable } from '../../simulator/neighbors.ts'
+import { SimKernel } from '../../simulator/kernel.ts'
+import { NeighborTable, neighborFor } from '../../simulator/neighbors.ts'
 import { type ModeResult, runScenario } from '../../simulator/run.ts'
-import { mustIp, smallScenario } from './support.ts'
+import type { KernelObject } from '../../src/kernel/mod.ts'
+import { mustIp, mustMac, mustPrefix, smallScenario } from './support.ts'
 
 const byLabel = (scenario: ReturnType<typeof smallScenario>): ReadonlyMap<string, ModeResult> =>
   new Map(runScenario(scenario).modes.map((mode) => [mode.label, mode]))
@@ -20,6 +22,28 @@ t.test('NeighborTable: 1 024 of 2 999 stay, as on Linux', async (t) => {
   t.strictSame(table.counts, { held: 1024, asked: 2999 })
   t.ok(table.resolve(mustIp('10.0.0.0')), 'who is known stays known')
   t.ok(table.resolve(mustIp('fd42::1')), 'IPv6 has a table of its own')
+})
+
+t.test('neighborFor(): the next hop, and nobody where the entry is permanent', async (t) => {
+  const kernel = new SimKernel('n0')
+  const add = (object: KernelObject): boolean =>
+    t.equal(kernel.apply({ kind: 'add', object }), undefined, object.kind)
+  const mac = mustMac('02:00:00:00:00:02')
+  add({
+    kind: 'link',
+    name: 'eth0',
+    link: { type: 'other', name: 'ether' },
+    up: true,
+    mtuBytes: 1500,
+  })
+  add({ kind: 'addr', link: 'eth0', ip: mustIp('192.0.2.1'), prefixLength: 24 })
+  const via = mustIp('192.0.2.2')
+  const dst = mustPrefix('10.42.0.0/26')
+  add({ kind: 'route', dst, type: 'unicast', link: 'eth0', via, metric: 0, protocol: 4 })
+  t.equal(neighborFor({ kernel }, mustIp('10.42.0.5')), '192.0.2.2')
+  add({ kind: 'neigh', link: 'eth0', ip: via, mac })
+  t.equal(neighborFor({ kernel }, mustIp('10.42.0.5')), undefined)
+  t.equal(neighborFor({ kernel }, mustIp('203.0.113.1')), undefined, 'no route')
 })
 
 t.test('talk: all, in each mode', async (t) => {
