@@ -49,6 +49,7 @@ export const VALIDATE_EXCLUDED: readonly string[] = [
   'link-local addresses that the kernel chooses, and fe80::/64 on each link (not fe80::1 of ours)',
   'multicast: routes, groups and their forwarding entries (no planner asks for any)',
   'the local routing table and the loopback link (the kernel echoes its addresses)',
+  "the MAC of a bridge (Linux takes the lowest of its ports', and no planner asks for one)",
   'neighbours that are not permanent, forwarding entries without destination (learned or its own)',
 ]
 
@@ -122,7 +123,8 @@ function rowsOf(object: KernelObject): readonly ValidateRow[] {
 }
 
 function linkText({ name, link, up, mac, mtuBytes, master, alias = '' }: Link): string {
-  const address = mac === undefined ? '' : ` address ${mac}`
+  // A bridge's follows its ports; see VALIDATE_EXCLUDED.
+  const address = mac === undefined || link.type === 'bridge' ? '' : ` address ${mac}`
   const port = master === undefined ? '' : ` master ${master}`
   const words = `${name} ${kindText(link)} ${up ? 'up' : 'down'} mtu ${mtuBytes}${address}${port}`
   return alias === '' ? words : `${words} alias ${alias}`

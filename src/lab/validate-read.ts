@@ -87,10 +87,11 @@ function linkTexts(link: Json): readonly string[] {
   const { ifname, mtu, address, master, ifalias } = link
   const flags = list(link['flags'])
   if (flags.includes('LOOPBACK')) return []
+  const kind = kindText(link)
   return [
     [
-      `${ifname} ${kindText(link)} ${flags.includes('UP') ? 'up' : 'down'} mtu ${mtu}`,
-      ...(address === undefined ? [] : [`address ${address}`]),
+      `${ifname} ${kind} ${flags.includes('UP') ? 'up' : 'down'} mtu ${mtu}`,
+      ...(address === undefined || kind === 'bridge' ? [] : [`address ${address}`]),
       ...(master === undefined ? [] : [`master ${master}`]),
       ...(ifalias === undefined ? [] : [`alias ${ifalias}`]),
     ].join(' '),
