@@ -1,8 +1,9 @@
 /**
  * Pending events: a cancellable priority queue over (tick, sequence).
  *
- * An event is numbers in typed arrays, and no object is made for it. Two events of one tick leave in the order in which they were
- * scheduled, so a run never depends on the queue's shape.
+ * An event is numbers in typed arrays, and no object is made for it. Two events
+ * of one tick leave in the order in which they were scheduled, so a run never
+ * depends on the queue's shape.
  *
  * Three places, each with the order that it needs:
  *
