@@ -82,7 +82,10 @@ export function sentenceOf(mode: ModeResult): string {
   const failed = down === 0 ? '' : `; ${percent(down)} of pod pairs are cut off by what is down`
   if (firstOverflow === undefined) {
     const figure = fullest(mode)
-    if (figure?.pressure === undefined) return `holds${failed}`
+    if (figure?.pressure === undefined) {
+      const known = mode.tables.every(({ role }) => role === 'node')
+      return `${known ? 'holds' : 'unknown: no public size of any switch table it needs'}${failed}`
+    }
     const where = `${ROLE_NAMES[figure.role]} ${TABLE_NAMES[figure.table]}`
     return `holds; its fullest table is ${where} at ${percent(figure.pressure)}${failed}`
   }

@@ -2,6 +2,8 @@
 import t from 'tap'
 import { SimKernel } from '../../simulator/kernel.ts'
 import { NeighborTable, neighborFor } from '../../simulator/neighbors.ts'
+import { textReport } from '../../simulator/report/text.ts'
+import { sentenceOf, verdictOf } from '../../simulator/report/words.ts'
 import { type ModeResult, runScenario } from '../../simulator/run.ts'
 import type { KernelObject } from '../../src/kernel/mod.ts'
 import { mustIp, mustMac, mustPrefix, smallScenario } from './support.ts'
@@ -104,4 +106,15 @@ t.test('a slow device: heard is not programmed', async (t) => {
   t.ok(slow.programming.queuePeak > 5)
   t.equal(slow.reachability.delivered, 18 * 17)
   for (const check of slow.checks) t.ok(check.passed, check.name)
+})
+
+t.test('a switch of which nothing is known: no limit, and no promise', async (t) => {
+  const result = runScenario({ ...smallScenario(), switch: { profile: 'slx-9150' } })
+  for (const mode of result.modes) {
+    t.equal(mode.firstOverflow, undefined)
+    t.match(sentenceOf(mode), /^unknown: no public size/)
+    const tor = mode.tables.find(({ role, table }) => role === 'tor' && table === 'mac')
+    t.equal(tor && verdictOf(tor), 'unknown')
+  }
+  t.match(textReport(result, false), /ToR switch x2 +MAC +\d+ +unknown +- +unknown/)
 })
