@@ -34,8 +34,13 @@ export type ValidateStep =
   /** A node gets another underlay address of each family: the `host`-th of the prefix. */
   | { readonly do: 'move'; readonly node: number; readonly host: number }
 
+/** What a kernel may lack. */
+export type ValidateFeature = '802.1Q' | 'lightweight'
+
 export interface ValidateBatch {
   readonly title: string
+  /** Left out where the kernel lacks it. */
+  readonly needs?: ValidateFeature
   readonly steps: readonly ValidateStep[]
 }
 
@@ -43,8 +48,8 @@ export interface ValidateMode {
   readonly name: string
   /** Underlay networks; node i is on the (i modulo these)th. */
   readonly subnets: number
-  /** Linux feature without which the mode cannot be checked. */
-  readonly needs?: '802.1Q'
+  /** Skipped where the kernel lacks it. */
+  readonly needs?: ValidateFeature
   readonly networks: readonly NetworkSpec[]
   /** Changes of the living networks, a batch each. */
   readonly changes: readonly ValidateBatch[]
@@ -78,6 +83,7 @@ const set = (
   network = 'pods',
 ): ValidateBatch => ({
   title,
+  ...(options.flavour === 'lightweight' ? { needs: 'lightweight' } : {}),
   steps: [{ do: 'set', network, options, ...(mode === undefined ? {} : { mode }) }],
 })
 
@@ -114,6 +120,7 @@ export const VALIDATE_MODES: readonly ValidateMode[] = [
   {
     name: 'lightweight',
     subnets: 1,
+    needs: 'lightweight',
     networks: [pods('vxlan', { flavour: 'lightweight' })],
     changes: [
       MTU,

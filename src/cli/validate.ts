@@ -4,16 +4,19 @@
  *
  * @module
  */
+import { release } from 'node:os'
 import type {
   Place,
   SimulatedSide,
   ValidateBatch,
+  ValidateFeature,
   ValidateMode,
   ValidateRow,
   ValidateSize,
   ValidateStep,
 } from '../../simulator/validate.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
+import { GPE_KERNEL, offloadsGpe } from '../kernel-release.ts'
 import { RealSide } from '../lab/validate-live.ts'
 import { EXIT } from './common.ts'
 import { flagsOfOptions, poolFlags, portFlags } from './network-words.ts'
@@ -42,6 +45,8 @@ export interface ModeResult {
   readonly mode: string
   /** Why it was not checked. */
   readonly skipped?: string
+  /** Batches that this kernel cannot do, with the reason. */
+  readonly leftOut: readonly string[]
   readonly batches: number
   readonly events: number
   /** Comparisons of one namespace. */
@@ -129,18 +134,40 @@ async function validateMode(
   const real = await RealSide.create({ ...options, subnets: mode.subnets })
   open.add(real)
   try {
-    if (mode.needs === '802.1Q' && !(await real.hasVlan())) {
-      return { ...NOTHING, mode: mode.name, skipped: 'this kernel has no 802.1Q' }
-    }
-    return await new Validation(simulator, mode, options, real).run()
+    const lacks = await lackedBy(real)
+    const skipped = lacks.get(mode.needs)
+    if (skipped !== undefined) return { ...NOTHING, mode: mode.name, skipped }
+    return await new Validation(simulator, mode, options, real).run(lacks)
   } finally {
     await real.destroy()
     open.delete(real)
   }
 }
 
+/** What the kernel lacks, and how to say so. */
+type Lacks = ReadonlyMap<ValidateFeature | undefined, string>
+
+async function lackedBy(real: RealSide): Promise<Lacks> {
+  const lacks = new Map<ValidateFeature, string>()
+  if (!(await real.hasVlan())) lacks.set('802.1Q', 'this kernel has no 802.1Q')
+  if (!offloadsGpe(release())) {
+    lacks.set('lightweight', `lightweight tunnels are for Linux ${GPE_KERNEL} and newer`)
+  } else if (!(await real.hasGpe())) {
+    lacks.set('lightweight', 'this kernel makes no VXLAN-GPE link with a VNI filter')
+  }
+  return lacks
+}
+
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
-const NOTHING = { batches: 0, events: 0, comparisons: 0, rows: {}, unread: [], differences: [] }
+const NOTHING = {
+  leftOut: [],
+  batches: 0,
+  events: 0,
+  comparisons: 0,
+  rows: {},
+  unread: [],
+  differences: [],
+}
 
 /** One mode on both sides. */
 class Validation {
@@ -162,10 +189,11 @@ class Validation {
     this.#networks = mode.networks.map(({ name }) => name)
   }
 
-  async run(): Promise<ModeResult> {
+  async run(lacks: Lacks): Promise<ModeResult> {
     this.#unread = await this.#real.unread()
     const simulated = new this.#simulator.SimulatedSide(await this.#real.grounds(), this.#networks)
-    const batches = this.#simulator.validateBatches(this.#mode, this.#options)
+    const all = this.#simulator.validateBatches(this.#mode, this.#options)
+    const batches = all.filter(({ needs }) => !lacks.has(needs))
     let done = 0
     let differences: readonly Difference[] = []
     for (const batch of batches) {
@@ -177,6 +205,10 @@ class Validation {
     if (differences.length === 0) differences = await this.#last(simulated)
     return {
       mode: this.#mode.name,
+      leftOut: all.flatMap(({ title, needs }) => {
+        const why = lacks.get(needs)
+        return why === undefined ? [] : [`${title}: ${why}`]
+      }),
       batches: done,
       events: this.#events,
       comparisons: this.#comparisons,

@@ -57,12 +57,14 @@ export class RealSide {
   }
 
   /** Whether the kernel makes 802.1Q links. */
-  async hasVlan(): Promise<boolean> {
-    const inNode = ['ip', '-n', this.#node(0).netns, 'link']
-    const probe = ['add', 'link', UNDERLAY_LINK, 'name', 'probe', 'type', 'vlan', 'id', '2']
-    const { status } = await run([...inNode, ...probe])
-    if (status === 0) await must([...inNode, 'del', 'probe'])
-    return status === 0
+  hasVlan(): Promise<boolean> {
+    return this.#makes(['link', UNDERLAY_LINK, 'name', 'probe', 'type', 'vlan', 'id', '2'])
+  }
+
+  /** Whether the kernel makes VXLAN-GPE links with a VNI filter. */
+  hasGpe(): Promise<boolean> {
+    const kind = ['type', 'vxlan', 'external', 'gpe', 'vnifilter', 'dstport', '4790']
+    return this.#makes(['name', 'probe', ...kind])
   }
 
   /** Tables that cannot be read here, for want of a program. */
@@ -140,6 +142,13 @@ export class RealSide {
     return Promise.all(
       places.map(async ({ place, netns }) => ({ place, rows: await readTables(netns) })),
     )
+  }
+
+  async #makes(link: readonly string[]): Promise<boolean> {
+    const inNode = ['ip', '-n', this.#node(0).netns, 'link']
+    const { status } = await run([...inNode, 'add', ...link])
+    if (status === 0) await must([...inNode, 'del', 'probe'])
+    return status === 0
   }
 
   async #call(verb: 'ADD' | 'DEL', pod: LabPod, network: string): Promise<void> {

@@ -92,6 +92,7 @@ function report(
     ...results.flatMap(({ mode, skipped }) =>
       skipped === undefined ? [] : [`${mode}: skipped, ${skipped}\n`],
     ),
+    ...checked.flatMap(({ mode, leftOut }) => leftOut.map((what) => `${mode}: without ${what}\n`)),
     ...[...new Set(checked.flatMap(({ unread }) => unread))].map(
       (table) => `${table}: not compared, no program here shows them\n`,
     ),
