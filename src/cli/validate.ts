@@ -4,22 +4,20 @@
  *
  * @module
  */
-import { release } from 'node:os'
 import type {
   Place,
   SimulatedSide,
   ValidateBatch,
-  ValidateFeature,
   ValidateMode,
-  ValidateRow,
   ValidateSize,
   ValidateStep,
 } from '../../simulator/validate.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
-import { GPE_KERNEL, offloadsGpe } from '../kernel-release.ts'
 import { RealSide } from '../lab/validate-live.ts'
 import { EXIT } from './common.ts'
 import { flagsOfOptions, poolFlags, portFlags } from './network-words.ts'
+import { type Lacks, lackedBy } from './validate-lacks.ts'
+import { compareSides, type Difference, type Look } from './validate-look.ts'
 
 export interface ValidateOptions extends ValidateSize {
   /** Names of modes; empty: every one. */
@@ -28,17 +26,6 @@ export interface ValidateOptions extends ValidateSize {
   readonly trivium: readonly string[]
   /** Told of what begins. */
   readonly progress: (what: string) => void
-}
-
-/** A row that one side has and the other has not, or what a side could not do. */
-export interface Difference {
-  readonly batch: string
-  /** `n2`, `pod-3`; empty for a whole side. */
-  readonly place: string
-  readonly table: string
-  /** Who has it. */
-  readonly side: 'real' | 'simulated'
-  readonly row: string
 }
 
 export interface ModeResult {
@@ -144,20 +131,6 @@ async function validateMode(
   }
 }
 
-/** What the kernel lacks, and how to say so. */
-type Lacks = ReadonlyMap<ValidateFeature | undefined, string>
-
-async function lackedBy(real: RealSide): Promise<Lacks> {
-  const lacks = new Map<ValidateFeature, string>()
-  if (!(await real.hasVlan())) lacks.set('802.1Q', 'this kernel has no 802.1Q')
-  if (!offloadsGpe(release())) {
-    lacks.set('lightweight', `lightweight tunnels are for Linux ${GPE_KERNEL} and newer`)
-  } else if (!(await real.hasGpe())) {
-    lacks.set('lightweight', 'this kernel makes no VXLAN-GPE link with a VNI filter')
-  }
-  return lacks
-}
-
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 const NOTHING = {
   leftOut: [],
@@ -261,25 +234,9 @@ class Validation {
   }
 
   #compare(batch: string, real: readonly Place[], simulated: readonly Place[]): Look {
-    const rows = new Map<string, number>()
-    const differences: Difference[] = []
-    for (const place of new Set([...real, ...simulated].map((each) => each.place))) {
-      for (const table of this.#simulator.VALIDATE_TABLES) {
-        if (this.#unread.includes(table)) continue
-        const at = (side: readonly Place[]): readonly ValidateRow[] =>
-          side.find((each) => each.place === place)?.rows.filter((row) => row.table === table) ?? []
-        const compared = this.#simulator.compareRows(at(real), at(simulated))
-        rows.set(table, (rows.get(table) ?? 0) + compared.rows)
-        const say = (side: Difference['side'], { text }: ValidateRow): Difference => {
-          return { batch, place, table, side, row: text }
-        }
-        differences.push(
-          ...compared.surplus.map((row) => say('real', row)),
-          ...compared.missing.map((row) => say('simulated', row)),
-        )
-      }
-    }
-    return { rows, differences }
+    const { VALIDATE_TABLES } = this.#simulator
+    const tables = VALIDATE_TABLES.filter((table) => !this.#unread.includes(table))
+    return compareSides(tables, batch, real, simulated)
   }
 
   /** The step on the real nodes. */
@@ -329,8 +286,3 @@ class Validation {
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
-
-interface Look {
-  readonly rows: ReadonlyMap<string, number>
-  readonly differences: readonly Difference[]
-}

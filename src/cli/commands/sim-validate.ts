@@ -9,7 +9,8 @@ import { stringify } from 'yaml'
 import { VALIDATE_EXCLUDED } from '../../../simulator/validate-rows.ts'
 import { collect, EXIT, print } from '../common.ts'
 import { type OutputFormat, outputOption, renderTable } from '../output.ts'
-import { type Difference, type ModeResult, type ValidateOptions, validate } from '../validate.ts'
+import { type ModeResult, type ValidateOptions, validate } from '../validate.ts'
+import type { Difference } from '../validate-look.ts'
 
 const HELP = `
 Makes throw-away nodes (network namespaces, real agents, the real plugin) and simulated ones
