@@ -14,7 +14,6 @@ import type {
 } from '../../simulator/validate.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
 import { RealSide } from '../lab/validate-live.ts'
-import { EXIT } from './common.ts'
 import { flagsOfOptions, poolFlags, portFlags } from './network-words.ts'
 import { type Lacks, lackedBy } from './validate-lacks.ts'
 import { compareSides, type Difference, type Look } from './validate-look.ts'
@@ -70,22 +69,27 @@ export async function validate(
   requireRoot()
   const modes = chosen(simulator.VALIDATE_MODES, options.modes)
   const results = new Map<ValidateMode, ModeResult>()
-  const open = new Set<RealSide>()
+  let signalled: string | undefined
+  const goOn = (): void => {
+    if (signalled === undefined) return
+    throw new TriviumError('UNAVAILABLE', `Cannot finish the validation: ended by ${signalled}`)
+  }
   const waiting = [...modes]
   const work = async (): Promise<void> => {
     for (let mode = waiting.shift(); mode !== undefined; mode = waiting.shift()) {
-      results.set(mode, await validateMode(simulator, mode, options, open))
+      results.set(mode, await validateMode(simulator, mode, options, goOn))
     }
   }
-  const stop = (): void => {
-    const closed = Promise.allSettled([...open].map((real) => real.destroy()))
-    closed.finally(() => process.exit(EXIT.failed))
+  // Whoever makes namespaces takes them away: a step is ended, no other begins.
+  const stop = (signal: string): void => {
+    signalled = signal
   }
-  for (const signal of SIGNALS) process.once(signal, stop)
+  for (const signal of SIGNALS) process.on(signal, stop)
   // Also when one fails, the other takes its namespaces away first.
   const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, work))
   for (const signal of SIGNALS) process.off(signal, stop)
   const failed = ends.find((end) => end.status === 'rejected')
+  goOn()
   if (failed !== undefined) throw failed.reason
   return modes.flatMap((mode) => results.get(mode) ?? [])
 }
@@ -115,19 +119,18 @@ async function validateMode(
   simulator: Simulator,
   mode: ValidateMode,
   options: ValidateOptions,
-  open: Set<RealSide>,
+  goOn: () => void,
 ): Promise<ModeResult> {
+  goOn()
   options.progress(mode.name)
   const real = await RealSide.create({ ...options, subnets: mode.subnets })
-  open.add(real)
   try {
     const lacks = await lackedBy(real)
     const skipped = lacks.get(mode.needs)
     if (skipped !== undefined) return { ...NOTHING, mode: mode.name, skipped }
-    return await new Validation(simulator, mode, options, real).run(lacks)
+    return await new Validation(simulator, mode, options, real, goOn).run(lacks)
   } finally {
     await real.destroy()
-    open.delete(real)
   }
 }
 
@@ -148,13 +151,22 @@ class Validation {
   readonly #mode: ValidateMode
   readonly #options: ValidateOptions
   readonly #real: RealSide
+  /** Throws when the run is to end. */
+  readonly #goOn: () => void
   readonly #networks: readonly string[]
   readonly #rows = new Map<string, number>()
   #comparisons = 0
   #events = 0
   #unread: readonly string[] = []
 
-  constructor(simulator: Simulator, mode: ValidateMode, options: ValidateOptions, real: RealSide) {
+  constructor(
+    simulator: Simulator,
+    mode: ValidateMode,
+    options: ValidateOptions,
+    real: RealSide,
+    goOn: () => void,
+  ) {
+    this.#goOn = goOn
     this.#simulator = simulator
     this.#mode = mode
     this.#options = options
@@ -193,6 +205,7 @@ class Validation {
 
   async #batch(batch: ValidateBatch, simulated: SimulatedSide): Promise<readonly Difference[]> {
     for (const step of batch.steps) {
+      this.#goOn()
       this.#events++
       simulated.perform(step)
       try {
@@ -215,6 +228,7 @@ class Validation {
     await sleep(CALM_MS)
     const deadline = performance.now() + FOLLOW_MS_MAX
     for (;;) {
+      this.#goOn()
       const look = this.#compare(batch, await this.#real.places(), simulated)
       if (look.differences.length === 0 || performance.now() > deadline) {
         for (const [table, rows] of look.rows) {
