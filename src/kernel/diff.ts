@@ -167,7 +167,17 @@ function deniedLinks(desired: readonly Link[], actual: KernelState): ReadonlySet
 function hangsOn(object: KernelObject, links: ReadonlySet<string>): boolean {
   if (links.size === 0) return false
   const master = object.kind === 'link' ? object.master : undefined
-  return links.has(linkOf(object) ?? '') || links.has(master ?? '')
+  return links.has(linkOf(object) ?? guardedLink(object) ?? '') || links.has(master ?? '')
+}
+
+/**
+ * The link whose sender an element vouches for. It does not vanish with the
+ * link, but without the link it is not wanted: DEL takes the link first.
+ */
+function guardedLink(object: KernelObject): string | undefined {
+  if (object.kind !== 'nft-element') return undefined
+  const [first] = object.key.split(' . ', 1)
+  return /^pods[46]$/.test(object.set) ? first : undefined
 }
 
 /**

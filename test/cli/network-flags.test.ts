@@ -1,7 +1,7 @@
 /** Flags that describe a network: what they mean, and what they refuse. */
 import t from 'tap'
 import { collect } from '../../src/cli/common.ts'
-import { networkFlags, optionsOf, specOf } from '../../src/cli/network-flags.ts'
+import { allowedPort, networkFlags, optionsOf, specOf } from '../../src/cli/network-flags.ts'
 
 t.strictSame(
   specOf(
@@ -63,6 +63,41 @@ for (const [pool, message] of POOLS) {
 
 t.strictSame(
   networkFlags().map(({ long }) => long),
-  ['--vni', '--vxlan-port', '--vlan', '--mtu'],
+  [
+    '--vni',
+    '--vxlan-port',
+    '--flavour',
+    '--cross-subnet',
+    '--no-cross-subnet',
+    '--masquerade',
+    '--no-masquerade',
+    '--checksum-offload',
+    '--force',
+    '--vlan',
+    '--mtu',
+  ],
 )
+for (const [flags, options] of [
+  [
+    { flavour: 'lightweight', crossSubnet: true },
+    { flavour: 'lightweight', crossSubnet: true },
+  ],
+  [
+    { masquerade: false, force: true },
+    { masquerade: false, anyKernel: true },
+  ],
+  [{ checksumOffload: 'off' }, { checksumOffload: false }],
+  [{ checksumOffload: 'on' }, { checksumOffload: true }],
+  [
+    { checksumOffload: 'auto', mtu: 'auto' },
+    { checksumOffload: undefined, mtuBytes: undefined },
+  ],
+] as const) {
+  t.strictSame(optionsOf(flags), options, JSON.stringify(flags))
+}
+t.throws(() => optionsOf({ checksumOffload: 'perhaps' }), { code: 'USAGE' })
+t.strictSame(allowedPort('udp/53'), { protocol: 'udp', port: 53 })
+for (const port of ['tcp', 'tcp/0', 'tcp/65536', 'icmp/1', '80', 'tcp/80x', '']) {
+  t.throws(() => allowedPort(port), { code: 'USAGE' }, port)
+}
 t.strictSame(collect('b', collect('a')), ['a', 'b'], 'options given several times keep their order')

@@ -216,3 +216,24 @@ t.test("somebody's link under our name: reported, and nothing is put on it", asy
   t.strictSame(ops, [])
   t.strictSame(conflicts, [{ desired: tunnel, actual: theirs }])
 })
+
+t.test('a pod whose link is gone is not vouched for; DEL takes the link first', async (t) => {
+  const pod: KernelObject = {
+    kind: 'link',
+    name: 'trv0123456789a',
+    link: { type: 'veth' },
+    up: true,
+    adopt: true,
+  }
+  const vouched: KernelObject = {
+    kind: 'nft-element',
+    set: 'pods4',
+    key: 'trv0123456789a . 10.42.0.7',
+  }
+  const wanted = kernelState([pod, vouched])
+  t.strictSame(diff(wanted, kernelState([ETH0])).ops, [])
+  const { adopt: _planned, ...there } = pod
+  t.strictSame(diff(wanted, kernelState([ETH0, there])).ops.map(renderOp), [
+    'nft add element inet trivium pods4 { trv0123456789a . 10.42.0.7 }',
+  ])
+})
