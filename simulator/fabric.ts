@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { type KernelObject, ROUTE_PROTOCOL } from '../src/kernel/mod.ts'
+import { isPodLinkName, type KernelObject, ROUTE_PROTOCOL } from '../src/kernel/mod.ts'
 import {
   hostPrefix,
   type IpFamily,
@@ -66,8 +66,6 @@ interface Change {
   readonly pods: number
   readonly atTick: number
 }
-
-const POD_LINK = /^trv[0-9a-f]{11}$/
 
 export class Fabric {
   readonly devices: readonly SwitchDevice[]
@@ -176,7 +174,7 @@ export class Fabric {
 
   private changeOf(object: KernelObject, add: boolean): Change | undefined {
     const entry = podEntry(this.mode, object)
-    const isPod = object.kind === 'link' && POD_LINK.test(object.name)
+    const isPod = object.kind === 'link' && isPodLinkName(object.name)
     if (entry === undefined && !isPod) return undefined
     return { add, entry, pods: isPod ? (add ? 1 : -1) : 0, atTick: this.engine.tick }
   }
@@ -227,7 +225,7 @@ export function podEntry(mode: FabricMode, object: KernelObject): Announcement |
     case 'vxlan':
       return undefined
     case 'vlan':
-      return object.kind === 'link' && object.master !== undefined && POD_LINK.test(object.name)
+      return object.kind === 'link' && object.master !== undefined && isPodLinkName(object.name)
         ? { table: 'mac', entry: `pod ${object.name}`, cost: 1 }
         : undefined
     case 'route-blocks':
@@ -237,7 +235,7 @@ export function podEntry(mode: FabricMode, object: KernelObject): Announcement |
         ? prefixEntry(object.dst)
         : undefined
     case 'route-hosts':
-      return object.kind === 'route' && POD_LINK.test(object.link ?? '') && isOurs(object.protocol)
+      return object.kind === 'route' && isPodLinkName(object.link ?? '') && isOurs(object.protocol)
         ? prefixEntry(object.dst)
         : undefined
   }

@@ -7,7 +7,7 @@ import type { NetworkSpec } from '../ipam/networks.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 
 /** Network of pools that name none. */
-export const DEFAULT_NETWORK = 'pods'
+const DEFAULT_NETWORK = 'pods'
 /** 802.1Q id of the first network's VLAN. */
 const VLAN_ID = 100
 

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { SWITCH_ROLES } from './fabric-device.ts'
 import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
 
-export const FABRIC_KINDS = ['leaf-spine', 'three-tier', 'listed'] as const
+const FABRIC_KINDS = ['leaf-spine', 'three-tier', 'listed'] as const
 
 const deviceName = z
   .string({ error: ({ input }) => `found ${show(input)}, wanted a device's name` })
@@ -54,5 +54,3 @@ export const fabricSchema = z.strictObject({
   links: z.array(linkSchema).max(100_000).default([]),
   failures: z.array(failureSchema).max(1000).default([]),
 })
-
-export type FabricChoice = z.output<typeof fabricSchema>

@@ -225,7 +225,7 @@ export function familiesOf({ pools }: Scenario): readonly IpFamily[] {
   return pools.some(({ cidr }) => prefixFamily(cidr) === 6) ? [4, 6] : [4]
 }
 
-export function fabricMode({ mode, announce }: ScenarioMode): FabricMode {
+function fabricMode({ mode, announce }: ScenarioMode): FabricMode {
   if (mode !== 'route') return mode
   return ({ host: 'route-hosts', block: 'route-blocks', rack: 'route-racks' } as const)[announce]
 }

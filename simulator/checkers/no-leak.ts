@@ -5,13 +5,11 @@
  * @module
  */
 import { keys } from '../../ipam/keys.ts'
-import { type KernelObject, linkOf } from '../../src/kernel/mod.ts'
+import { isPodLinkName, type KernelObject, linkOf } from '../../src/kernel/mod.ts'
 import { podEntry } from '../fabric.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { Cluster } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
-
-const POD_LINK = /^trv[0-9a-f]{11}$/
 
 export function checkNoLeak(cluster: Cluster): CheckResult {
   const { nodes, fabric, store, networks } = cluster
@@ -36,7 +34,7 @@ export function checkNoLeak(cluster: Cluster): CheckResult {
   for (const { record, kernel } of nodes) {
     for (const object of kernel.objects()) {
       const link = placeOf(object)
-      if (link !== undefined && POD_LINK.test(link)) {
+      if (link !== undefined && isPodLinkName(link)) {
         findings.push(`${record.name} still has a ${object.kind} at ${link}`)
       }
       const entry = podEntry(fabric.mode, object)

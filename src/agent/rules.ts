@@ -6,6 +6,7 @@
 import { planPods } from '../backend/plan.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import {
+  isPodLinkName,
   type KernelFailure,
   type KernelObject,
   type KernelOp,
@@ -68,9 +69,5 @@ export function isDone(op: KernelOp, failure: KernelFailure): boolean {
   if (op.kind === 'remove') return gone.includes(failure.code)
   // The pod was deleted between observation and application.
   const subject = subjectOf(op)
-  return (
-    subject.kind === 'route' &&
-    /^trv[0-9a-f]{11}$/.test(subject.link ?? '') &&
-    failure.code === 'ENODEV'
-  )
+  return subject.kind === 'route' && isPodLinkName(subject.link ?? '') && failure.code === 'ENODEV'
 }

@@ -35,7 +35,11 @@ export const POD_GATEWAY = { 4: '169.254.1.1' as Ip, 6: 'fe80::1' as Ip } as con
 /** Our table, in family inet. */
 export const NFT_TABLE = 'trivium'
 
+const POD_LINK_NAMES = /^trv[0-9a-f]{11}$/
 const LINK_NAMES = /^(?:trv[0-9a-f]{11}|trv[xbl]\.[0-9]{1,8})$/
+
+/** Whether the name is one of `podLinkName`. */
+export const isPodLinkName = (name: string): boolean => POD_LINK_NAMES.test(name)
 
 /** Host end of a pod's pair; IFNAMSIZ leaves 15 characters. */
 export function podLinkName(network: string, containerId: string, ifname: string): string {
@@ -68,7 +72,16 @@ export function ownsLink(link: Pick<Link, 'name' | 'alias'>): boolean {
 }
 
 /** Whether we may change or delete `object`, seen in `state`. */
-export function owns(object: KernelObject, state: KernelState): boolean {
+export const owns = (object: KernelObject, state: KernelState): boolean => isOurs(object, state)
+
+/**
+ * Whether the object could be ours, judged without the rest of the kernel's
+ * state: good enough to look closer, not to change anything.
+ */
+export const looksOurs = (object: KernelObject): boolean => isOurs(object, undefined)
+
+/** Without a state, a link's name has to do where its alias is not at hand. */
+function isOurs(object: KernelObject, state: KernelState | undefined): boolean {
   switch (object.kind) {
     case 'link':
       return ownsLink(object)
@@ -92,34 +105,11 @@ export function owns(object: KernelObject, state: KernelState): boolean {
   }
 }
 
-/**
- * Whether the object could be ours, judged without the rest of the kernel's
- * state: good enough to look closer, not to change anything.
- */
-export function looksOurs(object: KernelObject): boolean {
-  switch (object.kind) {
-    case 'link':
-      return ownsLink(object)
-    case 'route':
-      return object.protocol === ROUTE_PROTOCOL
-    case 'addr':
-      return LINK_NAMES.test(object.link) && !isKernelMade(object.ip)
-    case 'neigh':
-    case 'fdb':
-    case 'vni':
-    case 'offload-off':
-      return LINK_NAMES.test(object.link)
-    case 'sysctl':
-      return false
-    default:
-      return true
-  }
-}
-
 /** The kernel gives every link a link-local address of its own. */
 const isKernelMade = (ip: Ip): boolean => /^fe[89ab]/.test(ip) && ip !== POD_GATEWAY[6]
 
-function isOwnLink(name: string, state: KernelState): boolean {
+function isOwnLink(name: string, state: KernelState | undefined): boolean {
+  if (state === undefined) return LINK_NAMES.test(name)
   const link = state.get(`link ${name}`)
   return link?.kind === 'link' && ownsLink(link)
 }

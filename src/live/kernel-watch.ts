@@ -15,8 +15,8 @@ const GROUPS: readonly Group[] = ['link', 'neigh', 'addr4', 'addr6', 'route4', '
 export interface KernelWatch {
   /** What happened, in order. */
   readonly events: (events: readonly KernelEvent[]) => void
-  /** Notifications were lost, or do not say enough: only a look at everything helps. */
-  readonly lost: () => void
+  /** Something is another, and no event says what: lost notifications, or our nftables table. */
+  readonly changed: () => void
 }
 
 /**
@@ -54,7 +54,7 @@ function watchRoutes(
       return [...objects, ...offloadEvents(socket, objects)]
     })
     if (known.length > 0) told.events(known)
-    if (lost) told.lost()
+    if (lost) told.changed()
   })
   return () => monitor.close()
 }
@@ -99,7 +99,7 @@ function watchTable(portId: number, told: KernelWatch, netnsFd: number | undefin
     const foreign = events.some(
       (event) => event.family === 'inet' && event.table === NFT_TABLE && event.portId !== portId,
     )
-    if (foreign || lost) told.lost()
+    if (foreign || lost) told.changed()
   })
   return () => monitor.close()
 }

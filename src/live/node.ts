@@ -76,7 +76,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         driven.feed({ kind: 'underlay.changed' })
       }
     },
-    lost: () => driven.feed({ kind: 'kernel.changed' }),
+    changed: () => driven.feed({ kind: 'kernel.changed' }),
   })
   writeNodeFile(socketPath, nodeFile(options))
   log.info({ event: 'listening', socket: socketPath })

@@ -34,7 +34,7 @@ function watched(t: Test): Watched {
   const word = ({ change, object }: KernelEvent): string => `${change} ${identity(object)}`
   const stop = kernel.watch({
     events: (events) => said.push(...events.map(word)),
-    lost: () => said.push('look'),
+    changed: () => said.push('look'),
   })
   t.teardown(() => {
     stop()
