@@ -30,6 +30,8 @@ import { talk } from './neighbors.ts'
 import { labelOf } from './network.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { shuffled } from './shuffle.ts'
+import type { TimelineResult } from './timeline/result.ts'
+import { runTimeline } from './timeline/run-timeline.ts'
 import { Cluster } from './world.ts'
 
 /** Virtual time after which a phase counts as never ending. */
@@ -83,6 +85,8 @@ export interface ModeResult {
   readonly reachability: Reachability
   /** What each failure and each return did. */
   readonly outages: readonly Outage[]
+  /** What pods and faults did after that; undefined: nothing was asked for. */
+  readonly timeline: TimelineResult | undefined
   readonly checks: readonly CheckResult[]
   /** Hash of every event and kernel change. */
   readonly traceHash: string
@@ -145,6 +149,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
 
   const outages = runFailures(cluster, scenario, chance.fork('outages'))
   if (outages.length > 0) checks.push(settle(cluster, 'paths'))
+  const timeline = runTimeline(cluster, scenario, chance.fork('timeline'))
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
@@ -175,6 +180,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     events: engine.events,
     reachability,
     outages,
+    timeline,
     checks,
     traceHash: engine.traceHash(),
   }
