@@ -8,13 +8,17 @@ import { z } from 'zod'
 export const HOUR_MS = 3_600_000
 
 /** A whole number of a range. @param why Said after the range. */
-export const whole = (low: number, high: number, why = '') =>
-  z
+export function whole(low: number, high: number, why = '') {
+  const outside = {
+    error: ({ input }: { readonly input?: unknown }) =>
+      `found ${show(input)}, wanted a whole number from ${low} to ${high}${why}`,
+  }
+  return z
     .number({ error: ({ input }) => `found ${show(input)}, wanted a whole number` })
-    .refine((value) => Number.isInteger(value) && value >= low && value <= high, {
-      error: ({ input }) =>
-        `found ${show(input)}, wanted a whole number from ${low} to ${high}${why}`,
-    })
+    .int(outside)
+    .min(low, outside)
+    .max(high, outside)
+}
 
 /** One of some words. */
 export const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
