@@ -21,6 +21,7 @@ import { type NodeEvents, SimNode, type SimPod } from './node.ts'
 import { PROGRAMMING_RATES, profileNamed } from './profiles.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { concernedBy, simStore } from './store.ts'
+import { StoreLinks } from './store-links.ts'
 import { initialObjects, nodeRecord, planRacks } from './underlay.ts'
 
 /** Findings that are kept to be shown; the rest is counted. */
@@ -35,7 +36,9 @@ export interface Notes {
 
 export class Cluster {
   readonly engine = new Engine()
+  /** The store itself; nodes see it through `storeLinks`. */
   readonly store: Store
+  readonly storeLinks: StoreLinks
   readonly fabric: Fabric
   readonly nodes: readonly SimNode[]
   readonly mode: ScenarioMode
@@ -81,8 +84,17 @@ export class Cluster {
     const watchTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
     const byName = new Map<string, SimNode>()
     this.store = simStore(engine, { commitTicks: watchTicks, watchTicks }, (written) =>
-      this.tell(written, byName, watchTicks),
+      this.tell(written, byName),
     )
+    this.storeLinks = new StoreLinks(engine, {
+      store: this.store,
+      names: racks.flatMap(({ nodes }) => nodes.map((place) => nodeRecord(place, reach).name)),
+      tell: (index) => {
+        const node = this.node(index)
+        node.touch(watchTicks)
+        this.unsettled.add(node)
+      },
+    })
     const agentTimes: AgentTimes = {
       repairMs: times.repairMs,
       settleMs: times.settleMs,
@@ -91,7 +103,7 @@ export class Cluster {
     this.nodes = racks.flatMap((rack) =>
       rack.nodes.map((place) => {
         const announce = this.fabric.listener(place.index)
-        const node = new SimNode(engine, this.store, this.events(), {
+        const node = new SimNode(engine, this.storeLinks.view(place.index), this.events(), {
           index: place.index,
           rack: place.rack,
           record: nodeRecord(place, reach),
@@ -162,11 +174,8 @@ export class Cluster {
     return this.nodes.flatMap((node) => [...node.pods.values()])
   }
 
-  private tell(
-    written: ReadonlySet<string>,
-    byName: ReadonlyMap<string, SimNode>,
-    watchTicks: number,
-  ): void {
+  private tell(written: ReadonlySet<string>, byName: ReadonlyMap<string, SimNode>): void {
+    this.storeLinks.committed()
     const concerned = new Set<SimNode>()
     for (const key of written) {
       const whom = concernedBy(key)
@@ -176,10 +185,7 @@ export class Cluster {
         if (node !== undefined) concerned.add(node)
       }
     }
-    for (const node of concerned) {
-      node.touch(watchTicks)
-      this.unsettled.add(node)
-    }
+    for (const { index } of concerned) this.storeLinks.note(index)
   }
 
   private events(): NodeEvents {

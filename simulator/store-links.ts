@@ -1,0 +1,146 @@
+/**
+ * The ways of nodes to the cluster's store: each node sees the store through a
+ * view of its own, which can be cut.
+ *
+ * While a node's way is cut its transactions are not carried out and fail after a
+ * timeout; it reads what it knew when the way was cut; and what it would be told
+ * is held back, and becomes one note when the way is there again. An answer or
+ * note that was already under way still arrives.
+ *
+ * @module
+ */
+import type { Key, KeyRange, Reader, Store } from '../ipam/store.ts'
+import { invariant, TriviumError } from '../src/errors.ts'
+import { type Engine, EVENT, TICKS_PER_MS } from './clock.ts'
+
+/** What `etcdctl` and clients made like it wait for an answer: `--command-timeout`, 5 s. */
+const TIMEOUT_TICKS = 5000 * TICKS_PER_MS
+
+export interface StoreLinksOptions {
+  readonly store: Store
+  /** Names of the nodes, by index. */
+  readonly names: readonly string[]
+  /** Tells a node that the store holds something new for it. */
+  readonly tell: (node: number) => void
+}
+
+interface Way {
+  reachable: boolean
+  /** What the node knew when it was cut off. */
+  known: Reader | undefined
+  /** Whether something happened that it was not told. */
+  missed: boolean
+}
+
+export class StoreLinks {
+  private readonly engine: Engine
+  private readonly options: StoreLinksOptions
+  private readonly ways: readonly Way[]
+  /** What the store holds now, as every node that is cut at this moment knows it. */
+  private copy: Reader | undefined
+
+  constructor(engine: Engine, options: StoreLinksOptions) {
+    this.engine = engine
+    this.options = options
+    this.ways = options.names.map(() => ({ reachable: true, known: undefined, missed: false }))
+  }
+
+  isReachable(node: number): boolean {
+    return this.way(node).reachable
+  }
+
+  /** Cuts a node's way to the store, or mends it. No change is a no-op. */
+  setReachable(node: number, reachable: boolean): void {
+    const way = this.way(node)
+    if (way.reachable === reachable) return
+    way.reachable = reachable
+    if (!reachable) {
+      this.copy ??= this.options.store.read(copyOf)
+      way.known = this.copy
+      return
+    }
+    way.known = undefined
+    if (!way.missed) return
+    way.missed = false
+    this.options.tell(node)
+  }
+
+  /** The store changed. Call before `note`. */
+  committed(): void {
+    this.copy = undefined
+  }
+
+  /** Something that a node reads has changed: it is told, now or when its way is there again. */
+  note(node: number): void {
+    const way = this.way(node)
+    if (way.reachable) this.options.tell(node)
+    else way.missed = true
+  }
+
+  /** The store as a node sees it. */
+  view(node: number): Store {
+    const { engine } = this
+    const { store } = this.options
+    const way = this.way(node)
+    return {
+      read: (body) => (way.known === undefined ? store.read(body) : body(way.known)),
+      transact: (body, done) => {
+        const startTick = engine.tick
+        let lost: TriviumError | undefined
+        const failLater = (): void => {
+          const leftTicks = Math.max(1, startTick + TIMEOUT_TICKS - engine.tick)
+          const error = lost ?? this.lost(node)
+          engine.later(leftTicks, EVENT.store, node, 2, () => done({ kind: 'failed', error }))
+        }
+        if (!way.reachable) return failLater()
+        store.transact(
+          (tx) => {
+            // The way was cut while the request was on it.
+            if (way.reachable) return body(tx)
+            lost = this.lost(node)
+            throw lost
+          },
+          (outcome) => (lost === undefined ? done(outcome) : failLater()),
+        )
+      },
+      watch: (changed) => store.watch(changed),
+      close: () => {},
+    }
+  }
+
+  private way(node: number): Way {
+    const way = this.ways[node]
+    invariant(way !== undefined, `node ${node} exists`)
+    return way
+  }
+
+  private lost(node: number): TriviumError {
+    return new TriviumError(
+      'STORE',
+      `Cannot reach the store from ${this.options.names[node] ?? ''}: ` +
+        `no answer in ${TIMEOUT_TICKS / TICKS_PER_MS} ms, wanted one`,
+    )
+  }
+}
+
+/** What agents read. */
+const READ: readonly KeyRange<unknown>[] = ['allow/', 'attachment/', 'claim/', 'network/', 'node/']
+
+/** Everything that agents read, kept apart from what comes later. */
+function copyOf(reader: Reader): Reader {
+  const values = new Map<string, unknown>()
+  const ranges = new Map<string, (readonly [string, unknown])[]>()
+  for (const [key, value] of READ.flatMap((range) => [...reader.range(range)])) {
+    values.set(key, value)
+    for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
+      const range = key.slice(0, end + 1)
+      const pairs = ranges.get(range)
+      if (pairs === undefined) ranges.set(range, [[key, value]])
+      else pairs.push([key, value])
+    }
+  }
+  return {
+    get: <T>(key: Key<T>) => values.get(key) as T | undefined,
+    range: <T>(range: KeyRange<T>) => (ranges.get(range) ?? []) as (readonly [Key<T>, T])[],
+  }
+}
