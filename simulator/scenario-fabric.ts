@@ -18,19 +18,19 @@ const pair = z.tuple([deviceName, deviceName], {
   error: ({ input }) => `found ${show(input)}, wanted the names of two devices`,
 })
 
-export const deviceSchema = z.strictObject({
+const deviceSchema = z.strictObject({
   name: deviceName,
   role: oneOf(SWITCH_ROLES),
   /** Of a device that is not as `switch` says. */
   profile: z.string().optional(),
 })
 
-export const linkSchema = z.strictObject({
+const linkSchema = z.strictObject({
   between: pair,
   latencyUs: whole(0, HOUR_MS * 1000).optional(),
 })
 
-export const failureSchema = z.strictObject({
+const failureSchema = z.strictObject({
   /** After all pods are known. */
   atMs: whole(0, HOUR_MS),
   link: pair.optional(),

@@ -14,7 +14,8 @@ import { tryParsePrefix } from '../src/net/mod.ts'
 import { PROTOCOL_TIMERS } from './announcer.ts'
 import { GC_THRESH3 } from './neighbors.ts'
 import { PROGRAMMING_RATES, SWITCH_PROFILES } from './profiles.ts'
-import { deviceSchema, fabricSchema, failureSchema, linkSchema } from './scenario-fabric.ts'
+import { fabricSchema } from './scenario-fabric.ts'
+import { keysAt } from './scenario-json-schema.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
 import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
 import { nearest } from './suggest.ts'
@@ -103,11 +104,7 @@ const ownSwitch = z.strictObject({
   ecmp: entries.optional(),
   ...behaviour,
 })
-const SWITCH_KEYS = [
-  ...new Set([...Object.keys(profileSwitch.shape), ...Object.keys(ownSwitch.shape)]),
-]
-
-const schema = z.strictObject({
+export const scenarioSchema = z.strictObject({
   name: z.string().max(60).default('scenario'),
   about: z.string().max(2000).default(''),
   seed: whole(0, 2 ** 32 - 1).default(1),
@@ -149,7 +146,7 @@ const schema = z.strictObject({
 })
 
 /** A checked scenario. Times are in milliseconds. */
-export type Scenario = z.output<typeof schema>
+export type Scenario = z.output<typeof scenarioSchema>
 export type ScenarioMode = Scenario['modes'][number]
 
 /**
@@ -165,7 +162,7 @@ export function parseScenario(text: string, file: string): Scenario {
   if (broken !== undefined) {
     throw bad(file, lines.linePos(broken.pos[0]).line, '', broken.message.split('\n')[0] ?? '')
   }
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 100 }))
+  const parsed = scenarioSchema.safeParse(document.toJS({ maxAliasCount: 100 }))
   const complaint = parsed.success ? checkScenario(parsed.data) : first(parsed.error.issues)
   if (complaint !== undefined) {
     const { path, message, key } = complaint
@@ -193,27 +190,8 @@ function first(issues: readonly z.core.$ZodIssue[]): Complaint | undefined {
   return { path, message: missing ? 'is missing' : issue.message }
 }
 
-/** Keys of what the lists of a fabric hold. */
-const LISTED: Readonly<Record<string, readonly string[]>> = {
-  devices: Object.keys(deviceSchema.shape),
-  links: Object.keys(linkSchema.shape),
-  failures: Object.keys(failureSchema.shape),
-}
-
 function unknownKey(key: string, path: readonly string[]): string {
-  const [top = ''] = path
-  const shapes: Readonly<Record<string, readonly string[]>> = {
-    '': Object.keys(schema.shape),
-    pools: Object.keys(poolSchema.shape),
-    modes: Object.keys(modeObject.shape),
-    allow: Object.keys(allowSchema.shape),
-    switch: SWITCH_KEYS,
-    kernel: ['gcThresh3'],
-    fabric: Object.keys(fabricSchema.shape),
-    times: Object.keys(schema.shape.times.unwrap().shape),
-  }
-  const listedKeys = top === 'fabric' ? LISTED[path[1] ?? ''] : undefined
-  const known = listedKeys ?? shapes[top] ?? []
+  const known = keysAt(scenarioSchema, path)
   const like = nearest(key, known)
   const hint = like === undefined ? `wanted one of ${known.join(', ')}` : `did you mean ${like}?`
   return `unknown key ${show(key)}, ${hint}`
