@@ -127,14 +127,7 @@ export class Cluster {
     const { gcThresh3 } = scenario.kernel
     this.neighbors =
       scenario.talk === 'none' ? undefined : this.nodes.map(() => new NeighborTable(gcThresh3))
-    const drafts = networkSpecs(scenario, mode).map((spec) => parseNetworkSpec(spec, 0))
-    this.store.transact(
-      (tx) => {
-        for (const draft of drafts) createNetwork(tx, draft)
-        for (const { from, to } of scenario.allow) allowNetwork(tx, from, to, [], 0)
-      },
-      (outcome) => invariant(outcome.kind === 'committed', 'the networks can be created'),
-    )
+    this.createNetworks(scenario)
   }
 
   /** Whether every kernel shows the store and every switch has heard. */
@@ -172,6 +165,17 @@ export class Cluster {
 
   pods(): readonly SimPod[] {
     return this.nodes.flatMap((node) => [...node.pods.values()])
+  }
+
+  private createNetworks(scenario: Scenario): void {
+    const drafts = networkSpecs(scenario, this.mode).map((spec) => parseNetworkSpec(spec, 0))
+    this.store.transact(
+      (tx) => {
+        for (const draft of drafts) createNetwork(tx, draft)
+        for (const { from, to } of scenario.allow) allowNetwork(tx, from, to, [], 0)
+      },
+      (outcome) => invariant(outcome.kind === 'committed', 'the networks can be created'),
+    )
   }
 
   private tell(written: ReadonlySet<string>, byName: ReadonlyMap<string, SimNode>): void {
