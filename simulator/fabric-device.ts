@@ -68,8 +68,7 @@ export class SwitchDevice {
   programmedTick = 0
 
   private readonly engine: Engine
-  private readonly ownArp: boolean
-  private readonly ownHost6: boolean
+  private readonly own: Capacities
   private readonly ticksPerWrite: number
   private readonly remainder: number
   private readonly rate: number
@@ -89,8 +88,7 @@ export class SwitchDevice {
     this.role = place.role
     this.rack = place.rack
     this.tables = tablesOf(model)
-    this.ownArp = model.capacities.arp !== undefined
-    this.ownHost6 = model.capacities.host6 !== undefined
+    this.own = model.capacities
     this.rate = model.routesPerSecond ?? 0
     this.ticksPerWrite = this.rate === 0 ? 0 : Math.floor(TICKS_PER_SECOND / this.rate)
     this.remainder = this.rate === 0 ? 0 : TICKS_PER_SECOND % this.rate
@@ -101,17 +99,9 @@ export class SwitchDevice {
     return this.queue.length - this.head
   }
 
-  /**
-   * Where an entry goes on this device: IPv6 hosts share the host table or have
-   * their own, next hops have their own or are nowhere but in the host table.
-   */
+  /** Where an entry goes on this device. */
   placed(announcement: Announcement): Announcement | undefined {
-    const { table, entry } = announcement
-    if (table === 'arp' && !this.ownArp) return undefined
-    if (!this.ownHost6 || table !== 'host' || prefixFamily(entry as Prefix) === 4) {
-      return announcement
-    }
-    return { table: 'host6', entry, cost: 1 }
+    return placedOn(this.own, announcement)
   }
 
   /** The control plane wants an entry, or does not want it any more. */
@@ -183,6 +173,22 @@ function tablesOf({ capacities, overflow = 'refuse' }: DeviceModel): Tables {
       return [table, new HardwareTable(capacities[table], overflow, share)]
     }),
   ) as Record<SwitchTable, HardwareTable>
+}
+
+/**
+ * Where an entry goes on a device of these tables: IPv6 hosts share the host table or have
+ * their own, next hops have their own or are nowhere but in the host table.
+ */
+export function placedOn(
+  { arp, host6 }: Capacities,
+  announcement: Announcement,
+): Announcement | undefined {
+  const { table, entry } = announcement
+  if (table === 'arp' && arp === undefined) return undefined
+  if (host6 === undefined || table !== 'host' || prefixFamily(entry as Prefix) === 4) {
+    return announcement
+  }
+  return { table: 'host6', entry, cost: 1 }
 }
 
 export function prefixEntry(prefix: Prefix): Announcement {

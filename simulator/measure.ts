@@ -20,9 +20,15 @@ export type NodeTable = (typeof NODE_TABLES)[number]
  * 128 to 130 measured on Linux 6.18; IPv6: 20 MiB for 40 000 routes.
  * Source: vincent.bernat.ch, IPv4 and IPv6 route lookup on Linux, 2017.
  */
-const ROUTE_BYTES = { 4: 130, 6: 524 } as const
+export const ROUTE_BYTES = { 4: 130, 6: 524 } as const
 
-const KERNEL_KIND = { links: 'link', routes: 'route', neighbors: 'neigh', fdb: 'fdb' } as const
+/** A kernel's objects, by table. */
+export const KERNEL_KIND = {
+  links: 'link',
+  routes: 'route',
+  neighbors: 'neigh',
+  fdb: 'fdb',
+} as const
 
 /** The moment in which a table was full. */
 export interface OverflowFigure {

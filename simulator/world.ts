@@ -22,7 +22,7 @@ import { PROGRAMMING_RATES, profileNamed } from './profiles.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { concernedBy, simStore } from './store.ts'
 import { StoreLinks } from './store-links.ts'
-import { initialObjects, nodeRecord, planRacks } from './underlay.ts'
+import { initialObjects, nodeRecord, planRacks, type Reach } from './underlay.ts'
 
 /** Findings that are kept to be shown; the rest is counted. */
 const NOTES_MAX = 5
@@ -64,7 +64,7 @@ export class Cluster {
     this.mode = mode
     this.networks = networksOf(scenario)
     this.allow = scenario.allow
-    const reach = mode.mode === 'vxlan' ? 'rack' : 'underlay'
+    const reach = reachOf(mode)
     const { engine } = this
     const { times } = scenario
     const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
@@ -235,7 +235,15 @@ export function familiesOf({ pools }: Scenario): readonly IpFamily[] {
   return pools.some(({ cidr }) => prefixFamily(cidr) === 6) ? [4, 6] : [4]
 }
 
-function fabricMode({ mode, announce }: ScenarioMode): FabricMode {
+/** Tunnels leave the rack by its router; elsewhere every node is a neighbour. */
+export const reachOf = ({ mode }: Pick<ScenarioMode, 'mode'>): Reach =>
+  mode === 'vxlan' ? 'rack' : 'underlay'
+
+/** What the fabric carries in a mode. */
+export function fabricMode({
+  mode,
+  announce,
+}: Pick<ScenarioMode, 'mode' | 'announce'>): FabricMode {
   if (mode !== 'route') return mode
   return ({ host: 'route-hosts', block: 'route-blocks', rack: 'route-racks' } as const)[announce]
 }
