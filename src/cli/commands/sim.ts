@@ -22,11 +22,18 @@ Examples:
   trivium sim validate                               simulated kernels against this one (root)
   trivium sim profiles                               switches whose table sizes are known
   trivium sim scenarios                              built-in scenarios
+  trivium sim schema > scenario.schema.json          JSON Schema of scenario files, for editors
 
 Exit status:
   0  ran, and every checker passed; a table that overflows is a finding, not a failure
   1  a checker failed
   2  the scenario or the command line makes no sense
+`
+
+const SCHEMA_HELP = `
+Write it beside your scenarios and name it in their first line:
+  trivium sim schema > scenario.schema.json
+  # yaml-language-server: $schema=scenario.schema.json
 `
 
 interface RunFlags {
@@ -44,6 +51,7 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
     .addCommand(simValidateCommand())
     .addCommand(profilesCommand())
     .addCommand(scenariosCommand(scenariosDir))
+    .addCommand(schemaCommand())
 }
 
 function runCommand(scenariosDir: string): Command {
@@ -137,6 +145,16 @@ function scenariosCommand(scenariosDir: string): Command {
     const names = await builtInScenarios(scenariosDir)
     print(names.map((name) => `${name}\n`).join(''))
   })
+}
+
+function schemaCommand(): Command {
+  return new Command('schema')
+    .description('JSON Schema of scenario files, so that an editor completes and checks them')
+    .addHelpText('after', SCHEMA_HELP)
+    .action(async () => {
+      const { scenarioJsonSchema } = await import('../../../simulator/schema.ts')
+      print(`${JSON.stringify(scenarioJsonSchema(), null, 2)}\n`)
+    })
 }
 
 function parseSeed(text: string): number {
