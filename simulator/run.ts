@@ -14,6 +14,7 @@ import { checkNoLeak } from './checkers/no-leak.ts'
 import { checkReachability, type Reachability } from './checkers/reachability.ts'
 import { checkUniqueAddresses } from './checkers/unique-ip.ts'
 import { EVENT, TICKS_PER_MS } from './clock.ts'
+import { type FabricFigure, fabricFigure } from './device-figures.ts'
 import type { FabricChange } from './fabric-paths.ts'
 import { changesOf } from './fabric-plan.ts'
 import {
@@ -87,6 +88,8 @@ export interface ModeResult {
   readonly outages: readonly Outage[]
   /** What pods and faults did after that; undefined: nothing was asked for. */
   readonly timeline: TimelineResult | undefined
+  /** Each switch, before the pods left. */
+  readonly fabric: FabricFigure
   readonly checks: readonly CheckResult[]
   /** Hash of every event and kernel change. */
   readonly traceHash: string
@@ -154,6 +157,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
   checks.push(reachability.check)
+  const fabric = fabricFigure(cluster)
   progress(0.75, label)
 
   const living = new Set(cluster.pods().map(({ id }) => id))
@@ -181,6 +185,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     reachability,
     outages,
     timeline,
+    fabric,
     checks,
     traceHash: engine.traceHash(),
   }
