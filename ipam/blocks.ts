@@ -2,11 +2,13 @@
  * Blocks: who owns which, which one is next, and which of its addresses no pod may have.
  *
  * A pool is cut into aligned blocks. A node claims the lowest free one, so a
- * pool fills from its start and a peer's route covers what a node really uses.
+ * pool fills from its start and a peer's route covers what a node really uses. A
+ * node that says which rack it is in claims one beside its rack's (placement.ts).
  *
  * Cost: looking for a free block reads the claims of the network's family once,
  * in order, up to the first gap: O(blocks claimed), about 1 us each in memory
- * and 2 us on disk. It happens once per block, not once per pod.
+ * and 2 us on disk; with racks all of them and every node's record. It happens
+ * once per block, not once per pod.
  *
  * @module
  */
@@ -23,13 +25,14 @@ import {
   prefixOf,
   prefixSize,
 } from '../src/net/mod.ts'
-import { keys } from './keys.ts'
+import { blockStart, keys } from './keys.ts'
+import { nextPlace, type Taken } from './placement.ts'
 import type { Pool } from './records.ts'
 import { type BlockClaim, type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
 import type { Reader, Tx } from './store.ts'
 
 /**
- * Claims the lowest free block of `pool` for `node`.
+ * Claims a free block of `pool` for `node`: the lowest, or one beside its rack's.
  *
  * @returns undefined when every block of the pool is claimed.
  */
@@ -40,7 +43,7 @@ export function claimBlock(
   node: string,
   nowMs: number,
 ): BlockClaim | undefined {
-  for (const cidr of freeBlocks(tx, network, pool)) {
+  for (const cidr of freeBlocks(tx, network, pool, node)) {
     const claim = newClaim(tx, network, pool, cidr, node, nowMs)
     putClaim(tx, claim)
     return claim
@@ -82,7 +85,7 @@ export function ownBlocks(
   return [...reader.range(keys.familyUses(node, network.name, family))].map(([, use]) => use)
 }
 
-/** What `node` would claim, best first: pools in order, blocks in order. Writes nothing. */
+/** What `node` would claim, best first: pools in order, then blocks. Writes nothing. */
 export function* claimable(
   reader: Reader,
   network: NetworkRecord,
@@ -92,7 +95,7 @@ export function* claimable(
 ): Generator<BlockClaim> {
   let first = ownBlocks(reader, network, node, family).length === 0
   for (const pool of familyPools(network, family)) {
-    for (const cidr of freeBlocks(reader, network, pool)) {
+    for (const cidr of freeBlocks(reader, network, pool, node)) {
       yield { ...newClaim(reader, network, pool, cidr, node, nowMs), first }
       first = false
     }
@@ -169,8 +172,48 @@ export const blockOf = (pool: Pool, ip: Ip): Prefix => prefixOf(ip, pool.blockLe
 /** How many blocks the pool has. */
 export const poolBlocks = (pool: Pool): number => 2 ** (pool.blockLength - prefixLength(pool.cidr))
 
+/** Blocks of the pool nobody claimed, the node's next one first. */
+function freeBlocks(
+  reader: Reader,
+  network: NetworkRecord,
+  pool: Pool,
+  node: string,
+): Generator<Prefix> {
+  const rack = reader.get(keys.node(node))?.rack
+  return rack === undefined
+    ? lowestFirst(reader, network, pool)
+    : besideRack(reader, network, pool, rack)
+}
+
+/** Each as if the node claimed the ones before. */
+function* besideRack(
+  reader: Reader,
+  network: NetworkRecord,
+  pool: Pool,
+  rack: string,
+): Generator<Prefix> {
+  const members = new Set<string>()
+  for (const [, node] of reader.range(keys.nodes)) if (node.rack === rack) members.add(node.name)
+  const family = prefixFamily(pool.cidr)
+  const hostBits = BigInt(ADDRESS_BITS[family] - pool.blockLength)
+  const start = ipToInteger(networkAddress(pool.cidr))
+  const taken: Taken[] = []
+  for (const [key, claim] of reader.range(keys.familyClaims(network.name, family))) {
+    if (claim.pool !== pool.cidr) continue
+    taken.push({ place: (blockStart(key) - start) >> hostBits, own: members.has(claim.node) })
+  }
+  const blocks = prefixSize(pool.cidr) >> hostBits
+  for (;;) {
+    const place = nextPlace(taken, blocks)
+    if (place === undefined) return
+    yield prefixOf(ipFromInteger(family, start + (place << hostBits)), pool.blockLength)
+    const after = taken.findIndex((other) => other.place > place)
+    taken.splice(after === -1 ? taken.length : after, 0, { place, own: true })
+  }
+}
+
 /** Blocks of the pool nobody claimed, lowest first. */
-function* freeBlocks(reader: Reader, network: NetworkRecord, pool: Pool): Generator<Prefix> {
+function* lowestFirst(reader: Reader, network: NetworkRecord, pool: Pool): Generator<Prefix> {
   const family = prefixFamily(pool.cidr)
   const step = 1n << BigInt(ADDRESS_BITS[family] - pool.blockLength)
   let next = ipToInteger(networkAddress(pool.cidr))

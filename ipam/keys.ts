@@ -49,6 +49,10 @@ const block = (cidr: Prefix): string => ipToSortable(networkAddress(cidr))
 const place = (family: IpFamily, integer: bigint): string =>
   `${family}/${integer.toString(16).padStart(ADDRESS_BITS[family] / 4, '0')}`
 
+/** First address of the block whose claim or use has this key. */
+export const blockStart = (key: Key<unknown>): bigint =>
+  BigInt(`0x${key.slice(key.lastIndexOf('/') + 1)}`)
+
 export const keys = {
   schema: 'schema' as Key<number>,
   network: (name: string): Key<NetworkRecord> => `network/${name}`,

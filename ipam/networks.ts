@@ -306,6 +306,7 @@ function sameNode(left: NodeRecord, right: NodeRecord): boolean {
     left.underlayMtuBytes === right.underlayMtuBytes &&
     left.vtepMac === right.vtepMac &&
     left.kernelRelease === right.kernelRelease &&
+    left.rack === right.rack &&
     left.underlayPrefixes?.join() === right.underlayPrefixes?.join() &&
     left.underlayIps.join() === right.underlayIps.join()
   )

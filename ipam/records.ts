@@ -83,6 +83,8 @@ export interface NodeRecord {
   readonly underlayPrefixes?: readonly Prefix[]
   /** `uname -r`, e.g. `6.1.0-18-amd64`. undefined: not known. */
   readonly kernelRelease?: string
+  /** Where the node stands, e.g. `r12`: blocks of one rack are placed together. undefined: not said. */
+  readonly rack?: string
   /** MAC of the node's tunnel devices, derived from its name. */
   readonly vtepMac: Mac
   readonly registeredMs: number

@@ -31,6 +31,8 @@ export interface NodeOptions {
   readonly stateDir: string
   readonly underlay: string
   readonly socketPath: string
+  /** The rack this node stands in. */
+  readonly rack?: string
   readonly log: Logger
   /** The command line that runs this program: it answers whoever asks for a snapshot. */
   readonly trivium?: readonly string[]
@@ -46,7 +48,7 @@ export interface RunningNode {
 /** Starts a node's agent in the namespace of this process. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log, socketPath } = options
-  const first = readUnderlay(options.node, options.underlay, Date.now())
+  const first = recordNow(options, Date.now())
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
   await warmPool()
   const store = openStore(options.storeUrl)
@@ -139,13 +141,18 @@ function startReconciler(
   return drive(agentMachine(), liveClock, perform)
 }
 
+/** How this node registers itself. */
+function recordNow({ node, underlay, rack }: NodeOptions, nowMs: number): NodeRecord {
+  const record = readUnderlay(node, underlay, nowMs)
+  return rack === undefined ? record : { ...record, rack }
+}
+
 /** The underlay as it is, or as it was while the link is away. */
-function underlayNow({ node, underlay, log }: NodeOptions, last: NodeRecord): NodeRecord {
+function underlayNow(options: NodeOptions, last: NodeRecord): NodeRecord {
   try {
-    const now = readUnderlay(node, underlay, last.registeredMs)
-    return now
+    return recordNow(options, last.registeredMs)
   } catch (thrown) {
-    log.warn({ event: 'underlay', reason: (thrown as Error).message })
+    options.log.warn({ event: 'underlay', reason: (thrown as Error).message })
     return last
   }
 }

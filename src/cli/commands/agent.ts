@@ -15,6 +15,7 @@ interface AgentOptions {
   readonly stateDir: string
   readonly underlay: string
   readonly socket: string
+  readonly rack?: string
   readonly logLevel: LogLevel
 }
 
@@ -27,19 +28,27 @@ export function agentCommand(): Command {
     .option('--state-dir <dir>', "this node's own files", DEFAULTS.stateDir)
     .option('--socket <path>', 'where CNI requests arrive', DEFAULTS.socketPath)
     .addOption(
+      new Option(
+        '--rack <label>',
+        'where this node stands: blocks of one rack are placed together, so that its switch can announce few prefixes',
+      ).env('TRIVIUM_RACK'),
+    )
+    .addOption(
       new Option('--log-level <level>', 'least severe log line')
         .choices(LOG_LEVELS)
         .default('info'),
     )
     .addHelpText(
       'after',
-      '\nExample:\n  trivium agent --node n1 --underlay eth0 --store lmdb:/var/lib/trivium/store\n',
+      '\nExamples:\n  trivium agent --node n1 --underlay eth0 --store lmdb:/var/lib/trivium/store\n' +
+        '  trivium agent --node n1 --underlay eth0 --rack r12\n',
     )
     .action(run)
 }
 
 async function run(options: AgentOptions): Promise<void> {
-  checkNodeName(options.node)
+  checkName('node name', options.node)
+  if (options.rack !== undefined) checkName('rack', options.rack)
   const log = openLog(options.logLevel, { node: options.node })
   const node = await startNode({
     node: options.node,
@@ -47,6 +56,7 @@ async function run(options: AgentOptions): Promise<void> {
     stateDir: options.stateDir,
     underlay: options.underlay,
     socketPath: options.socket,
+    ...(options.rack === undefined ? {} : { rack: options.rack }),
     log,
     trivium: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   })
@@ -59,11 +69,11 @@ async function run(options: AgentOptions): Promise<void> {
   log.info({ event: 'stopped' })
 }
 
-/** Names become keys of the store, where a slash separates. */
-function checkNodeName(name: string): void {
+/** Node names become keys of the store, where a slash separates; racks are labels of the same shape. */
+function checkName(what: string, name: string): void {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/.test(name)) return
   throw new TriviumError(
     'USAGE',
-    `Cannot use node name ${JSON.stringify(name)}: wanted letters, digits, dots, dashes, at most 63`,
+    `Cannot use ${what} ${JSON.stringify(name)}: wanted letters, digits, dots, dashes, at most 63`,
   )
 }

@@ -36,6 +36,7 @@ const COLUMNS: readonly Column<NodeRow>[] = [
   },
   { title: 'BLOCKS', value: ({ blocks }) => blocks },
   { title: 'PODS', value: ({ attachments }) => attachments },
+  { title: 'RACK', value: ({ rack = '-' }) => rack, wide: true },
   { title: 'MTU', value: ({ underlayMtuBytes }) => underlayMtuBytes, wide: true },
   { title: 'VTEP MAC', value: ({ vtepMac }) => vtepMac, wide: true },
   {
