@@ -49,15 +49,25 @@ const simulatorApart = {
   },
 }
 
+/** What the command line loads of the simulator, found where it says so. */
+function simulatorEntries() {
+  const folder = join(root, 'src', 'cli')
+  const files = readdirSync(folder, { recursive: true }).filter((file) => file.endsWith('.ts'))
+  const names = files.flatMap((file) => [
+    ...readFileSync(join(folder, file), 'utf8').matchAll(
+      /import\('[./]+\/simulator\/(\w+)\.ts'\)/g,
+    ),
+  ])
+  return Object.fromEntries(names.map(([, name]) => [`sim-${name}`, `simulator/${name}.ts`]))
+}
+
 async function bundle() {
   await build({
     absWorkingDir: root,
     entryPoints: {
       cli: 'cni-bin/cli.ts',
       plugin: 'cni-bin/plugin.ts',
-      'sim-main': 'simulator/main.ts',
-      'sim-profiles': 'simulator/profiles.ts',
-      'sim-validate': 'simulator/validate.ts',
+      ...simulatorEntries(),
     },
     outdir: dist,
     outExtension: { '.js': '.cjs' },
