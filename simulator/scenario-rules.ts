@@ -19,6 +19,7 @@ import { checkFabric } from './fabric-plan.ts'
 import { bitsFor } from './math.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type Scenario } from './scenario.ts'
+import { checkFaults } from './timeline/targets.ts'
 import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
 
 /** What is wrong and where. `key`: the name itself is wrong, not its value. */
@@ -31,7 +32,7 @@ export interface Complaint {
 /** The first rule that a scenario breaks. */
 export function checkScenario(scenario: Scenario): Complaint | undefined {
   const first = sizes(scenario) ?? modes(scenario) ?? pools(scenario)
-  return first ?? allows(scenario) ?? checkFabric(scenario)
+  return first ?? allows(scenario) ?? checkFabric(scenario) ?? checkFaults(scenario)
 }
 
 function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {

@@ -15,6 +15,7 @@ import { PROTOCOL_TIMERS } from './announcer.ts'
 import { GC_THRESH3 } from './neighbors.ts'
 import { PROGRAMMING_RATES, SWITCH_PROFILES } from './profiles.ts'
 import { fabricSchema } from './scenario-fabric.ts'
+import { faultsSchema, probeSchema, swarmSchema } from './scenario-faults.ts'
 import { keysAt } from './scenario-json-schema.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
 import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
@@ -130,6 +131,9 @@ export const scenarioSchema = z.strictObject({
       error: ({ input }) => `found ${show(input)}, wanted none, all or a number of nodes`,
     })
     .default('none'),
+  faults: faultsSchema,
+  probe: probeSchema,
+  swarm: swarmSchema,
   kernel: z.strictObject({ gcThresh3: whole(1, 10_000_000).default(GC_THRESH3) }).prefault({}),
   times: z
     .strictObject({

@@ -16,6 +16,12 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best
 }
 
+/** What there is instead of `name`: the nearest, or the first few. */
+export function among(name: string, names: readonly string[]): string {
+  const like = nearest(name, names)
+  return like === undefined ? `there are ${names.slice(0, 12).join(', ')}` : `did you mean ${like}?`
+}
+
 /** Levenshtein distance: insertions, deletions and replacements. */
 function editDistance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)

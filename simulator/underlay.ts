@@ -70,6 +70,8 @@ export interface RackPlan {
   readonly nodes: readonly NodePlace[]
 }
 
+export const nodeName = (index: number): string => `node-${String(index).padStart(4, '0')}`
+
 /**
  * Spreads nodes over racks, rack after rack, as evenly as can be.
  *
@@ -88,7 +90,7 @@ export function planRacks(
     const end = Math.floor(((rack + 1) * nodes) / racks)
     const members = Array.from({ length: end - first }, (_, place): NodePlace => {
       const index = first + place
-      const name = `node-${String(index).padStart(4, '0')}`
+      const name = nodeName(index)
       const ips = prefixes.map((prefix) => addressAt(prefix, SWITCH_OFFSET + 1n + BigInt(place)))
       return { index, rack, name, mac: macFromName(`underlay/${name}`), ips }
     })
