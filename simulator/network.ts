@@ -24,7 +24,10 @@ export function networkOfPod(networks: readonly string[], pod: number): string {
   return networks[pod % networks.length] ?? DEFAULT_NETWORK
 }
 
-export function networkSpecs(scenario: Scenario, mode: ScenarioMode): readonly NetworkSpec[] {
+export function networkSpecs(
+  scenario: Pick<Scenario, 'pools'>,
+  mode: ScenarioMode,
+): readonly NetworkSpec[] {
   return networksOf(scenario).map((name, index) => ({
     name,
     mode: mode.mode,
