@@ -31,6 +31,7 @@ export const EVENT = {
   start: 8, //     an agent starts;             a = owner
   program: 9, //   a switch writes an entry;    a = switch
   link: 10, //     a link or device changes;    a = change, b = 0 at once, 1 when routes follow
+  pod: 11, //      the workload wants a pod, or its end; a = action
 } as const
 export type EventKind = (typeof EVENT)[keyof typeof EVENT]
 

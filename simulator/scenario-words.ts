@@ -91,4 +91,6 @@ export const SCENARIO_WORDS: Readonly<Record<string, string>> = {
   'times.announceMs': "From a node's kernel to every switch.",
   'times.protocol': 'Timers of the announcing daemon: ideal, frr or calico.',
   'times.convergeMs': 'From a failure until every device forwards by new paths.',
+  'times.retryMs': 'From a failed ADD or DEL until kubelet tries again.',
+  'times.evictMs': 'Pods of a node that nobody reaches are made anew elsewhere after so long.',
 }

@@ -145,6 +145,10 @@ export const scenarioSchema = z.strictObject({
       announceMs: whole(0, HOUR_MS).default(50),
       protocol: oneOf(PROTOCOL_TIMERS).default('ideal'),
       convergeMs: whole(0, HOUR_MS).default(100),
+      /** Kubelet tries again; its backOffPeriod is 10 s (pkg/kubelet/kubelet.go). */
+      retryMs: whole(100, 60_000).default(10_000),
+      /** Pods of a node that nobody reaches are made anew elsewhere: DefaultTolerationSeconds, 300 s. */
+      evictMs: whole(0, HOUR_MS).default(300_000),
     })
     .prefault({}),
 })

@@ -15,6 +15,7 @@ import { Fabric, type FabricMode } from './fabric.ts'
 import type { DeviceModel } from './fabric-device.ts'
 import { topologyOf } from './fabric-plan.ts'
 import type { World } from './forward.ts'
+import { Kubelets } from './kubelets.ts'
 import { NeighborTable } from './neighbors.ts'
 import { networkSpecs, networksOf } from './network.ts'
 import { type NodeEvents, SimNode, type SimPod } from './node.ts'
@@ -44,8 +45,7 @@ export class Cluster {
   readonly mode: ScenarioMode
   /** Names of the networks. */
   readonly networks: readonly string[]
-  /** ADDs and DELs under way. */
-  podsUnderWay = 0
+  readonly kubelets: Kubelets
   podsAdded = 0
   podsRemoved = 0
   readonly refusals: Notes = { first: [], count: 0 }
@@ -122,12 +122,26 @@ export class Cluster {
       }),
     )
     engine.on(EVENT.start, (index) => this.node(index).start())
-    engine.on(EVENT.podAdd, (index, pod) => this.node(index).addPod(pod))
-    engine.on(EVENT.podRemove, (index, pod) => this.node(index).removePod(pod))
+    this.kubelets = new Kubelets({
+      engine,
+      place: (index) => this.node(index),
+      retryTicks: times.retryMs * TICKS_PER_MS,
+    })
+    engine.on(EVENT.podAdd, (index, pod) => this.kubelets.add(pod, index))
+    engine.on(EVENT.podRemove, (_index, pod) => this.kubelets.remove(pod))
     const { gcThresh3 } = scenario.kernel
     this.neighbors =
       scenario.talk === 'none' ? undefined : this.nodes.map(() => new NeighborTable(gcThresh3))
     this.createNetworks(scenario)
+  }
+
+  /** ADDs and DELs under way. */
+  get podsUnderWay(): number {
+    return this.kubelets.underWay
+  }
+
+  set podsUnderWay(count: number) {
+    this.kubelets.underWay = count
   }
 
   /** Whether every kernel shows the store and every switch has heard. */
@@ -194,18 +208,18 @@ export class Cluster {
 
   private events(): NodeEvents {
     return {
-      podAdded: (_id, pod, refusal) => {
-        this.podsUnderWay--
-        if (pod === undefined) note(this.refusals, refusal ?? '')
-        else {
-          this.podsAdded++
-          this.onPodAdded()
-        }
+      podAdded: (id, pod, refusal) => {
+        const final = this.kubelets.added(id, pod, refusal)
+        if (final !== undefined) note(this.refusals, final)
+        if (pod === undefined) return
+        this.podsAdded++
+        this.onPodAdded()
       },
-      podRemoved: () => {
-        this.podsUnderWay--
-        this.podsRemoved++
+      podRemoved: (id, refusal) => {
+        if (refusal === undefined) this.podsRemoved++
+        this.kubelets.removed(id, refusal)
       },
+      podRecorded: (id, { ips }) => this.kubelets.recorded(id, ips),
       settled: (node) => {
         if (node.isSettled) this.unsettled.delete(node)
       },

@@ -21,6 +21,8 @@ export interface AddPod {
   readonly network?: string
   /** The pod whose addresses it wants: a StatefulSet's replica comes back under its own. */
   readonly heirOf?: number
+  /** The pod whose DEL must have ended first; the one it is heir of, when not given. */
+  readonly after?: number
   /** Addresses it wants, at most one a family. */
   readonly requested?: readonly Ip[]
 }

@@ -1,0 +1,220 @@
+/**
+ * The pods of one node: what a CNI plugin does for them there.
+ *
+ * A pod is added as the live node does it: recorded in the store first, together
+ * with the spare block, then made in the kernel, host side and pod side. DEL goes
+ * the other way, and needs nothing but the store when the links are gone already.
+ *
+ * @module
+ */
+import { type AllocateAnswer, allocate, ensureBlocks, release } from '../ipam/allocator.ts'
+import { keys } from '../ipam/keys.ts'
+import type { AttachmentKey, AttachmentRecord } from '../ipam/records.ts'
+import type { Store } from '../ipam/store.ts'
+import type { PodPlan } from '../src/backend/backend.ts'
+import { podElements } from '../src/backend/firewall.ts'
+import { backends } from '../src/backend/registry.ts'
+import { readView } from '../src/cluster/read-view.ts'
+import { invariant } from '../src/errors.ts'
+import { identity, type KernelObject, type KernelOp, podLinkName } from '../src/kernel/mod.ts'
+import { type Ip, macFromName } from '../src/net/mod.ts'
+import type { KernelPort } from '../src/ports.ts'
+import { SimKernel } from './kernel.ts'
+import { networkOfPod } from './network.ts'
+import type { NodeEvents, SimNode } from './node.ts'
+
+const POD_LINK = 'eth0'
+
+/** A pod that has its addresses and its links. */
+export interface SimPod {
+  readonly id: number
+  readonly node: SimNode
+  readonly attachment: AttachmentRecord
+  readonly plan: PodPlan
+  /** The pod's namespace. */
+  readonly kernel: SimKernel
+}
+
+/** What an ADD asks for besides an address of each family. */
+export interface PodWish {
+  /** Undefined: pods go round the networks, by their number. */
+  readonly network?: string | undefined
+  readonly requested?: readonly Ip[] | undefined
+}
+
+export interface SandboxesOptions {
+  readonly node: SimNode
+  readonly store: Store
+  readonly port: () => KernelPort
+  readonly events: NodeEvents
+  /** Names of the run's networks. */
+  readonly networks: readonly string[]
+  readonly nowMs: () => number
+}
+
+export class Sandboxes {
+  readonly pods = new Map<number, SimPod>()
+
+  private readonly options: SandboxesOptions
+  /** What was asked for and not deleted. */
+  private readonly asked = new Map<number, AttachmentKey>()
+  /** Changes when the node loses its power: what was under way then is nobody's. */
+  private boot = 0
+
+  constructor(options: SandboxesOptions) {
+    this.options = options
+  }
+
+  /** CNI ADD. One that failed may be asked for again. */
+  add(id: number, wish: PodWish): void {
+    const { store, events, nowMs } = this.options
+    const { boot } = this
+    const request = this.request(id, wish)
+    this.asked.set(id, request.key)
+    store.transact(
+      (tx): AllocateAnswer => {
+        const answer = allocate(tx, request)
+        const network = tx.get(keys.network(request.key.network))
+        if (answer.kind === 'allocated' && network !== undefined) {
+          ensureBlocks(tx, network, request.node, nowMs())
+        }
+        return answer
+      },
+      (outcome) => {
+        const { answer } = outcome.kind === 'committed' ? outcome : {}
+        if (answer?.kind === 'allocated') events.podRecorded?.(id, answer.attachment)
+        if (boot !== this.boot) return
+        if (outcome.kind === 'failed') events.podAdded(id, undefined, outcome.error.message)
+        else if (outcome.answer.kind === 'refused') {
+          events.podAdded(id, undefined, outcome.answer.message)
+        } else this.make(id, outcome.answer.attachment)
+      },
+    )
+  }
+
+  /** CNI DEL: guards and links first, record second. One that failed may be asked for again. */
+  remove(id: number): void {
+    const key = this.asked.get(id)
+    const { node } = this.options
+    invariant(key !== undefined, `pod ${id} was asked for on ${node.record.name}`)
+    const pod = this.pods.get(id)
+    if (pod === undefined) {
+      this.release(id, key)
+      return
+    }
+    const { boot } = this
+    this.options.port().apply(this.removal(pod), (failures) => {
+      if (boot !== this.boot) return
+      this.complain(failures)
+      this.pods.delete(id)
+      this.release(id, key)
+    })
+  }
+
+  /** The node loses its power: links and namespaces are gone, records are not. */
+  lose(): void {
+    this.boot++
+    this.pods.clear()
+  }
+
+  private release(id: number, key: AttachmentKey): void {
+    const { store, events, node } = this.options
+    const { boot } = this
+    store.transact(
+      (tx) => release(tx, node.record.name, key),
+      (outcome) => {
+        if (boot !== this.boot) return
+        const failed = outcome.kind === 'failed' ? outcome.error.message : undefined
+        if (failed === undefined) this.asked.delete(id)
+        events.podRemoved(id, failed)
+      },
+    )
+  }
+
+  private removal({ plan, attachment }: SimPod): readonly KernelOp[] {
+    const { kernel } = this.options.node
+    const [link] = plan.node
+    invariant(link?.kind === 'link', 'a plan starts with the link')
+    const { hostLink = '', ips } = attachment
+    const guards = podElements(hostLink, ips).filter((object) => kernel.get(identity(object)))
+    return [...guards, link].map((object): KernelOp => ({ kind: 'remove', object }))
+  }
+
+  private make(id: number, attachment: AttachmentRecord): void {
+    const { store, node, events } = this.options
+    const { boot } = this
+    const view = store.read((reader) => readView(reader, node.record.name))
+    const network = view?.networks.find(
+      (candidate) => candidate.network.name === attachment.network,
+    )
+    invariant(view !== undefined && network !== undefined, 'the network of a pod exists')
+    const plan = backends[network.network.mode].pod(attachment, network, view)
+    const ops = plan.node.map((object) => ({ kind: 'add', object }) as const)
+    this.options.port().apply(ops, (failures) => {
+      if (boot !== this.boot) return
+      this.complain(failures)
+      const pod = { id, node, attachment, plan, kernel: this.podKernel(id, plan) }
+      this.pods.set(id, pod)
+      events.podAdded(id, pod, undefined)
+    })
+  }
+
+  /** The pod's namespace: its end of the pair, then what the plan puts there. */
+  private podKernel(id: number, plan: PodPlan): SimKernel {
+    const name = `pod-${id}`
+    const kernel = new SimKernel(name)
+    const [hostEnd] = plan.node
+    const veth = hostEnd?.kind === 'link' && hostEnd.link.type === 'veth' ? hostEnd.link : undefined
+    const link: KernelObject = {
+      kind: 'link',
+      name: POD_LINK,
+      link: { type: 'veth' },
+      up: true,
+      mac: veth?.peer?.mac ?? macFromName(name),
+      mtuBytes: plan.mtuBytes,
+    }
+    const objects = [link, ...plan.pod]
+    this.complain(objects.map((object) => kernel.apply({ kind: 'add', object })))
+    return kernel
+  }
+
+  private request(id: number, { network: wanted, requested }: PodWish) {
+    const { networks, node, nowMs } = this.options
+    const containerId = `pod-${id}`
+    const network = wanted ?? networkOfPod(networks, id)
+    const { name } = node.record
+    return {
+      key: { network, containerId, ifname: POD_LINK },
+      node: name,
+      netns: `/run/netns/${containerId}`,
+      hostLink: podLinkName(network, containerId, POD_LINK),
+      ...(requested === undefined ? {} : { requested }),
+      mayClaim: true,
+      nowMs: nowMs(),
+      bootId: `boot-${name}`,
+    }
+  }
+
+  /** A pair has two ends: what the host sets on the pod's, the pod's kernel shows; one end takes the other along. */
+  followPair(before: KernelObject | undefined, after: KernelObject | undefined): void {
+    if (before?.kind !== 'link' || (after !== undefined && after.kind !== 'link')) return
+    const mtuBytes = after?.peerMtuBytes
+    if (after !== undefined && (mtuBytes === undefined || before.peerMtuBytes === mtuBytes)) return
+    for (const { attachment, kernel } of this.pods.values()) {
+      const from = attachment.hostLink === before.name ? kernel.link(POD_LINK) : undefined
+      if (from === undefined) continue
+      const op: KernelOp =
+        mtuBytes === undefined
+          ? { kind: 'remove', object: from }
+          : { kind: 'change', from, to: { ...from, mtuBytes } }
+      this.complain([kernel.apply(op)])
+    }
+  }
+
+  private complain(failures: readonly ({ readonly message: string } | undefined)[]): void {
+    const { events, node } = this.options
+    for (const failure of failures) {
+      if (failure !== undefined) events.refused(node, failure.message)
+    }
+  }
+}
