@@ -15,6 +15,16 @@ export const ROLE_NAMES: Readonly<Record<Role, string>> = {
   node: 'node kernel',
 }
 
+/** For headings and axes. */
+export const SHORT_ROLES: Readonly<Record<Role, string>> = {
+  tor: 'ToR',
+  aggregation: 'aggregation',
+  spine: 'spine',
+  core: 'core',
+  wan: 'WAN',
+  node: 'node',
+}
+
 export const TABLE_NAMES: Readonly<Record<TableFigure['table'], string>> = {
   lpm: 'LPM',
   lpm6: 'LPM IPv6',
@@ -36,7 +46,7 @@ const TIGHT = 0.8
 
 /** `12 345`: thin enough to read, plain enough for any terminal. */
 export function count(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ' ')
+  return String(value).replace(/\B(?<!\.\d*)(?=(\d{3})+(?!\d))/g, ' ')
 }
 
 /** `0.6 %`, `118 %`. */

@@ -1,0 +1,170 @@
+/**
+ * What every chart shares: ECharts without a browser, colors, dashes and symbols.
+ *
+ * Colors that follow the reader's theme are CSS variables of the page; modes
+ * have colors that color-blind people can tell apart (Okabe and Ito, "Color
+ * Universal Design", 2008), and each line also has a symbol and a dash of its own.
+ *
+ * @module
+ */
+import { BarChart, LineChart } from 'echarts/charts'
+import {
+  GridComponent,
+  LegendComponent,
+  MarkLineComponent,
+  MarkPointComponent,
+} from 'echarts/components'
+import { type EChartsCoreOption, init, use } from 'echarts/core'
+import { SVGRenderer } from 'echarts/renderers'
+
+use([
+  BarChart,
+  LineChart,
+  GridComponent,
+  LegendComponent,
+  MarkLineComponent,
+  MarkPointComponent,
+  SVGRenderer,
+])
+
+export const WIDTH = 920
+export const INK = 'var(--ink)'
+export const FAINT = 'var(--faint)'
+export const GRID = 'var(--grid)'
+export const LIMIT = 'var(--limit)'
+
+const MODE_COLORS = [
+  '#0072B2',
+  '#009E73',
+  '#D55E00',
+  '#CC79A7',
+  '#E69F00',
+  '#56B4E9',
+  '#8A8A8A',
+  '#8F5BD6',
+] as const
+const MODE_DASHES = ['solid', [10, 5], [3, 3], [12, 4, 2, 4]] as const
+const MODE_SYMBOLS = [
+  'circle',
+  'rect',
+  'triangle',
+  'diamond',
+  'emptyCircle',
+  'emptyRect',
+  'emptyTriangle',
+  'emptyDiamond',
+] as const
+// No quotes: ECharts does not escape them in an attribute.
+export const FONT = 'system-ui, -apple-system, Roboto, Arial, sans-serif'
+
+/** By a mode's place in its list. */
+export const colorOf = (index: number): string => MODE_COLORS[index % MODE_COLORS.length]!
+export const symbolOf = (index: number): string => MODE_SYMBOLS[index % MODE_SYMBOLS.length]!
+const dashOf = (index: number): unknown => MODE_DASHES[index % MODE_DASHES.length]
+
+/** A line with its color, dash and symbol. */
+export const lineStyles = (index: number): object => ({
+  type: 'line',
+  symbol: symbolOf(index),
+  symbolSize: 7,
+  itemStyle: { color: colorOf(index) },
+  lineStyle: { color: colorOf(index), width: 2.5, type: dashOf(index) },
+})
+
+export const legend = (names: readonly string[]): object => ({
+  top: 4,
+  left: 0,
+  itemWidth: 26,
+  itemGap: 34,
+  textStyle: { color: INK, fontSize: 13 },
+  data: names.map((name) => ({ name })),
+})
+
+/** Pixels that a legend takes: ECharts wraps what does not fit. */
+export function legendHeight(names: readonly string[]): number {
+  let [lines, used] = [1, 0]
+  for (const name of names) {
+    const width = 26 + 5 + textWidth(name, 13) + 34
+    if (used > 0 && used + width > WIDTH) {
+      lines++
+      used = 0
+    }
+    used += width
+  }
+  return lines * 25 + 8
+}
+
+/** About how wide a text gets, in pixels; rather too much than too little. */
+export const textWidth = (text: string, fontSize: number): number => text.length * fontSize * 0.6
+
+export const valueAxis = (): object => ({
+  type: 'value',
+  splitLine: { lineStyle: { color: GRID } },
+  axisLine: { show: false },
+  axisTick: { show: false },
+})
+
+/** What an axis counts, below or beside it. */
+export const axisName = (name: string, gap: number): object => ({
+  name,
+  nameLocation: 'middle',
+  nameGap: gap,
+  nameTextStyle: { color: FAINT, fontSize: 12 },
+})
+
+export const shareLabels = (): object => ({
+  color: FAINT,
+  fontSize: 12,
+  formatter: (value: number) => `${Math.round(value * 100)} %`,
+})
+
+export function capacityLine(axis: 'xAxis' | 'yAxis'): object {
+  return {
+    silent: true,
+    symbol: 'none',
+    lineStyle: { color: LIMIT, width: 2, type: [6, 4] },
+    label: {
+      show: true,
+      formatter: 'capacity',
+      color: LIMIT,
+      fontSize: 12,
+      fontWeight: 600,
+      position: axis === 'xAxis' ? 'start' : 'insideStartTop',
+    },
+    data: [{ [axis]: 1 }],
+  }
+}
+
+/** At most some twenty symbols a line, the last one always. */
+export function thinned<Point>(points: readonly Point[]): readonly Point[] {
+  const step = Math.max(1, Math.ceil(points.length / 20))
+  return points.filter((_, index) => index % step === 0 || index === points.length - 1)
+}
+
+/**
+ * @param name Prefix of the ids in the SVG. ECharts numbers them by a counter of
+ * the process, which would make a second report differ from the first.
+ * @param over SVG that is drawn on top.
+ */
+export function draw(name: string, height: number, option: EChartsCoreOption, over = ''): string {
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height })
+  chart.setOption({ animation: false, textStyle: { fontFamily: FONT }, ...option })
+  const svg = chart.renderToSVGString()
+  chart.dispose()
+  return renumbered(svg, name)
+    .replace(/^<svg width="\d+" height="\d+"/, '<svg role="img"')
+    .replace(/<\/svg>\s*$/, `${over}</svg>`)
+}
+
+/** Ids in the order in which they appear, and nothing that only a script or a pointer would use. */
+function renumbered(svg: string, name: string): string {
+  const seen = new Map<string, number>()
+  const still = svg
+    .replace(/ (?:ecmeta_\w+|class)="[^"]*"/g, '')
+    .replace(/<style.*?<\/style>/gs, '')
+  return still.replace(/zr\d+-([a-z]+)-?(\d+)/g, (id, kind: string) => {
+    const number = seen.get(id) ?? seen.size
+    seen.set(id, number)
+    return `${name}-${kind}-${number}`
+  })
+}
