@@ -34,7 +34,11 @@ t.test('reports are whole', async (t) => {
   const html = htmlReport(result, origin)
   t.notMatch(html, /<script|src=|href=|@import|url\((?!#)/, 'nothing from elsewhere, no script')
   t.match(html, /&lt;b&gt;bold/, 'text is escaped')
-  t.equal(html.match(/<svg /g)?.length, 3)
+  t.equal(
+    html.match(/<svg /g)?.length,
+    3 + result.modes.length,
+    'three plots, a picture of the fabric a mode',
+  )
   for (const mode of result.modes) t.ok(html.includes(mode.traceHash))
   const data = dataReport(result)
   t.strictSame(parse(JSON.stringify(data)), JSON.parse(JSON.stringify(data)))
