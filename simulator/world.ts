@@ -245,7 +245,7 @@ function note(notes: Notes, message: string): void {
 }
 
 /** Nodes always have IPv4, and IPv6 where pods do. */
-export function familiesOf({ pools }: Scenario): readonly IpFamily[] {
+export function familiesOf({ pools }: Pick<Scenario, 'pools'>): readonly IpFamily[] {
   return pools.some(({ cidr }) => prefixFamily(cidr) === 6) ? [4, 6] : [4]
 }
 

@@ -1,0 +1,112 @@
+/**
+ * How many blocks the allocator claims: for each node so many as its pods fill,
+ * and a spare one, by the allocator's own rule of which addresses are usable.
+ *
+ * Exact while the network's first pool of the family has a block left when
+ * everybody has what he wants. Beyond that it matters who comes first, and the
+ * answer is bounds.
+ *
+ * @module
+ */
+import { familyPools, poolBlocks, usableAddresses } from '../../ipam/blocks.ts'
+import type { NetworkRecord, Pool } from '../../ipam/records.ts'
+import { ADDRESS_BITS, type IpFamily, type Prefix, subPrefixAt } from '../../src/net/mod.ts'
+import type { PodPhase } from './shape.ts'
+import { exactly, type Range } from './table.ts'
+
+/** Blocks of one family of one network. */
+export interface BlockDemand {
+  readonly network: string
+  readonly family: IpFamily
+  /** Claimed in the whole cluster. */
+  readonly claimed: Range
+  /** Of one node; `entries` is the mean. */
+  readonly perNode: Range
+  /** What nodes would claim if pools had no end: filled ones, and a spare a node. */
+  readonly wanted: number
+  /** Without which pods get no address. */
+  readonly needed: number
+  /** Blocks of all pools of the family. */
+  readonly available: number
+  readonly pools: readonly Pool[]
+}
+
+/** Blocks that one node claims for so many pods, from pools of one block length. */
+export interface NodeBlocks {
+  readonly filled: number
+  /** The spare included. */
+  readonly claimed: number
+}
+
+/** @param index Of the network in `PodPhase.pods`. */
+export function blockDemand(
+  network: NetworkRecord,
+  family: IpFamily,
+  phases: readonly PodPhase[],
+  index: number,
+): BlockDemand {
+  const pools = familyPools(network, family)
+  const available = pools.reduce((sum, pool) => sum + poolBlocks(pool), 0)
+  const sum = (pool: Pool | undefined, kind: keyof NodeBlocks): number =>
+    pool === undefined
+      ? 0
+      : phases.reduce(
+          (all, { nodes, pods }) => all + nodes * nodeBlocks(network, pool, pods[index] ?? 0)[kind],
+          0,
+        )
+  const [first] = pools
+  const wanted = sum(first, 'claimed')
+  const nodes = phases.reduce((all, phase) => all + phase.nodes, 0)
+  const hasRoom = first !== undefined && wanted < poolBlocks(first)
+  // The smallest blocks of all pools, and an address lost at each pool's edge.
+  const smallest = Math.max(...pools.map(({ blockLength }) => blockLength))
+  const small = pools.find(({ blockLength }) => blockLength === smallest)
+  const most = Math.min(available, sum(small, 'claimed') + 2 * pools.length)
+  const claimed = hasRoom
+    ? exactly(wanted)
+    : { entries: Math.min(most, Math.max(wanted, nodes)), least: Math.min(nodes, available), most }
+  const each = phases.map(({ pods }) =>
+    small === undefined ? 0 : nodeBlocks(network, small, pods[index] ?? 0).claimed,
+  )
+  const perNode = {
+    entries: claimed.entries / nodes,
+    least: hasRoom ? Math.min(...each) : 0,
+    most: Math.max(...each) + (hasRoom ? 0 : 2 * pools.length),
+  }
+  return {
+    network: network.name,
+    family,
+    claimed,
+    perNode,
+    wanted,
+    needed: sum(first, 'filled'),
+    available,
+    pools,
+  }
+}
+
+/** What one node claims for its pods. */
+export function nodeBlocks(network: NetworkRecord, pool: Pool, pods: number): NodeBlocks {
+  const [first, later] = usable(network, pool)
+  // The agent claims a block before there is any pod: it is the spare then.
+  const withFirst = pods <= first ? 1 : 1 + Math.ceil((pods - first) / Math.max(1, later))
+  if (pods > 0) return { filled: withFirst, claimed: withFirst + 1 }
+  return { filled: 1, claimed: first > 0 ? 1 : 2 }
+}
+
+/** Addresses for pods in a node's first block and in any other, away from the pool's ends. */
+function usable(network: NetworkRecord, pool: Pool): readonly [first: number, later: number] {
+  const blocks = poolBlocks(pool)
+  if (blocks < 3) {
+    const size = 2 ** (ADDRESS_BITS[family(pool)] - pool.blockLength)
+    return [size - 1, size]
+  }
+  const cidr: Prefix = subPrefixAt(pool.cidr, pool.blockLength, 1n)
+  const use = { cidr, pool: pool.cidr, cursor: 0, used: 0 }
+  return [
+    usableAddresses(network, { ...use, first: true }),
+    usableAddresses(network, { ...use, first: false }),
+  ]
+}
+
+const family = ({ cidr }: Pool): IpFamily => (cidr.includes(':') ? 6 : 4)
