@@ -135,9 +135,9 @@ export function capacityLine(axis: 'xAxis' | 'yAxis'): object {
   }
 }
 
-/** At most some twenty symbols a line, the last one always. */
-export function thinned<Point>(points: readonly Point[]): readonly Point[] {
-  const step = Math.max(1, Math.ceil(points.length / 20))
+/** At most so many points, the last one always. */
+export function thinned<Point>(points: readonly Point[], most = 20): readonly Point[] {
+  const step = Math.max(1, Math.ceil(points.length / most))
   return points.filter((_, index) => index % step === 0 || index === points.length - 1)
 }
 

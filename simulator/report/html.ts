@@ -10,6 +10,7 @@ import type { ModeResult, RunResult } from '../run.ts'
 import type { Scenario } from '../scenario.ts'
 import { growthChart, kernelChart, pressureChart } from './charts.ts'
 import { colorOf } from './draw.ts'
+import { curvesOf, nodesChart } from './nodes-chart.ts'
 import { card, escaped, type Origin, page, plot, reproduction, table } from './page.ts'
 import { timelineChart } from './timeline-chart.ts'
 import { failedNames, topologyPicture } from './topology-picture.ts'
@@ -81,11 +82,12 @@ export function chartCards(result: RunResult): readonly string[] {
       'The fullest switch table of each mode, as a share of what it can hold. A flat line does not care about pods.',
       plot(growthChart(result)),
     ),
+    nodesCard(result),
     timeline === undefined
       ? ''
       : card(
           'While things break',
-          'The share of watched pairs of pods that had no way, in virtual time from the first pods on. Bars above the plot: what was broken, and for how long.',
+          'The share of watched pairs of pods that had no way, and what switches had heard of and not written yet; virtual time, counted from when all first pods were there. Bars above the plot: what was broken, and for how long.',
           plot(timeline),
         ),
     fabricCard(result),
@@ -95,6 +97,19 @@ export function chartCards(result: RunResult): readonly string[] {
       plot(kernelChart(result)),
     ),
   ]
+}
+
+/** How far each mode would go, by arithmetic. */
+function nodesCard({ scenario, modes }: RunResult): string {
+  const lines = curvesOf(
+    scenario,
+    modes.map(({ mode }) => mode),
+  )
+  const here = { nodes: scenario.nodes, name: `this run: ${count(scenario.nodes)}` }
+  const chart = nodesChart('nodes', lines, [here])
+  if (chart === undefined) return ''
+  const hint = `Calculated, not run: the fullest table with more nodes of ${count(scenario.podsPerNode)} pods, in racks as full as these, as if pools were large enough. Rings: where a table is full, in nodes.`
+  return card('How far each mode goes', hint, plot(chart))
 }
 
 /** A picture a mode; the one with the fullest switch is unfolded. */

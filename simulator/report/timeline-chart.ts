@@ -69,8 +69,10 @@ export function timelineChart(modes: readonly ModeResult[]): string | undefined 
     data: points.map(({ atMs, queued }) => [seconds(atMs), queued]),
   }))
   const grids = [
-    { left: LEFT, right: RIGHT, top, height: PLOT_HEIGHT },
-    ...(hasQueue ? [{ left: LEFT, right: RIGHT, top: queueTop, height: QUEUE_HEIGHT }] : []),
+    { left: LEFT, right: RIGHT, top, height: PLOT_HEIGHT, outerBoundsMode: 'none' },
+    ...(hasQueue
+      ? [{ left: LEFT, right: RIGHT, top: queueTop, height: QUEUE_HEIGHT, outerBoundsMode: 'none' }]
+      : []),
   ]
   const xAxes = grids.map((_, gridIndex) => ({
     ...valueAxis(),
@@ -84,7 +86,7 @@ export function timelineChart(modes: readonly ModeResult[]): string | undefined 
   const yAxes = [
     {
       ...valueAxis(),
-      ...axisName('pairs without a way', 58),
+      ...axisName('pairs without a way', 56),
       min: 0,
       axisLabel: {
         color: FAINT,
@@ -96,7 +98,7 @@ export function timelineChart(modes: readonly ModeResult[]): string | undefined 
       ? [
           {
             ...valueAxis(),
-            ...axisName('writes waiting', 58),
+            ...axisName('writes waiting', 56),
             gridIndex: 1,
             min: 0,
             splitNumber: 2,
@@ -123,17 +125,18 @@ const seconds = (ms: number): number => ms / 1000
 const round = (value: number): number => Math.round(value * 100) / 100
 const lostShare = ({ lost, pairs }: TimePoint): number => (pairs === 0 ? 0 : lost / pairs)
 
+/** What follows the name of what broke, and of what is mended. */
+const STATE = / (?:down|away|cut off|(up|back|joined again))$/
+
 /** `X down` and the `X up` after it are one span; so are `away` and `back`. */
 export function spansOf(faults: readonly FaultOutcome[]): readonly Span[] {
-  const spans: { name: string; fromMs: number; toMs: number | undefined }[] = []
+  const spans: { subject: string; name: string; fromMs: number; toMs: number | undefined }[] = []
   for (const { what, atMs } of faults) {
-    const mended = / (up|back|mended|healed|joined|over)$/.exec(what)
-    const subject = what.replace(/ \w+$/, '')
-    const open = spans.find(
-      ({ name, toMs }) => toMs === undefined && name.replace(/ \w+$/, '') === subject,
-    )
-    if (mended !== null && open !== undefined) open.toMs = atMs
-    else spans.push({ name: what, fromMs: atMs, toMs: undefined })
+    const subject = what.replace(STATE, '')
+    const isMended = STATE.exec(what)?.[1] !== undefined
+    const open = spans.find((span) => span.toMs === undefined && span.subject === subject)
+    if (!isMended) spans.push({ subject, name: what, fromMs: atMs, toMs: undefined })
+    else if (open !== undefined) open.toMs = atMs
   }
   return spans
 }
