@@ -11,7 +11,7 @@
  */
 import { type Engine, EVENT } from './clock.ts'
 import { type FabricState, Routing } from './fabric-routing.ts'
-import { linkName, type Topology } from './fabric-topology.ts'
+import { linkName, type Topology, type TopologyLink } from './fabric-topology.ts'
 
 /** What goes down or comes back. */
 export interface FabricChange {
@@ -25,7 +25,7 @@ export interface FabricChange {
 
 /** Where a packet goes from a device. */
 export type Step =
-  | { readonly kind: 'to'; readonly device: number; readonly latencyTicks: number }
+  | { readonly kind: 'to'; readonly device: number; readonly link: TopologyLink }
   | { readonly kind: 'stuck'; readonly reason: string }
 
 interface Mutable {
@@ -94,7 +94,7 @@ export class FabricPaths {
       const words = link === undefined ? '' : linkName(topology, link)
       return { kind: 'stuck', reason: `${name} sends into link ${words}, which is down` }
     }
-    return { kind: 'to', device: next.device, latencyTicks: link.latencyTicks }
+    return { kind: 'to', device: next.device, link }
   }
 
   /** A change in words, e.g. `link tor-0--spine-1 down`. */

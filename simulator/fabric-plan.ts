@@ -8,6 +8,7 @@ import { TICKS_PER_MS } from './clock.ts'
 import type { FabricChange } from './fabric-paths.ts'
 import { Routing } from './fabric-routing.ts'
 import { generateTopology, listedTopology, type Topology } from './fabric-topology.ts'
+import { mbpsOf, ppmOf } from './link-quality.ts'
 import { SWITCH_PROFILES } from './profiles.ts'
 import type { Scenario } from './scenario.ts'
 import type { Complaint } from './scenario-rules.ts'
@@ -16,15 +17,24 @@ import { nearest } from './suggest.ts'
 type Sized = Pick<Scenario, 'racks' | 'spines' | 'fabric'>
 
 export function topologyOf({ racks, spines, fabric }: Sized): Topology {
-  if (fabric.kind === 'listed') return listedTopology(fabric.devices, fabric.links, fabric.linkUs)
-  const { kind, linkUs, wanMs } = fabric
+  const link = {
+    latencyTicks: fabric.linkUs,
+    lossPpm: ppmOf(fabric.lossPercent),
+    mbps: mbpsOf(fabric.linkGbps),
+  }
+  if (fabric.kind === 'listed') return listedTopology(fabric.devices, fabric.links, link)
+  const { kind, wanMs, wanGbps, wanLossPercent } = fabric
   return generateTopology({
     ...fabric,
     kind,
     racks,
     spines,
-    linkTicks: linkUs,
-    wanTicks: wanMs * TICKS_PER_MS,
+    link,
+    wan: {
+      latencyTicks: wanMs * TICKS_PER_MS,
+      lossPpm: ppmOf(wanLossPercent),
+      mbps: mbpsOf(wanGbps),
+    },
   })
 }
 
@@ -102,20 +112,15 @@ function listed({ fabric, racks }: Scenario): Complaint | undefined {
   return undefined
 }
 
-function generated({ fabric, racks, modes }: Scenario): Complaint | undefined {
-  const { kind, groups, dataCenters, stretchVlan } = fabric
+function generated({ fabric, racks }: Scenario): Complaint | undefined {
+  const { kind, groups, dataCenters } = fabric
   if (kind === 'listed') return undefined
   const least = dataCenters * (kind === 'three-tier' ? groups : 1)
   if (racks < least) {
     const path = ['fabric', kind === 'three-tier' ? 'groups' : 'dataCenters']
     return { path, message: `${least} groups of racks, wanted at most one a rack (${racks})` }
   }
-  const vlan = modes.findIndex(({ mode }) => mode === 'vlan')
-  if (dataCenters === 1 || vlan === -1 || stretchVlan) return undefined
-  const message =
-    `vlan would stretch one layer 2 domain over ${dataCenters} data centres: ` +
-    'wanted vxlan or route, or fabric.stretchVlan: true'
-  return { path: ['modes', String(vlan)], message }
+  return undefined
 }
 
 /** Every rack reaches every other when everything is up. */

@@ -12,6 +12,7 @@
  * @module
  */
 import type { SwitchRole } from './fabric-device.ts'
+import { type LinkQuality, mbpsOf, ppmOf } from './link-quality.ts'
 
 export interface TopologyDevice {
   readonly name: string
@@ -23,7 +24,7 @@ export interface TopologyDevice {
 }
 
 /** A link, up or down as a whole. Ends are indexes of devices. */
-export interface TopologyLink {
+export interface TopologyLink extends LinkQuality {
   readonly ends: readonly [number, number]
   readonly latencyTicks: number
 }
@@ -49,9 +50,13 @@ export interface TopologyPlan {
   readonly dataCenters: number
   /** Of each data centre, when there are several. */
   readonly wanRouters: number
-  readonly linkTicks: number
-  readonly wanTicks: number
+  /** What each link is, but for those between data centres. */
+  readonly link: LinkKind
+  readonly wan: LinkKind
 }
+
+/** A link without its ends. */
+export type LinkKind = Omit<TopologyLink, 'ends'>
 
 /** Part `part` of `parts` of a list, as even as can be. */
 function slice<T>(list: readonly T[], part: number, parts: number): readonly T[] {
@@ -60,7 +65,7 @@ function slice<T>(list: readonly T[], part: number, parts: number): readonly T[]
 }
 
 export function generateTopology(plan: TopologyPlan): Topology {
-  const { racks, dataCenters, linkTicks, wanTicks } = plan
+  const { racks, dataCenters, link } = plan
   const devices: TopologyDevice[] = Array.from({ length: racks }, (_, rack) => {
     return { name: `tor-${rack}`, role: 'tor', rack }
   })
@@ -73,9 +78,9 @@ export function generateTopology(plan: TopologyPlan): Topology {
       devices.push({ name: `${prefix}${role}-${index}`, role, rack: -1 })
       return devices.length - 1
     })
-  const join = (lower: readonly number[], upper: readonly number[], latencyTicks: number): void => {
+  const join = (lower: readonly number[], upper: readonly number[]): void => {
     for (const low of lower) {
-      for (const high of upper) links.push({ ends: [low, high], latencyTicks })
+      for (const high of upper) links.push({ ends: [low, high], ...link })
     }
   }
   const dataCenter = (dc: number): void => {
@@ -84,20 +89,20 @@ export function generateTopology(plan: TopologyPlan): Topology {
     const top = plan.kind === 'leaf-spine' ? spinesOver(own) : coresOver(own)
     if (dataCenters === 1) return
     const routers = add('wan', prefix, plan.wanRouters)
-    join(top, routers, linkTicks)
+    join(top, routers)
     wan.push(routers)
 
     function spinesOver(leaves: readonly number[]): readonly number[] {
       const spines = add('spine', prefix, plan.spines)
-      join(leaves, spines, linkTicks)
+      join(leaves, spines)
       return spines
     }
     function coresOver(leaves: readonly number[]): readonly number[] {
       const cores = add('core', prefix, plan.cores)
       for (let group = 0; group < plan.groups; group++) {
         const middle = add('aggregation', `${prefix}g${group}-`, plan.aggregations)
-        join(slice(leaves, group, plan.groups), middle, linkTicks)
-        join(middle, cores, linkTicks)
+        join(slice(leaves, group, plan.groups), middle)
+        join(middle, cores)
       }
       return cores
     }
@@ -106,7 +111,7 @@ export function generateTopology(plan: TopologyPlan): Topology {
   for (const [dc, routers] of wan.entries()) {
     for (const others of wan.slice(dc + 1)) {
       for (const [index, router] of routers.entries()) {
-        links.push({ ends: [router, others[index] ?? router], latencyTicks: wanTicks })
+        links.push({ ends: [router, others[index] ?? router], ...plan.wan })
       }
     }
   }
@@ -122,13 +127,15 @@ export interface ListedDevice {
 export interface ListedLink {
   readonly between: readonly [string, string]
   readonly latencyUs?: number | undefined
+  readonly gbps?: number | undefined
+  readonly lossPercent?: number | undefined
 }
 
 /** Links between unknown devices are left out: a scenario that has one is refused. */
 export function listedTopology(
   listed: readonly ListedDevice[],
   joined: readonly ListedLink[],
-  linkTicks: number,
+  kind: LinkKind,
 ): Topology {
   const tors = listed.filter(({ role }) => role === 'tor')
   const devices = [
@@ -136,12 +143,42 @@ export function listedTopology(
     ...listed.filter(({ role }) => role !== 'tor').map((device) => ({ ...device, rack: -1 })),
   ]
   const indexes = new Map(devices.map(({ name }, index) => [name, index]))
-  const links = joined.flatMap(({ between: [left, right], latencyUs }): TopologyLink[] => {
-    const [a, b] = [indexes.get(left), indexes.get(right)]
+  const links = joined.flatMap(({ between, latencyUs, gbps, lossPercent }): TopologyLink[] => {
+    const [a, b] = between.map((name) => indexes.get(name))
     if (a === undefined || b === undefined) return []
-    return [{ ends: [a, b], latencyTicks: latencyUs ?? linkTicks }]
+    const latencyTicks = latencyUs ?? kind.latencyTicks
+    const lossPpm = lossPercent === undefined ? kind.lossPpm : ppmOf(lossPercent)
+    return [{ ends: [a, b], latencyTicks, lossPpm, mbps: mbpsOf(gbps) ?? kind.mbps }]
   })
   return { devices, links }
+}
+
+/** The data centre of each device: what is joined without a link between two WAN routers. */
+export function dataCentersOf({ devices, links }: Topology): readonly number[] {
+  const near: number[][] = devices.map(() => [])
+  for (const {
+    ends: [a, b],
+  } of links) {
+    if (devices[a]?.role === 'wan' && devices[b]?.role === 'wan') continue
+    near[a]?.push(b)
+    near[b]?.push(a)
+  }
+  const found: (number | undefined)[] = devices.map(() => undefined)
+  let count = 0
+  for (const [first] of devices.entries()) {
+    if (found[first] !== undefined) continue
+    found[first] = count
+    const queue = [first]
+    for (let at = 0; at < queue.length; at++) {
+      for (const next of near[queue[at] ?? first] ?? []) {
+        if (found[next] !== undefined) continue
+        found[next] = count
+        queue.push(next)
+      }
+    }
+    count++
+  }
+  return found.map((each) => each ?? 0)
 }
 
 /** `a--b`, as failures and reports name a link. */

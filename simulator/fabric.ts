@@ -39,7 +39,7 @@ import { type Engine, EVENT } from './clock.ts'
 import { type Announcement, type DeviceModel, prefixEntry, SwitchDevice } from './fabric-device.ts'
 import { FabricPaths } from './fabric-paths.ts'
 import type { Routing } from './fabric-routing.ts'
-import type { Topology } from './fabric-topology.ts'
+import { dataCentersOf, type Topology } from './fabric-topology.ts'
 import type { KernelListener } from './kernel-tables.ts'
 import type { RackPlan } from './underlay.ts'
 
@@ -56,6 +56,8 @@ export interface FabricOptions {
   readonly convergeTicks: number
   readonly announceTicks: number
   readonly timers: ProtocolTimers
+  /** Whether a VLAN spans data centres. */
+  readonly stretchVlan?: boolean
 }
 
 /** A change that a node's kernel made, on its way to the switches. */
@@ -87,6 +89,8 @@ export class Fabric {
   private readonly timers: ProtocolTimers
   /** Racks by node. */
   private readonly rackOf: ReadonlyMap<number, number>
+  private readonly dataCenters: readonly number[]
+  private readonly stretchVlan: boolean
   private readonly batches = new Map<number, Change[]>()
 
   constructor(engine: Engine, options: FabricOptions) {
@@ -99,6 +103,8 @@ export class Fabric {
       options.racks.flatMap(({ nodes }) => nodes.map(({ index, rack }) => [index, rack] as const)),
     )
     const { racks, topology, model, modelOf } = options
+    this.dataCenters = dataCentersOf(topology)
+    this.stretchVlan = options.stretchVlan ?? false
     this.devices = topology.devices.map((place, index) => {
       const own = place.profile === undefined ? undefined : modelOf?.(place.profile)
       return new SwitchDevice(engine, index, place, own ?? model)
@@ -108,6 +114,7 @@ export class Fabric {
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
     for (const device of this.devices) {
       for (const rack of racks) {
+        if (!this.spans(device.index, rack.index)) continue
         for (const entry of underlayEntries(options.mode, device, rack)) {
           this.tell(device, entry, true, engine.tick)
         }
@@ -159,6 +166,17 @@ export class Fabric {
     return this.devices[rack]
   }
 
+  /** Data centre of a rack. */
+  dataCenterOf(rack: number): number {
+    return this.dataCenters[rack] ?? 0
+  }
+
+  /** Whether a device hears of what is in a rack: a VLAN that is not stretched ends at its data centre. */
+  spans(device: number, rack: number): boolean {
+    if (this.mode !== 'vlan' || this.stretchVlan) return true
+    return this.dataCenters[device] === this.dataCenters[rack]
+  }
+
   /** Hears of every change in the kernel of node `owner`. */
   listener(owner: number): KernelListener {
     return (before, after) => {
@@ -204,7 +222,9 @@ export class Fabric {
       if (entry === undefined) continue
       for (const told of this.announcer.tell({ rack, entry }, add)) {
         for (const device of this.devices) {
-          if (isFor(device, told)) this.tell(device, told.entry, told.add, atTick)
+          if (isFor(device, told) && this.spans(device.index, rack)) {
+            this.tell(device, told.entry, told.add, atTick)
+          }
         }
       }
     }

@@ -8,11 +8,11 @@
  * @module
  */
 
-import { hash64 } from '../src/hash.ts'
 import type { Link } from '../src/kernel/mod.ts'
 import { type Ip, ipFamily } from '../src/net/mod.ts'
+import { crossFabric, divided } from './cross-fabric.ts'
+import { DELIVERED, type Delivery, lost, newTrail, type Trail } from './delivery.ts'
 import type { Fabric } from './fabric.ts'
-import type { SwitchDevice } from './fabric-device.ts'
 import { type Flow, isolateGuard, spoofGuard, tunnelGuard } from './guards.ts'
 import type { SimKernel } from './kernel.ts'
 import { type Hop, lookUp } from './lookup.ts'
@@ -32,28 +32,10 @@ export interface World {
   readonly neighbors?: readonly NeighborTable[]
 }
 
-export type Delivery =
-  /** `software`: a switch without room forwarded it by its processor. */
-  | ({ readonly kind: 'delivered' } & Readonly<Trail>)
-  /** `overflow`: the switch had heard of it and had no room, or had not programmed it yet. */
-  | {
-      readonly kind: 'lost'
-      readonly reason: string
-      readonly overflow: boolean
-      readonly cut?: true
-    }
-
-const DELIVERED: Delivery = { kind: 'delivered', software: false, latencyTicks: 0 }
 /** Bytes in front of the inner packet. Source: RFC 7348 section 5. */
 const VXLAN_BYTES = { 4: 50, 6: 70 } as const
 /** The same without inner Ethernet. Source: draft-ietf-nvo3-vxlan-gpe-13 section 3. */
 const GPE_BYTES = { 4: 36, 6: 56 } as const
-
-const lost = (reason: string, overflow = false): Delivery => ({ kind: 'lost', reason, overflow })
-
-const cut = (reason: string): Delivery => ({ kind: 'lost', reason, overflow: false, cut: true })
-/** As the time to live of a packet. */
-const HOPS_MAX = 64
 
 /** A packet between pods. */
 interface Packet {
@@ -62,14 +44,6 @@ interface Packet {
   readonly bytes: number
   readonly flow: Flow | undefined
   readonly trail: Trail
-}
-
-/** What happened to a packet on its way. */
-interface Trail {
-  /** A switch had no room and forwarded it by its processor. */
-  software: boolean
-  /** Of the links it went over. */
-  latencyTicks: number
 }
 
 /** Sends one full-sized packet from `source` to `dst`, the first of its connection. */
@@ -81,7 +55,7 @@ export function forward(world: World, source: SimPod, dst: Ip, flow?: Flow): Del
   const hostEnd = hostEndOf(source)
   if (hostEnd?.up !== true) return lost(`pod ${source.id}: its host end is not up`)
   const bytes = uplink?.mtuBytes ?? 0
-  const trail = { software: false, latencyTicks: 0 }
+  const trail = newTrail()
   if (hostEnd.master !== undefined) return switched(world, source, hostEnd, dst, bytes, trail)
   if (hop.mac !== undefined && hop.mac !== hostEnd.mac) {
     return lost(`pod ${source.id}: frames go to ${hop.mac}, its host end is ${hostEnd.mac}`)
@@ -265,58 +239,15 @@ function switched(
     if (bytes > Math.min(ours.mtuBytes ?? 0, theirs.mtuBytes ?? 0)) {
       return lost(`${bytes} bytes do not fit through ${ours.name}`)
     }
-    const fault = crossFabric(world.fabric, source.node.rack, pod.node.rack, dst, trail)
+    const { fabric } = world
+    const [from, to] = [source.node.rack, pod.node.rack]
+    if (!fabric.spans(from, to)) return divided(ours.link.id, fabric, from, to)
+    const fault = crossFabric(fabric, from, to, dst, trail)
     if (fault !== undefined) return fault
   }
   return lookUp(pod.kernel, dst, true).kind === 'local'
     ? { kind: 'delivered', ...trail }
     : lost(`pod ${pod.id}: does not have ${dst}`)
-}
-
-/**
- * Through the switches, hop by hop. Inside a rack nodes exchange frames, and a
- * full MAC table floods but delivers. Between racks each switch needs an entry for `dst`.
- */
-function crossFabric(
-  fabric: Fabric,
-  from: number,
-  to: number,
-  dst: Ip,
-  trail: Trail,
-): Delivery | undefined {
-  const { devices, paths, mode } = fabric
-  const routes = from !== to && mode !== 'vlan'
-  const flow = hash64(`${from} ${dst}`)[0] >>> 0
-  let device = fabric.tor(from)
-  for (let hop = 0; hop < HOPS_MAX && device !== undefined; hop++) {
-    if (!paths.isUp(device.index)) return cut(`${device.name} is down`)
-    const unknown = routes ? lacking(fabric, device, dst, trail) : undefined
-    if (unknown !== undefined) return unknown
-    if (device.rack === to) return undefined
-    const step = paths.step(device.index, to, flow)
-    if (step.kind === 'stuck') return cut(step.reason)
-    trail.latencyTicks += step.latencyTicks
-    device = devices[step.device]
-  }
-  return cut(`no way from rack ${from} to rack ${to} in ${HOPS_MAX} hops`)
-}
-
-/** Why a switch cannot route a packet. */
-function lacking(
-  { prefixLengths }: Fabric,
-  device: SwitchDevice,
-  dst: Ip,
-  trail: Trail,
-): Delivery | undefined {
-  const answers = [...prefixLengths[ipFamily(dst)]].map((length) => device.ask(dst, length))
-  if (answers.includes('taken')) return undefined
-  if (answers.includes('software')) {
-    trail.software = true
-    return undefined
-  }
-  if (answers.includes('refused')) return lost(`${device.name} has no room for ${dst}`, true)
-  if (answers.includes('queued')) return lost(`${device.name} has not yet written ${dst}`, true)
-  return lost(`${device.name} never heard of ${dst}`)
 }
 
 const hostEndOf = (pod: SimPod): Link | undefined =>

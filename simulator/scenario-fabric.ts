@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { SWITCH_ROLES } from './fabric-device.ts'
-import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
+import { decimal, HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
 
 const FABRIC_KINDS = ['leaf-spine', 'three-tier', 'listed'] as const
 
@@ -18,6 +18,11 @@ const pair = z.tuple([deviceName, deviceName], {
   error: ({ input }) => `found ${show(input)}, wanted the names of two devices`,
 })
 
+/** To a megabit a second. */
+const gbps = decimal(0.001, 100_000, 3)
+/** To one packet of a million. A link that loses everything is one that is down. */
+const lossPercent = decimal(0, 99.9999, 4)
+
 const deviceSchema = z.strictObject({
   name: deviceName,
   role: oneOf(SWITCH_ROLES),
@@ -28,6 +33,8 @@ const deviceSchema = z.strictObject({
 const linkSchema = z.strictObject({
   between: pair,
   latencyUs: whole(0, HOUR_MS * 1000).optional(),
+  gbps: gbps.optional(),
+  lossPercent: lossPercent.optional(),
 })
 
 const failureSchema = z.strictObject({
@@ -48,6 +55,10 @@ export const fabricSchema = z.strictObject({
   wanRouters: whole(1, 16).default(2),
   linkUs: whole(0, 1_000_000).default(1),
   wanMs: whole(0, 10_000).default(10),
+  linkGbps: gbps.optional(),
+  lossPercent: lossPercent.default(0),
+  wanGbps: gbps.optional(),
+  wanLossPercent: lossPercent.default(0),
   /** Whether one VLAN may span data centres. */
   stretchVlan: z.boolean().default(false),
   devices: z.array(deviceSchema).max(4000).default([]),

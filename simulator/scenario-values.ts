@@ -20,6 +20,20 @@ export function whole(low: number, high: number, why = '') {
     .max(high, outside)
 }
 
+/** A number of a range with at most so many decimal places, so that it is a whole one of a smaller unit. */
+export function decimal(low: number, high: number, places: 3 | 4) {
+  const scale = places === 3 ? 1000 : 10_000
+  const outside = {
+    error: ({ input }: { readonly input?: unknown }) =>
+      `found ${show(input)}, wanted a number from ${low} to ${high} with at most ${places} decimals`,
+  }
+  return z
+    .number({ error: ({ input }) => `found ${show(input)}, wanted a number` })
+    .min(low, outside)
+    .max(high, outside)
+    .refine((value) => Math.round(value * scale) / scale === value, outside)
+}
+
 /** One of some words. */
 export const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
   z.enum(words, { error: ({ input }) => `found ${show(input)}, wanted ${words.join(', ')}` })

@@ -80,6 +80,7 @@ export class Cluster {
       convergeTicks: times.convergeMs * TICKS_PER_MS,
       announceTicks: times.announceMs * TICKS_PER_MS,
       timers: times.protocol,
+      stretchVlan: scenario.fabric.stretchVlan,
     })
     const watchTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
     const byName = new Map<string, SimNode>()

@@ -48,8 +48,13 @@ function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonl
   )
   return fabric.devices.flatMap((device) => {
     const entries = [
-      ...racks.flatMap((rack) => underlayEntries(fabric.mode, device, rack)),
-      ...fabric.announcer.held(device, fromPods),
+      ...racks
+        .filter((rack) => fabric.spans(device.index, rack.index))
+        .flatMap((rack) => underlayEntries(fabric.mode, device, rack)),
+      ...fabric.announcer.held(
+        device,
+        fromPods.filter(({ rack }) => fabric.spans(device.index, rack)),
+      ),
       ...fabric.linkEntries(device),
     ]
     return SWITCH_TABLES.flatMap((table) => {

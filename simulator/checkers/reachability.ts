@@ -15,6 +15,7 @@ import type { SimPod } from '../node.ts'
 import { shuffled } from '../shuffle.ts'
 import type { Cluster } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
+import { type WayFigure, Ways } from './ways.ts'
 
 /** Up to this many pods every pair is tried. */
 const ALL_PAIRS_PODS_MAX = 40
@@ -33,6 +34,10 @@ export interface Reachability {
   readonly lostToOverflow: number
   /** Lost because a link or a switch is down. */
   readonly lostToFailure: number
+  /** Pods in data centres that the mode does not join. */
+  readonly divided: number
+  /** What the ways were like, by distance. */
+  readonly ways: readonly WayFigure[]
   /** The longest way, over links alone. */
   readonly latencyMaxMs: number
   readonly sampled: boolean
@@ -53,6 +58,8 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
   let latencyTicks = 0
   let example: string | undefined
   let closed = 0
+  let divided = 0
+  const ways = new Ways(cluster.fabric)
   for (const [from, to] of pairs) {
     const answers = to.attachment.ips.map((ip) => forward(world, from, ip))
     const lost = answers.find((answer) => answer.kind === 'lost')
@@ -63,6 +70,7 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
         findings.push(`pod ${from.id} reaches pod ${to.id} in a closed network`)
       continue
     }
+    ways.add(from, to, answers)
     if (lost?.kind !== 'lost') {
       delivered++
       const trails = answers.filter((answer) => answer.kind === 'delivered')
@@ -73,6 +81,7 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
       const text = `pod ${from.id} to pod ${to.id} (IPv${families}): ${lost.reason}`
       if (lost.overflow) lostToOverflow++
       else if (lost.cut) lostToFailure++
+      else if (lost.divided) divided++
       else findings.push(text)
       if (lost.overflow || lost.cut) example ??= text
     }
@@ -81,7 +90,7 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
   const scope = `${pairs.length} ${sampled ? 'sampled' : ''} pairs`.replace('  ', ' ')
   const check = checkResult('reachability', scope, findings)
   const latencyMaxMs = latencyTicks / TICKS_PER_MS
-  const lostOf = { lostToOverflow, lostToFailure, latencyMaxMs }
+  const lostOf = { lostToOverflow, lostToFailure, divided, ways: ways.figures(), latencyMaxMs }
   return { pairs: open, closed, delivered, software, ...lostOf, sampled, example, check }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { RunResult } from '../run.ts'
+import { acrossOf } from './ways.ts'
 import { sentenceOf, verdictOf } from './words.ts'
 
 /** A run as plain data. Times end in Ms and are virtual. */
@@ -42,7 +43,14 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
         software: mode.reachability.software,
         lostToOverflow: mode.reachability.lostToOverflow,
         lostToFailure: mode.reachability.lostToFailure,
+        divided: mode.reachability.divided,
         latencyMaxMs: mode.reachability.latencyMaxMs,
+        ways: mode.reachability.ways.map((way) => ({
+          ...way,
+          narrowestMbps: way.narrowestMbps ?? null,
+          reason: way.reason ?? null,
+        })),
+        acrossDataCenters: acrossOf(mode) ?? null,
         sampled: mode.reachability.sampled,
         example: mode.reachability.example ?? null,
       },

@@ -6,6 +6,7 @@
  */
 import type { TableFigure } from '../measure.ts'
 import type { ModeResult, RunResult } from '../run.ts'
+import { acrossOf, wayRows } from './ways.ts'
 import {
   capacityOf,
   count,
@@ -59,6 +60,15 @@ const OUTAGE_COLUMNS: readonly Column[] = [
   { title: 'PAIRS LOST THEN', right: true },
 ]
 
+const WAY_COLUMNS: readonly Column[] = [
+  { title: 'MODE' },
+  { title: 'PODS' },
+  { title: 'PAIRS REACHED', right: true },
+  { title: 'AT WORST' },
+]
+/** A mode and a sentence. */
+const WORD_COLUMNS: readonly Column[] = [{ title: '' }, { title: '' }]
+
 /** @param wide More columns: the device, what it held, what it refused first. */
 export function textReport(result: RunResult, wide: boolean): string {
   const { modes } = result
@@ -70,7 +80,8 @@ export function textReport(result: RunResult, wide: boolean): string {
   return [
     ...aligned(columns, rows),
     '',
-    ...aligned([{ title: '' }, { title: '' }], verdicts).slice(1),
+    ...aligned(WORD_COLUMNS, verdicts).slice(1),
+    ...wayLines(modes),
     '',
     ...aligned(TIME_COLUMNS, modes.map(timeRow)),
     ...outageLines(modes),
@@ -79,6 +90,18 @@ export function textReport(result: RunResult, wide: boolean): string {
     `trace ${result.traceHash}`,
     '',
   ].join('\n')
+}
+
+function wayLines(modes: readonly ModeResult[]): readonly string[] {
+  const sentences = modes.flatMap((mode) => {
+    const across = acrossOf(mode)
+    return across === undefined ? [] : [[mode.label, across]]
+  })
+  const rows = wayRows(modes)
+  return [
+    ...(sentences.length === 0 ? [] : ['', ...aligned(WORD_COLUMNS, sentences).slice(1)]),
+    ...(rows.length === 0 ? [] : ['', ...aligned(WAY_COLUMNS, rows)]),
+  ]
 }
 
 function outageLines(modes: readonly ModeResult[]): readonly string[] {

@@ -1,17 +1,25 @@
 /** Topologies as graphs, against a search of our own; then with pods on them. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { Routing } from '../../simulator/fabric-routing.ts'
 import {
+  dataCentersOf,
   generateTopology,
   linkName,
   listedTopology,
   type Topology,
   type TopologyPlan,
 } from '../../simulator/fabric-topology.ts'
+import { lossTogether } from '../../simulator/link-quality.ts'
+import { textReport } from '../../simulator/report/text.ts'
+import { acrossOf } from '../../simulator/report/ways.ts'
 import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { parseScenario } from '../../simulator/scenario.ts'
 import { smallScenario } from './support.ts'
+
+const LINK = { latencyTicks: 1, lossPpm: 0, mbps: undefined } as const
 
 const plans: fc.Arbitrary<TopologyPlan> = fc
   .record({
@@ -24,7 +32,7 @@ const plans: fc.Arbitrary<TopologyPlan> = fc
     dataCenters: fc.integer({ min: 1, max: 3 }),
     wanRouters: fc.integer({ min: 2, max: 3 }),
   })
-  .map((plan) => ({ ...plan, linkTicks: 1, wanTicks: 5000 }) as const)
+  .map((plan) => ({ ...plan, link: LINK, wan: { ...LINK, latencyTicks: 5000 } }))
 
 const allUp = ({ links, devices }: Topology) => ({
   links: links.map(() => true),
@@ -99,7 +107,7 @@ t.test('a top-of-rack switch isolates its rack, and nobody else', async () => {
 
 t.test('equal paths: every next hop is one link nearer; groups are counted once', async (t) => {
   const plan = { kind: 'leaf-spine', racks: 4, spines: 3, groups: 1, aggregations: 1 } as const
-  const rest = { cores: 1, dataCenters: 1, wanRouters: 1, linkTicks: 1, wanTicks: 1 }
+  const rest = { cores: 1, dataCenters: 1, wanRouters: 1, link: LINK, wan: LINK }
   const topology = generateTopology({ ...plan, ...rest })
   const routing = new Routing(topology, allUp(topology))
   t.equal(routing.nextHops(0, 3).length, 3)
@@ -120,7 +128,7 @@ t.test('a listed topology: top-of-rack switches first', async (t) => {
       { name: 'right', role: 'tor', profile: 'helix4' },
     ],
     [{ between: ['left', 'core'] }, { between: ['core', 'right'], latencyUs: 700 }],
-    3,
+    { ...LINK, latencyTicks: 3 },
   )
   t.strictSame(
     topology.devices.map(({ name, rack }) => [name, rack]),
@@ -161,6 +169,103 @@ t.test('two data centres: what needs only IP works, at the price of the distance
   }
   const vlan = run('modes: [vlan]\nfabric: { dataCenters: 2, stretchVlan: true }', ['modes'])
   t.equal(vlan.get('vlan')?.reachability.delivered, 18 * 17)
+})
+
+t.test('a VLAN ends at the WAN routers, and its MACs with it', async (t) => {
+  const mode = run('modes: [vlan]\nfabric: { dataCenters: 2 }', ['modes']).get('vlan')!
+  // Three nodes with three pods each, on either side.
+  t.equal(mode.reachability.delivered, 2 * 9 * 8)
+  t.equal(mode.reachability.divided, 2 * 9 * 9)
+  t.strictSame(
+    mode.checks.filter(({ passed }) => !passed),
+    [],
+    'what the mode cannot do is no fault',
+  )
+  const mac = mode.tables.find(({ role, table }) => role === 'tor' && table === 'mac')
+  t.equal(mac?.demandPeak, 3 + 9, 'nodes and pods of its own side')
+  t.equal(
+    acrossOf(mode),
+    'does not work across data centres: VLAN 100 is not stretched from data centre 0 to 1',
+  )
+})
+
+t.test('loss, bandwidth and latency of the ways', async (t) => {
+  const fabric =
+    '{ dataCenters: 2, wanMs: 40, wanGbps: 1, wanLossPercent: 0.1, linkGbps: 25, lossPercent: 0.0002 }'
+  const modes = run(`racks: 4\n${ROADS}\nfabric: ${fabric}`, ['modes', 'racks'])
+  for (const [label, mode] of modes) {
+    const { ways } = mode.reachability
+    t.strictSame(
+      ways.map(({ over, latencyMaxMs, lossMaxPpm, narrowestMbps }) => [
+        over,
+        latencyMaxMs,
+        lossMaxPpm,
+        narrowestMbps,
+      ]),
+      [
+        ['node', 0, 0, undefined],
+        ['rack', 0, 0, undefined],
+        ['data centre', 0.002, 4, 25_000],
+        // Two links to the routers on either side.
+        ['WAN', 40.004, 1008, 1000],
+      ],
+      label,
+    )
+    t.equal(
+      ways.reduce((sum, { pairs }) => sum + pairs, 0),
+      mode.reachability.pairs,
+    )
+    t.equal(acrossOf(mode), 'works across data centres: at worst 40 ms, 0.1008 % loss, 1 Gbit/s')
+  }
+  const two = parseScenario(`${readFileSync('simulator/scenarios/two-dcs.yaml', 'utf8')}`, 'two')
+  const text = textReport(runScenario({ ...two, podsPerNode: 2, talk: 'none' }), false)
+  t.match(text, /\nvxlan +works across data centres: at worst 12 ms, 0\.1 % loss, 1 Gbit\/s\n/)
+  t.match(text, /\nvlan +does not work across data centres: VLAN 100 is not stretched/)
+  t.match(text, /vxlan +in one data centre +\d+ of \d+ +0\.002 ms, 25 Gbit\/s\n/)
+})
+
+t.test('two losses in a row', async (t) => {
+  t.equal(lossTogether(500_000, 500_000), 750_000)
+  t.equal(lossTogether(1_000_000, 300_000), 1_000_000)
+  t.equal(lossTogether(0, 7), 7)
+  fc.assert(
+    fc.property(fc.nat(1_000_000), fc.nat(1_000_000), (one, two) => {
+      const both = lossTogether(one, two)
+      assert.equal(both, lossTogether(two, one))
+      assert.ok(Number.isInteger(both) && both >= Math.max(one, two) && both <= 1_000_000)
+      // 1 - (1 - a)(1 - b), to half a packet of a million.
+      assert.ok(Math.abs(both / 1e6 - (1 - (1 - one / 1e6) * (1 - two / 1e6))) <= 0.5e-6 + 1e-12)
+    }),
+  )
+})
+
+t.test('data centres of a listed fabric end at links between WAN routers', async (t) => {
+  const topology = listedTopology(
+    [
+      { name: 'a', role: 'tor' },
+      { name: 'b', role: 'tor' },
+      { name: 'c', role: 'tor' },
+      { name: 'west', role: 'wan' },
+      { name: 'east', role: 'wan' },
+    ],
+    [
+      { between: ['a', 'west'] },
+      { between: ['west', 'east'], gbps: 0.1, lossPercent: 2.5, latencyUs: 9 },
+      { between: ['east', 'b'], gbps: 400 },
+      { between: ['c', 'east'] },
+    ],
+    LINK,
+  )
+  t.strictSame(dataCentersOf(topology), [0, 1, 1, 0, 1])
+  t.strictSame(
+    topology.links.map(({ mbps, lossPpm }) => [mbps, lossPpm]),
+    [
+      [undefined, 0],
+      [100, 25_000],
+      [400_000, 0],
+      [undefined, 0],
+    ],
+  )
 })
 
 t.test('three tiers', async (t) => {

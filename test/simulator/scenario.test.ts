@@ -172,10 +172,22 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     /:4: fabric\.dataCenters: 3 groups of racks, wanted at most one a rack \(2\)/,
   ],
   [
-    'a VLAN over two data centres',
-    '[vxlan, route]',
-    '[vxlan, vlan]\nfabric: { dataCenters: 2 }',
-    /:7: modes\.1: vlan would stretch one layer 2 domain over 2 data centres: wanted vxlan or route/,
+    'a loss of everything',
+    'racks: 2',
+    'racks: 2\nfabric: { wanLossPercent: 100 }',
+    /:4: fabric\.wanLossPercent: found 100, wanted a number from 0 to 99\.9999 with at most 4 decimals/,
+  ],
+  [
+    'a loss too fine',
+    'racks: 2',
+    'racks: 2\nfabric: { lossPercent: 0.00001 }',
+    /:4: fabric\.lossPercent: found 0\.00001, wanted a number from 0 to 99\.9999 with at most 4/,
+  ],
+  [
+    'no bandwidth',
+    'racks: 2',
+    'racks: 2\nfabric: { linkGbps: .nan }',
+    /:4: fabric\.linkGbps: found NaN, wanted a number/,
   ],
   [
     'a key of the fabric',
