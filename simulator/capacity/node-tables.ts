@@ -75,15 +75,19 @@ function learned(shape: Shape, { costs }: Counts): readonly TableDemand[] {
   const capacity = kernel.gcThresh3
   const peers = talk === 'all' ? nodes - 1 : Math.min(talk, nodes - 1)
   const { most, least } = rackSizes(shape)
-  const ofNetwork = costs.map(({ asked }) =>
-    [most, least]
-      .map((size) => ofSplits(asked, peers, size, nodes))
-      // Some node is in such a rack, whatever it chose.
-      .reduce(larger),
-  )
+  // Whom a node sends to is the first pod of another: of any network, so of any network's families.
+  const ofFamily = ([4, 6] as const).map((family) => {
+    const ofNetwork = costs.map(({ asked }) =>
+      [most, least].map((size) => ofSplits(asked, family, peers, size, nodes)).reduce(larger),
+    )
+    return {
+      least: Math.min(...ofNetwork.map((each) => each.least)),
+      most: Math.max(...ofNetwork.map((each) => each.most)),
+    }
+  })
   const range = {
-    least: Math.min(...ofNetwork.map((each) => each.least)),
-    most: Math.max(...ofNetwork.map((each) => each.most)),
+    least: Math.max(...ofFamily.map((each) => each.least)),
+    most: Math.max(...ofFamily.map((each) => each.most)),
   }
   const entries = range.most
   return [
@@ -102,6 +106,7 @@ function learned(shape: Shape, { costs }: Counts): readonly TableDemand[] {
 /** What a node in a rack of `size` asks for, however its `peers` lie in the rack and outside. */
 function ofSplits(
   { near, far }: NetworkCosts['asked'],
+  family: IpFamily,
   peers: number,
   size: number,
   nodes: number,
@@ -111,11 +116,9 @@ function ofSplits(
   const splits = [fewest, fewest + 1, mostNear - 1, mostNear].filter(
     (inside) => inside >= fewest && inside <= mostNear,
   )
-  const asked = splits.map((inside) => {
-    const ofFamily = (family: IpFamily): number =>
-      some(near[family], inside) + some(far[family], peers - inside)
-    return Math.max(ofFamily(4), ofFamily(6))
-  })
+  const asked = splits.map(
+    (inside) => some(near[family], inside) + some(far[family], peers - inside),
+  )
   return { entries: Math.max(...asked), least: Math.min(...asked), most: Math.max(...asked) }
 }
 

@@ -192,11 +192,9 @@ function summaries(device: DeviceShape, { nodes, racks }: Shape, demand: BlockDe
   const { claimed, perNode } = demand
   const own = times(perNode, device.rackNodes)
   const others = racks - (device.role === 'tor' ? 1 : 0)
-  const each = (nodes / racks) * perNode.entries
-  const summed = {
-    entries: Math.ceil(others * expectedSummaries(each, claimed.entries)),
-    least: others,
-    most: Math.max(0, claimed.most - own.least),
-  }
-  return plus(own, summed)
+  const most = Math.max(0, claimed.most - own.least)
+  const each = ((nodes - device.rackNodes) * perNode.entries) / Math.max(1, others)
+  const expected = Math.ceil(others * expectedSummaries(each, claimed.entries))
+  const entries = Math.min(most, Math.max(others, expected))
+  return plus(own, { entries, least: Math.min(others, most), most })
 }
