@@ -206,6 +206,11 @@ const ROWS: readonly Row[] = [
     status: 1,
     says: ['nic9', 'no such link', 'lo'],
   },
+  {
+    args: ['agent', '--node', 'n1', '--underlay', 'lo', '--rack', 'a/b', '--socket', 'DIR/run/s'],
+    status: 2,
+    says: ['rack', '"a/b"', 'letters, digits'],
+  },
   { args: ['agent', '--node', 'n1', '--socket', 'DIR/run/s'], status: 2, says: ['--underlay'] },
   { args: ['agent', '--underlay', 'lo', '--socket', 'DIR/run/s'], status: 2, says: ['--node'] },
   {

@@ -187,6 +187,34 @@ holds(
   { numRuns: 200 },
 )
 
+t.test('blocks without room for a pod are claimed on the way to one that has', async (t) => {
+  const run = realStore()
+  const pools = [{ cidr: 'fd02::/125', blockLength: 128 }]
+  run((tx) => {
+    createNetwork(tx, parseNetworkSpec({ name: 'pods', mode: 'route', pools }, 0))
+    for (const index of [0, 1]) register(tx, index, `r${index}`)
+  })
+  const add = (node: string, containerId: string) =>
+    run((tx) => {
+      const key = { network: 'pods', containerId, ifname: 'eth0' }
+      const answer = allocate(tx, { key, node, netns: '', mayClaim: true, nowMs: 1, bootId: '' })
+      return answer.kind === 'allocated' ? answer.attachment.ips : answer.reason
+    })
+  // The first block is the endpoint's; each rack has its half.
+  const given = ['n0', 'n1', 'n0', 'n1', 'n0', 'n1', 'n0'].map((node, index) =>
+    add(node, `c${index}`),
+  )
+  t.strictSame(given.flat(), [
+    'fd02::1',
+    'fd02::5',
+    'fd02::2',
+    'fd02::6',
+    'fd02::3',
+    'fd02::7',
+    'exhausted',
+  ])
+})
+
 /** Prefixes at a spine, a summary a rack, and how many of the same with 30 % of the nodes replaced. */
 function spine(withRacks: boolean): { readonly fresh: number; readonly churned: number } {
   const [racks, nodes] = [20, 400]
