@@ -20,6 +20,7 @@ import { bitsFor } from './math.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type Scenario } from './scenario.ts'
 import { checkFaults } from './timeline/targets.ts'
+import { checkSteps } from './timeline/workload-check.ts'
 import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
 
 /** What is wrong and where. `key`: the name itself is wrong, not its value. */
@@ -32,7 +33,13 @@ export interface Complaint {
 /** The first rule that a scenario breaks. */
 export function checkScenario(scenario: Scenario): Complaint | undefined {
   const first = sizes(scenario) ?? modes(scenario) ?? pools(scenario)
-  return first ?? allows(scenario) ?? checkFabric(scenario) ?? checkFaults(scenario)
+  return (
+    first ??
+    allows(scenario) ??
+    checkFabric(scenario) ??
+    checkFaults(scenario) ??
+    checkSteps(scenario)
+  )
 }
 
 function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {
@@ -137,14 +144,31 @@ function overlap({ pools }: Scenario): Complaint | undefined {
   return undefined
 }
 
-/**
- * Each node fills its first block less the tunnel endpoint's address, then whole
- * blocks, and keeps one spare. Two more addresses are the pool's own.
- */
+/** Whether the first pods have room. */
 function room(scenario: Scenario, network: string, family: IpFamily): Complaint | undefined {
   const { nodes } = scenario
   // The fullest node: pods go round the networks.
   const podsPerNode = Math.ceil(scenario.podsPerNode / networksOf(scenario).length)
+  const each = Array.from({ length: nodes }, () => podsPerNode)
+  const who = `${nodes} nodes with ${podsPerNode} pods need`
+  return roomFor(scenario, network, family, each, who)
+}
+
+/**
+ * Whether a network's pools are large enough. Each node fills its first block less
+ * the tunnel endpoint's address, then whole blocks, and keeps one spare. Two more
+ * addresses are the pool's own.
+ *
+ * @param pods Of each node.
+ * @param who For the message: who needs the blocks, and the verb.
+ */
+export function roomFor(
+  scenario: Scenario,
+  network: string,
+  family: IpFamily,
+  pods: readonly number[],
+  who: string,
+): Complaint | undefined {
   const all = scenario.pools.map((pool, index) => ({ ...pool, index }))
   const own = all.filter(
     (pool) => networkOf(pool) === network && prefixFamily(pool.cidr) === family,
@@ -153,10 +177,10 @@ function room(scenario: Scenario, network: string, family: IpFamily): Complaint 
   if (first === undefined) return undefined
   const blockLength = blockLengthOf(first)
   const blockSize = 2 ** (ADDRESS_BITS[family] - blockLength)
-  const blocksPerNode = Math.ceil((podsPerNode + 1) / blockSize)
   // The pool's first and last addresses may cost two nodes one more block.
-  const edges = (podsPerNode + 1) % blockSize === 0 || blockSize <= 2 ? 2 : 0
-  const wanted = nodes * blocksPerNode + edges
+  const isTight = blockSize <= 2 || pods.some((count) => (count + 1) % blockSize === 0)
+  const blocks = pods.reduce((sum, count) => sum + Math.ceil((count + 1) / blockSize), 0)
+  const wanted = blocks + (isTight ? 2 : 0)
   const found = own.reduce(
     (sum, pool) =>
       sum + Number(prefixSize(pool.cidr)) / 2 ** (ADDRESS_BITS[family] - blockLengthOf(pool)),
@@ -164,11 +188,11 @@ function room(scenario: Scenario, network: string, family: IpFamily): Complaint 
   )
   if (found >= wanted) return undefined
   const bits = bitsFor(wanted * blockSize)
-  const spare = bitsFor((wanted + nodes) * blockSize)
+  const spare = bitsFor((wanted + pods.length) * blockSize)
   return {
     path: ['pools', String(first.index), 'cidr'],
     message:
-      `${first.cidr} has ${found} blocks of /${blockLength}, ${nodes} nodes with ${podsPerNode} pods need ` +
+      `${first.cidr} has ${found} blocks of /${blockLength}, ${who} ` +
       `${wanted}: at least a /${ADDRESS_BITS[family] - bits}, a /${ADDRESS_BITS[family] - spare} with a spare block a node`,
   }
 }

@@ -19,8 +19,11 @@ import { faultsSchema, probeSchema, swarmSchema } from './scenario-faults.ts'
 import { keysAt } from './scenario-json-schema.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
 import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
+import { workloadSchema } from './scenario-workload.ts'
 import { nearest } from './suggest.ts'
 import { OVERFLOW_POLICIES } from './tables.ts'
+import { filesOf, type StepInputs, withInputs } from './timeline/inputs.ts'
+import { checkPlan } from './timeline/workload-check.ts'
 
 /** What one run of the exact engine may hold. */
 export const NODES_MAX = 2000
@@ -110,7 +113,7 @@ export const scenarioSchema = z.strictObject({
   about: z.string().max(2000).default(''),
   seed: whole(0, 2 ** 32 - 1).default(1),
   nodes: whole(1, NODES_MAX, '; the exact engine holds no more'),
-  podsPerNode: whole(1, 1000),
+  podsPerNode: whole(0, 1000),
   racks: whole(1, 1000).default(1),
   spines: whole(1, 64).default(2),
   pools: z
@@ -131,6 +134,7 @@ export const scenarioSchema = z.strictObject({
       error: ({ input }) => `found ${show(input)}, wanted none, all or a number of nodes`,
     })
     .default('none'),
+  workload: workloadSchema,
   faults: faultsSchema,
   probe: probeSchema,
   swarm: swarmSchema,
@@ -154,8 +158,18 @@ export const scenarioSchema = z.strictObject({
 })
 
 /** A checked scenario. Times are in milliseconds. */
-export type Scenario = z.output<typeof scenarioSchema>
+export type Scenario = z.output<typeof scenarioSchema> & {
+  /** What the files of workload steps hold, by the steps' places in the list. */
+  readonly inputs?: StepInputs
+}
 export type ScenarioMode = Scenario['modes'][number]
+
+export interface ParseOptions {
+  /** Takes the place of the scenario's. */
+  readonly seed?: number | undefined
+  /** Text by name of the files that `filesOf` names. Without them nothing is checked that depends on them. */
+  readonly files?: ReadonlyMap<string, string> | undefined
+}
 
 /**
  * Reads and checks a scenario.
@@ -163,22 +177,32 @@ export type ScenarioMode = Scenario['modes'][number]
  * @param file Name for errors.
  * @throws {TriviumError} BAD_CONFIG: `file:line: path: found X, wanted Y`, for the first error.
  */
-export function parseScenario(text: string, file: string): Scenario {
+export function parseScenario(
+  text: string,
+  file: string,
+  { seed, files }: ParseOptions = {},
+): Scenario {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const [broken] = document.errors
   if (broken !== undefined) {
     throw bad(file, lines.linePos(broken.pos[0]).line, '', broken.message.split('\n')[0] ?? '')
   }
-  const parsed = scenarioSchema.safeParse(document.toJS({ maxAliasCount: 100 }))
-  const complaint = parsed.success ? checkScenario(parsed.data) : first(parsed.error.issues)
-  if (complaint !== undefined) {
-    const { path, message, key } = complaint
+  const refuse = ({ path, message, key }: Complaint): never => {
     throw bad(file, lineOf(document, lines, path, key), path.join('.'), message)
   }
-  if (!parsed.success) throw bad(file, 1, '', 'not a scenario')
-  return parsed.data
+  const parsed = scenarioSchema.safeParse(document.toJS({ maxAliasCount: 100 }))
+  if (!parsed.success) return refuse(first(parsed.error.issues) ?? NO_SCENARIO)
+  const plain = seed === undefined ? parsed.data : { ...parsed.data, seed }
+  const complaint = checkScenario(plain)
+  if (complaint !== undefined) return refuse(complaint)
+  if (files === undefined && filesOf(plain).length > 0) return plain
+  const scenario = withInputs(plain, files ?? new Map())
+  const unplanned = checkPlan(scenario)
+  return unplanned === undefined ? scenario : refuse(unplanned)
 }
+
+const NO_SCENARIO: Complaint = { path: [], message: 'not a scenario' }
 
 function bad(file: string, line: number, path: string, message: string): TriviumError {
   const where = path === '' ? '' : `${path}: `

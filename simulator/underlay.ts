@@ -72,6 +72,14 @@ export interface RackPlan {
 
 export const nodeName = (index: number): string => `node-${String(index).padStart(4, '0')}`
 
+/** Index of a node by its name or number; undefined when there is none. */
+export function nodeNamed(node: string | number, nodes: number): number | undefined {
+  const text = String(node).replace(/^node-(?=\d{4})/, '')
+  const index = /^\d{1,6}$/.test(text) ? Number(text) : nodes
+  const isName = text === String(node) || nodeName(index) === node
+  return isName && index < nodes ? index : undefined
+}
+
 /**
  * Spreads nodes over racks, rack after rack, as evenly as can be.
  *
