@@ -15,18 +15,26 @@ import { type Announcement, prefixEntry, type SwitchDevice } from './fabric-devi
 /**
  * Timers of the protocol between node and fabric.
  *
- * | name   | waits                                                                    |
- * |--------|--------------------------------------------------------------------------|
- * | ideal  | nothing but `announceMs`                                                 |
- * | frr    | coalesces for 1 000 ms and 50 ms a peer (bgpd/bgp_updgrp.h); MRAI is 0    |
- * | calico | until BIRD scans the kernel, every 2 s (scan time in Calico's bird.cfg)   |
+ * | name           | waits                                                                | believes a silent peer for |
+ * |----------------|----------------------------------------------------------------------|----------------------------|
+ * | ideal          | nothing but `announceMs`                                             | no time                    |
+ * | frr            | coalesces for 1 000 ms and 50 ms a peer (bgpd/bgp_updgrp.h); MRAI is 0 | 180 s (bgpd/bgpd.h)       |
+ * | frr-datacenter | the same                                                             | 9 s (bgpd/bgp_vty.h)       |
+ * | calico         | until BIRD scans the kernel, every 2 s (scan time in bird.cfg)        | 240 s (proto/bgp/config.Y) |
  */
-export const PROTOCOL_TIMERS = ['ideal', 'frr', 'calico'] as const
+export const PROTOCOL_TIMERS = ['ideal', 'frr', 'frr-datacenter', 'calico'] as const
 export type ProtocolTimers = (typeof PROTOCOL_TIMERS)[number]
 
 /** A node's only peer is its top-of-rack switch. */
 const FRR_COALESCE_TICKS = (1000 + 50) * TICKS_PER_MS
 const CALICO_SCAN_TICKS = 2000 * TICKS_PER_MS
+
+const HOLD_TICKS: Readonly<Record<ProtocolTimers, number>> = {
+  ideal: 0,
+  frr: 180_000 * TICKS_PER_MS,
+  'frr-datacenter': 9000 * TICKS_PER_MS,
+  calico: 240_000 * TICKS_PER_MS,
+}
 
 /** Ticks until what a kernel changed at `tick` is heard. */
 export function heardAfter(timers: ProtocolTimers, tick: number, announceTicks: number): number {
@@ -34,10 +42,16 @@ export function heardAfter(timers: ProtocolTimers, tick: number, announceTicks: 
     case 'ideal':
       return announceTicks
     case 'frr':
+    case 'frr-datacenter':
       return FRR_COALESCE_TICKS + announceTicks
     case 'calico':
       return CALICO_SCAN_TICKS - (tick % CALICO_SCAN_TICKS) + announceTicks
   }
+}
+
+/** Ticks until the peers of a node that fell silent give up what it announced. */
+export function heldFor(timers: ProtocolTimers, announceTicks: number): number {
+  return HOLD_TICKS[timers] + announceTicks
 }
 
 /** An entry that some switches want, or do not want any more. */

@@ -30,8 +30,9 @@ export const EVENT = {
   announce: 7, //  the fabric hears of changes; a = owner
   start: 8, //     an agent starts;             a = owner
   program: 9, //   a switch writes an entry;    a = switch
-  link: 10, //     a link or device changes;    a = change, b = 0 at once, 1 when routes follow
+  link: 10, //     routes follow what broke;     a = batch of changes
   pod: 11, //      the workload wants a pod, or its end; a = action
+  fault: 12, //    something breaks;            a = fault, b = 1 when it is mended
 } as const
 export type EventKind = (typeof EVENT)[keyof typeof EVENT]
 

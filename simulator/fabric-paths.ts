@@ -15,8 +15,6 @@ import { linkName, type Topology, type TopologyLink } from './fabric-topology.ts
 
 /** What goes down or comes back. */
 export interface FabricChange {
-  /** Microseconds after the moment of scheduling. */
-  readonly afterTicks: number
   readonly up: boolean
   readonly target:
     | { readonly kind: 'link'; readonly link: number }
@@ -41,7 +39,7 @@ const allUp = ({ links, devices }: Topology): Mutable => ({
 export class FabricPaths {
   readonly topology: Topology
   routing: Routing
-  /** Changes that have not happened yet, or that devices do not know yet. */
+  /** Batches of changes that devices do not know yet. */
   pending = 0
   /** Told of each change when it happens, and again when every device knows it. */
   onChange: (change: FabricChange, phase: 'happened' | 'known') => void = () => {}
@@ -50,7 +48,7 @@ export class FabricPaths {
   private readonly convergeTicks: number
   private readonly actual: Mutable
   private readonly known: Mutable
-  private readonly changes: FabricChange[] = []
+  private readonly batches: (readonly FabricChange[])[] = []
   private readonly onRouting: () => void
 
   /** @param onRouting Called when paths are new. */
@@ -62,15 +60,22 @@ export class FabricPaths {
     this.actual = allUp(topology)
     this.known = allUp(topology)
     this.routing = new Routing(topology, this.known)
-    engine.on(EVENT.link, (index, phase) => this.serve(index, phase))
+    engine.on(EVENT.link, (batch) => this.learn(this.batches[batch] ?? []))
   }
 
-  schedule(changes: readonly FabricChange[]): void {
+  /** Grows with every change, and when it is known. */
+  changed = 0
+
+  /** Changes what is up now; all devices know of it together, `convergeTicks` later. */
+  change(changes: readonly FabricChange[]): void {
+    this.pending++
+    this.changed++
     for (const change of changes) {
-      this.changes.push(change)
-      this.pending++
-      this.engine.post(change.afterTicks, EVENT.link, this.changes.length - 1, 0)
+      apply(this.actual, change)
+      this.onChange(change, 'happened')
     }
+    this.batches.push(changes)
+    this.engine.post(this.convergeTicks, EVENT.link, this.batches.length - 1, 1)
   }
 
   /** What is up, whether or not anybody knows. */
@@ -97,29 +102,13 @@ export class FabricPaths {
     return { kind: 'to', device: next.device, link }
   }
 
-  /** A change in words, e.g. `link tor-0--spine-1 down`. */
-  wordsOf({ target, up }: FabricChange): string {
-    const { topology } = this
-    const link = target.kind === 'link' ? topology.links[target.link] : undefined
-    const device = target.kind === 'device' ? topology.devices[target.device] : undefined
-    const what = link === undefined ? `${device?.name}` : `link ${linkName(topology, link)}`
-    return `${what} ${up ? 'up' : 'down'}`
-  }
-
-  private serve(index: number, phase: number): void {
-    const change = this.changes[index]
-    if (change === undefined) return
-    if (phase === 0) {
-      apply(this.actual, change)
-      this.engine.post(this.convergeTicks, EVENT.link, index, 1)
-      this.onChange(change, 'happened')
-      return
-    }
+  private learn(changes: readonly FabricChange[]): void {
     this.pending--
-    apply(this.known, change)
+    this.changed++
+    for (const change of changes) apply(this.known, change)
     this.routing = new Routing(this.topology, this.known)
     this.onRouting()
-    this.onChange(change, 'known')
+    for (const change of changes) this.onChange(change, 'known')
   }
 }
 

@@ -1,18 +1,16 @@
 /**
- * A scenario's fabric as a topology, its failures as changes, and what makes
- * either impossible.
+ * A scenario's fabric as a topology, and what makes it impossible.
  *
  * @module
  */
 import { TICKS_PER_MS } from './clock.ts'
-import type { FabricChange } from './fabric-paths.ts'
 import { Routing } from './fabric-routing.ts'
 import { generateTopology, listedTopology, type Topology } from './fabric-topology.ts'
 import { mbpsOf, ppmOf } from './link-quality.ts'
 import { SWITCH_PROFILES } from './profiles.ts'
 import type { Scenario } from './scenario.ts'
 import type { Complaint } from './scenario-rules.ts'
-import { nearest } from './suggest.ts'
+import { among } from './suggest.ts'
 
 type Sized = Pick<Scenario, 'racks' | 'spines' | 'fabric'>
 
@@ -38,43 +36,9 @@ export function topologyOf({ racks, spines, fabric }: Sized): Topology {
   })
 }
 
-/** The scenario's failures, and what comes back. */
-export function changesOf(scenario: Sized): readonly FabricChange[] {
-  const topology = topologyOf(scenario)
-  return scenario.fabric.failures.flatMap(({ atMs, forMs, link, device }): FabricChange[] => {
-    const target = targetOf(topology, link, device)
-    if (target === undefined) return []
-    const down = { afterTicks: atMs * TICKS_PER_MS, up: false, target }
-    if (forMs === undefined) return [down]
-    return [down, { afterTicks: (atMs + forMs) * TICKS_PER_MS, up: true, target }]
-  })
-}
-
-function targetOf(
-  { devices, links }: Topology,
-  pair: readonly [string, string] | undefined,
-  name: string | undefined,
-): FabricChange['target'] | undefined {
-  if (pair !== undefined) {
-    const link = links.findIndex(({ ends }) => {
-      const names = ends.map((end) => devices[end]?.name)
-      return pair.every((each) => names.includes(each))
-    })
-    return link === -1 ? undefined : { kind: 'link', link }
-  }
-  const device = devices.findIndex((each) => each.name === name)
-  return device === -1 ? undefined : { kind: 'device', device }
-}
-
-const among = (name: string, names: readonly string[]): string => {
-  const like = nearest(name, names)
-  const few = names.slice(0, 12).join(', ')
-  return like === undefined ? `there are ${few}` : `did you mean ${like}?`
-}
-
 /** What is wrong with the fabric. */
 export function checkFabric(scenario: Scenario): Complaint | undefined {
-  return listed(scenario) ?? generated(scenario) ?? joined(scenario) ?? failures(scenario)
+  return listed(scenario) ?? generated(scenario) ?? joined(scenario)
 }
 
 function listed({ fabric, racks }: Scenario): Complaint | undefined {
@@ -135,27 +99,6 @@ function joined(scenario: Scenario): Complaint | undefined {
     if (rack === 0 || routing.nextHops(index, 0).length > 0) continue
     const message = `no path from ${name} to ${topology.devices[0]?.name ?? 'rack 0'}`
     return { path: ['fabric', scenario.fabric.kind === 'listed' ? 'links' : 'kind'], message }
-  }
-  return undefined
-}
-
-function failures(scenario: Scenario): Complaint | undefined {
-  const topology = topologyOf(scenario)
-  const names = topology.devices.map(({ name }) => name)
-  for (const [index, { link, device }] of scenario.fabric.failures.entries()) {
-    const path = ['fabric', 'failures', String(index)]
-    if ((link === undefined) === (device === undefined)) {
-      return { path, message: 'wanted either link or device' }
-    }
-    const stranger = [...(link ?? []), ...(device === undefined ? [] : [device])].find(
-      (name) => !names.includes(name),
-    )
-    if (stranger !== undefined) {
-      return { path, message: `no device ${stranger}, ${among(stranger, names)}` }
-    }
-    if (targetOf(topology, link, device) === undefined) {
-      return { path, message: `no link between ${link?.join(' and ')}` }
-    }
   }
   return undefined
 }

@@ -30,12 +30,14 @@ import {
 import {
   type Announcer,
   heardAfter,
+  heldFor,
   isFor,
   type ProtocolTimers,
   plainAnnouncer,
   summaryAnnouncer,
 } from './announcer.ts'
 import { type Engine, EVENT } from './clock.ts'
+import type { EventHandle } from './event-queue.ts'
 import { type Announcement, type DeviceModel, prefixEntry, SwitchDevice } from './fabric-device.ts'
 import { FabricPaths } from './fabric-paths.ts'
 import type { Routing } from './fabric-routing.ts'
@@ -92,6 +94,11 @@ export class Fabric {
   private readonly dataCenters: readonly number[]
   private readonly stretchVlan: boolean
   private readonly batches = new Map<number, Change[]>()
+  /** Nodes without power that are not given up yet, and what they can say no more. */
+  private readonly silent = new Map<
+    number,
+    { readonly held: Change[]; readonly timer: EventHandle }
+  >()
 
   constructor(engine: Engine, options: FabricOptions) {
     this.engine = engine
@@ -197,7 +204,42 @@ export class Fabric {
     return { add, entry, pods: isPod ? (add ? 1 : -1) : 0, atTick: this.engine.tick }
   }
 
+  /**
+   * A node has lost its power. What its kernel held is withdrawn when its peers give
+   * it up, or at once when it comes back: a new session replaces the old one.
+   */
+  silence(owner: number): void {
+    if (this.silent.has(owner)) return
+    const held: Change[] = []
+    const giveUp = (): void => {
+      this.pending--
+      this.silent.delete(owner)
+      this.tellAll(owner, held)
+    }
+    const { engine, timers, announceTicks } = this
+    const isRouted = this.mode !== 'vlan' && this.mode !== 'vxlan'
+    const holdTicks = isRouted ? heldFor(timers, announceTicks) : announceTicks
+    this.pending++
+    const timer = engine.later(holdTicks, EVENT.announce, owner, 1, giveUp)
+    this.silent.set(owner, { held, timer })
+  }
+
+  /** Its power is back. */
+  speak(owner: number): void {
+    const silence = this.silent.get(owner)
+    if (silence === undefined) return
+    this.pending--
+    this.silent.delete(owner)
+    this.engine.cancel(silence.timer)
+    for (const change of silence.held) this.send(owner, change)
+  }
+
   private send(owner: number, change: Change): void {
+    const silence = this.silent.get(owner)
+    if (silence !== undefined) {
+      silence.held.push(change)
+      return
+    }
     const waiting = this.batches.get(owner)
     if (waiting !== undefined) {
       waiting.push(change)
@@ -215,6 +257,10 @@ export class Fabric {
     const batch = this.batches.get(owner) ?? []
     this.batches.delete(owner)
     this.pending--
+    this.tellAll(owner, batch)
+  }
+
+  private tellAll(owner: number, batch: readonly Change[]): void {
     this.heardTick = this.engine.tick
     const rack = this.rackOf.get(owner) ?? -1
     for (const { add, entry, pods, atTick } of batch) {

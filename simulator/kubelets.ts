@@ -226,6 +226,12 @@ export class Kubelets {
     }
   }
 
+  /** Container ids of pods that are no more and whose records are still there. */
+  strandedIds(): ReadonlySet<string> {
+    const stranded = [...this.sandboxes.values()].filter((sandbox) => sandbox.stranded)
+    return new Set(stranded.map(({ id }) => `pod-${id}`))
+  }
+
   figure(): WorkloadFigure {
     const { latencies, counts } = this
     const sorted = [...latencies].sort((left, right) => left - right)

@@ -11,6 +11,7 @@ import { agentPerform } from '../src/agent/perform.ts'
 import { type Driven, drive } from '../src/driver.ts'
 import { invariant } from '../src/errors.ts'
 import type { KernelObject } from '../src/kernel/mod.ts'
+import type { KernelPort } from '../src/ports.ts'
 import { type Engine, EVENT, virtualClock } from './clock.ts'
 import { SimKernel } from './kernel.ts'
 import { kernelPort } from './kernel-port.ts'
@@ -54,7 +55,8 @@ export class SimNode {
   readonly rack: number
   /** How the node registers itself; see `changeUnderlay`. */
   record: NodeRecord
-  readonly kernel: SimKernel
+  /** Another one after each loss of power. */
+  kernel: SimKernel
   /** Version of what this node reads in the store. */
   version = 0
   /** Version that its kernel shows; -1 before the first round. */
@@ -64,9 +66,13 @@ export class SimNode {
   private readonly store: Store
   private readonly events: NodeEvents
   private readonly times: AgentTimes
-  private readonly port
+  private readonly initial: readonly KernelObject[]
+  private readonly listener: KernelListener
+  private port: KernelPort
   private readonly sandboxes: Sandboxes
   private agent: Driven<Parameters<ReturnType<typeof agentMachine>['handle']>[0]> | undefined
+  private agentLife = 0
+  private kernelLife = 0
   private readVersion = -1
   private hearing = false
 
@@ -78,6 +84,8 @@ export class SimNode {
     this.rack = options.rack
     this.record = options.record
     this.times = options.times
+    this.initial = options.initial
+    this.listener = options.listener
     this.sandboxes = new Sandboxes({
       node: this,
       store,
@@ -86,15 +94,9 @@ export class SimNode {
       networks: options.networks,
       nowMs: () => this.nowMs(),
     })
-    this.kernel = new SimKernel(options.record.name, (before, after) => {
-      this.sandboxes.followPair(before, after)
-      options.listener(before, after)
-    })
+    this.kernel = this.newKernel()
     this.port = kernelPort(engine, this.kernel, options.index)
-    for (const object of options.initial) {
-      const failure = this.kernel.apply({ kind: 'add', object })
-      invariant(failure === undefined, failure?.message ?? '')
-    }
+    this.configure()
   }
 
   /** Pods that have their links. */
@@ -104,6 +106,11 @@ export class SimNode {
 
   get isSettled(): boolean {
     return this.settledVersion === this.version
+  }
+
+  /** Whether its agent runs. */
+  get isRunning(): boolean {
+    return this.agent !== undefined
   }
 
   /** Starts the agent. */
@@ -125,11 +132,14 @@ export class SimNode {
       ready: () => {},
     })
     let isApplying = false
+    const life = ++this.agentLife
     this.agent = drive(agentMachine(this.times), virtualClock(engine, index), (effect, feed) => {
       if (effect.kind === 'kernel.apply') isApplying = true
       perform(effect, (input) => {
         if (input.kind === 'store.read') isApplying = false
         feed(input)
+        // An agent that was stopped settles nothing with its last answers.
+        if (life !== this.agentLife) return
         const planned = input.kind === 'store.read' && input.view !== undefined && !isApplying
         const applied =
           input.kind === 'kernel.applied' &&
@@ -143,6 +153,25 @@ export class SimNode {
   stop(): void {
     this.agent?.stop()
     this.agent = undefined
+    this.agentLife++
+    this.readVersion = this.settledVersion = -1
+  }
+
+  /** Power is gone: agent, pods and everything in the kernel with it. Records stay. */
+  powerOff(): void {
+    this.stop()
+    this.losePods()
+    const dead = this.kernel
+    // Operations that were under way go on in a kernel that nobody hears of.
+    this.kernel = this.newKernel()
+    this.kernel.operations = dead.operations
+    this.port = kernelPort(this.engine, this.kernel, this.index)
+    for (const object of dead.objects()) this.listener(object, undefined)
+  }
+
+  /** Power is back, and the machine has its addresses. */
+  powerOn(): void {
+    this.configure()
   }
 
   /** The underlay link has other addresses, or another MTU. The kernel shows it already. */
@@ -175,6 +204,22 @@ export class SimNode {
   /** Power is gone: no pod of this node has links any more. */
   losePods(): void {
     this.sandboxes.lose()
+  }
+
+  private newKernel(): SimKernel {
+    const life = ++this.kernelLife
+    return new SimKernel(this.record.name, (before, after) => {
+      if (life !== this.kernelLife) return
+      this.sandboxes.followPair(before, after)
+      this.listener(before, after)
+    })
+  }
+
+  private configure(): void {
+    for (const object of this.initial) {
+      const failure = this.kernel.apply({ kind: 'add', object })
+      invariant(failure === undefined, failure?.message ?? '')
+    }
   }
 
   private settle(): void {

@@ -15,8 +15,6 @@ import { checkReachability, type Reachability } from './checkers/reachability.ts
 import { checkUniqueAddresses } from './checkers/unique-ip.ts'
 import { EVENT, TICKS_PER_MS } from './clock.ts'
 import { type FabricFigure, fabricFigure } from './device-figures.ts'
-import type { FabricChange } from './fabric-paths.ts'
-import { changesOf } from './fabric-plan.ts'
 import {
   fibBytesMax,
   figures,
@@ -47,20 +45,6 @@ export interface FirstOverflow extends OverflowFigure {
   readonly capacity: number
 }
 
-/** A link or device that went down or came back: pairs of pods that lost their packets. */
-export interface Outage {
-  /** E.g. `link tor-0--spine-1 down`. */
-  readonly what: string
-  /** After all pods were known. */
-  readonly atMs: number
-  readonly pairs: number
-  /** At once, when nobody knows yet. */
-  readonly lostAtOnce: number
-  /** When every device forwards by new paths. */
-  readonly lostAfter: number
-  readonly convergedMs: number
-}
-
 /** One mode's outcome. Times are virtual. */
 export interface ModeResult {
   readonly label: string
@@ -84,8 +68,6 @@ export interface ModeResult {
   readonly kernelOperations: number
   readonly events: number
   readonly reachability: Reachability
-  /** What each failure and each return did. */
-  readonly outages: readonly Outage[]
   /** What pods and faults did after that; undefined: nothing was asked for. */
   readonly timeline: TimelineResult | undefined
   /** Each switch, before the pods left. */
@@ -150,9 +132,8 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   samples.push(sample(cluster))
   const full = fullFigures(cluster, coldTick + spanTicks)
 
-  const outages = runFailures(cluster, scenario, chance.fork('outages'))
-  if (outages.length > 0) checks.push(settle(cluster, 'paths'))
   const timeline = runTimeline(cluster, scenario, chance.fork('timeline'))
+  checks.push(...(timeline?.checks ?? []))
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
@@ -160,8 +141,13 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   const fabric = fabricFigure(cluster)
   progress(0.75, label)
 
-  const living = new Set(cluster.pods().map(({ id }) => id))
-  const leaving = shuffled(order, chance.fork('leaving')).filter(({ pod }) => living.has(pod))
+  timeline?.mend()
+  const living = new Map(cluster.pods().map(({ id, node }) => [id, node.index]))
+  const first = new Set(order.map(({ pod }) => pod))
+  const later = [...living].flatMap(([pod, node]) => (first.has(pod) ? [] : [{ pod, node }]))
+  const leaving = shuffled([...order, ...later], chance.fork('leaving')).filter(({ pod }) =>
+    living.has(pod),
+  )
   schedulePods(cluster, scenario, leaving, EVENT.podRemove, chance.fork('departures'))
   checks.push(settle(cluster, 'pods deleted'))
   checks.push(checkNoLeak(cluster))
@@ -183,8 +169,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     kernelOperations: cluster.nodes.reduce((sum, { kernel }) => sum + kernel.operations, 0),
     events: engine.events,
     reachability,
-    outages,
-    timeline,
+    timeline: timeline?.result,
     fabric,
     checks,
     traceHash: engine.traceHash(),
@@ -202,35 +187,6 @@ function fullFigures(
     programming: programmingFigure(cluster),
     fibBytes: fibBytesMax(cluster),
   }
-}
-
-/** Lets the scenario's links and devices fail, and looks who is cut off, at once and when all know. */
-function runFailures(cluster: Cluster, scenario: Scenario, chance: Prng): readonly Outage[] {
-  const { engine, fabric } = cluster
-  const { paths } = fabric
-  const startTick = engine.tick
-  const open = new Map<FabricChange, { readonly tick: number; readonly lost: number }>()
-  const outages: Outage[] = []
-  paths.onChange = (change, phase) => {
-    const { pairs, lostToFailure: lost } = checkReachability(cluster, chance.fork('pairs'))
-    const { tick } = engine
-    if (phase === 'happened') {
-      open.set(change, { tick, lost })
-      return
-    }
-    const begun = open.get(change) ?? { tick, lost }
-    outages.push({
-      what: paths.wordsOf(change),
-      atMs: (begun.tick - startTick) / TICKS_PER_MS,
-      pairs,
-      lostAtOnce: begun.lost,
-      lostAfter: lost,
-      convergedMs: (tick - begun.tick) / TICKS_PER_MS,
-    })
-  }
-  paths.schedule(changesOf(scenario))
-  engine.run(() => cluster.isQuiet, engine.tick + PATIENCE_MS * TICKS_PER_MS)
-  return outages
 }
 
 function startAgents({ engine, nodes }: Cluster, { times }: Scenario, chance: Prng): void {
@@ -275,7 +231,7 @@ function schedulePods(
 function settle(cluster: Cluster, phase: string): CheckResult {
   const { engine } = cluster
   const limit = engine.tick + PATIENCE_MS * TICKS_PER_MS
-  const reached = engine.run(() => cluster.isQuiet, limit)
+  const reached = engine.run(() => cluster.isQuiet && cluster.kubelets.waiting === 0, limit)
   const finding = `not quiet after ${PATIENCE_MS / 1000} virtual seconds, or nothing left to happen`
   return checkResult(
     `converged: ${phase}`,

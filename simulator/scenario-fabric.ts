@@ -1,5 +1,5 @@
 /**
- * The `fabric` key of a scenario: how switches are joined, and what fails.
+ * The `fabric` key of a scenario: how switches are joined.
  *
  * @module
  */
@@ -37,15 +37,6 @@ const linkSchema = z.strictObject({
   lossPercent: lossPercent.optional(),
 })
 
-const failureSchema = z.strictObject({
-  /** After all pods are known. */
-  atMs: whole(0, HOUR_MS),
-  link: pair.optional(),
-  device: deviceName.optional(),
-  /** Comes back after so long; stays down when it is not given. */
-  forMs: whole(1, HOUR_MS).optional(),
-})
-
 export const fabricSchema = z.strictObject({
   kind: oneOf(FABRIC_KINDS).default('leaf-spine'),
   groups: whole(1, 1000).default(2),
@@ -63,5 +54,4 @@ export const fabricSchema = z.strictObject({
   stretchVlan: z.boolean().default(false),
   devices: z.array(deviceSchema).max(4000).default([]),
   links: z.array(linkSchema).max(100_000).default([]),
-  failures: z.array(failureSchema).max(1000).default([]),
 })

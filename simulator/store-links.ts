@@ -16,6 +16,11 @@ import { type Engine, EVENT, TICKS_PER_MS } from './clock.ts'
 /** What `etcdctl` and clients made like it wait for an answer: `--command-timeout`, 5 s. */
 const TIMEOUT_TICKS = 5000 * TICKS_PER_MS
 
+const LOST = 'Cannot reach the store from '
+
+/** Whether an error says that the store was away: nothing that an agent could do better. */
+export const isStoreLoss = (message: string): boolean => message.includes(LOST)
+
 export interface StoreLinksOptions {
   readonly store: Store
   /** Names of the nodes, by index. */
@@ -117,7 +122,7 @@ export class StoreLinks {
   private lost(node: number): TriviumError {
     return new TriviumError(
       'STORE',
-      `Cannot reach the store from ${this.options.names[node] ?? ''}: ` +
+      `${LOST}${this.options.names[node] ?? ''}: ` +
         `no answer in ${TIMEOUT_TICKS / TICKS_PER_MS} ms, wanted one`,
     )
   }

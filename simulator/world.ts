@@ -22,7 +22,7 @@ import { type NodeEvents, SimNode, type SimPod } from './node.ts'
 import { PROGRAMMING_RATES, profileNamed } from './profiles.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 import { concernedBy, simStore } from './store.ts'
-import { StoreLinks } from './store-links.ts'
+import { isStoreLoss, StoreLinks } from './store-links.ts'
 import { initialObjects, nodeRecord, planRacks, type Reach } from './underlay.ts'
 
 /** Findings that are kept to be shown; the rest is counted. */
@@ -53,9 +53,16 @@ export class Cluster {
   readonly faults: Notes = { first: [], count: 0 }
   /** Called after each ADD that succeeded. */
   onPodAdded: () => void = () => {}
+  /** Called when an agent has finished a round and shows everything it was told of. */
+  onSettled: () => void = () => {}
 
   /** Neighbours that kernels learned, by node; undefined: nobody talks. */
   readonly neighbors: readonly NeighborTable[] | undefined
+
+  /** Nodes without power, agent or way to the store: nobody waits for them, and they cannot know better. */
+  readonly broken = new Set<SimNode>()
+  /** Grows with every change of a node's kernel. */
+  kernelChanges = 0
 
   private readonly allow: Scenario['allow']
   private readonly unsettled = new Set<SimNode>()
@@ -114,6 +121,7 @@ export class Cluster {
           listener: (before, after) => {
             const object = after ?? before
             if (object !== undefined) engine.foldText(identity(object))
+            this.kernelChanges++
             announce(before, after)
           },
         })
@@ -147,7 +155,8 @@ export class Cluster {
 
   /** Whether every kernel shows the store and every switch has heard. */
   get isQuiet(): boolean {
-    if (this.podsUnderWay > 0 || this.unsettled.size > 0) return false
+    if (this.podsUnderWay > 0) return false
+    for (const node of this.unsettled) if (!this.broken.has(node)) return false
     return this.fabric.pending === 0 && this.fabric.paths.pending === 0 && this.fabric.queued === 0
   }
 
@@ -176,6 +185,51 @@ export class Cluster {
     if (from === to) return true
     if (this.mode.mode === 'vlan') return false
     return this.allow.some((opening) => opening.from === from && opening.to === to)
+  }
+
+  /** Power is gone: pods, agent and kernel with it. The store and the switches learn it later, or never. */
+  powerOff(index: number): void {
+    const node = this.node(index)
+    this.fabric.silence(index)
+    node.powerOff()
+    this.kubelets.lost(index)
+    this.check(node)
+  }
+
+  /** Power is back; the agent is started by itself. */
+  powerOn(index: number): void {
+    this.fabric.speak(index)
+    this.node(index).powerOn()
+    this.kubelets.returned(index)
+  }
+
+  startAgent(index: number): void {
+    const node = this.node(index)
+    node.start()
+    this.check(node)
+  }
+
+  /** The process ends; the kernel, and the plugin, go on. */
+  stopAgent(index: number): void {
+    const node = this.node(index)
+    node.stop()
+    this.check(node)
+  }
+
+  setStoreWay(index: number, reachable: boolean): void {
+    this.storeLinks.setReachable(index, reachable)
+    this.check(this.node(index))
+  }
+
+  private check(node: SimNode): void {
+    if (node.isRunning && this.storeLinks.isReachable(node.index)) this.broken.delete(node)
+    else this.broken.add(node)
+    if (!node.isSettled) this.unsettled.add(node)
+  }
+
+  /** Pods that have their links. */
+  get podCount(): number {
+    return this.nodes.reduce((sum, { pods }) => sum + pods.size, 0)
   }
 
   pods(): readonly SimPod[] {
@@ -222,7 +276,9 @@ export class Cluster {
       },
       podRecorded: (id, { ips }) => this.kubelets.recorded(id, ips),
       settled: (node) => {
-        if (node.isSettled) this.unsettled.delete(node)
+        if (!node.isSettled) return
+        this.unsettled.delete(node)
+        this.onSettled()
       },
       report: (node, report) => this.onReport(node, report),
       refused: (node, message) => note(this.faults, `${node.record.name}: ${message}`),
@@ -236,7 +292,7 @@ export class Cluster {
     } else if (report.event === 'conflict') {
       say(`a foreign object is in the way of ${identity(report.conflict.desired)}`)
     } else if (report.event === 'problem') say(report.problem)
-    else say(`${report.step}: ${report.reason}`)
+    else if (!isStoreLoss(report.reason)) say(`${report.step}: ${report.reason}`)
   }
 }
 

@@ -20,8 +20,10 @@ export function checkConverged(cluster: Cluster, scenario: Scenario): CheckResul
   return checkResult('tables as desired', scope, findings)
 }
 
-function kernelFindings({ nodes, store }: Cluster): readonly string[] {
-  return nodes.flatMap(({ record, kernel }) => {
+function kernelFindings({ nodes, store, broken }: Cluster): readonly string[] {
+  return nodes.flatMap((node) => {
+    if (broken.has(node)) return []
+    const { record, kernel } = node
     const view = store.read((reader) => readView(reader, record.name))
     if (view === undefined) return [`${record.name} is not in the store`]
     const plan = planNode(view)

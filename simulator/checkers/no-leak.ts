@@ -14,13 +14,18 @@ import { type CheckResult, checkResult } from './check.ts'
 export function checkNoLeak(cluster: Cluster): CheckResult {
   const { nodes, fabric, store, networks } = cluster
   const findings: string[] = []
+  // Of nodes that never came back; reported as stranded.
+  const stranded = cluster.kubelets.strandedIds()
   store.read((reader) => {
     for (const network of networks) {
       for (const [, { ip, containerId }] of reader.range(keys.addresses(network))) {
+        if (stranded.has(containerId)) continue
         findings.push(`the store still gives ${ip} to ${containerId}`)
       }
     }
-    for (const { record } of nodes) {
+    for (const node of nodes) {
+      if (cluster.broken.has(node)) continue
+      const { record } = node
       for (const [, { containerId }] of reader.range(keys.attachments(record.name))) {
         findings.push(`the store still attaches ${containerId} to ${record.name}`)
       }

@@ -32,7 +32,7 @@ export interface Reachability {
   readonly software: number
   /** Lost because a switch refused an entry. */
   readonly lostToOverflow: number
-  /** Lost because a link or a switch is down. */
+  /** Lost because a link or a switch is down, or a node has no agent or way to the store. */
   readonly lostToFailure: number
   /** Pods in data centres that the mode does not join. */
   readonly divided: number
@@ -80,7 +80,7 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
       const families = to.attachment.ips.map(ipFamily).join(' and ')
       const text = `pod ${from.id} to pod ${to.id} (IPv${families}): ${lost.reason}`
       if (lost.overflow) lostToOverflow++
-      else if (lost.cut) lostToFailure++
+      else if (lost.cut || [from, to].some(({ node }) => cluster.broken.has(node))) lostToFailure++
       else if (lost.divided) divided++
       else findings.push(text)
       if (lost.overflow || lost.cut) example ??= text

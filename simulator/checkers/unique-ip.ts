@@ -21,12 +21,15 @@ export function checkUniqueAddresses(cluster: Cluster): CheckResult {
       holders.set(object.ip, name)
     }
   }
+  const stranded = cluster.kubelets.strandedIds()
   cluster.store.read((reader) => {
     let recorded = 0
     const records = cluster.networks.flatMap((name) => [...reader.range(keys.addresses(name))])
     for (const [, { ip, containerId }] of records) {
-      recorded++
       const holder = holders.get(ip)
+      // Its pod is no more; that somebody else has it would be a mistake all the same.
+      if (holder === undefined && stranded.has(containerId)) continue
+      recorded++
       if (holder === containerId) continue
       findings.push(`${ip} is ${containerId}'s in the store and ${holder ?? 'nobody'}'s in kernels`)
     }

@@ -54,7 +54,7 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
         sampled: mode.reachability.sampled,
         example: mode.reachability.example ?? null,
       },
-      outages: mode.outages,
+      timeline: mode.timeline ?? null,
       checks: mode.checks,
       traceHash: mode.traceHash,
       samples: mode.samples,

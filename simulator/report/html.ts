@@ -41,7 +41,6 @@ export function htmlReport(result: RunResult, origin: Origin): string {
       'Virtual time: what a clock in the cluster would have shown.',
       timeTable(modes),
     ),
-    outageCard(modes),
     faultCard(modes),
     card(
       'Checks',
@@ -120,7 +119,7 @@ function fabricCard({ scenario, modes }: RunResult): string {
   const most = Math.max(...modes.map(pressureOf))
   const first = modes.findIndex((mode) => pressureOf(mode) === most)
   const pictures = modes.map((mode, index) => {
-    const failed = failedNames([...mode.outages, ...(mode.timeline?.faults ?? [])])
+    const failed = failedNames(mode.timeline?.faults ?? [])
     const open = index === first ? ' open' : ''
     const svg = topologyPicture(topology, mode.fabric, failed)
     return `<details${open}><summary>${escaped(mode.label)}</summary>${plot(svg)}</details>`
@@ -198,23 +197,6 @@ function timeTable(modes: readonly ModeResult[]): string {
     `<code>${mode.traceHash}</code>`,
   ])
   return table([...heads, '+Pairs reached', 'Trace'], rows)
-}
-
-function outageCard(modes: readonly ModeResult[]): string {
-  const rows = modes.flatMap(({ label, outages }) =>
-    outages.map(({ what, atMs, pairs, lostAtOnce, convergedMs, lostAfter }, index) => [
-      index === 0 ? escaped(label) : '',
-      escaped(what),
-      duration(atMs),
-      `${count(lostAtOnce)} of ${count(pairs)}`,
-      duration(convergedMs),
-      count(lostAfter),
-    ]),
-  )
-  if (rows.length === 0) return ''
-  const heads = ['Mode', 'Failure', '+At', '+Pairs lost at once', '+Converged after']
-  const hint = 'Pairs of pods whose packets are lost at once, and when every device knows.'
-  return card('Failures', hint, table([...heads, '+Pairs lost then'], rows))
 }
 
 function faultCard(modes: readonly ModeResult[]): string {

@@ -51,13 +51,15 @@ const TIME_COLUMNS: readonly Column[] = [
   { title: 'TRACE' },
 ]
 
-const OUTAGE_COLUMNS: readonly Column[] = [
+const FAULT_COLUMNS: readonly Column[] = [
   { title: 'MODE' },
-  { title: 'FAILURE' },
+  { title: 'FAULT' },
   { title: 'AT', right: true },
+  { title: 'PODS LOST', right: true },
   { title: 'PAIRS LOST AT ONCE', right: true },
-  { title: 'CONVERGED AFTER', right: true },
+  { title: 'SETTLED AFTER', right: true },
   { title: 'PAIRS LOST THEN', right: true },
+  { title: 'PAIR-SECONDS', right: true },
 ]
 
 const WAY_COLUMNS: readonly Column[] = [
@@ -84,7 +86,7 @@ export function textReport(result: RunResult, wide: boolean): string {
     ...wayLines(modes),
     '',
     ...aligned(TIME_COLUMNS, modes.map(timeRow)),
-    ...outageLines(modes),
+    ...faultLines(modes),
     '',
     ...checkLines(result),
     `trace ${result.traceHash}`,
@@ -104,18 +106,30 @@ function wayLines(modes: readonly ModeResult[]): readonly string[] {
   ]
 }
 
-function outageLines(modes: readonly ModeResult[]): readonly string[] {
-  const rows = modes.flatMap(({ label, outages }) =>
-    outages.map(({ what, atMs, pairs, lostAtOnce, convergedMs, lostAfter }, index) => [
+function faultLines(modes: readonly ModeResult[]): readonly string[] {
+  const rows = modes.flatMap(({ label, timeline }) =>
+    (timeline?.faults ?? []).map((fault, index) => [
       index === 0 ? label : '',
-      what,
-      duration(atMs),
-      `${count(lostAtOnce)} of ${count(pairs)}`,
-      duration(convergedMs),
-      count(lostAfter),
+      fault.what,
+      duration(fault.atMs),
+      count(fault.podsLost),
+      count(fault.lostAtOnce),
+      fault.settledMs === undefined ? 'the next came first' : duration(fault.settledMs),
+      count(fault.lostAfter),
+      fault.pairSeconds.toFixed(1),
     ]),
   )
-  return rows.length === 0 ? [] : ['', ...aligned(OUTAGE_COLUMNS, rows)]
+  if (rows.length === 0) return []
+  const totals = modes.flatMap(({ label, timeline }) => {
+    if (timeline === undefined || timeline.faults.length === 0) return []
+    const { watched, affected, pairSeconds, maxMs, worst } = timeline.blackHoles
+    const all = `${count(affected)} of ${count(watched)} watched pairs without a way for some time`
+    if (worst === undefined) return [[label, all]]
+    const longest = `${pairSeconds.toFixed(1)} pair-seconds in all, ${duration(maxMs)} at worst`
+    return [[label, `${all}: ${longest} (${worst})`]]
+  })
+  const lines = [...aligned(FAULT_COLUMNS, rows), '', ...aligned(WORD_COLUMNS, totals).slice(1)]
+  return ['', ...lines]
 }
 
 function tableRow(label: string, figure: TableFigure, wide: boolean): readonly string[] {

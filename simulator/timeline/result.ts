@@ -42,12 +42,16 @@ export interface FaultOutcome {
   /** E.g. `spine-0 down`, `node-0003 up`, `store away`. */
   readonly what: string
   readonly atMs: number
+  /** Pods that lost their node. */
+  readonly podsLost: number
   /** Pairs without a way right after. */
   readonly lostAtOnce: number
   /** Until no agent, switch or link had anything left to do about it; undefined: the next fault came first. */
   readonly settledMs: number | undefined
   /** Pairs without a way then. */
   readonly lostAfter: number
+  /** Seconds without a way from this until it settled, or until the next fault, summed over all pairs. */
+  readonly pairSeconds: number
 }
 
 /** What became of the pods that the workload asked for. */

@@ -5,55 +5,202 @@
  * @module
  */
 import type { Prng } from '../../src/prng.ts'
+import { type CheckResult, checkResult } from '../checkers/check.ts'
 import { EVENT, TICKS_PER_MS } from '../clock.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Cluster } from '../world.ts'
-import type { PodAction } from './action.ts'
+import type { Fault, PodAction } from './action.ts'
+import { Breaker } from './breaker.ts'
 import { planFaults } from './faults.ts'
+import { Monitor } from './monitor.ts'
+import { Outcomes, type Seen } from './outcomes.ts'
+import { PairSample } from './pairs.ts'
 import type { TimelineResult } from './result.ts'
 import { planWorkload } from './workload.ts'
 
 /** Virtual time after the last action, after which nothing more is waited for. */
 const PATIENCE_TICKS = 3_600_000 * TICKS_PER_MS
+/** The same when something stays broken: what waits for it would wait for ever. */
+const BROKEN_PATIENCE_TICKS = 120_000 * TICKS_PER_MS
+
+/** What happened, and what the monitors say of it. */
+export interface TimelineRun {
+  readonly result: TimelineResult
+  readonly checks: readonly CheckResult[]
+  /** Mends what was never to be mended, except nodes without power. */
+  readonly mend: () => void
+}
 
 /** @returns undefined when the scenario has neither workload nor faults. */
 export function runTimeline(
   cluster: Cluster,
   scenario: Scenario,
   chance: Prng,
-): TimelineResult | undefined {
+): TimelineRun | undefined {
   const faults = planFaults(scenario, chance.fork('faults'))
   const actions = planWorkload(scenario, faults, chance.fork('workload'))
   if (faults.length + actions.length === 0) return undefined
-  const { engine, kubelets } = cluster
-  const startTick = engine.tick
-  const lastTick = startTick + (actions.at(-1)?.atTick ?? 0)
-  scheduleActions(cluster, actions)
-  const ended = (): boolean =>
-    engine.tick >= lastTick && cluster.isQuiet && kubelets.waiting + kubelets.scheduled === 0
-  engine.run(ended, lastTick + PATIENCE_TICKS)
-  return {
-    untilMs: (engine.tick - startTick) / TICKS_PER_MS,
-    points: [],
-    faults: [],
-    blackHoles: {
-      watched: 0,
-      affected: 0,
-      pairSeconds: 0,
-      medianMs: 0,
-      maxMs: 0,
-      worst: undefined,
-    },
-    workload: kubelets.figure(),
-  }
+  return new Timeline(cluster, scenario, faults, actions, chance).run()
 }
 
-/** Every action at its tick; what is under way is counted from then on only. */
-function scheduleActions({ engine, kubelets }: Cluster, actions: readonly PodAction[]): void {
-  kubelets.scheduled += actions.length
-  engine.on(EVENT.pod, (index) => {
-    const action = actions[index]
-    if (action !== undefined) kubelets.perform(action)
-  })
-  for (const [index, { atTick }] of actions.entries()) engine.post(atTick, EVENT.pod, index, 0)
+class Timeline {
+  private readonly cluster: Cluster
+  private readonly faults: readonly Fault[]
+  private readonly breaker: Breaker
+  private readonly monitor: Monitor
+  private readonly outcomes: Outcomes
+  private readonly startTick: number
+  /** When the last action, fault or mending is. */
+  private readonly lastTick: number
+  /** Faults and mendings ahead. */
+  private ahead = 0
+  /** Something happened at this tick that is to be looked at. */
+  private isAsked = false
+
+  constructor(
+    cluster: Cluster,
+    { probe }: Scenario,
+    faults: readonly Fault[],
+    actions: readonly PodAction[],
+    chance: Prng,
+  ) {
+    const { engine } = cluster
+    this.cluster = cluster
+    this.faults = faults
+    this.breaker = new Breaker(cluster)
+    this.startTick = engine.tick
+    this.outcomes = new Outcomes(engine.tick)
+    const victims = new Set(faults.flatMap(({ target }) => this.breaker.victimsOf(target)))
+    const sample = new PairSample(cluster, probe.pairs, victims, chance.fork('pairs'))
+    const everyTicks = probe.everyMs * TICKS_PER_MS
+    this.monitor = new Monitor({ cluster, sample, everyTicks, victims })
+    const ends = faults.map(({ atTick, forTicks = 0 }) => atTick + forTicks)
+    const last = ends.reduce((latest, tick) => Math.max(latest, tick), actions.at(-1)?.atTick ?? 0)
+    this.lastTick = engine.tick + last
+    this.scheduleActions(actions)
+    this.scheduleFaults()
+  }
+
+  run(): TimelineRun {
+    const { cluster, monitor, outcomes } = this
+    const { engine, kubelets } = cluster
+    monitor.look(engine.tick)
+    cluster.onSettled = () => monitor.hurry()
+    cluster.fabric.paths.onChange = () => {
+      this.isAsked = true
+    }
+    const isQuiet = this.goOn()
+    monitor.look(engine.tick)
+    outcomes.end(engine.tick, this.seen(), isQuiet)
+    cluster.onSettled = () => {}
+    cluster.fabric.paths.onChange = () => {}
+    const { tick } = engine
+    return {
+      result: {
+        untilMs: (tick - this.startTick) / TICKS_PER_MS,
+        points: monitor.series.all(),
+        faults: outcomes.all,
+        blackHoles: monitor.holes.figure(tick),
+        workload: kubelets.figure(),
+      },
+      checks: this.checks(isQuiet),
+      mend: () => this.mend(),
+    }
+  }
+
+  /** @returns whether the cluster came to rest. */
+  private goOn(): boolean {
+    const { cluster, monitor, outcomes } = this
+    const { engine } = cluster
+    while (!this.isOver()) {
+      if (engine.step(Math.min(monitor.dueTick, this.limitTick()))) {
+        if (outcomes.isOpen && cluster.isQuiet) this.isAsked = true
+        if (this.isAsked) this.lookNow()
+      } else if (monitor.dueTick > this.limitTick()) return false
+      else monitor.look(monitor.dueTick)
+    }
+    return true
+  }
+
+  /** After everything that happens at this tick. */
+  private lookNow(): void {
+    const { cluster, monitor, outcomes } = this
+    const { engine } = cluster
+    this.isAsked = false
+    while (engine.step(engine.tick));
+    monitor.look(engine.tick)
+    outcomes.seen(this.seen())
+    if (cluster.isQuiet) outcomes.end(engine.tick, this.seen(), true)
+  }
+
+  private isOver(): boolean {
+    const { cluster } = this
+    if (this.ahead + cluster.kubelets.scheduled > 0 || !cluster.isQuiet) return false
+    return cluster.kubelets.waiting === 0
+  }
+
+  private limitTick(): number {
+    const isStuck = this.cluster.broken.size > 0
+    return this.lastTick + (isStuck ? BROKEN_PATIENCE_TICKS : PATIENCE_TICKS)
+  }
+
+  private seen(): Seen {
+    const { monitor, cluster } = this
+    return { lost: monitor.lost, pairTicks: monitor.holes.pairTicks(cluster.engine.tick) }
+  }
+
+  /** Every action at its tick; what is under way is counted from then on only. */
+  private scheduleActions(actions: readonly PodAction[]): void {
+    const { engine, kubelets } = this.cluster
+    kubelets.scheduled += actions.length
+    engine.on(EVENT.pod, (index) => {
+      const action = actions[index]
+      if (action !== undefined) kubelets.perform(action)
+    })
+    for (const [index, { atTick }] of actions.entries()) engine.post(atTick, EVENT.pod, index, 0)
+  }
+
+  private scheduleFaults(): void {
+    const { engine } = this.cluster
+    engine.on(EVENT.fault, (index, phase) => this.serve(index, phase === 1))
+    for (const [index, { atTick, forTicks }] of this.faults.entries()) {
+      engine.post(atTick, EVENT.fault, index, 0)
+      this.ahead++
+      if (forTicks === undefined) continue
+      engine.post(atTick + forTicks, EVENT.fault, index, 1)
+      this.ahead++
+    }
+  }
+
+  private serve(index: number, up: boolean): void {
+    const fault = this.faults[index]
+    if (fault === undefined) return
+    const { cluster, breaker } = this
+    const { engine } = cluster
+    this.ahead--
+    const before = cluster.podCount
+    const seen = this.seen()
+    breaker.change(fault.target, up)
+    const podsLost = before - cluster.podCount
+    this.outcomes.begin(breaker.wordsOf(fault.target, up), engine.tick, podsLost, seen)
+    this.isAsked = true
+  }
+
+  private mend(): void {
+    for (const { target, forTicks } of this.faults) {
+      if (forTicks === undefined && target.kind !== 'node') this.breaker.change(target, true)
+    }
+  }
+
+  private checks(isQuiet: boolean): readonly CheckResult[] {
+    const { cluster, monitor } = this
+    const left = isQuiet || cluster.broken.size > 0 ? [] : ['not quiet after an hour']
+    const pairs = `${monitor.looks} looks`
+    return [
+      checkResult('converged: timeline', `${cluster.nodes.length} nodes`, left),
+      checkResult('no address twice at any time', 'every ADD', cluster.kubelets.duplicates),
+      checkResult('no black hole after convergence', pairs, monitor.blackHoles),
+      checkResult('links are recorded at any time', pairs, [...monitor.unrecorded]),
+    ]
+  }
 }

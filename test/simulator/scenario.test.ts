@@ -234,8 +234,8 @@ const LISTED = `${GOOD}fabric:
   links:
     - { between: [a, hub] }
     - { between: [hub, b] }
-  failures:
-    - { atMs: 1, device: hub }
+faults:
+  - { kind: device, atMs: 1, name: hub }
 `
 
 /** The same for a fabric that is listed. */
@@ -276,22 +276,34 @@ const IMPOSSIBLE: typeof MISTAKES = [
     /:16: fabric\.links\.0: unknown key "betwen", did you mean between/,
   ],
   [
-    'a failure of nobody',
-    'device: hub',
-    'device: hup',
-    /:19: fabric\.failures\.0: no device hup, did you mean hub\?/,
+    'a fault of nobody',
+    'atMs: 1, name: hub',
+    'atMs: 1, name: hup',
+    /:19: faults\.0: no device hup, did you mean hub\?/,
   ],
   [
-    'a failure of nothing',
-    ', device: hub',
-    '',
-    /:19: fabric\.failures\.0: wanted either link or device/,
+    'a fault of nothing',
+    'atMs: 1, name: hub',
+    'atMs: 1',
+    /:19: faults\.0: kind device lacks what it hits, wanted name: tor-0/,
   ],
   [
-    'a failure of no link',
-    'device: hub',
-    'link: [a, b]',
-    /:19: fabric\.failures\.0: no link between a and b/,
+    'a fault of no link',
+    'kind: device, atMs: 1, name: hub',
+    'kind: link, atMs: 1, between: [a, b]',
+    /:19: faults\.0: no link between a and b/,
+  ],
+  [
+    'a fault with the key of another kind',
+    'name: hub }',
+    'name: hub, node: 0 }',
+    /:19: faults\.0: node belongs to kind node or agent, not device/,
+  ],
+  [
+    'a spine where there is none',
+    'kind: device, atMs: 1, name: hub',
+    'kind: spine, atMs: 1, spine: 0',
+    /:19: faults\.0: this fabric has no spines, wanted kind device and a name/,
   ],
   [
     'a list without its kind',

@@ -1,0 +1,34 @@
+/**
+ * At every moment links are a subset of records: ADD writes first and DEL forgets last.
+ *
+ * @module
+ */
+import { keys } from '../../ipam/keys.ts'
+import { isPodLinkName } from '../../src/kernel/mod.ts'
+import type { Cluster } from '../world.ts'
+
+/** Nodes that are looked at each time. */
+const NODES_MAX = 32
+
+/** Links of pods on some nodes that no attachment names. */
+export function unrecordedLinks(
+  { nodes, store }: Cluster,
+  indexes: ReadonlySet<number>,
+): readonly string[] {
+  const some = [...indexes].slice(0, NODES_MAX).flatMap((index) => nodes[index] ?? [])
+  return some.flatMap(({ record, kernel }) => {
+    const links = [...kernel.objects()].flatMap((object) =>
+      object.kind === 'link' && isPodLinkName(object.name) ? [object.name] : [],
+    )
+    if (links.length === 0) return []
+    const recorded = store.read(
+      (reader) =>
+        new Set(
+          [...reader.range(keys.attachments(record.name))].map(([, { hostLink }]) => hostLink),
+        ),
+    )
+    return links
+      .filter((link) => !recorded.has(link))
+      .map((link) => `${record.name} has ${link}, of which the store knows nothing`)
+  })
+}
