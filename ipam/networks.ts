@@ -132,6 +132,10 @@ export function registerNode(
   tx: Tx,
   node: NodeRecord,
 ): { readonly kind: 'registered' | 'updated' | 'unchanged' } {
+  const present = tx.get(keys.node(node.name))
+  const record = { ...node, registeredMs: present?.registeredMs ?? node.registeredMs }
+  // At every round of every agent: nobody else could register what this one has.
+  if (present !== undefined && sameNode(present, record)) return { kind: 'unchanged' }
   for (const [, other] of tx.range(keys.nodes)) {
     if (other.name === node.name) continue
     const ip = node.underlayIps.find((each) => other.underlayIps.includes(each))
@@ -143,9 +147,6 @@ export function registerNode(
       `If ${other.name} is gone, use: trivium node delete ${other.name} --force`,
     )
   }
-  const present = tx.get(keys.node(node.name))
-  const record = { ...node, registeredMs: present?.registeredMs ?? node.registeredMs }
-  if (present !== undefined && sameNode(present, record)) return { kind: 'unchanged' }
   tx.put(keys.node(node.name), record)
   return { kind: present === undefined ? 'registered' : 'updated' }
 }

@@ -21,7 +21,10 @@ export type KeyRange<T> = string & { readonly values?: T }
 /** Reads of one consistent state. Values are plain JSON and must not be changed by the reader. */
 export interface Reader {
   get<T>(key: Key<T>): T | undefined
-  /** Every pair under the prefix, in key order. */
+  /**
+   * Every pair under the prefix, in key order. What is handed out never changes
+   * afterwards: the same object is the same pairs.
+   */
   range<T>(range: KeyRange<T>): Iterable<readonly [key: Key<T>, value: T]>
 }
 

@@ -10,8 +10,7 @@
  *
  * @module
  */
-import { planChange } from '../backend/change.ts'
-import { planNode } from '../backend/plan.ts'
+import { nodePlanner, podsPlan } from '../backend/planner.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
@@ -31,9 +30,6 @@ import type { Observed } from '../ports.ts'
 import {
   isDone,
   networksWithoutBlocks,
-  noPods,
-  type PodsPlan,
-  podsPlan,
   REVERSE_PATH_FILTER,
   strictFilterProblem,
   takesOthersAlong,
@@ -122,16 +118,15 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let reading: ClusterView | undefined
   /** What the kernel is known to follow. */
   let followed: ClusterView | undefined
-  /** The plan of the last round with steps since, its pods' part, and that of the last look. */
-  let desired = new Map<string, KernelObject>()
-  let planned: PodsPlan = noPods
-  let pods: PodsPlan = noPods
+  /** The plan of the last round with steps since, and the pods' part that the last look saw. */
+  const planner = nodePlanner()
+  let { pods } = planner
   /** Whether the plan could be carried out as it is: nobody in the way, nothing left out. */
   let isClean = false
   /** Whether the operations under way come from a whole comparison, not from a step. */
   let isWhole = true
   const wanted = (key: string): KernelObject | undefined =>
-    pods().get(key) ?? (planned().has(key) ? undefined : desired.get(key))
+    pods().get(key) ?? (planner.pods().has(key) ? undefined : planner.plan.desired.get(key))
   const suspected = suspicions()
   /** Whether the next round asks the store alone first. */
   let lookFirst = false
@@ -198,13 +193,9 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
    */
   function look(view: ClusterView | undefined, now: Instant): readonly AgentEffect[] {
     const change =
-      view === undefined || followed === undefined || !isClean
-        ? undefined
-        : planChange(followed, view)
+      view === undefined || followed === undefined || !isClean ? undefined : planner.step(view)
     if (view === undefined || change === undefined) return observe()
     const ops = step(change.before, change.after)
-    for (const key of change.before.keys()) desired.delete(key)
-    for (const [key, object] of change.after) desired.set(key, object)
     pods = podsPlan(view)
     if (suspected.stand(wanted, true)) return observe()
     reading = view
@@ -246,10 +237,9 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     const without = networksWithoutBlocks(view)
     if (without.some((name) => !askedFor.has(name))) prepare = 'asked'
     askedFor = new Set(without)
-    const nodePlan = planNode(view)
+    const nodePlan = planner.planWhole(view)
     const { ops, conflicts } = diff(nodePlan.desired, actual)
-    pods = planned = podsPlan(view)
-    desired = nodePlan.desired
+    pods = planner.pods
     isClean = nodePlan.complete && conflicts.length === 0
     isWhole = true
     applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')

@@ -3,34 +3,20 @@
  *
  * @module
  */
-import { planPods } from '../backend/plan.ts'
+import { ownersOf } from '../backend/peers.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import {
   isPodLinkName,
   type KernelFailure,
-  type KernelObject,
   type KernelOp,
   type KernelState,
   subjectOf,
 } from '../kernel/mod.ts'
 
-/** The pods' part of a plan, worked out when it is asked for: mostly it is not. */
-export type PodsPlan = () => ReadonlyMap<string, KernelObject>
-
-export const noPods: PodsPlan = () => new Map()
-
-export function podsPlan(view: ClusterView): PodsPlan {
-  let plan: ReadonlyMap<string, KernelObject> | undefined
-  return () => {
-    plan ??= planPods(view)
-    return plan
-  }
-}
-
 /** Networks in which this node owns nothing yet: new ones, or exhausted ones. */
 export function networksWithoutBlocks({ self, networks }: ClusterView): readonly string[] {
   return networks
-    .filter(({ claims }) => !claims.some(({ node }) => node === self.name))
+    .filter(({ claims }) => !ownersOf(claims).has(self.name))
     .map(({ network }) => network.name)
 }
 

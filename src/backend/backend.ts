@@ -41,6 +41,8 @@ export interface PodRoute {
 export interface Backend {
   /** Everything this node needs for the network, its pods' host ends included. */
   desired(network: NetworkView, view: ClusterView): Desired
+  /** The part of `desired` that comes and goes with this node's pods. */
+  pods(network: NetworkView, view: ClusterView): readonly KernelObject[]
   /** The part of `desired` that leads to one peer. */
   peer(peer: Peer, network: NetworkView, view: ClusterView): Desired
   /** One attachment, as ADD makes it and CHECK expects it. */

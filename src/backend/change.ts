@@ -8,9 +8,10 @@
  * @module
  */
 import { peerChanges } from '../cluster/changes.ts'
-import type { BlockClaim, ClusterView, NetworkView } from '../cluster/view.ts'
+import type { ClusterView, NetworkView } from '../cluster/view.ts'
 import { identity, type KernelObject, type KernelState } from '../kernel/mod.ts'
 import { nodeGuards } from './firewall.ts'
+import { ownersOf } from './peers.ts'
 import { backends } from './registry.ts'
 
 /** Objects by identity that stood in the plan before, and those that stand in it now. */
@@ -56,26 +57,14 @@ function addPeers(
 ): boolean {
   if (network === undefined) return false
   const { peer } = backends[network.network.mode]
-  for (const [name, claims] of claimsOf(names, network.claims)) {
-    const node = view.nodes.get(name)
-    if (node === undefined || name === view.self.name) continue
+  const owners = ownersOf(network.claims)
+  const changed = [...names].flatMap((name) => owners.get(name) ?? [])
+  for (const { claims } of changed.sort((left, right) => left.at - right.at)) {
+    const node = view.nodes.get(claims[0]?.node ?? '')
+    if (node === undefined || node.name === view.self.name) continue
     const plan = peer({ node, claims }, network, view)
     if (plan.problems.length > 0) return false
     for (const object of plan.objects) objects.set(identity(object), object)
   }
   return true
-}
-
-function claimsOf(
-  names: ReadonlySet<string>,
-  claims: readonly BlockClaim[],
-): ReadonlyMap<string, readonly BlockClaim[]> {
-  const found = new Map<string, BlockClaim[]>()
-  for (const claim of claims) {
-    if (!names.has(claim.node)) continue
-    const own = found.get(claim.node)
-    if (own === undefined) found.set(claim.node, [claim])
-    else own.push(claim)
-  }
-  return found
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { BlockClaim, ClusterView, NetworkView, NodeRecord } from '../cluster/view.ts'
-import { DEFAULT_METRIC, ROUTE_PROTOCOL, type Route, type Sysctl } from '../kernel/mod.ts'
+import { DEFAULT_METRIC, ROUTE_PROTOCOL, type Route, type Sysctl, shared } from '../kernel/mod.ts'
 import { containsIp, type Ip, type IpFamily, ipFamily, prefixFamily } from '../net/mod.ts'
 
 /** A peer with its blocks in one network. */
@@ -15,22 +15,40 @@ export interface Peer {
 
 /** Every other node that owns blocks of the network, in the order of their names. */
 export function peersOf({ claims }: NetworkView, { self, nodes }: ClusterView): readonly Peer[] {
-  const byNode = new Map<string, BlockClaim[]>()
-  for (const claim of claims) {
-    if (claim.node === self.name) continue
-    const own = byNode.get(claim.node)
-    if (own === undefined) byNode.set(claim.node, [claim])
-    else own.push(claim)
-  }
-  return [...byNode.keys()].sort().flatMap((name) => {
-    const node = nodes.get(name)
+  const owners = ownersOf(claims)
+  return [...owners.keys()].sort().flatMap((name) => {
+    const node = name === self.name ? undefined : nodes.get(name)
     // A claim outlives its node's record only until the node is deleted.
-    return node === undefined ? [] : [{ node, claims: byNode.get(name) ?? [] }]
+    return node === undefined ? [] : [{ node, claims: owners.get(name)?.claims ?? [] }]
   })
 }
 
+/** A node's blocks in a network, in address order. */
+interface Owner {
+  /** Place of the first one among all blocks. */
+  readonly at: number
+  readonly claims: readonly BlockClaim[]
+}
+
+/** By the very list: plans of one node ask again, and nodes of a simulated cluster share it. */
+const ownersByClaims = new WeakMap<readonly BlockClaim[], ReadonlyMap<string, Owner>>()
+
+/** Who owns blocks of a network, by name. */
+export function ownersOf(claims: readonly BlockClaim[]): ReadonlyMap<string, Owner> {
+  const known = ownersByClaims.get(claims)
+  if (known !== undefined) return known
+  const owners = new Map<string, { readonly at: number; readonly claims: BlockClaim[] }>()
+  for (const [at, claim] of claims.entries()) {
+    const owner = owners.get(claim.node)
+    if (owner === undefined) owners.set(claim.node, { at, claims: [claim] })
+    else owner.claims.push(claim)
+  }
+  ownersByClaims.set(claims, owners)
+  return owners
+}
+
 export const ownClaims = ({ claims }: NetworkView, { self }: ClusterView): readonly BlockClaim[] =>
-  claims.filter((claim) => claim.node === self.name)
+  ownersOf(claims).get(self.name)?.claims ?? []
 
 /** The node's underlay address of one family. */
 export const underlayIp = (node: NodeRecord, family: IpFamily): Ip | undefined =>
@@ -58,17 +76,26 @@ export function isOnLink(self: NodeRecord, ip: Ip): boolean | undefined {
 /** By record: every block of every peer asks, in every plan. */
 const onLink = new WeakMap<NodeRecord, Map<Ip, boolean>>()
 
+/** By record, because records outlive plans, and most nodes have the same route to a block. */
+const directRoutes = new WeakMap<BlockClaim, Route>()
+
 /** A block by way of the peer's own address, without tunnel. */
-export function directRoute({ cidr }: BlockClaim, via: Ip, self: NodeRecord): Route {
-  return {
+export function directRoute(claim: BlockClaim, via: Ip, { underlayLink: link }: NodeRecord): Route {
+  const known = directRoutes.get(claim)
+  if (known?.link === link && known.via === via) return known
+  const { cidr: dst } = claim
+  const metric = DEFAULT_METRIC[prefixFamily(dst)]
+  const made = shared<Route>({
     kind: 'route',
-    dst: cidr,
+    dst,
     type: 'unicast',
-    link: self.underlayLink,
+    link,
     via,
-    metric: DEFAULT_METRIC[prefixFamily(cidr)],
+    metric,
     protocol: ROUTE_PROTOCOL,
-  }
+  })
+  directRoutes.set(claim, made)
+  return made
 }
 
 /** Families that the network's pools serve. */

@@ -48,13 +48,11 @@ export function planNode(view: ClusterView): NodePlan {
 export function planPods(view: ClusterView): ReadonlyMap<string, KernelObject> {
   const objects = new Map<string, KernelObject>()
   for (const network of view.networks) {
-    for (const attachment of network.attachments) {
-      try {
-        const { node } = backends[network.network.mode].pod(attachment, network, view)
-        for (const object of node) objects.set(identity(object), object)
-      } catch {
-        // A network that cannot be planned is reported by the plan of the node.
-      }
+    try {
+      const pods = backends[network.network.mode].pods(network, view)
+      for (const object of pods) objects.set(identity(object), object)
+    } catch {
+      // A network that cannot be planned is reported by the plan of the node.
     }
   }
   return objects

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { AttachmentKey, AttachmentRecord } from '../cluster/view.ts'
+import type { AttachmentKey, AttachmentRecord, NetworkView } from '../cluster/view.ts'
 import {
   DEFAULT_METRIC,
   type KernelObject,
@@ -18,6 +18,7 @@ import {
   podAlias,
   ROUTE_PROTOCOL,
   type Route,
+  shared,
 } from '../kernel/mod.ts'
 import {
   ADDRESS_BITS,
@@ -41,7 +42,7 @@ export const DEFAULT_ROUTE = { 4: '0.0.0.0/0' as Prefix, 6: '::/0' as Prefix } a
 export function routedPod(attachment: AttachmentRecord, mtuBytes: number): PodPlan {
   const { ifname, ips } = attachment
   return {
-    node: routedPodHostEnd(attachment, mtuBytes),
+    node: hostEnd(attachment, mtuBytes),
     pod: ips.flatMap((ip) => podObjects(ifname, ip)),
     mtuBytes,
     ips: ips.map((ip) => {
@@ -52,19 +53,32 @@ export function routedPod(attachment: AttachmentRecord, mtuBytes: number): PodPl
   }
 }
 
-/** The node's side alone, as the agent keeps it. */
-export function routedPodHostEnd(
-  attachment: AttachmentRecord,
-  mtuBytes: number,
-): readonly KernelObject[] {
-  if (attachment.hostLink === undefined) return []
-  const link = podLink(attachment, attachment.hostLink, mtuBytes)
-  return [
-    { ...link, mac: HOST_END_MAC },
-    ...hostEndAddress(link.name, attachment.ips),
-    ...podElements(link.name, attachment.ips),
-    ...attachment.ips.map((ip) => linkRoute(hostPrefix(ip), link.name, ROUTE_PROTOCOL)),
+/** The node's side of all of a network's pairs, as the agent keeps it. */
+export const hostEnds = ({ attachments }: NetworkView, mtuBytes: number): readonly KernelObject[] =>
+  attachments.flatMap((attachment) => hostEnd(attachment, mtuBytes))
+
+interface HostEnd {
+  readonly mtuBytes: number
+  readonly objects: readonly KernelObject[]
+}
+
+/** By record, because records outlive plans. */
+const hostEndOf = new WeakMap<AttachmentRecord, HostEnd>()
+
+function hostEnd(attachment: AttachmentRecord, mtuBytes: number): readonly KernelObject[] {
+  const known = hostEndOf.get(attachment)
+  if (known?.mtuBytes === mtuBytes) return known.objects
+  const { hostLink, ips } = attachment
+  if (hostLink === undefined) return []
+  const objects: readonly KernelObject[] = [
+    { ...podLink(attachment, hostLink, mtuBytes), mac: HOST_END_MAC },
+    ...hostEndAddress(hostLink, ips),
+    ...podElements(hostLink, ips),
+    ...ips.map((ip) => linkRoute(hostPrefix(ip), hostLink, ROUTE_PROTOCOL)),
   ]
+  for (const object of objects) shared(object)
+  hostEndOf.set(attachment, { mtuBytes, objects })
+  return objects
 }
 
 /**

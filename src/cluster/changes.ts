@@ -24,7 +24,7 @@ export interface PeerChanges {
 export function peerChanges(before: ClusterView, after: ClusterView): PeerChanges | undefined {
   const { self, networks } = after
   if (!sameNode(before.self, self) || before.networks.length !== networks.length) return undefined
-  if (JSON.stringify(before.allows) !== JSON.stringify(after.allows)) return undefined
+  if (!sameJson(before.allows, after.allows)) return undefined
   const owners: ReadonlySet<string>[] = []
   for (const [index, network] of networks.entries()) {
     const was = before.networks[index]
@@ -37,13 +37,17 @@ export function peerChanges(before: ClusterView, after: ClusterView): PeerChange
 }
 
 const sameRecord = (left: NetworkView, right: NetworkView): boolean =>
-  left.network === right.network || JSON.stringify(left.network) === JSON.stringify(right.network)
+  sameJson(left.network, right.network)
+
+const sameJson = (left: object, right: object): boolean =>
+  left === right || JSON.stringify(left) === JSON.stringify(right)
 
 /** Both lists are in address order, so what differs lies between two equal ends. */
 function changedOwners(
   before: readonly BlockClaim[],
   after: readonly BlockClaim[],
 ): ReadonlySet<string> {
+  if (before === after) return new Set()
   const least = Math.min(before.length, after.length)
   let head = 0
   while (head < least && sameClaim(before[head], after[head])) head++
@@ -68,6 +72,7 @@ function changedNodes(
   after: ReadonlyMap<string, NodeRecord>,
 ): ReadonlySet<string> {
   const names = new Set<string>()
+  if (before === after) return names
   let kept = 0
   for (const [name, node] of after) {
     const was = before.get(name)

@@ -1,7 +1,8 @@
 /**
  * Reads a view from the store, in one snapshot.
  *
- * Cost: every claim of every network and this node's attachments.
+ * Cost: every claim of every network and this node's attachments; next to
+ * nothing where the store hands out a range that it handed out before.
  *
  * @module
  */
@@ -14,8 +15,6 @@ import type { ClusterView, NetworkView } from './view.ts'
 export function readView(reader: Reader, name: string): ClusterView | undefined {
   const self = reader.get(keys.node(name))
   if (self === undefined) return undefined
-  const nodes = new Map<string, NodeRecord>()
-  for (const [, node] of reader.range(keys.nodes)) nodes.set(node.name, node)
   const networks: NetworkView[] = []
   for (const [, network] of reader.range(keys.networks)) {
     networks.push({
@@ -24,11 +23,30 @@ export function readView(reader: Reader, name: string): ClusterView | undefined 
       attachments: values(reader.range(keys.networkAttachments(name, network.name))),
     })
   }
+  const nodes = nodesByName(reader.range(keys.nodes))
   return { self, nodes, networks, allows: values(reader.range(keys.allows)) }
 }
 
-function values<T>(pairs: Iterable<readonly [string, T]>): readonly T[] {
+type Pairs<T> = Iterable<readonly [string, T]>
+
+/** By the very range: what was made of it, for all who are handed the same one. */
+const valuesOf = new WeakMap<Pairs<unknown>, readonly unknown[]>()
+const nodesOf = new WeakMap<Pairs<NodeRecord>, ReadonlyMap<string, NodeRecord>>()
+
+function values<T>(pairs: Pairs<T>): readonly T[] {
+  const known = valuesOf.get(pairs)
+  if (known !== undefined) return known as readonly T[]
   const found: T[] = []
   for (const [, value] of pairs) found.push(value)
+  valuesOf.set(pairs, found)
   return found
+}
+
+function nodesByName(pairs: Pairs<NodeRecord>): ReadonlyMap<string, NodeRecord> {
+  const known = nodesOf.get(pairs)
+  if (known !== undefined) return known
+  const nodes = new Map<string, NodeRecord>()
+  for (const [, node] of pairs) nodes.set(node.name, node)
+  nodesOf.set(pairs, nodes)
+  return nodes
 }

@@ -181,6 +181,10 @@ export const DEFAULT_METRIC = { 4: 0, 6: 1024 } as const satisfies Record<IpFami
 
 /** What the kernel takes as the same object: adding a second one is EEXIST or a replacement. */
 export function identity(object: KernelObject): string {
+  return sharedIdentities.get(object) ?? spell(object)
+}
+
+function spell(object: KernelObject): string {
   switch (object.kind) {
     case 'link':
       return `link ${object.name}`
@@ -199,22 +203,22 @@ export function identity(object: KernelObject): string {
     case 'nft-table':
     case 'nft-set':
     case 'nft-chain':
-      return sharedIdentities.get(object) ?? `${object.kind} ${object.name}`
+      return `${object.kind} ${object.name}`
     case 'nft-element':
-      return sharedIdentities.get(object) ?? `nft-element ${object.set} ${object.key}`
+      return `nft-element ${object.set} ${object.key}`
     case 'sysctl':
       return `sysctl ${object.name}`
   }
 }
 
-const sharedIdentities = new WeakMap<NftObject, string>()
+const sharedIdentities = new WeakMap<KernelObject, string>()
 
 /**
  * Marks an object that is in many plans: its identity is put together once.
  * Looking a key up whose hash is known is what makes a large table cheap.
  */
-export function shared<T extends NftObject>(object: T): T {
-  sharedIdentities.set(object, identity(object))
+export function shared<T extends KernelObject>(object: T): T {
+  sharedIdentities.set(object, spell(object))
   return Object.freeze(object)
 }
 

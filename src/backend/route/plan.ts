@@ -22,7 +22,7 @@ import {
   underlayIp,
   widestFamily,
 } from '../peers.ts'
-import { routedPod, routedPodHostEnd } from '../routed-pod.ts'
+import { hostEnds, routedPod } from '../routed-pod.ts'
 
 export const route: Backend = {
   desired(network, view) {
@@ -32,12 +32,13 @@ export const route: Backend = {
       objects: [
         ...forwarding(familiesOf(network)),
         ...blackholes(network, view),
-        ...network.attachments.flatMap((attachment) => routedPodHostEnd(attachment, mtuBytes)),
+        ...hostEnds(network, mtuBytes),
         ...peers.flatMap(({ objects }) => objects),
       ],
       problems: peers.flatMap(({ problems }) => problems),
     }
   },
+  pods: (network, view) => hostEnds(network, mtuOf(network, view)),
   peer: (peer, _network, view) => peerRoutes(peer, view),
   pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),
 }

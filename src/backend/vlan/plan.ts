@@ -16,6 +16,7 @@ import {
   type KernelObject,
   type Link,
   ROUTE_PROTOCOL,
+  shared,
   vlanLinkName,
 } from '../../kernel/mod.ts'
 import { containsIp, type Ip, ipFamily, macFromName, prefixLength } from '../../net/mod.ts'
@@ -27,9 +28,10 @@ import { DEFAULT_ROUTE, podLink } from '../routed-pod.ts'
 export const vlan: Backend = {
   desired(network, view) {
     const mtuBytes = mtuOf(network, view)
-    const pods = network.attachments.flatMap((attachment) => hostEnd(attachment, network, mtuBytes))
-    return { objects: [...devices(network, view, mtuBytes), ...pods], problems: [] }
+    const objects = [...devices(network, view, mtuBytes), ...hostEnds(network, mtuBytes)]
+    return { objects, problems: [] }
   },
+  pods: (network, view) => hostEnds(network, mtuOf(network, view)),
   // Switches find peers by themselves.
   peer: () => ({ objects: [], problems: [] }),
   pod(attachment, network, view) {
@@ -75,16 +77,26 @@ function devices(network: NetworkView, view: ClusterView, mtuBytes: number): rea
   ]
 }
 
+const hostEnds = (network: NetworkView, mtuBytes: number): readonly KernelObject[] =>
+  network.attachments.flatMap((attachment) => hostEnd(attachment, network, mtuBytes))
+
+/** By record, because records outlive plans. */
+const hostEndOf = new WeakMap<AttachmentRecord, Link>()
+
 function hostEnd(
   attachment: AttachmentRecord,
   { network }: NetworkView,
   mtuBytes: number,
-): readonly KernelObject[] {
+): readonly Link[] {
+  const master = bridgeLinkName(network.options.vlanId)
+  const known = hostEndOf.get(attachment)
+  if (known?.mtuBytes === mtuBytes && known.master === master) return [known]
   if (attachment.hostLink === undefined) return []
   const link = podLink(attachment, attachment.hostLink, mtuBytes)
   // A bridge takes the lowest MAC of its ports, and a pod's is stable: so is this one.
-  const mac = macFromName(link.name)
-  return [{ ...link, mac, master: bridgeLinkName(network.options.vlanId) }]
+  const made = shared<Link>({ ...link, mac: macFromName(link.name), master })
+  hostEndOf.set(attachment, made)
+  return [made]
 }
 
 function podIp(ip: Ip, pools: readonly Pool[]): PodIp {

@@ -13,13 +13,16 @@ import type { BlockClaim, NetworkView, NodeRecord } from '../../cluster/view.ts'
 import {
   DEFAULT_METRIC,
   deviceAlias,
+  type Fdb,
   type KernelObject,
   type Link,
   ROUTE_PROTOCOL,
+  type Route,
+  shared,
 } from '../../kernel/mod.ts'
 import { offloadsTunnelChecksum } from '../../kernel-release.ts'
 import { type Ip, prefixFamily } from '../../net/mod.ts'
-import { endpoints, tunnelName } from './endpoints.ts'
+import { endpointNeighbor, endpoints, tunnelName } from './endpoints.ts'
 import type { Layout } from './layout.ts'
 
 export const classic: Layout = {
@@ -30,16 +33,11 @@ export const classic: Layout = {
   peer: (network, node, claims, tunnelled, outer) => {
     const via = endpoints(claims)
     const name = tunnelName(network)
-    const neighbours: readonly KernelObject[] = [...via.values()].map((ip) => ({
-      kind: 'neigh',
-      link: name,
-      ip,
-      mac: node.vtepMac,
-    }))
+    const firsts = claims.filter(({ first }) => first)
     // Neighbour and forwarding entry before the route: a gateway without them would be resolved.
     return [
-      ...neighbours,
-      { kind: 'fdb', link: name, mac: node.vtepMac, dst: outer },
+      ...firsts.map((claim) => endpointNeighbor(name, claim, node)),
+      forwarding(name, node, outer),
       ...tunnelled.flatMap((claim) => blockRoute(name, claim, via.get(prefixFamily(claim.cidr)))),
     ]
   },
@@ -66,23 +64,36 @@ export function checksumGuard(network: NetworkView, self: NodeRecord): readonly 
   return [{ kind: 'offload-off', link: tunnelName(network), feature: 'tx-checksum-ip-generic' }]
 }
 
-function blockRoute(
-  link: string,
-  { cidr }: BlockClaim,
-  via: Ip | undefined,
-): readonly KernelObject[] {
+/** By record, because records outlive plans, and all nodes have the same entry for a peer. */
+const forwardingOf = new WeakMap<NodeRecord, Fdb>()
+
+function forwarding(link: string, node: NodeRecord, dst: Ip): Fdb {
+  const known = forwardingOf.get(node)
+  if (known?.link === link && known.dst === dst) return known
+  const made = shared<Fdb>({ kind: 'fdb', link, mac: node.vtepMac, dst })
+  forwardingOf.set(node, made)
+  return made
+}
+
+/** The same for blocks. */
+const routeOf = new WeakMap<BlockClaim, Route>()
+
+function blockRoute(link: string, claim: BlockClaim, via: Ip | undefined): readonly Route[] {
   if (via === undefined) return []
-  const metric = DEFAULT_METRIC[prefixFamily(cidr)]
-  return [
-    {
-      kind: 'route',
-      dst: cidr,
-      type: 'unicast',
-      link,
-      via,
-      onlink: true,
-      metric,
-      protocol: ROUTE_PROTOCOL,
-    },
-  ]
+  const known = routeOf.get(claim)
+  if (known?.link === link && known.via === via) return [known]
+  const { cidr: dst } = claim
+  const metric = DEFAULT_METRIC[prefixFamily(dst)]
+  const made = shared<Route>({
+    kind: 'route',
+    dst,
+    type: 'unicast',
+    link,
+    via,
+    onlink: true,
+    metric,
+    protocol: ROUTE_PROTOCOL,
+  })
+  routeOf.set(claim, made)
+  return [made]
 }

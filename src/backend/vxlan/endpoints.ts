@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { BlockClaim, NetworkView } from '../../cluster/view.ts'
-import { type Addr, vxlanLinkName } from '../../kernel/mod.ts'
+import type { BlockClaim, NetworkView, NodeRecord } from '../../cluster/view.ts'
+import { type Addr, type Neigh, shared, vxlanLinkName } from '../../kernel/mod.ts'
 import {
   hostPrefix,
   type Ip,
@@ -26,6 +26,19 @@ export function endpoints(claims: readonly BlockClaim[]): ReadonlyMap<IpFamily, 
       .filter(({ first }) => first)
       .map(({ cidr }) => [prefixFamily(cidr), networkAddress(cidr)] as const),
   )
+}
+
+/** By a peer's first block: many nodes, and many plans of one node, have the same entry. */
+const neighbors = new WeakMap<BlockClaim, Neigh>()
+
+/** What stands for the peer's endpoint in the tunnel, by its first block of a family. */
+export function endpointNeighbor(link: string, claim: BlockClaim, { vtepMac }: NodeRecord): Neigh {
+  const known = neighbors.get(claim)
+  if (known?.link === link && known.mac === vtepMac) return known
+  const ip = networkAddress(claim.cidr)
+  const made = shared<Neigh>({ kind: 'neigh', link, ip, mac: vtepMac })
+  neighbors.set(claim, made)
+  return made
 }
 
 /** On the node's own tunnel; full length, so that no connected route appears. */

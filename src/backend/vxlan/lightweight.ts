@@ -10,7 +10,13 @@
  * @module
  */
 import type { BlockClaim, NetworkView } from '../../cluster/view.ts'
-import { DEFAULT_METRIC, deviceAlias, ROUTE_PROTOCOL, type Route } from '../../kernel/mod.ts'
+import {
+  DEFAULT_METRIC,
+  deviceAlias,
+  ROUTE_PROTOCOL,
+  type Route,
+  shared,
+} from '../../kernel/mod.ts'
 import { type Ip, prefixFamily } from '../../net/mod.ts'
 import { checksumGuard } from './classic.ts'
 import { tunnelName } from './endpoints.ts'
@@ -37,15 +43,23 @@ export const lightweight: Layout = {
     tunnelled.map((claim) => blockRoute(network, claim, outer)),
 }
 
-function blockRoute(network: NetworkView, { cidr }: BlockClaim, encapDst: Ip): Route {
-  return {
+/** By record, because records outlive plans, and all nodes have the same route to a block. */
+const routeOf = new WeakMap<BlockClaim, Route>()
+
+function blockRoute(network: NetworkView, claim: BlockClaim, encapDst: Ip): Route {
+  const encapVni = network.network.options.vni
+  const known = routeOf.get(claim)
+  if (known?.encapVni === encapVni && known.encapDst === encapDst) return known
+  const made = shared<Route>({
     kind: 'route',
-    dst: cidr,
+    dst: claim.cidr,
     type: 'unicast',
     link: tunnelName(network),
-    metric: DEFAULT_METRIC[prefixFamily(cidr)],
+    metric: DEFAULT_METRIC[prefixFamily(claim.cidr)],
     protocol: ROUTE_PROTOCOL,
-    encapVni: network.network.options.vni,
+    encapVni,
     encapDst,
-  }
+  })
+  routeOf.set(claim, made)
+  return made
 }

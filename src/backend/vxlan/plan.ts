@@ -23,7 +23,7 @@ import {
   underlayIp,
   widestFamily,
 } from '../peers.ts'
-import { routedPod, routedPodHostEnd } from '../routed-pod.ts'
+import { hostEnds, routedPod } from '../routed-pod.ts'
 import { classic } from './classic.ts'
 import { endpointAddresses } from './endpoints.ts'
 import { lightweight } from './lightweight.ts'
@@ -43,12 +43,13 @@ export const vxlan: Backend = {
         ...layoutOf(network).device(network, self, local, mtuBytes),
         ...endpointAddresses(network, ownClaims(network, view)),
         ...blackholes(network, view),
-        ...network.attachments.flatMap((attachment) => routedPodHostEnd(attachment, mtuBytes)),
+        ...hostEnds(network, mtuBytes),
         ...peers.flatMap(({ objects }) => objects),
       ],
       problems: peers.flatMap(({ problems }) => problems),
     }
   },
+  pods: (network, view) => hostEnds(network, mtuOf(network, view)),
   peer(peer, network, view) {
     const local = outerIp(view.self)
     if (local === undefined) return { objects: [], problems: [noUnderlay(view.self)] }
