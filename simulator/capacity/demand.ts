@@ -12,6 +12,7 @@
 import type { ScenarioMode } from '../scenario.ts'
 import { fabricMode, familiesOf } from '../world.ts'
 import { type BlockDemand, blockDemand } from './blocks.ts'
+import { devicesOf } from './devices.ts'
 import { nodeTables } from './node-tables.ts'
 import { bareNode, probe } from './probe.ts'
 import { podPhases, type Shape } from './shape.ts'
@@ -34,13 +35,18 @@ export function demander(shape: Shape, mode: ScenarioMode): Demander {
   const costs = probe(shape, mode, underlay)
   const bare = bareNode(mode, underlay)
   const rackCosts = rackCostsOf(mode, underlay)
+  const devices = devicesOf(shape)
   return ({ nodes, racks }) => {
     const sized = { ...shape, nodes, racks }
     const phases = podPhases(sized)
     const blocks = costs.map(({ network, families }, index) =>
       families.map((family) => blockDemand(network, family, phases, index)),
     )
-    const fabric = switchTables(sized, fabricMode(mode), rackCosts, { costs, blocks, phases })
+    const fabric = switchTables(sized, devices(sized), fabricMode(mode), rackCosts, {
+      costs,
+      blocks,
+      phases,
+    })
     const node = nodeTables(sized, bare, { costs, blocks, phases })
     return { tables: [...fabric, ...node.tables], blocks: blocks.flat(), fibBytes: node.fibBytes }
   }

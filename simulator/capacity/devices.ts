@@ -29,29 +29,39 @@ export interface DeviceShape {
   readonly capacities: Capacities
 }
 
-export function deviceShapes(shape: Shape): readonly DeviceShape[] {
-  return shape.fabric.kind === 'listed' ? listed(shape) : generated(shape)
+/** Devices of any size of a shape. */
+export type Devices = (sized: Pick<Shape, 'nodes' | 'racks'>) => readonly DeviceShape[]
+
+export function devicesOf(shape: Shape): Devices {
+  if (shape.fabric.kind === 'listed') return listed(shape)
+  return ({ nodes, racks }) => generated({ ...shape, nodes, racks })
 }
 
-/** Counts each device of a topology. Cost: devices times racks. */
-function listed(shape: Shape): readonly DeviceShape[] {
+/** Counts each device of a topology, once: its racks are its own. Cost: devices times racks. */
+function listed(shape: Shape): Devices {
   const topology = topologyOf(shape)
   const { devices, links } = topology
   const state = { links: links.map(() => true), devices: devices.map(() => true) }
   const routing = new Routing(topology, state)
+  const degrees = new Int32Array(devices.length)
+  for (const { ends } of links) for (const end of ends) degrees[end] = (degrees[end] ?? 0) + 1
   const { capacities } = modelOf(shape)
-  return devices.map(({ role, rack, profile }, index) => ({
+  const counted = devices.map(({ role, profile }, index) => ({
     role,
     devices: 1,
-    rackNodes: rack === -1 ? 0 : nodesOf(shape, rack),
-    links: links.filter(({ ends }) => ends.includes(index)).length,
+    links: degrees[index] ?? 0,
     ecmp: [...routing.groups(index).values()].reduce((sum, hops) => sum + hops, 0),
     capacities: profile === undefined ? capacities : modelOf({ switch: { profile } }).capacities,
   }))
+  return ({ nodes }) =>
+    counted.map((device, index) => {
+      const { rack } = devices[index] ?? { rack: -1 }
+      return { ...device, rackNodes: rack === -1 ? 0 : nodesOf(nodes, shape.racks, rack) }
+    })
 }
 
 /** Of one rack; see `planRacks`. */
-const nodesOf = ({ nodes, racks }: Shape, rack: number): number =>
+const nodesOf = (nodes: number, racks: number, rack: number): number =>
   Math.floor(((rack + 1) * nodes) / racks) - Math.floor((rack * nodes) / racks)
 
 /** A set of equal paths is a group when it has two or more. */

@@ -34,7 +34,7 @@ export function leastRacks({ fabric, racks }: Pick<Shape, 'fabric' | 'racks'>): 
 export function shapeAt(shape: Shape, growth: Growth, nodes: number): Shape {
   const racks =
     growth.kind === 'racks fixed'
-      ? Math.min(shape.racks, nodes)
+      ? Math.min(shape.racks, Math.max(nodes, leastRacks(shape)))
       : Math.max(leastRacks(shape), Math.ceil(nodes / growth.nodesPerRack))
   return { ...shape, nodes, racks }
 }

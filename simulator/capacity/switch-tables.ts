@@ -12,7 +12,7 @@ import type { ScenarioMode } from '../scenario.ts'
 import { planRacks } from '../underlay.ts'
 import { fabricMode } from '../world.ts'
 import type { BlockDemand } from './blocks.ts'
-import { type DeviceShape, deviceShapes } from './devices.ts'
+import type { DeviceShape } from './devices.ts'
 import type { NetworkCosts } from './probe.ts'
 import type { PodPhase, Shape } from './shape.ts'
 import { expectedSummaries } from './summaries.ts'
@@ -50,11 +50,11 @@ export function rackCostsOf(mode: ScenarioMode, families: readonly IpFamily[]): 
 /** Every table of every role that anything is in. */
 export function switchTables(
   shape: Shape,
+  devices: readonly DeviceShape[],
   mode: FabricMode,
   rackCosts: RackCosts,
   counts: Counts,
 ): readonly TableDemand[] {
-  const devices = deviceShapes(shape)
   const tallies = devices.map((device) => tallyOf(device, shape, mode, rackCosts, counts))
   return SWITCH_ROLES.flatMap((role) => {
     const ofRole = devices.flatMap((device, index) => {
