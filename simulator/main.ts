@@ -5,15 +5,17 @@
  *
  * @module
  */
-import { access, readdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { access, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
+import { memoryNeeded } from './memory.ts'
 import { labelOf } from './network.ts'
 import { dataReport } from './report/data.ts'
 import { textReport } from './report/text.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
 import { parseScenario, type Scenario } from './scenario.ts'
+import { filesOf, INPUT_BYTES_MAX } from './timeline/inputs.ts'
 
 export type OutputFormat = 'text' | 'wide' | 'json' | 'yaml'
 export const OUTPUT_FORMATS: readonly OutputFormat[] = ['text', 'wide', 'json', 'yaml']
@@ -40,9 +42,7 @@ export interface RunOptions {
  */
 export async function runScenarioFile(options: RunOptions): Promise<0 | 1> {
   const path = await locate(options.file, options.scenariosDir)
-  const text = await readText(path)
-  const read = parseScenario(text, path)
-  const scenario = options.seed === undefined ? read : { ...read, seed: options.seed }
+  const { text, scenario } = await readScenario(path, options.seed)
   const forPeople = options.output === 'text' || options.output === 'wide'
   // Before the run: a seed and a version are a whole bug report, also when it never ends.
   if (forPeople) options.write(`${headerOf(path, scenario)}\n\n`)
@@ -55,6 +55,16 @@ export async function runScenarioFile(options: RunOptions): Promise<0 | 1> {
     if (forPeople) options.write(`report ${options.html}\n`)
   }
   return result.passed ? 0 : 1
+}
+
+/**
+ * Bytes of heap that a scenario will need.
+ *
+ * @throws {TriviumError} As running it does.
+ */
+export async function memoryOfScenario(file: string, scenariosDir: string): Promise<number> {
+  const path = await locate(file, scenariosDir)
+  return memoryNeeded(parseScenario(await readText(path), path))
 }
 
 /** Names of the built-in scenarios. */
@@ -102,6 +112,37 @@ function reportOf(result: RunResult, output: OutputFormat): string {
     case 'yaml':
       return stringify(dataReport(result), { aliasDuplicateObjects: false })
   }
+}
+
+/**
+ * Reads a scenario and the files of its workload, which are beside it.
+ *
+ * @param seed Takes the place of the scenario's.
+ * @throws {TriviumError} BAD_CONFIG for a file that cannot be read, or what it holds.
+ */
+export async function readScenario(
+  path: string,
+  seed?: number,
+): Promise<{ readonly text: string; readonly scenario: Scenario }> {
+  const text = await readText(path)
+  const plain = parseScenario(text, path, { seed })
+  const names = filesOf(plain)
+  if (names.length === 0) return { text, scenario: plain }
+  const files = new Map<string, string>()
+  for (const name of names) files.set(name, await readInput(resolve(dirname(path), name)))
+  return { text, scenario: parseScenario(text, path, { seed, files }) }
+}
+
+/** A trace or a list of pods. What is too large is not even opened. */
+async function readInput(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path)
+    if (size <= INPUT_BYTES_MAX) return await readFile(path, 'utf8')
+  } catch (thrown) {
+    throw new TriviumError('BAD_CONFIG', `Cannot read ${path}: ${reasonOf(thrown)}`, '', thrown)
+  }
+  const mib = INPUT_BYTES_MAX / 2 ** 20
+  throw new TriviumError('BAD_CONFIG', `Cannot read ${path}: wanted at most ${mib} MiB`)
 }
 
 /** A file of that path; otherwise the built-in scenario of that name. */

@@ -10,6 +10,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { isTriviumError, TriviumError } from '../../errors.ts'
 import { EXIT, print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
+import { hasRoom } from '../sim-memory.ts'
 import { simValidateCommand } from './sim-validate.ts'
 
 const EXAMPLES = `
@@ -40,6 +41,7 @@ interface RunFlags {
   readonly seed?: number
   readonly output: OutputFormat
   readonly html?: string
+  readonly yes?: boolean
 }
 
 /** @param scenariosDir Folder of the built-in scenarios; found beside the program when not given. */
@@ -63,6 +65,7 @@ function runCommand(scenariosDir: string): Command {
       '--html <path>',
       'write a report with plots: one file, no script, nothing from elsewhere',
     )
+    .option('--yes', 'run it also when it needs more memory than Node gives a process')
     .addOption(outputOption())
     .addHelpText('after', EXAMPLES)
     .action((file: string, flags: RunFlags) => run(file, flags, scenariosDir))
@@ -70,9 +73,12 @@ function runCommand(scenariosDir: string): Command {
 
 async function run(file: string, flags: RunFlags, scenariosDir: string): Promise<void> {
   // The simulator and its plots load only when somebody simulates.
-  const { runScenarioFile } = await import('../../../simulator/main.ts')
-  const bar = process.stderr.isTTY ? startBar() : undefined
+  const { memoryOfScenario, runScenarioFile } = await import('../../../simulator/main.ts')
+  let bar: SingleBar | undefined
   try {
+    const bytes = await memoryOfScenario(file, scenariosDir)
+    if (!(await hasRoom(`scenario ${file}`, bytes, flags.yes === true))) return
+    bar = process.stderr.isTTY ? startBar() : undefined
     const status = await runScenarioFile({
       ...flags,
       file,

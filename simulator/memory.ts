@@ -1,0 +1,38 @@
+/**
+ * How much memory a run takes, before it is run: of its hungriest mode, because
+ * modes run one after the other.
+ *
+ * Objects of all kernels and entries of all switches are counted by arithmetic
+ * (capacity/demand.ts); what one takes was measured as heap in use after a full
+ * collection on Node 20, runs of 50 to 400 nodes: 330 to 420 bytes a kernel
+ * object, its share of plans and views included, 9 kB a pod with its namespace.
+ *
+ * @module
+ */
+import { demandOf } from './capacity/demand.ts'
+import type { Scenario, ScenarioMode } from './scenario.ts'
+
+const OBJECT_BYTES = 450
+const POD_BYTES = 10_000
+const ENTRY_BYTES = 200
+const BASE_BYTES = 100_000_000
+/** A heap grows past what is in use before it is collected. */
+const SLACK = 1.4
+/** Elements of guards, which come with peers and pods and are in no table. */
+const GUARDS_SHARE = 0.25
+
+/** Bytes of heap that the run will need, within a factor of about one and a half. */
+export function memoryNeeded(scenario: Scenario): number {
+  const modes = scenario.modes.map((mode) => bytesOf(scenario, mode))
+  return Math.ceil((BASE_BYTES + Math.max(...modes)) * SLACK)
+}
+
+function bytesOf(scenario: Scenario, mode: ScenarioMode): number {
+  const { nodes, podsPerNode } = scenario
+  let bytes = nodes * podsPerNode * POD_BYTES
+  for (const { role, devices, most } of demandOf(scenario, mode).tables) {
+    const each = role === 'node' ? OBJECT_BYTES * (1 + GUARDS_SHARE) : ENTRY_BYTES
+    bytes += devices * most * each
+  }
+  return bytes
+}
