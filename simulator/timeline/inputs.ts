@@ -6,8 +6,11 @@
 import { TriviumError } from '../../src/errors.ts'
 import { networksOf } from '../network.ts'
 import type { Scenario } from '../scenario.ts'
-import { type ClusterPods, parsePodList } from './kubernetes.ts'
+import { type ClusterPods, POD_LIST_BYTES_MAX, parsePodList } from './kubernetes.ts'
 import { parseTrace, type TraceRow } from './trace.ts'
+
+/** Of any of the files; traces have a lower limit of their own. */
+export const INPUT_BYTES_MAX = POD_LIST_BYTES_MAX
 
 /** What was read from a step's file. */
 export type StepInput =
