@@ -55,6 +55,12 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
         example: mode.reachability.example ?? null,
       },
       timeline: mode.timeline ?? null,
+      devices: mode.fabric.devices.map(({ table, capacity, pressure, ...device }) => ({
+        ...device,
+        table: table ?? null,
+        capacity: capacity ?? null,
+        pressure: pressure === undefined ? null : rounded(pressure),
+      })),
       checks: mode.checks,
       traceHash: mode.traceHash,
       samples: mode.samples,

@@ -6,6 +6,7 @@
  */
 import type { TableFigure } from '../measure.ts'
 import type { ModeResult, RunResult } from '../run.ts'
+import { aligned, type Column } from './align.ts'
 import { acrossOf, wayRows } from './ways.ts'
 import {
   capacityOf,
@@ -17,12 +18,6 @@ import {
   TABLE_NAMES,
   verdictOf,
 } from './words.ts'
-
-/** A column: its title and which side its cells lean to. */
-interface Column {
-  readonly title: string
-  readonly right?: boolean
-}
 
 const TABLE_COLUMNS: readonly Column[] = [
   { title: 'MODE' },
@@ -182,18 +177,3 @@ function checkLines({ modes, passed }: RunResult): readonly string[] {
 
 const names = (checks: readonly { readonly name: string }[]): string =>
   [...new Set(checks.map(({ name }) => name.split(':')[0]))].join(', ')
-
-function aligned(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const widths = columns.map(({ title }, index) =>
-    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
-  )
-  return [columns.map(({ title }) => title), ...rows].map((row) =>
-    columns
-      .map(({ right }, index) => {
-        const cell = row[index] ?? ''
-        return right === true ? cell.padStart(widths[index]!) : cell.padEnd(widths[index]!)
-      })
-      .join('  ')
-      .trimEnd(),
-  )
-}

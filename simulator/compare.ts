@@ -1,0 +1,172 @@
+/**
+ * The same pods and events in each mode, side by side, and over numbers of nodes.
+ *
+ * Pure: the same scenario, modes and sizes give the same result.
+ *
+ * @module
+ */
+import { TriviumError } from '../src/errors.ts'
+import { labelOf } from './network.ts'
+import { type Progress, type RunResult, runScenario } from './run.ts'
+import { NODES_MAX, type Scenario, type ScenarioMode } from './scenario.ts'
+import { checkScenario } from './scenario-rules.ts'
+import { nearest } from './suggest.ts'
+
+const PLAIN = {
+  announce: 'block',
+  flavour: 'classic',
+  crossSubnet: false,
+  masquerade: true,
+} as const
+
+/** What is compared when nobody says, and the names that `--modes` knows. */
+export const COMPARED: Readonly<Record<string, ScenarioMode>> = {
+  vxlan: { ...PLAIN, mode: 'vxlan' },
+  lightweight: { ...PLAIN, mode: 'vxlan', flavour: 'lightweight' },
+  direct: { ...PLAIN, mode: 'vxlan', crossSubnet: true },
+  hosts: { ...PLAIN, mode: 'route', announce: 'host' },
+  blocks: { ...PLAIN, mode: 'route' },
+  racks: { ...PLAIN, mode: 'route', announce: 'rack' },
+  vlan: { ...PLAIN, mode: 'vlan' },
+}
+
+/** Other words for the same. */
+const ALIASES: Readonly<Record<string, string>> = {
+  classic: 'vxlan',
+  route: 'blocks',
+  crosssubnet: 'direct',
+  '/32': 'hosts',
+}
+
+/** A mode that the scenario cannot have, and why. */
+export interface Skipped {
+  readonly label: string
+  readonly reason: string
+}
+
+/** One number of nodes. */
+export interface ComparedRun {
+  readonly nodes: number
+  readonly result: RunResult
+}
+
+export interface CompareResult {
+  /** Of the largest run. */
+  readonly scenario: Scenario
+  /** By rising numbers of nodes; at least one. */
+  readonly runs: readonly ComparedRun[]
+  readonly skipped: readonly Skipped[]
+}
+
+/** The largest run: what a comparison is mostly about. */
+export function largestOf({ runs }: CompareResult): RunResult {
+  return runs.at(-1)!.result
+}
+
+/**
+ * Names as people write them: `vxlan,lightweight,direct,hosts,blocks,racks,vlan`.
+ *
+ * @throws {TriviumError} USAGE for a name that is unknown or given twice.
+ */
+export function modesNamed(names: readonly string[]): readonly ScenarioMode[] {
+  const known = Object.keys(COMPARED)
+  const modes = names.map((name) => {
+    const word = name
+      .trim()
+      .toLowerCase()
+      .replace(/^(route|vxlan)[ /:-]+(?=\S)/, '')
+    const mode = COMPARED[ALIASES[word] ?? (word === '32' ? 'hosts' : word)]
+    if (mode !== undefined) return mode
+    const like = nearest(word, known)
+    const hint = like === undefined ? `wanted one of ${known.join(', ')}` : `did you mean ${like}?`
+    throw new TriviumError('USAGE', `Cannot compare mode ${name}: there is no such mode, ${hint}`)
+  })
+  const twice = modes.find((mode, index) => modes.indexOf(mode) !== index)
+  if (twice === undefined) return modes
+  throw new TriviumError(
+    'USAGE',
+    `Cannot compare mode ${labelOf(twice)} with itself: it is named twice`,
+  )
+}
+
+/**
+ * Runs every mode; a scenario of one mode is compared in the usual ones.
+ *
+ * @param modes Undefined: the scenario's, or the usual ones.
+ * @param nodesList Undefined: the scenario's number alone. Racks stay as full as they are.
+ * @throws {TriviumError} BAD_CONFIG when a size is impossible, or no mode is left.
+ */
+export function compareScenario(
+  scenario: Scenario,
+  modes: readonly ScenarioMode[] | undefined,
+  nodesList: readonly number[] | undefined,
+  progress: Progress = () => {},
+): CompareResult {
+  const sizes = [...new Set(nodesList ?? [scenario.nodes])].sort((a, b) => a - b)
+  const most = sizes.at(-1) ?? 0
+  if (most > NODES_MAX) {
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot compare modes on ${most} nodes: the exact engine holds ${NODES_MAX}`,
+      'trivium sim capacity calculates larger ones',
+    )
+  }
+  const sized = sizes.map((nodes) => sizedTo(scenario, nodes))
+  const wanted = modes ?? (scenario.modes.length > 1 ? scenario.modes : usualModes(scenario))
+  const { able, skipped } = sorted(sized.at(-1) ?? scenario, wanted)
+  const all = sized.map((each) => ({ ...each, modes: [...able] }))
+  const weights = all.map(({ nodes }) => nodes)
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  let done = 0
+  const runs = all.map((each): ComparedRun => {
+    const complaint = checkScenario(each)
+    if (complaint !== undefined) throw impossible(each, complaint.path, complaint.message)
+    const result = runScenario(each, (share, what) =>
+      progress((done + share * each.nodes) / total, `${each.nodes} nodes, ${what}`),
+    )
+    done += each.nodes
+    return { nodes: each.nodes, result }
+  })
+  return { scenario: all.at(-1) ?? scenario, runs, skipped }
+}
+
+/** The scenario's own first, as it is written. */
+function usualModes({ modes: [own] }: Scenario): readonly ScenarioMode[] {
+  const usual = Object.values(COMPARED)
+  if (own === undefined) return usual
+  const { masquerade } = own
+  return usual.map((mode) => ({ ...mode, masquerade }))
+}
+
+/** The same racks, as full; a listed fabric has the racks that it lists. */
+function sizedTo(scenario: Scenario, nodes: number): Scenario {
+  if (nodes === scenario.nodes || scenario.fabric.kind === 'listed') return { ...scenario, nodes }
+  const perRack = Math.ceil(scenario.nodes / scenario.racks)
+  const { kind, dataCenters, groups } = scenario.fabric
+  const least = dataCenters * (kind === 'three-tier' ? groups : 1)
+  return { ...scenario, nodes, racks: Math.max(least, Math.ceil(nodes / perRack)) }
+}
+
+/** Modes that the scenario can have, each judged alone, and the others. */
+function sorted(
+  scenario: Scenario,
+  wanted: readonly ScenarioMode[],
+): { readonly able: readonly ScenarioMode[]; readonly skipped: readonly Skipped[] } {
+  const able: ScenarioMode[] = []
+  const skipped: (Skipped & { readonly path: readonly string[] })[] = []
+  for (const mode of wanted) {
+    const complaint = checkScenario({ ...scenario, modes: [mode] })
+    if (complaint === undefined) able.push(mode)
+    else skipped.push({ label: labelOf(mode), reason: complaint.message, path: complaint.path })
+  }
+  const [first] = skipped
+  if (able.length === 0 && first !== undefined) throw impossible(scenario, first.path, first.reason)
+  return { able, skipped: skipped.map(({ label, reason }) => ({ label, reason })) }
+}
+
+function impossible({ nodes }: Scenario, path: readonly string[], message: string): TriviumError {
+  return new TriviumError(
+    'BAD_CONFIG',
+    `Cannot compare modes on ${nodes} nodes: ${path.join('.')}: ${message}`,
+  )
+}

@@ -1,0 +1,61 @@
+/**
+ * A comparison for a terminal: measures as rows, modes as columns, the best value
+ * of each row marked with a star.
+ *
+ * @module
+ */
+import { type CompareResult, largestOf } from '../compare.ts'
+import { aligned, type Column } from './align.ts'
+import { compareRows, compareSentence, pressureWords } from './compare-words.ts'
+import { count } from './words.ts'
+
+/** @param wide With details. */
+export function compareText(compared: CompareResult, wide: boolean): string {
+  const { modes, scenario, traceHash, passed } = largestOf(compared)
+  const size = `${count(scenario.nodes)} nodes, ${count(scenario.nodes * scenario.podsPerNode)} pods`
+  const columns: readonly Column[] = [
+    { title: size },
+    ...modes.map(({ label }) => ({ title: `${label}  `, right: true })),
+  ]
+  const lines: (readonly string[])[] = []
+  let group = ''
+  for (const row of compareRows(modes, wide)) {
+    if (row.group !== group) lines.push([row.group])
+    group = row.group
+    const cells = row.cells.map(({ words, isBest }) => `${words}${isBest ? ' *' : '  '}`)
+    lines.push([`  ${row.title}`, ...cells])
+  }
+  const failed = modes.flatMap(({ label, checks }) =>
+    checks.filter((check) => !check.passed).map(({ name, findings }) => [label, name, ...findings]),
+  )
+  return [
+    ...sweepLines(compared),
+    ...aligned(columns, lines),
+    '',
+    '* the best of its row',
+    ...compared.skipped.map(({ label, reason }) => `left out: ${label}: ${reason}`),
+    passed ? 'checks: all passed' : 'checks: FAILED',
+    ...failed.map((words) => `  ${words.join(': ')}`),
+    `trace ${traceHash}`,
+    '',
+    compareSentence(compared),
+    '',
+  ].join('\n')
+}
+
+/** The fullest table over nodes; nothing when there is one size. */
+function sweepLines({ runs }: CompareResult): readonly string[] {
+  const [first] = runs
+  if (first === undefined || runs.length === 1) return []
+  const columns: readonly Column[] = [
+    { title: 'NODES', right: true },
+    { title: 'PODS', right: true },
+    ...first.result.modes.map(({ label }) => ({ title: label, right: true })),
+  ]
+  const rows = runs.map(({ nodes, result }) => [
+    count(nodes),
+    count(nodes * result.scenario.podsPerNode),
+    ...result.modes.map(pressureWords),
+  ])
+  return ['fullest switch table (! no room left)', ...aligned(columns, rows), '']
+}
