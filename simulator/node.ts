@@ -131,16 +131,17 @@ export class SimNode {
       report: (report) => this.events.report(this, report),
       ready: () => {},
     })
-    let isApplying = false
+    // A round that goes on has not shown the store yet: it asks the store before it looks at the kernel.
+    let goesOn = false
     const life = ++this.agentLife
     this.agent = drive(agentMachine(this.times), virtualClock(engine, index), (effect, feed) => {
-      if (effect.kind === 'kernel.apply') isApplying = true
+      if (effect.kind !== 'report' && effect.kind !== 'ready') goesOn = true
       perform(effect, (input) => {
-        if (input.kind === 'store.read') isApplying = false
+        goesOn = false
         feed(input)
         // An agent that was stopped settles nothing with its last answers.
         if (life !== this.agentLife) return
-        const planned = input.kind === 'store.read' && input.view !== undefined && !isApplying
+        const planned = input.kind === 'store.read' && input.view !== undefined && !goesOn
         const applied =
           input.kind === 'kernel.applied' &&
           input.failures.every((failure) => failure === undefined)
