@@ -1,0 +1,30 @@
+/**
+ * The modes that the question is asked of, when nobody names one.
+ *
+ * @module
+ */
+import { labelOf } from '../network.ts'
+import type { ScenarioMode } from '../scenario.ts'
+
+const PLAIN: ScenarioMode = {
+  mode: 'vxlan',
+  announce: 'block',
+  flavour: 'classic',
+  crossSubnet: false,
+  masquerade: true,
+}
+
+/** Everything the exact engine can run, so that every answer can be held to a run. */
+export const CAPACITY_MODES: readonly ScenarioMode[] = [
+  PLAIN,
+  { ...PLAIN, flavour: 'lightweight' },
+  { ...PLAIN, crossSubnet: true },
+  { ...PLAIN, mode: 'route' },
+  { ...PLAIN, mode: 'route', announce: 'rack' },
+  { ...PLAIN, mode: 'route', announce: 'host' },
+  { ...PLAIN, mode: 'vlan' },
+]
+
+/** By what reports call it, e.g. `route /32`. */
+export const modeNamed = (label: string): ScenarioMode | undefined =>
+  CAPACITY_MODES.find((mode) => labelOf(mode) === label)
