@@ -78,6 +78,18 @@ export function figures(cluster: Cluster): readonly TableFigure[] {
   ]
 }
 
+/** Of two looks at the same tables the higher figures. Later ones know tables that were empty before. */
+export function highest(
+  before: readonly TableFigure[],
+  after: readonly TableFigure[],
+): readonly TableFigure[] {
+  return after.map((figure) => {
+    const { role, table, demandPeak } = figure
+    const earlier = before.find((each) => each.role === role && each.table === table)
+    return earlier !== undefined && earlier.demandPeak > demandPeak ? earlier : figure
+  })
+}
+
 function switchFigure(
   role: Role,
   table: SwitchTable,

@@ -18,6 +18,7 @@ import { type FabricFigure, fabricFigure } from './device-figures.ts'
 import {
   fibBytesMax,
   figures,
+  highest,
   type OverflowFigure,
   type ProgrammingFigure,
   programmingFigure,
@@ -31,6 +32,7 @@ import type { Scenario, ScenarioMode } from './scenario.ts'
 import { shuffled } from './shuffle.ts'
 import type { TimelineResult } from './timeline/result.ts'
 import { runTimeline } from './timeline/run-timeline.ts'
+import { fillOf, initialPods, timelineChance } from './timeline/workload.ts'
 import { Cluster } from './world.ts'
 
 /** Virtual time after which a phase counts as never ending. */
@@ -106,7 +108,8 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   const { engine } = cluster
   const chance = prng(scenario.seed)
   const label = labelOf(mode)
-  const total = scenario.nodes * scenario.podsPerNode
+  const order = podOrder(scenario, chance.fork('pods'))
+  const total = order.length
   const checks: CheckResult[] = []
 
   startAgents(cluster, scenario, chance.fork('start'))
@@ -121,7 +124,6 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     samples.push(sample(cluster))
     progress(0.05 + (0.6 * cluster.podsAdded) / total, label)
   }
-  const order = podOrder(scenario, chance.fork('pods'))
   const spanTicks = schedulePods(cluster, scenario, order, EVENT.podAdd, chance.fork('arrivals'))
   checks.push(settle(cluster, 'pods added'))
   const fullTick = engine.tick
@@ -132,8 +134,10 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   samples.push(sample(cluster))
   const full = fullFigures(cluster, coldTick + spanTicks)
 
-  const timeline = runTimeline(cluster, scenario, chance.fork('timeline'))
+  cluster.onPodAdded = () => {}
+  const timeline = runTimeline(cluster, scenario, timelineChance(scenario))
   checks.push(...(timeline?.checks ?? []))
+  const tables = timeline === undefined ? full.tables : highest(full.tables, figures(cluster))
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
@@ -142,12 +146,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   progress(0.75, label)
 
   timeline?.mend()
-  const living = new Map(cluster.pods().map(({ id, node }) => [id, node.index]))
-  const first = new Set(order.map(({ pod }) => pod))
-  const later = [...living].flatMap(([pod, node]) => (first.has(pod) ? [] : [{ pod, node }]))
-  const leaving = shuffled([...order, ...later], chance.fork('leaving')).filter(({ pod }) =>
-    living.has(pod),
-  )
+  const leaving = leavingPods(cluster, order, chance.fork('leaving'))
   schedulePods(cluster, scenario, leaving, EVENT.podRemove, chance.fork('departures'))
   checks.push(settle(cluster, 'pods deleted'))
   checks.push(checkNoLeak(cluster))
@@ -159,8 +158,9 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     label,
     mode,
     ...full,
+    tables,
     samples,
-    firstOverflow: firstOverflow(full.tables),
+    firstOverflow: firstOverflow(tables),
     coldStartMs: coldTick / TICKS_PER_MS,
     podsMs: (fullTick - coldTick) / TICKS_PER_MS,
     tailMs: (fullTick - coldTick - spanTicks) / TICKS_PER_MS,
@@ -202,23 +202,35 @@ interface PodPlace {
   readonly pod: number
 }
 
-/** Every pod and its node, in the order of creation. */
-function podOrder({ nodes, podsPerNode }: Scenario, chance: Prng): readonly PodPlace[] {
-  const places = Array.from({ length: nodes * podsPerNode }, (_, pod): PodPlace => {
-    return { node: Math.floor(pod / podsPerNode), pod }
-  })
-  return shuffled(places, chance)
+/** The first pods and their nodes, in the order of creation; those of a file have one of their own. */
+function podOrder(scenario: Scenario, chance: Prng): readonly PodPlace[] {
+  const places = initialPods(scenario).map(({ node }, pod): PodPlace => ({ node, pod }))
+  return fillOf(scenario) === undefined ? shuffled(places, chance) : places
+}
+
+/** Pods that are there, in the order in which they go. */
+function leavingPods(
+  cluster: Cluster,
+  order: readonly PodPlace[],
+  chance: Prng,
+): readonly PodPlace[] {
+  const living = new Map(cluster.pods().map(({ id, node }) => [id, node.index]))
+  const first = new Set(order.map(({ pod }) => pod))
+  const later = [...living].flatMap(([pod, node]) => (first.has(pod) ? [] : [{ pod, node }]))
+  return shuffled([...order, ...later], chance).filter(({ pod }) => living.has(pod))
 }
 
 /** Spreads the pods at the scenario's rate, each somewhere in its own slice of time. */
 function schedulePods(
   cluster: Cluster,
-  { times }: Scenario,
+  scenario: Scenario,
   order: readonly PodPlace[],
   kind: typeof EVENT.podAdd | typeof EVENT.podRemove,
   chance: Prng,
 ): number {
-  const sliceTicks = Math.max(1, Math.floor((1000 * TICKS_PER_MS) / times.podsPerSecond))
+  const isBurst = kind === EVENT.podAdd && fillOf(scenario)?.arrival === 'at-once'
+  const { podsPerSecond } = scenario.times
+  const sliceTicks = isBurst ? 1 : Math.max(1, Math.floor((1000 * TICKS_PER_MS) / podsPerSecond))
   let lastTicks = 0
   for (const [index, { node, pod }] of order.entries()) {
     lastTicks = index * sliceTicks + chance.below(sliceTicks)

@@ -9,7 +9,7 @@ import { TICKS_PER_MS } from '../clock.ts'
 import { networksOf } from '../network.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Complaint } from '../scenario-rules.ts'
-import type { WorkloadStep } from '../scenario-workload.ts'
+import type { StepOf, WorkloadStep } from '../scenario-workload.ts'
 import type { Fault, PodAction } from './action.ts'
 import { ControlPlane, type PodNature } from './control-plane.ts'
 import { reachChanges } from './reach.ts'
@@ -79,12 +79,19 @@ export function tryPlan(scenario: Scenario, faults: readonly Fault[], chance: Pr
 /** The first pods: so many a node, or those of a file, in the order of their creation. */
 export function initialPods(scenario: Scenario): readonly InitialPod[] {
   const { nodes, podsPerNode, workload } = scenario
-  const fill = workload.findIndex((step) => step.kind === 'kubernetes' && step.fill)
-  const input = scenario.inputs?.get(fill)
+  const input = scenario.inputs?.get(workload.findIndex(isFill))
   if (input?.kind === 'kubernetes') return input.pods
   return Array.from({ length: nodes * podsPerNode }, (_, pod): InitialPod => {
     return { node: Math.floor(pod / podsPerNode), nature: 'free' }
   })
+}
+
+const isFill = (step: WorkloadStep): boolean => step.kind === 'kubernetes' && step.fill
+
+/** The step whose pods are the first ones. */
+export function fillOf({ workload }: Scenario): StepOf<'kubernetes'> | undefined {
+  const step = workload.find(isFill)
+  return step?.kind === 'kubernetes' ? step : undefined
 }
 
 /** Whether pods have to be made anew. */
