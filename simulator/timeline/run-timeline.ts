@@ -77,8 +77,9 @@ class Timeline {
     const ends = faults.map(({ atTick, forTicks = 0 }) => atTick + forTicks)
     const last = ends.reduce((latest, tick) => Math.max(latest, tick), actions.at(-1)?.atTick ?? 0)
     this.lastTick = engine.tick + last
-    this.scheduleActions(actions)
+    // Of one moment faults come first: pods are planned for a node that is back.
     this.scheduleFaults()
+    this.scheduleActions(actions)
   }
 
   run(): TimelineRun {
