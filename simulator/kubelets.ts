@@ -318,7 +318,8 @@ export class Kubelets {
     const heirs = this.behind.get(sandbox.id) ?? []
     this.behind.delete(sandbox.id)
     for (const heir of heirs) {
-      if (heir.phase !== 'behind') continue
+      // Its own end may have come while it waited.
+      if (heir.phase !== 'behind' || this.sandboxes.get(heir.id) !== heir) continue
       this.waiting--
       this.underWay++
       this.tryAdd(heir)

@@ -145,7 +145,10 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
   const fabric = fabricFigure(cluster)
   progress(0.75, label)
 
-  timeline?.mend()
+  if (timeline !== undefined) {
+    timeline.mend()
+    checks.push(settle(cluster, 'mended'))
+  }
   const leaving = leavingPods(cluster, order, chance.fork('leaving'))
   schedulePods(cluster, scenario, leaving, EVENT.podRemove, chance.fork('departures'))
   checks.push(settle(cluster, 'pods deleted'))

@@ -16,7 +16,13 @@ import { podElements } from '../src/backend/firewall.ts'
 import { backends } from '../src/backend/registry.ts'
 import { readView } from '../src/cluster/read-view.ts'
 import { invariant } from '../src/errors.ts'
-import { identity, type KernelObject, type KernelOp, podLinkName } from '../src/kernel/mod.ts'
+import {
+  identity,
+  isNft,
+  type KernelObject,
+  type KernelOp,
+  podLinkName,
+} from '../src/kernel/mod.ts'
 import { type Ip, macFromName } from '../src/net/mod.ts'
 import type { KernelPort } from '../src/ports.ts'
 import { SimKernel } from './kernel.ts'
@@ -70,9 +76,12 @@ export class Sandboxes {
     const { store, events, nowMs } = this.options
     const { boot } = this
     const request = this.request(id, wish)
+    // What an ADD that failed could not undo, kubelet's DEL does before the next.
+    const isAgain = this.asked.has(id)
     this.asked.set(id, request.key)
     store.transact(
       (tx): AllocateAnswer => {
+        if (isAgain) release(tx, request.node, request.key)
         const answer = allocate(tx, request)
         const network = tx.get(keys.network(request.key.network))
         if (answer.kind === 'allocated' && network !== undefined) {
@@ -152,11 +161,31 @@ export class Sandboxes {
     const ops = plan.node.map((object) => ({ kind: 'add', object }) as const)
     this.options.port().apply(ops, (failures) => {
       if (boot !== this.boot) return
-      this.complain(failures)
+      const [refused] = failures
+      if (refused !== undefined) {
+        this.undo(id, attachment, refused.message)
+        return
+      }
+      // Where no agent has made the nftables table yet, it will come with the pod in it.
+      const isLater = (at: number): boolean =>
+        failures[at]?.code === 'ENOENT' && plan.node[at] !== undefined && isNft(plan.node[at])
+      this.complain(failures.filter((_, at) => !isLater(at)))
       const pod = { id, node, attachment, plan, kernel: this.podKernel(id, plan) }
       this.pods.set(id, pod)
       events.podAdded(id, pod, undefined)
     })
+  }
+
+  /** The pair could not be made: nothing is left but the record. */
+  private undo(id: number, attachment: AttachmentRecord, refusal: string): void {
+    const { store, events, node } = this.options
+    const { boot } = this
+    store.transact(
+      (tx) => release(tx, node.record.name, attachment),
+      () => {
+        if (boot === this.boot) events.podAdded(id, undefined, refusal)
+      },
+    )
   }
 
   /** The pod's namespace: its end of the pair, then what the plan puts there. */

@@ -56,6 +56,8 @@ export class Monitor {
   private stamp = ''
   private pairs = 0
   private lostToOverflow = 0
+  /** Pairs that the last packets found without a way, and not for want of room. */
+  private suspects: { readonly pair: WatchedPair; readonly why: string }[] = []
 
   constructor(options: MonitorOptions) {
     const { engine, nodes } = options.cluster
@@ -81,6 +83,7 @@ export class Monitor {
     const stamp = this.stampOf()
     if (this.renew(tick) || stamp !== this.stamp) this.send(tick)
     this.stamp = stamp
+    if (cluster.isQuiet && this.suspects.length > 0) this.judge(tick)
     this.series.add({
       atMs: (tick - this.startTick) / TICKS_PER_MS,
       pods: cluster.podCount,
@@ -109,9 +112,7 @@ export class Monitor {
     const { cluster, sample, victims } = this.options
     if (++this.looks % LOOKS === 0) this.everyTicks *= 2
     const world = this.world()
-    const isQuiet = cluster.isQuiet
-    const { topology, state } = cluster.fabric.paths
-    const island = isQuiet ? islands(topology, state) : []
+    this.suspects = []
     this.pairs = this.lost = this.lostToOverflow = 0
     for (const [place, pair] of sample.pairs.entries()) {
       if (pair === undefined) continue
@@ -123,10 +124,19 @@ export class Monitor {
       if (lost === undefined || why === undefined) continue
       this.lost++
       if (lost.overflow) this.lostToOverflow++
-      else if (isQuiet && !this.isExplained(pair, island)) this.blame(tick, why)
+      else this.suspects.push({ pair, why })
     }
     for (const finding of unrecordedLinks(cluster, victims)) {
       if (this.unrecorded.size < FINDINGS_MAX) this.unrecorded.add(finding)
+    }
+  }
+
+  /** Nothing is left to do: whoever has no way now must have a reason. */
+  private judge(tick: number): void {
+    const { topology, state } = this.options.cluster.fabric.paths
+    const island = islands(topology, state)
+    for (const { pair, why } of this.suspects) {
+      if (!this.isExplained(pair, island)) this.blame(tick, why)
     }
   }
 
@@ -159,12 +169,12 @@ export class Monitor {
 
   /** The same as long as no table has changed. */
   private stampOf(): string {
-    const { fabric, kernelChanges, isQuiet } = this.options.cluster
+    const { fabric, kernelChanges } = this.options.cluster
     const programmed = fabric.devices.reduce(
       (last, { programmedTick }) => Math.max(last, programmedTick),
       0,
     )
-    return [kernelChanges, fabric.heardTick, programmed, fabric.paths.changed, isQuiet].join(' ')
+    return [kernelChanges, fabric.heardTick, programmed, fabric.paths.changed].join(' ')
   }
 }
 
