@@ -57,6 +57,7 @@ interface Sandbox {
   /** What the store holds for it. */
   ips: readonly Ip[]
   stranded: boolean
+  wasUp: boolean
   /** Its node lost power before its DEL had ended. */
   owed: boolean
 }
@@ -119,12 +120,10 @@ export class Kubelets {
       case 'behind':
       case 'retrying':
         this.waiting--
-        this.forget(sandbox)
-        this.underWay--
+        this.giveUp(sandbox)
         break
       case 'refused':
-        this.forget(sandbox)
-        this.underWay--
+        this.giveUp(sandbox)
         break
       case 'removing':
       case 'lingering':
@@ -154,6 +153,7 @@ export class Kubelets {
     if (sandbox === undefined) return refusal
     if (pod !== undefined) {
       sandbox.phase = 'up'
+      sandbox.wasUp = true
       this.hold(id, pod.attachment.ips)
       if (sandbox.isWork) {
         this.counts.added++
@@ -163,8 +163,7 @@ export class Kubelets {
       return undefined
     }
     if (sandbox.leaving) {
-      this.forget(sandbox)
-      this.underWay--
+      this.giveUp(sandbox)
       return undefined
     }
     if (sandbox.isWork && sandbox.tries < TRIES_MAX) {
@@ -185,7 +184,7 @@ export class Kubelets {
     if (sandbox === undefined) return
     this.letGo(sandbox)
     if (refusal === undefined) {
-      if (sandbox.isWork) this.counts.removed++
+      if (sandbox.wasUp) this.counts.removed++
       if (sandbox.stranded) this.strand(-sandbox.ips.length)
       this.forget(sandbox)
       return
@@ -263,6 +262,7 @@ export class Kubelets {
       leaving: false,
       ips: [],
       stranded: false,
+      wasUp: false,
       owed: false,
     }
     this.sandboxes.set(id, sandbox)
@@ -305,6 +305,16 @@ export class Kubelets {
     engine.later(retryTicks, kind, sandbox.node, sandbox.id, () => {
       if (this.sandboxes.get(sandbox.id) === sandbox) run()
     })
+  }
+
+  /** The end of a pod that has no links; what an ADD could not take back, its DEL does. */
+  private giveUp(sandbox: Sandbox): void {
+    if (sandbox.ips.length > 0) {
+      this.leave(sandbox)
+      return
+    }
+    this.forget(sandbox)
+    this.underWay--
   }
 
   private leave(sandbox: Sandbox): void {
