@@ -51,8 +51,6 @@ export interface ComparedRun {
 }
 
 export interface CompareResult {
-  /** Of the largest run. */
-  readonly scenario: Scenario
   /** By rising numbers of nodes; at least one. */
   readonly runs: readonly ComparedRun[]
   readonly skipped: readonly Skipped[]
@@ -89,19 +87,25 @@ export function modesNamed(names: readonly string[]): readonly ScenarioMode[] {
   )
 }
 
+/** What a comparison will run. */
+export interface ComparePlan {
+  /** By rising numbers of nodes; at least one. */
+  readonly scenarios: readonly Scenario[]
+  readonly skipped: readonly Skipped[]
+}
+
 /**
- * Runs every mode; a scenario of one mode is compared in the usual ones.
+ * Every size with every mode that it can have; a scenario of one mode is compared in the usual ones.
  *
  * @param modes Undefined: the scenario's, or the usual ones.
  * @param nodesList Undefined: the scenario's number alone. Racks stay as full as they are.
  * @throws {TriviumError} BAD_CONFIG when a size is impossible, or no mode is left.
  */
-export function compareScenario(
+export function planCompare(
   scenario: Scenario,
   modes: readonly ScenarioMode[] | undefined,
   nodesList: readonly number[] | undefined,
-  progress: Progress = () => {},
-): CompareResult {
+): ComparePlan {
   const sizes = [...new Set(nodesList ?? [scenario.nodes])].sort((a, b) => a - b)
   const most = sizes.at(-1) ?? 0
   if (most > NODES_MAX) {
@@ -114,23 +118,33 @@ export function compareScenario(
   const sized = sizes.map((nodes) => sizedTo(scenario, nodes))
   const wanted = modes ?? (scenario.modes.length > 1 ? scenario.modes : usualModes(scenario))
   const { able, skipped } = sorted(sized.at(-1) ?? scenario, wanted)
-  const all = sized.map((each) => ({ ...each, modes: [...able] }))
-  const weights = all.map(({ nodes }) => nodes)
-  const total = weights.reduce((sum, weight) => sum + weight, 0)
-  let done = 0
-  const runs = all.map((each): ComparedRun => {
+  const scenarios = sized.map((each) => ({ ...each, modes: [...able] }))
+  for (const each of scenarios) {
     const complaint = checkScenario(each)
     if (complaint !== undefined) throw impossible(each, complaint.path, complaint.message)
-    const result = runScenario(each, (share, what) =>
-      progress((done + share * each.nodes) / total, `${each.nodes} nodes, ${what}`),
-    )
-    done += each.nodes
-    return { nodes: each.nodes, result }
-  })
-  return { scenario: all.at(-1) ?? scenario, runs, skipped }
+  }
+  return { scenarios, skipped }
 }
 
-/** The scenario's own first, as it is written. */
+/** Runs what was planned, sizes one after the other. */
+export function runCompare(
+  { scenarios, skipped }: ComparePlan,
+  progress: Progress = () => {},
+): CompareResult {
+  const total = scenarios.reduce((sum, { nodes }) => sum + nodes, 0)
+  let done = 0
+  const runs = scenarios.map((scenario): ComparedRun => {
+    const { nodes } = scenario
+    const result = runScenario(scenario, (share, what) =>
+      progress((done + share * nodes) / total, `${nodes} nodes, ${what}`),
+    )
+    done += nodes
+    return { nodes, result }
+  })
+  return { runs, skipped }
+}
+
+/** The usual ones, masquerading or not as the scenario's own does. */
 function usualModes({ modes: [own] }: Scenario): readonly ScenarioMode[] {
   const usual = Object.values(COMPARED)
   if (own === undefined) return usual

@@ -5,22 +5,29 @@
  *
  * @module
  */
-import { access, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
+import { modesNamed, planCompare, runCompare } from './compare.ts'
 import { memoryNeeded } from './memory.ts'
 import { labelOf } from './network.ts'
-import { dataReport } from './report/data.ts'
+import { compareText } from './report/compare-text.ts'
+import { csvTables, measuresCsv } from './report/csv.ts'
+import { compareData, dataReport } from './report/data.ts'
+import { seedsData, seedsHtml, seedsText } from './report/seeds-report.ts'
 import { textReport } from './report/text.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
 import { parseScenario, type Scenario } from './scenario.ts'
+import { runSeeds } from './seeds.ts'
+import { runSwarmSeed, SWARM_HEAD, swarmLine } from './swarm.ts'
 import { filesOf, INPUT_BYTES_MAX } from './timeline/inputs.ts'
 
-export type OutputFormat = 'text' | 'wide' | 'json' | 'yaml'
-export const OUTPUT_FORMATS: readonly OutputFormat[] = ['text', 'wide', 'json', 'yaml']
+export type OutputFormat = 'text' | 'wide' | 'json' | 'yaml' | 'csv'
+export const OUTPUT_FORMATS: readonly OutputFormat[] = ['text', 'wide', 'json', 'yaml', 'csv']
 
-export interface RunOptions {
+/** What every command that runs a scenario is told. */
+export interface ReportOptions {
   /** A path, or the name of a built-in scenario. */
   readonly file: string
   /** Takes the place of the scenario's. */
@@ -28,10 +35,26 @@ export interface RunOptions {
   readonly output: OutputFormat
   /** Where to write the HTML report. */
   readonly html?: string
+  /** Folder for tables as CSV. */
+  readonly csv?: string
   /** Folder of the built-in scenarios. */
   readonly scenariosDir: string
   readonly progress?: Progress
   readonly write: (text: string) => void
+}
+
+export interface RunOptions extends ReportOptions {
+  /** Runs this many seeds, and reports their spread. */
+  readonly seeds?: number
+}
+
+export interface CompareOptions extends ReportOptions {
+  /** Names as `COMPARED` knows them. */
+  readonly modes?: readonly string[]
+  /** Runs each of these sizes. */
+  readonly nodes?: readonly number[]
+  /** Asked before the run; false: do not. */
+  readonly mayUse?: (bytes: number) => Promise<boolean>
 }
 
 /**
@@ -43,18 +66,122 @@ export interface RunOptions {
 export async function runScenarioFile(options: RunOptions): Promise<0 | 1> {
   const path = await locate(options.file, options.scenariosDir)
   const { text, scenario } = await readScenario(path, options.seed)
-  const forPeople = options.output === 'text' || options.output === 'wide'
-  // Before the run: a seed and a version are a whole bug report, also when it never ends.
-  if (forPeople) options.write(`${headerOf(path, scenario)}\n\n`)
+  const { seeds = 1 } = options
+  introduce(options, path, scenario)
+  if (seeds > 1) {
+    const results = runSeeds(scenario, seeds, options.progress)
+    options.write(seedsOf(results, options.output))
+    const command = `trivium sim run ${options.file} --seed ${scenario.seed} --seeds ${seeds}`
+    await writeReports(options, results, () => seedsHtml(results, { text, command }))
+    return results.every(({ passed }) => passed) ? 0 : 1
+  }
   const result = runScenario(scenario, options.progress)
   options.write(reportOf(result, options.output))
-  if (options.html !== undefined) {
+  const command = `trivium sim run ${options.file} --seed ${scenario.seed}`
+  await writeReports(options, [result], async () => {
     const { htmlReport } = await import('./report/html.ts')
-    const command = `trivium sim run ${options.file} --seed ${scenario.seed}`
-    await writeWhole(options.html, htmlReport(result, { text, command }))
-    if (forPeople) options.write(`report ${options.html}\n`)
-  }
+    return htmlReport(result, { text, command })
+  })
   return result.passed ? 0 : 1
+}
+
+/**
+ * Runs one scenario file in several modes, side by side.
+ *
+ * @returns As `runScenarioFile`.
+ * @throws {TriviumError} As that; USAGE for the name of a mode.
+ */
+export async function compareScenarioFile(options: CompareOptions): Promise<0 | 1> {
+  const path = await locate(options.file, options.scenariosDir)
+  const { text, scenario } = await readScenario(path, options.seed)
+  const { nodes, output } = options
+  const modes = options.modes && modesNamed(options.modes)
+  const plan = planCompare(scenario, modes, nodes)
+  const bytes = Math.max(...plan.scenarios.map(memoryNeeded))
+  if ((await options.mayUse?.(bytes)) === false) return 0
+  introduce(options, path, plan.scenarios.at(-1) ?? scenario)
+  const compared = runCompare(plan, options.progress)
+  const results = compared.runs.map(({ result }) => result)
+  if (output === 'csv') options.write(measuresCsv(results))
+  else if (isForPeople(output)) options.write(compareText(compared, output === 'wide'))
+  else options.write(dataText(compareData(compared), output))
+  const flags = [
+    ...(options.modes === undefined ? [] : [`--modes ${options.modes.join(',')}`]),
+    ...(nodes === undefined ? [] : [`--nodes ${nodes.join(',')}`]),
+  ]
+  const command = ['trivium sim compare', options.file, `--seed ${scenario.seed}`, ...flags]
+  await writeReports(options, results, async () => {
+    const { compareHtml } = await import('./report/compare-html.ts')
+    return compareHtml(compared, { text, command: command.join(' ') })
+  })
+  return results.every(({ passed }) => passed) ? 0 : 1
+}
+
+export interface SwarmOptions {
+  readonly file: string
+  /** The first seed; the scenario's, when not given. */
+  readonly from?: number
+  readonly seeds: number
+  readonly scenariosDir: string
+  readonly progress?: Progress
+  readonly write: (text: string) => void
+}
+
+/**
+ * Runs one scenario under many seeds, a line a seed, and stops at one that fails.
+ *
+ * @returns 0 when every checker of every seed passed, 1 when one failed.
+ * @throws {TriviumError} As `runScenarioFile`; BAD_CONFIG for a scenario without `swarm`.
+ */
+export async function swarmScenarioFile(options: SwarmOptions): Promise<0 | 1> {
+  const { file, seeds, write } = options
+  const path = await locate(file, options.scenariosDir)
+  const { scenario } = await readScenario(path)
+  if (scenario.swarm === undefined) {
+    const wanted = 'wanted one, like swarm: { forMs: 60000, faults: 10, workload: 50 }'
+    throw new TriviumError('BAD_CONFIG', `Cannot read scenario ${path}: it has no swarm, ${wanted}`)
+  }
+  const from = options.from ?? scenario.seed
+  write(`${SWARM_HEAD}\n`)
+  for (let at = 0; at < seeds; at++) {
+    const seed = (from + at) % 2 ** 32
+    options.progress?.(at / seeds, `seed ${seed}`)
+    const found = runSwarmSeed(scenario, seed)
+    write(`${swarmLine(found)}\n`)
+    if (found.failed.length === 0) continue
+    write(`\n${found.failed.join('\n')}\n\nagain: trivium sim run ${file} --seed ${seed}\n`)
+    return 1
+  }
+  return 0
+}
+
+const isForPeople = (output: OutputFormat): output is 'text' | 'wide' =>
+  output === 'text' || output === 'wide'
+
+/** Before the run: a seed and a version are a whole bug report, also when it never ends. */
+function introduce({ output, write }: ReportOptions, path: string, scenario: Scenario): void {
+  if (isForPeople(output)) write(`${headerOf(path, scenario)}\n\n`)
+}
+
+/** The HTML page and the CSV tables, where they were asked for. */
+async function writeReports(
+  { output, html, csv, write }: ReportOptions,
+  results: readonly RunResult[],
+  page: () => string | Promise<string>,
+): Promise<void> {
+  const say = (what: string): void => {
+    if (isForPeople(output)) write(`report ${what}\n`)
+  }
+  if (csv !== undefined) {
+    await makeFolder(csv)
+    for (const { name, text } of csvTables(results)) {
+      await writeWhole(join(csv, `${name}.csv`), text)
+      say(join(csv, `${name}.csv`))
+    }
+  }
+  if (html === undefined) return
+  await writeWhole(html, await page())
+  say(html)
 }
 
 /**
@@ -103,16 +230,21 @@ function fabricWords({ fabric }: Scenario): string {
 }
 
 function reportOf(result: RunResult, output: OutputFormat): string {
-  switch (output) {
-    case 'text':
-    case 'wide':
-      return textReport(result, output === 'wide')
-    case 'json':
-      return `${JSON.stringify(dataReport(result), null, 2)}\n`
-    case 'yaml':
-      return stringify(dataReport(result), { aliasDuplicateObjects: false })
-  }
+  if (output === 'csv') return measuresCsv([result])
+  if (isForPeople(output)) return textReport(result, output === 'wide')
+  return dataText(dataReport(result), output)
 }
+
+function seedsOf(results: readonly RunResult[], output: OutputFormat): string {
+  if (output === 'csv') return measuresCsv(results)
+  if (isForPeople(output)) return seedsText(results, output === 'wide')
+  return dataText(seedsData(results), output)
+}
+
+const dataText = (data: unknown, output: 'json' | 'yaml'): string =>
+  output === 'json'
+    ? `${JSON.stringify(data, null, 2)}\n`
+    : stringify(data, { aliasDuplicateObjects: false })
 
 /**
  * Reads a scenario and the files of its workload, which are beside it.
@@ -168,6 +300,15 @@ async function readText(path: string): Promise<string> {
       '',
       thrown,
     )
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (thrown) {
+    const message = `Cannot make folder ${path}: ${reasonOf(thrown)}`
+    throw new TriviumError('BAD_CONFIG', message, '', thrown)
   }
 }
 

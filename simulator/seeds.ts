@@ -8,7 +8,6 @@
 import { type Progress, type RunResult, runScenario } from './run.ts'
 import type { Scenario } from './scenario.ts'
 
-export const SEEDS_MAX = 1000
 const SEED_RANGE = 2 ** 32
 
 /** Runs under the scenario's seed and those that follow it. @param count At least 1. */

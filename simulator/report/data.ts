@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { type CompareResult, largestOf } from '../compare.ts'
 import type { RunResult } from '../run.ts'
+import { compareSentence } from './compare-words.ts'
+import { bestOf, measuresOf } from './measures.ts'
 import { acrossOf } from './ways.ts'
 import { sentenceOf, verdictOf } from './words.ts'
 
@@ -65,6 +68,35 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
       traceHash: mode.traceHash,
       samples: mode.samples,
     })),
+  }
+}
+
+/** A comparison as plain data: a run a size, then what its modes are compared by. */
+export function compareData(compared: CompareResult): Readonly<Record<string, unknown>> {
+  const { runs, skipped } = compared
+  return {
+    verdict: compareSentence(compared),
+    skipped,
+    runs: runs.map(({ nodes, result }) => ({
+      nodes,
+      pods: nodes * result.scenario.podsPerNode,
+      passed: result.passed,
+      traceHash: result.traceHash,
+      measures: measuresOf(result.modes).map((measure) => {
+        const best = bestOf(measure, result.modes)
+        return {
+          name: measure.name,
+          unit: measure.unit,
+          better: measure.better ?? null,
+          values: result.modes.map((mode, index) => ({
+            mode: mode.label,
+            value: measure.value(mode) ?? null,
+            best: best[index] === true,
+          })),
+        }
+      }),
+    })),
+    largest: dataReport(largestOf(compared)),
   }
 }
 

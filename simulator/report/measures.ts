@@ -74,20 +74,23 @@ export function cellOf({ value, unit, note }: Measure, mode: ModeResult): string
   return `${words} ${valueWords(number, unit)}`
 }
 
-/** Which of these modes have the best value; none when all are alike, or none is better. */
+/**
+ * Which of these modes have the best value; none when all are alike, or none is
+ * better. Values that read the same are the same.
+ */
 export function bestOf(
-  { value, better }: Measure,
+  { value, unit, better }: Measure,
   modes: readonly ModeResult[],
 ): readonly boolean[] {
   const values = modes.map((mode) => value(mode))
   const known = values.filter((each) => each !== undefined)
   if (better === undefined || known.length < 2) return values.map(() => false)
-  const best = better === 'less' ? Math.min(...known) : Math.max(...known)
-  if (known.every((each) => each === best)) return values.map(() => false)
-  return values.map((each) => each === best)
+  const best = valueWords(better === 'less' ? Math.min(...known) : Math.max(...known), unit)
+  const isBest = values.map((each) => each !== undefined && valueWords(each, unit) === best)
+  return known.length === isBest.filter(Boolean).length ? values.map(() => false) : isBest
 }
 
-/** `full`, `holds`, or that nobody can know. */
+/** Whether no table overflowed, as far as sizes are known. */
 export function standOf(mode: ModeResult): 'holds' | 'OVERFLOW' | 'unknown' {
   if (mode.firstOverflow !== undefined) return 'OVERFLOW'
   const own = mode.tables.filter(({ role }) => role !== 'node')
@@ -158,7 +161,7 @@ function tableMeasures(role: Role, table: TableFigure['table']): readonly Measur
 function entriesOf(role: Role, table: TableFigure['table'], isDetail: boolean): Measure {
   return {
     name: `${role}.${table}.entries`,
-    title: `${SHORT_ROLES[role]} ${TABLE_NAMES[table]}`,
+    title: role === 'node' ? TABLE_NAMES[table] : `${SHORT_ROLES[role]} ${TABLE_NAMES[table]}`,
     group: role === 'node' ? 'node kernel' : 'entries in switches',
     unit: 'entries',
     better: 'less',

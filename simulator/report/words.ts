@@ -52,7 +52,8 @@ export function count(value: number): string {
 /** `0.6 %`, `118 %`. */
 export function percent(share: number): string {
   const value = share * 100
-  if (value > 0 && value < 0.1) return '<0.1 %'
+  if (value === 0) return '0 %'
+  if (value < 0.1) return '<0.1 %'
   return `${value < 10 ? value.toFixed(1) : String(Math.round(value))} %`
 }
 

@@ -9,10 +9,10 @@ import { stringify } from 'yaml'
 export const OUTPUT_FORMATS = ['text', 'wide', 'json', 'yaml'] as const
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
 
-/** `-o`, the same for every command. */
-export function outputOption(): Option {
+/** `-o`, the same for every command. @param more Formats of this command alone. */
+export function outputOption(more: readonly string[] = []): Option {
   return new Option('-o, --output <format>', 'how to print the answer')
-    .choices(OUTPUT_FORMATS)
+    .choices([...OUTPUT_FORMATS, ...more])
     .default('text')
 }
 

@@ -5,12 +5,13 @@
  */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SingleBar } from 'cli-progress'
 import { Command, InvalidArgumentError } from 'commander'
-import { isTriviumError, TriviumError } from '../../errors.ts'
-import { EXIT, print } from '../common.ts'
+import { print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 import { hasRoom } from '../sim-memory.ts'
+import { type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
+import { simCompareCommand } from './sim-compare.ts'
+import { simSwarmCommand } from './sim-swarm.ts'
 import { simValidateCommand } from './sim-validate.ts'
 
 const EXAMPLES = `
@@ -20,6 +21,9 @@ Examples:
   trivium sim run first                              the built-in scenario "first"
   trivium sim run first --html report.html           the same, with plots in one file
   trivium sim run racks.yaml --seed 7 -o json        your own, another seed, for a program
+  trivium sim run first --seeds 10 --csv figures     ten seeds: median and spread, tables as CSV
+  trivium sim compare first --html compare.html      the modes side by side
+  trivium sim swarm swarm --seeds 50                 fifty seeds with faults of their own making
   trivium sim validate                               simulated kernels against this one (root)
   trivium sim profiles                               switches whose table sizes are known
   trivium sim scenarios                              built-in scenarios
@@ -37,12 +41,11 @@ Write it beside your scenarios and name it in their first line:
   # yaml-language-server: $schema=scenario.schema.json
 `
 
-interface RunFlags {
-  readonly seed?: number
-  readonly output: OutputFormat
-  readonly html?: string
-  readonly yes?: boolean
+interface RunFlags extends ReportFlags {
+  readonly seeds?: number
 }
+
+const SEEDS_MAX = 1000
 
 /** @param scenariosDir Folder of the built-in scenarios; found beside the program when not given. */
 export function simCommand(scenariosDir: string = builtInDir()): Command {
@@ -50,6 +53,8 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
     .description('simulate a cluster: which mode holds, what is full first')
     .addHelpText('after', EXAMPLES)
     .addCommand(runCommand(scenariosDir))
+    .addCommand(simCompareCommand(scenariosDir))
+    .addCommand(simSwarmCommand(scenariosDir))
     .addCommand(simValidateCommand())
     .addCommand(profilesCommand())
     .addCommand(scenariosCommand(scenariosDir))
@@ -57,16 +62,15 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
 }
 
 function runCommand(scenariosDir: string): Command {
-  return new Command('run')
+  const command = new Command('run')
     .argument('<file>', 'scenario file, or the name of a built-in one')
     .description('run one scenario in each of its modes')
-    .option('--seed <number>', "in place of the scenario's seed", parseSeed)
     .option(
-      '--html <path>',
-      'write a report with plots: one file, no script, nothing from elsewhere',
+      '--seeds <number>',
+      'run so many seeds, from the first on, and report the spread',
+      parseSeeds,
     )
-    .option('--yes', 'run it also when it needs more memory than Node gives a process')
-    .addOption(outputOption())
+  return withReportOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((file: string, flags: RunFlags) => run(file, flags, scenariosDir))
 }
@@ -74,36 +78,17 @@ function runCommand(scenariosDir: string): Command {
 async function run(file: string, flags: RunFlags, scenariosDir: string): Promise<void> {
   // The simulator and its plots load only when somebody simulates.
   const { memoryOfScenario, runScenarioFile } = await import('../../../simulator/main.ts')
-  let bar: SingleBar | undefined
-  try {
+  await simulate(async (progress) => {
     const bytes = await memoryOfScenario(file, scenariosDir)
-    if (!(await hasRoom(`scenario ${file}`, bytes, flags.yes === true))) return
-    bar = process.stderr.isTTY ? startBar() : undefined
-    const status = await runScenarioFile({
-      ...flags,
-      file,
-      scenariosDir,
-      write: print,
-      progress: (done, what) => bar?.update(done, { what }),
-    })
-    if (status !== 0) process.exitCode = EXIT.failed
-  } catch (thrown) {
-    const isInput = isTriviumError(thrown) && ['BAD_CONFIG', 'NOT_FOUND'].includes(thrown.code)
-    throw isInput ? new TriviumError('USAGE', thrown.message, thrown.details, thrown) : thrown
-  } finally {
-    bar?.stop()
-  }
+    if (!(await hasRoom(`scenario ${file}`, bytes, flags.yes === true))) return 0
+    return runScenarioFile({ ...flags, file, scenariosDir, write: print, progress })
+  })
 }
 
-function startBar(): SingleBar {
-  const bar = new SingleBar({
-    format: '{bar} {percentage} %  {what}',
-    stream: process.stderr,
-    clearOnComplete: true,
-    hideCursor: true,
-  })
-  bar.start(1, 0, { what: '' })
-  return bar
+function parseSeeds(text: string): number {
+  const seeds = Number(text)
+  if (/^\d+$/.test(text) && seeds >= 1 && seeds <= SEEDS_MAX) return seeds
+  throw new InvalidArgumentError(`wanted a whole number from 1 to ${SEEDS_MAX}`)
 }
 
 function profilesCommand(): Command {
@@ -161,12 +146,6 @@ function schemaCommand(): Command {
       const { scenarioJsonSchema } = await import('../../../simulator/schema.ts')
       print(`${JSON.stringify(scenarioJsonSchema(), null, 2)}\n`)
     })
-}
-
-function parseSeed(text: string): number {
-  const seed = Number(text)
-  if (/^\d+$/.test(text) && seed < 2 ** 32) return seed
-  throw new InvalidArgumentError(`wanted a whole number from 0 to ${2 ** 32 - 1}`)
 }
 
 /** Beside the bundle after a build, in the source tree otherwise. */
