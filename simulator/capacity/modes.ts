@@ -25,6 +25,10 @@ export const CAPACITY_MODES: readonly ScenarioMode[] = [
   { ...PLAIN, mode: 'vlan' },
 ]
 
-/** By what reports call it, e.g. `route /32`. */
-export const modeNamed = (label: string): ScenarioMode | undefined =>
-  CAPACITY_MODES.find((mode) => labelOf(mode) === label)
+/** How `--mode` writes what reports call a mode: `route-32` is `route /32`. */
+export const modeNames = (): readonly string[] => CAPACITY_MODES.map(nameOf)
+
+export const modeOfName = (name: string): ScenarioMode | undefined =>
+  CAPACITY_MODES.find((mode) => nameOf(mode) === name)
+
+const nameOf = (mode: ScenarioMode): string => labelOf(mode).replaceAll(/[ /]+/g, '-')

@@ -1,0 +1,158 @@
+/**
+ * Limits, sizes and changes in words.
+ *
+ * @module
+ */
+import { ADDRESS_BITS, prefixFamily } from '../../src/net/mod.ts'
+import { profileNamed } from '../profiles.ts'
+import { count, percent, SHORT_ROLES, TABLE_NAMES } from '../report/words.ts'
+import type { Advice } from './advice.ts'
+import type { Bound, ModeCapacity } from './limit.ts'
+import type { Question } from './question.ts'
+import { NODES_LIMIT, type Shape } from './shape.ts'
+
+/** What ends, e.g. `ToR host`, `node learned neighbors`, `addresses`. */
+export function boundName({ role, table }: Pick<Bound, 'role' | 'table'>): string {
+  if (role === 'pool' || table === 'blocks') return 'addresses'
+  if (role === 'network' || table === 'vlan-ids') return 'VLAN ids'
+  return `${SHORT_ROLES[role]} ${TABLE_NAMES[table]}`
+}
+
+/** `ToR host 16 428 / 16 384`. */
+export function boundWords(bound: Bound): string {
+  const { entries, capacity, table, of, pressure } = bound
+  const isShared = pressure > 1 && entries <= capacity
+  const shared = isShared ? ', IPv4 and IPv6 share it' : ''
+  const kind = table === 'blocks' && of !== undefined ? ` (blocks of ${of})` : ''
+  return `${boundName(bound)} ${count(entries)} / ${count(capacity)}${kind}${shared}`
+}
+
+export function holdsWord({ holds, unknown, worst }: ModeCapacity): string {
+  if (!holds) return 'NO'
+  return isKnown({ unknown, worst }) ? 'yes' : 'as far as known'
+}
+
+/** ECMP sizes are rarely published, and groups are few; any other unknown table is worth a word. */
+const isKnown = ({ unknown }: Pick<ModeCapacity, 'unknown' | 'worst'>): boolean =>
+  unknown.every(({ table }) => table === 'ecmp')
+
+/** Where a mode ends: `148`, or `more than 1 000 000`. */
+export function upToWords({ upTo, breaks, refusal }: ModeCapacity): readonly [string, string] {
+  if (refusal !== undefined) return ['-', '-']
+  if (breaks === undefined) return [`${count(NODES_LIMIT)} +`, `${count(upTo.pods)} +`]
+  return [count(upTo.nodes), count(upTo.pods)]
+}
+
+export function breaksWords({ breaks, refusal }: ModeCapacity): string {
+  if (refusal !== undefined) return refusal
+  return breaks === undefined ? 'nothing that has a known end' : boundWords(breaks)
+}
+
+export function pressureWords({ worst }: ModeCapacity): string {
+  return worst === undefined ? 'unknown' : `${percent(worst.pressure)} ${boundName(worst)}`
+}
+
+/** What comes after the first limit is out of the way. */
+export function nextWords({ next, breaks }: ModeCapacity): string {
+  if (next === undefined || breaks === undefined) return '-'
+  const { upTo } = next
+  if (next.breaks === undefined) return `nothing up to ${count(upTo.nodes)} nodes`
+  return `${boundWords(next.breaks)} after ${count(upTo.nodes)} nodes`
+}
+
+/** What is changed, as an order. */
+export function changeWords({ kind, from, to }: Pick<Advice, 'kind' | 'from' | 'to'>): string {
+  switch (kind) {
+    case 'gcThresh3':
+      return `raise gc_thresh3 from ${count(Number(from))} to ${count(Number(to))}`
+    case 'announce':
+      return `announce ${announced(to)} in place of ${announced(from)}`
+    case 'flavour':
+    case 'mode':
+      return `${to} in place of ${from}`
+    case 'blockLength':
+      return `blocks of ${to} in place of ${from}`
+    case 'pool':
+      return `pool ${to} in place of ${from}`
+    case 'profile':
+      return `forwarding profile ${to} in place of ${from}`
+    case 'podsPerNode':
+      return `at most ${count(Number(to))} pods a node in place of ${count(Number(from))}`
+    case 'families':
+      return `${to} in place of ${from}`
+  }
+}
+
+/** `route /32` is what it announces. */
+const announced = (label: string): string =>
+  label === 'route /32'
+    ? '/32s'
+    : label.replace(/^route racks/, 'a summary a rack').replace(/^route /, '')
+
+/** What a change gives: `ToR host 110 040 -> 40 of 16 384`. */
+export function effectWords({ before, after, kind }: Advice): string {
+  const name = boundName(before)
+  if (after === undefined) return `${name} ${count(before.entries)} -> not used`
+  const room = count(after.capacity)
+  if (kind === 'profile' || after.entries === before.entries) {
+    return `${name} ${count(after.entries)} of ${room}, before of ${count(before.capacity)}`
+  }
+  return `${name} ${count(before.entries)} -> ${count(after.entries)} of ${room}`
+}
+
+/** `holds up to 87 381 nodes, 9 611 910 pods; then addresses`. */
+export function reachWords({ capacity }: Pick<Advice, 'capacity'>): string {
+  const { upTo, breaks } = capacity
+  const pods = `${count(upTo.pods)} pods`
+  if (breaks === undefined) return `holds beyond ${count(upTo.nodes)} nodes, ${pods}`
+  return `holds up to ${count(upTo.nodes)} nodes, ${pods}; then ${boundName(breaks)}`
+}
+
+/** The question in a few lines, so that an answer can be read alone. */
+export function questionWords({ title, shape, growth }: Question): readonly string[] {
+  const { nodes, racks, podsPerNode } = shape
+  const grow =
+    growth.kind === 'racks fixed'
+      ? `${count(racks)} racks that get fuller`
+      : `racks of ${growth.nodesPerRack}, more with more nodes`
+  const pods = `${count(podsPerNode)} pods a node, ${count(nodes * podsPerNode)} pods`
+  return [
+    `${title}: ${count(nodes)} nodes in ${count(racks)} racks, ${pods}`,
+    `growth ${grow}; fabric ${fabricWords(shape)}; switches ${switchWords(shape)}`,
+    `pools ${poolWords(shape)}; ${talkWords(shape)}; gc_thresh3 ${count(shape.kernel.gcThresh3)}`,
+  ]
+}
+
+function fabricWords({ fabric, spines }: Shape): string {
+  const { kind, groups, aggregations, cores, dataCenters } = fabric
+  const inside =
+    kind === 'leaf-spine'
+      ? `${kind}, ${spines} spines`
+      : kind === 'three-tier'
+        ? `${kind}, ${groups} groups of ${aggregations} aggregation switches, ${cores} cores`
+        : kind
+  return dataCenters === 1 ? inside : `${dataCenters} data centres, each ${inside}`
+}
+
+export function switchWords({ switch: model }: Shape): string {
+  const named = 'profile' in model ? profileNamed(model.profile) : undefined
+  const sizes = named?.capacities ?? ('profile' in model ? {} : model)
+  const words = (['host', 'lpm', 'mac'] as const).map(
+    (table) =>
+      `${TABLE_NAMES[table]} ${sizes[table] === undefined ? 'unknown' : count(sizes[table])}`,
+  )
+  return `${named?.name ?? 'of your own'} (${words.join(', ')})`
+}
+
+const poolWords = ({ pools }: Shape): string =>
+  pools
+    .map(({ cidr, blockLength }) => {
+      const length = blockLength ?? ADDRESS_BITS[prefixFamily(cidr)] - 6
+      return `${cidr} in blocks of /${length}`
+    })
+    .join(', ')
+
+function talkWords({ talk }: Shape): string {
+  if (talk === 'none') return 'no node talks to another'
+  return talk === 'all' ? 'every node talks to all others' : `every node talks to ${talk} others`
+}
