@@ -27,6 +27,7 @@ import {
   prefixFamily,
   prefixLength,
 } from '../src/net/mod.ts'
+import { AnnounceCounter } from './announce-traffic.ts'
 import {
   type Announcer,
   heardAfter,
@@ -87,10 +88,12 @@ export class Fabric {
 
   private readonly engine: Engine
   readonly announcer: Announcer
+  /** What it costs to announce. */
+  readonly announced: AnnounceCounter
   private readonly announceTicks: number
   private readonly timers: ProtocolTimers
   /** Racks by node. */
-  private readonly rackOf: ReadonlyMap<number, number>
+  private readonly racks: ReadonlyMap<number, number>
   private readonly dataCenters: readonly number[]
   private readonly stretchVlan: boolean
   private readonly batches = new Map<number, Change[]>()
@@ -106,7 +109,7 @@ export class Fabric {
     this.announceTicks = options.announceTicks
     this.timers = options.timers
     this.announcer = options.mode === 'route-racks' ? summaryAnnouncer() : plainAnnouncer
-    this.rackOf = new Map(
+    this.racks = new Map(
       options.racks.flatMap(({ nodes }) => nodes.map(({ index, rack }) => [index, rack] as const)),
     )
     const { racks, topology, model, modelOf } = options
@@ -116,6 +119,7 @@ export class Fabric {
       const own = place.profile === undefined ? undefined : modelOf?.(place.profile)
       return new SwitchDevice(engine, index, place, own ?? model)
     })
+    this.announced = new AnnounceCounter(this.devices.length)
     this.paths = new FabricPaths(engine, topology, options.convergeTicks, () => this.regroup())
     engine.on(EVENT.announce, (owner) => this.hear(owner))
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
@@ -171,6 +175,11 @@ export class Fabric {
   /** The top-of-rack switch of a rack. */
   tor(rack: number): SwitchDevice | undefined {
     return this.devices[rack]
+  }
+
+  /** Rack of a node. */
+  rackOf(node: number): number {
+    return this.racks.get(node) ?? -1
   }
 
   /** Data centre of a rack. */
@@ -262,7 +271,7 @@ export class Fabric {
 
   private tellAll(owner: number, batch: readonly Change[]): void {
     this.heardTick = this.engine.tick
-    const rack = this.rackOf.get(owner) ?? -1
+    const rack = this.rackOf(owner)
     for (const { add, entry, pods, atTick } of batch) {
       this.pods += pods
       if (entry === undefined) continue
@@ -270,10 +279,12 @@ export class Fabric {
         for (const device of this.devices) {
           if (isFor(device, told) && this.spans(device.index, rack)) {
             this.tell(device, told.entry, told.add, atTick)
+            this.announced.told(device.index, told.entry, told.add)
           }
         }
       }
     }
+    this.announced.flush()
   }
 
   private tell(device: SwitchDevice, entry: Announcement, add: boolean, sinceTick: number): void {

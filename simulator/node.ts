@@ -181,14 +181,18 @@ export class SimNode {
     this.agent?.feed({ kind: 'underlay.changed' })
   }
 
-  /** The store holds something new for this node. */
-  touch(watchTicks: number): void {
+  /** The store holds something new for this node. @param depart Ticks that a note takes which leaves now. */
+  touch(watchTicks: number, depart: () => number = () => 0): void {
     this.version++
     if (this.hearing) return
     this.hearing = true
-    this.engine.later(watchTicks, EVENT.watch, this.index, 0, () => {
+    const { engine, index } = this
+    const hear = (): void => this.agent?.feed({ kind: 'store.changed' })
+    engine.later(watchTicks, EVENT.watch, index, 0, () => {
       this.hearing = false
-      this.agent?.feed({ kind: 'store.changed' })
+      const wayTicks = depart()
+      if (wayTicks === 0) hear()
+      else engine.later(wayTicks, EVENT.watch, index, 1, hear)
     })
   }
 

@@ -33,6 +33,7 @@ import { shuffled } from './shuffle.ts'
 import type { TimelineResult } from './timeline/result.ts'
 import { runTimeline } from './timeline/run-timeline.ts'
 import { fillOf, initialPods, timelineChance } from './timeline/workload.ts'
+import { type TrafficFigure, trafficFigure } from './traffic.ts'
 import { Cluster } from './world.ts'
 
 /** Virtual time after which a phase counts as never ending. */
@@ -65,6 +66,8 @@ export interface ModeResult {
   readonly programming: ProgrammingFigure
   /** Memory of the largest node's forwarding table. */
   readonly fibBytes: number
+  /** What store and fabric were told until all pods were known. */
+  readonly traffic: TrafficFigure
   readonly podsAdded: number
   readonly podsRefused: number
   readonly kernelOperations: number
@@ -183,12 +186,13 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
 function fullFigures(
   cluster: Cluster,
   lastPodTick: number,
-): Pick<ModeResult, 'tables' | 'heardMs' | 'programming' | 'fibBytes'> {
+): Pick<ModeResult, 'tables' | 'heardMs' | 'programming' | 'fibBytes' | 'traffic'> {
   return {
     tables: figures(cluster),
     heardMs: Math.max(0, cluster.fabric.heardTick - lastPodTick) / TICKS_PER_MS,
     programming: programmingFigure(cluster),
     fibBytes: fibBytesMax(cluster),
+    traffic: trafficFigure(cluster),
   }
 }
 

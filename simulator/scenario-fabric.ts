@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { SWITCH_ROLES } from './fabric-device.ts'
-import { decimal, HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
+import { decimal, HOUR_MS, lossPercent, oneOf, show, whole } from './scenario-values.ts'
 
 const FABRIC_KINDS = ['leaf-spine', 'three-tier', 'listed'] as const
 
@@ -20,8 +20,6 @@ const pair = z.tuple([deviceName, deviceName], {
 
 /** To a megabit a second. */
 const gbps = decimal(0.001, 100_000, 3)
-/** To one packet of a million. A link that loses everything is one that is down. */
-const lossPercent = decimal(0, 99.9999, 4)
 
 const deviceSchema = z.strictObject({
   name: deviceName,

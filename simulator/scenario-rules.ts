@@ -19,6 +19,7 @@ import { checkFabric } from './fabric-plan.ts'
 import { bitsFor } from './math.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type Scenario } from './scenario.ts'
+import { checkStore } from './scenario-store.ts'
 import { checkFaults } from './timeline/targets.ts'
 import { checkSteps } from './timeline/workload-check.ts'
 import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
@@ -37,6 +38,7 @@ export function checkScenario(scenario: Scenario): Complaint | undefined {
     first ??
     allows(scenario) ??
     checkFabric(scenario) ??
+    checkStore(scenario) ??
     checkFaults(scenario) ??
     checkSteps(scenario)
   )

@@ -34,6 +34,9 @@ export function decimal(low: number, high: number, places: 3 | 4) {
     .refine((value) => Math.round(value * scale) / scale === value, outside)
 }
 
+/** To one packet of a million. A link that loses everything is one that is down. */
+export const lossPercent = decimal(0, 99.9999, 4)
+
 /** One of some words. */
 export const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
   z.enum(words, { error: ({ input }) => `found ${show(input)}, wanted ${words.join(', ')}` })

@@ -18,6 +18,7 @@ import { fabricSchema } from './scenario-fabric.ts'
 import { faultsSchema, probeSchema, swarmSchema } from './scenario-faults.ts'
 import { keysAt } from './scenario-json-schema.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
+import { storeSchema } from './scenario-store.ts'
 import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
 import { workloadSchema } from './scenario-workload.ts'
 import { nearest } from './suggest.ts'
@@ -128,6 +129,7 @@ export const scenarioSchema = z.strictObject({
     .default([]),
   switch: z.union([profileSwitch, ownSwitch], { error: ({ input }) => switchError(input) }),
   fabric: fabricSchema.prefault({}),
+  store: storeSchema,
   /** How many other nodes each node sends to: what its kernel must learn. */
   talk: z
     .union([z.enum(['none', 'all']), whole(1, NODES_MAX)], {

@@ -33,11 +33,19 @@ export function concernedBy(key: string): Concerned | undefined {
   return kind === 'attachment' ? { kind: 'node', name } : undefined
 }
 
-/** @param committed Called at every commit, with the keys it wrote. */
+/** What one commit wrote. */
+export interface Commit {
+  /** Bytes of key and value as JSON, by key: what is new for those who read it. */
+  readonly written: ReadonlyMap<string, number>
+  /** Of everything that was put, also of what was there already. */
+  readonly bytes: number
+}
+
+/** @param committed Called at every commit that wrote something. */
 export function simStore(
   engine: Engine,
   times: StoreTimes,
-  committed: (written: ReadonlySet<string>) => void,
+  committed: (commit: Commit) => void,
 ): Store {
   const inner = memoryStore({
     defer: (run) => void engine.later(times.commitTicks, EVENT.store, 0, 0, run),
@@ -55,8 +63,8 @@ export function simStore(
     },
   })
 
-  function forget(written: ReadonlySet<string>): void {
-    for (const key of written) {
+  function forget({ written }: Commit): void {
+    for (const key of written.keys()) {
       // Every range that agents read ends at a slash of the key.
       for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
         kept.delete(key.slice(0, end + 1))
@@ -67,16 +75,17 @@ export function simStore(
   return {
     read: (body) => inner.read((reader) => body(keeping(reader))),
     transact(body, done) {
-      const written = new Set<string>()
+      const commit = { written: new Map<string, number>(), bytes: 0 }
       inner.transact(
         (tx) => {
-          written.clear()
-          const answer = body(recording(tx, written))
-          forget(written)
+          commit.written.clear()
+          commit.bytes = 0
+          const answer = body(recording(tx, commit))
+          forget(commit)
           return answer
         },
         (outcome) => {
-          if (outcome.kind === 'committed' && written.size > 0) committed(written)
+          if (outcome.kind === 'committed' && commit.bytes > 0) committed(commit)
           done(outcome)
         },
       )
@@ -86,22 +95,24 @@ export function simStore(
   }
 }
 
-function recording(tx: Tx, written: Set<string>): Tx {
+/** Counts letters: names, addresses and the rest of our records are ASCII. */
+function recording(tx: Tx, commit: { readonly written: Map<string, number>; bytes: number }): Tx {
   return {
     get: (key) => tx.get(key),
     range: (range) => tx.range(range),
     put(key, value) {
       // Agents write their record at every round; one that says nothing new concerns nobody.
-      const same = key.startsWith(keys.nodes) && sameJson(tx.get(key), value)
-      if (!same) written.add(key)
+      const text = JSON.stringify(value)
+      const same = key.startsWith(keys.nodes) && JSON.stringify(tx.get(key)) === text
+      const bytes = key.length + text.length
+      if (!same) commit.written.set(key, bytes)
+      commit.bytes += bytes
       tx.put(key, value)
     },
     remove(key) {
-      written.add(key)
+      commit.written.set(key, key.length)
+      commit.bytes += key.length
       tx.remove(key)
     },
   }
 }
-
-const sameJson = (left: unknown, right: unknown): boolean =>
-  JSON.stringify(left) === JSON.stringify(right)

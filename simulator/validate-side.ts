@@ -74,7 +74,7 @@ export class SimulatedSide {
   constructor(grounds: readonly Ground[], networks: readonly string[]) {
     const { engine } = this
     const times = { commitTicks: STORE_TICKS, watchTicks: STORE_TICKS }
-    this.store = simStore(engine, times, (written) => this.tell(written))
+    this.store = simStore(engine, times, ({ written }) => this.tell(written))
     this.nodes = grounds.map(
       (ground, index) =>
         new SimNode(engine, this.store, this.events(), {
@@ -173,9 +173,9 @@ export class SimulatedSide {
     })
   }
 
-  private tell(written: ReadonlySet<string>): void {
+  private tell(written: ReadonlyMap<string, number>): void {
     for (const node of this.running) {
-      const concerns = [...written].some((key) => {
+      const concerns = [...written.keys()].some((key) => {
         const whom = concernedBy(key)
         return whom?.kind === 'all' || whom?.name === node.record.name
       })

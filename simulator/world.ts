@@ -21,8 +21,9 @@ import { networkSpecs, networksOf } from './network.ts'
 import { type NodeEvents, SimNode, type SimPod } from './node.ts'
 import { PROGRAMMING_RATES, profileNamed } from './profiles.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
-import { concernedBy, simStore } from './store.ts'
+import { type Commit, concernedBy, simStore } from './store.ts'
 import { isStoreLoss, StoreLinks } from './store-links.ts'
+import { storeWire } from './store-wire.ts'
 import { initialObjects, nodeRecord, planRacks, type Reach } from './underlay.ts'
 
 /** Findings that are kept to be shown; the rest is counted. */
@@ -91,15 +92,17 @@ export class Cluster {
     })
     const watchTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
     const byName = new Map<string, SimNode>()
-    this.store = simStore(engine, { commitTicks: watchTicks, watchTicks }, (written) =>
-      this.tell(written, byName),
+    this.store = simStore(engine, { commitTicks: watchTicks, watchTicks }, (commit) =>
+      this.tell(commit, byName),
     )
     this.storeLinks = new StoreLinks(engine, {
       store: this.store,
       names: racks.flatMap(({ nodes }) => nodes.map((place) => nodeRecord(place, reach).name)),
-      tell: (index) => {
+      timeoutTicks: scenario.store.timeoutMs * TICKS_PER_MS,
+      wire: storeWire(engine, scenario, this.fabric),
+      tell: (index, depart) => {
         const node = this.node(index)
-        node.touch(watchTicks)
+        node.touch(watchTicks, depart)
         this.unsettled.add(node)
       },
     })
@@ -247,18 +250,20 @@ export class Cluster {
     )
   }
 
-  private tell(written: ReadonlySet<string>, byName: ReadonlyMap<string, SimNode>): void {
-    this.storeLinks.committed()
-    const concerned = new Set<SimNode>()
-    for (const key of written) {
+  private tell({ written, bytes }: Commit, byName: ReadonlyMap<string, SimNode>): void {
+    this.storeLinks.committed(bytes)
+    const concerned = new Map<SimNode, number>()
+    const add = (node: SimNode, size: number): unknown =>
+      concerned.set(node, (concerned.get(node) ?? 0) + size)
+    for (const [key, size] of written) {
       const whom = concernedBy(key)
-      if (whom?.kind === 'all') for (const node of this.nodes) concerned.add(node)
+      if (whom?.kind === 'all') for (const node of this.nodes) add(node, size)
       else if (whom !== undefined) {
         const node = byName.get(whom.name)
-        if (node !== undefined) concerned.add(node)
+        if (node !== undefined) add(node, size)
       }
     }
-    for (const { index } of concerned) this.storeLinks.note(index)
+    for (const [{ index }, size] of concerned) this.storeLinks.note(index, size)
   }
 
   private events(): NodeEvents {

@@ -35,6 +35,7 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
       heardMs: mode.heardMs,
       programming: mode.programming,
       fibBytes: mode.fibBytes,
+      traffic: mode.traffic,
       podsAdded: mode.podsAdded,
       podsRefused: mode.podsRefused,
       kernelOperations: mode.kernelOperations,
