@@ -57,6 +57,18 @@ const FAULT_COLUMNS: readonly Column[] = [
   { title: 'PAIR-SECONDS', right: true },
 ]
 
+const WORK_COLUMNS: readonly Column[] = [
+  { title: 'MODE' },
+  { title: 'PODS ADDED', right: true },
+  { title: 'REMOVED', right: true },
+  { title: 'REFUSED', right: true },
+  { title: 'TRIED AGAIN', right: true },
+  { title: 'MEDIAN ADD', right: true },
+  { title: 'LONGEST ADD', right: true },
+  { title: 'STRANDED AT MOST', right: true },
+  { title: 'STRANDED', right: true },
+]
+
 const WAY_COLUMNS: readonly Column[] = [
   { title: 'MODE' },
   { title: 'PODS' },
@@ -81,6 +93,7 @@ export function textReport(result: RunResult, wide: boolean): string {
     ...wayLines(modes),
     '',
     ...aligned(TIME_COLUMNS, modes.map(timeRow)),
+    ...workLines(modes),
     ...faultLines(modes),
     '',
     ...checkLines(result),
@@ -99,6 +112,24 @@ function wayLines(modes: readonly ModeResult[]): readonly string[] {
     ...(sentences.length === 0 ? [] : ['', ...aligned(WORD_COLUMNS, sentences).slice(1)]),
     ...(rows.length === 0 ? [] : ['', ...aligned(WAY_COLUMNS, rows)]),
   ]
+}
+
+function workLines(modes: readonly ModeResult[]): readonly string[] {
+  const rows = modes.flatMap(({ label, timeline }) => {
+    if (timeline === undefined) return []
+    const { workload } = timeline
+    const { added, removed, refused, retried, strandedPeak, strandedEnd } = workload
+    if (added + removed + refused + strandedPeak === 0) return []
+    return [
+      [
+        label,
+        ...[added, removed, refused, retried].map(count),
+        ...[workload.addMedianMs, workload.addMaxMs].map(duration),
+        ...[strandedPeak, strandedEnd].map(count),
+      ],
+    ]
+  })
+  return rows.length === 0 ? [] : ['', ...aligned(WORK_COLUMNS, rows)]
 }
 
 function faultLines(modes: readonly ModeResult[]): readonly string[] {
