@@ -15,8 +15,7 @@ import {
   FAINT,
   GRID,
   INK,
-  legend,
-  legendHeight,
+  legendOf,
   lineStyles,
   shareLabels,
   thinned,
@@ -99,14 +98,15 @@ export function growthChart({ modes }: RunResult): string {
     }
   })
   const names = series.map(({ name }) => name)
-  const top = legendHeight(names) + 24
-  return draw('growth', top + 340, {
-    legend: legend(names),
+  const key = legendOf(names, 'line')
+  const top = key.height + 24
+  const option = {
     grid: { left: 64, right: 36, top, bottom: 52 },
     xAxis: { ...valueAxis(), ...axisName('pods added', 32), axisLabel: counts() },
     yAxis: { ...valueAxis(), min: 0, axisLabel: shareLabels() },
     series,
-  })
+  }
+  return draw('growth', top + 340, option, key.svg)
 }
 
 /** What the fullest node's kernel holds. */
@@ -132,9 +132,9 @@ export function kernelChart({ modes }: RunResult): string {
       (table) => mode.tables.find((figure) => figure.table === table)?.demandPeak ?? 0,
     ),
   }))
-  const top = legendHeight(names) + 36
-  return draw('kernel', top + 270, {
-    legend: legend(names),
+  const key = legendOf(names, 'bar')
+  const top = key.height + 36
+  const option = {
     grid: { left: 64, right: 36, top, bottom: 36 },
     xAxis: {
       type: 'category',
@@ -145,7 +145,8 @@ export function kernelChart({ modes }: RunResult): string {
     },
     yAxis: { ...valueAxis(), ...axisName('entries', 46), axisLabel: counts() },
     series,
-  })
+  }
+  return draw('kernel', top + 270, option, key.svg)
 }
 
 const counts = (): object => ({

@@ -46,6 +46,7 @@ function sweepCards({ runs }: CompareResult): readonly string[] {
     'sweep',
     measuredLines(runs.map(({ nodes, result }) => ({ nodes, modes: result.modes }))),
     [],
+    runs.map(({ nodes }) => nodes),
   )
   const heads = ['+Nodes', '+Pods', ...first.result.modes.map(({ label }) => `+${escaped(label)}`)]
   const rows = runs.map(({ nodes, result }) => [
@@ -53,7 +54,7 @@ function sweepCards({ runs }: CompareResult): readonly string[] {
     count(nodes * result.scenario.podsPerNode),
     ...result.modes.map((mode) => escaped(pressureWords(mode))),
   ])
-  const body = `${chart === undefined ? '' : plot(chart)}${table(heads, rows)}`
+  const body = `${chart === undefined ? '' : plot(chart)}${table(heads, rows, 'dense')}`
   const hint =
     'Run, not calculated: the fullest switch table at each number of nodes. Rings: between which sizes a table is full, as if it filled evenly.'
   return [card('Over numbers of nodes', hint, body)]
@@ -76,5 +77,5 @@ function compareTable(rows: readonly CompareRow[], labels: readonly string[]): s
     })
     lines.push(`<tr><td>${escaped(row.title)}</td>${cells.join('')}</tr>`)
   }
-  return `<div class="scroll"><table><thead><tr>${head.join('')}</tr></thead><tbody>\n${lines.join('\n')}\n</tbody></table></div>`
+  return `<div class="scroll"><table class="dense"><thead><tr>${head.join('')}</tr></thead><tbody>\n${lines.join('\n')}\n</tbody></table></div>`
 }

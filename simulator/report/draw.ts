@@ -8,24 +8,12 @@
  * @module
  */
 import { BarChart, LineChart } from 'echarts/charts'
-import {
-  GridComponent,
-  LegendComponent,
-  MarkLineComponent,
-  MarkPointComponent,
-} from 'echarts/components'
+import { GridComponent, MarkLineComponent, MarkPointComponent } from 'echarts/components'
 import { type EChartsCoreOption, init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
+import { quoted } from './page.ts'
 
-use([
-  BarChart,
-  LineChart,
-  GridComponent,
-  LegendComponent,
-  MarkLineComponent,
-  MarkPointComponent,
-  SVGRenderer,
-])
+use([BarChart, LineChart, GridComponent, MarkLineComponent, MarkPointComponent, SVGRenderer])
 
 export const WIDTH = 920
 export const INK = 'var(--ink)'
@@ -62,6 +50,15 @@ export const colorOf = (index: number): string => MODE_COLORS[index % MODE_COLOR
 export const symbolOf = (index: number): string => MODE_SYMBOLS[index % MODE_SYMBOLS.length]!
 const dashOf = (index: number): unknown => MODE_DASHES[index % MODE_DASHES.length]
 
+/** Ticks of a logarithmic axis: 1, 2 and 5 of each power of ten. */
+export function decadeTicks(min: number, max: number): readonly number[] {
+  const ticks: number[] = []
+  for (let power = 1; power <= max; power *= 10) {
+    for (const step of [1, 2, 5]) ticks.push(step * power)
+  }
+  return ticks.filter((tick) => min <= tick && tick <= max)
+}
+
 /** A line with its color, dash and symbol. */
 export const lineStyles = (index: number): object => ({
   type: 'line',
@@ -71,27 +68,54 @@ export const lineStyles = (index: number): object => ({
   lineStyle: { color: colorOf(index), width: 2.5, type: dashOf(index) },
 })
 
-export const legend = (names: readonly string[]): object => ({
-  top: 4,
-  left: 0,
-  itemWidth: 26,
-  itemGap: 34,
-  textStyle: { color: INK, fontSize: 13 },
-  data: names.map((name) => ({ name })),
-})
+/** Names with what their lines or bars look like, in as many rows as they need. */
+export interface Legend {
+  readonly svg: string
+  /** Pixels from the top. */
+  readonly height: number
+}
 
-/** Pixels that a legend takes: ECharts wraps what does not fit. */
-export function legendHeight(names: readonly string[]): number {
-  let [lines, used] = [1, 0]
-  for (const name of names) {
-    const width = 26 + 5 + textWidth(name, 13) + 34
-    if (used > 0 && used + width > WIDTH) {
-      lines++
-      used = 0
+const ROW = 24
+
+/**
+ * Drawn here because ECharts without a browser guesses widths too short, and names
+ * then run into each other.
+ */
+export function legendOf(names: readonly string[], kind: 'line' | 'bar'): Legend {
+  let [x, y] = [0, 4]
+  const items = names.map((name, index) => {
+    const width = 34 + textWidth(name, 13) + 16
+    if (x > 0 && x + width > WIDTH) {
+      x = 0
+      y += ROW
     }
-    used += width
-  }
-  return lines * 25 + 8
+    const at = x
+    x += width
+    const key = kind === 'bar' ? barKey(at, y, index) : lineKey(at, y, index)
+    return `<g>${key}<text x="${at + 34}" y="${y + 12.5}" fill="${INK}" font-size="13">${quoted(name)}</text></g>`
+  })
+  return { svg: `<g font-family="${FONT}">${items.join('')}</g>`, height: y + ROW }
+}
+
+const barKey = (x: number, y: number, index: number): string =>
+  `<rect x="${x}" y="${y + 1}" width="26" height="14" rx="3" fill="${colorOf(index)}"/>`
+
+function lineKey(x: number, y: number, index: number): string {
+  const dash = dashOf(index)
+  const dashes = Array.isArray(dash) ? ` stroke-dasharray="${dash.join(' ')}"` : ''
+  const [left, middle, color] = [x + 13, y + 8, colorOf(index)]
+  const symbol = symbolOf(index)
+  const fill = symbol.startsWith('empty') ? '#fff' : color
+  const path = SYMBOL_PATHS[symbol.replace('empty', '').toLowerCase()] ?? ''
+  return `<path d="M${x} ${middle}h26" stroke="${color}" stroke-width="2.5"${dashes}/><path transform="translate(${left} ${middle})" d="${path}" fill="${fill}" stroke="${color}" stroke-width="2"/>`
+}
+
+/** Around their own middle. */
+const SYMBOL_PATHS: Readonly<Record<string, string>> = {
+  circle: 'M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z',
+  rect: 'M-4 -4h8v8h-8Z',
+  triangle: 'M0 -5L5 4H-5Z',
+  diamond: 'M0 -5.5L5 0L0 5.5L-5 0Z',
 }
 
 /** About how wide a text gets, in pixels; rather too much than too little. */

@@ -11,11 +11,11 @@ import {
   axisName,
   capacityLine,
   colorOf,
+  decadeTicks,
   draw,
   FAINT,
   INK,
-  legend,
-  legendHeight,
+  legendOf,
   lineStyles,
   valueAxis,
 } from './draw.ts'
@@ -81,18 +81,28 @@ function spread(most: number): readonly number[] {
   return [...numbers, most]
 }
 
-/** Both axes are logarithmic: sizes and pressures lie far apart. @returns undefined: nothing is known. */
+/**
+ * Both axes are logarithmic: sizes and pressures lie far apart.
+ *
+ * @param ticks Of the axis of nodes; round numbers when they are not given.
+ * @returns undefined: nothing is known.
+ */
 export function nodesChart(
   name: string,
   lines: readonly NodesLine[],
   marks: readonly NodesMark[],
+  ticks?: readonly number[],
 ): string | undefined {
   const all = lines.flatMap(({ points }) => points)
   if (all.length === 0) return undefined
   const least = Math.min(...all.map(({ pressure }) => Math.max(pressure, LEAST_SHARE)))
   const most = Math.max(...all.map(({ pressure }) => pressure))
   const names = lines.map(({ label }) => label)
-  const top = legendHeight(names) + 34
+  const key = legendOf(names, 'line')
+  const top = key.height + 34
+  const sizes = all.map(({ nodes }) => nodes)
+  const [smallest, largest] = [Math.min(...sizes), Math.max(...sizes)]
+  const customValues = ticks ?? decadeTicks(smallest, largest)
   const series = lines.map(({ label, points }, index) => ({
     name: label,
     ...lineStyles(index),
@@ -102,18 +112,20 @@ export function nodesChart(
     ...(index === 0 ? { markLine: withMarks(marks) } : {}),
     ...crossing(points, index),
   }))
-  return draw(name, top + 390, {
-    legend: legend(names),
+  const option = {
     grid: { left: LEFT, right: RIGHT, top, bottom: 52, outerBoundsMode: 'none' },
     xAxis: {
       ...valueAxis(),
       ...axisName('nodes', 32),
       type: 'log',
-      min: Math.min(...all.map(({ nodes }) => nodes)),
-      max: Math.max(...all.map(({ nodes }) => nodes)),
+      min: smallest,
+      max: largest,
+      splitLine: { show: false },
+      axisTick: { show: true, customValues, lineStyle: { color: FAINT } },
       axisLabel: {
         color: FAINT,
         fontSize: 12,
+        customValues,
         formatter: (value: number) => count(Math.round(value)),
       },
     },
@@ -126,7 +138,8 @@ export function nodesChart(
       axisLabel: { color: FAINT, fontSize: 12, formatter: shareOf },
     },
     series,
-  })
+  }
+  return draw(name, top + 390, option, key.svg)
 }
 
 function withMarks(marks: readonly NodesMark[]): object {

@@ -35,7 +35,9 @@ p{margin:0 0 12px}.about{color:var(--faint);max-width:70ch}.answer{font-size:18p
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th{text-align:left;color:var(--faint);font-weight:600;border-bottom:2px solid var(--grid);padding:6px 14px 6px 0;white-space:nowrap}
 td{border-bottom:1px solid var(--grid);padding:5px 14px 5px 0;white-space:nowrap}
-td.best{font-weight:700;color:var(--good)}td.best::before{content:"\\2713\\a0"}
+td.best{color:var(--good)}
+.dense{font-size:13px}.dense th{white-space:normal;vertical-align:bottom}.dense th,.dense td{padding-right:8px}.dense td:first-child{min-width:60px}
+td.best::before{content:"\\2713\\a0"}
 .n{text-align:right}tr.first td{border-top:2px solid var(--grid)}tr.group td{font-weight:600;padding-top:16px;color:var(--faint)}
 details{margin:10px 0}summary{cursor:pointer;font-weight:600;padding:4px 0}
 pre{background:var(--page);border:1px solid var(--grid);border-radius:8px;padding:14px 16px;overflow-x:auto;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin:8px 0 14px}
@@ -70,7 +72,11 @@ export const card = (title: string, hint: string, body: string): string =>
 export const plot = (svg: string): string => `<div class="plot">${svg}</div>`
 
 /** A head that starts with a plus leans to the right, with its cells. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  style = '',
+): string {
   const side = (index: number): string =>
     heads[index]?.startsWith('+') === true ? ' class="n"' : ''
   const cells = (row: readonly string[], tag: string): string =>
@@ -82,7 +88,7 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
   const body = rows.map(
     (row) => `<tr${row[0] === '' ? '' : ' class="first"'}>${cells(row, 'td')}</tr>`,
   )
-  return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>\n${body.join('\n')}\n</tbody></table></div>`
+  return `<div class="scroll"><table class="${style}"><thead><tr>${head}</tr></thead><tbody>\n${body.join('\n')}\n</tbody></table></div>`
 }
 
 /** The command and the file that make the report again. */

@@ -11,8 +11,7 @@ import {
   draw,
   FAINT,
   GRID,
-  legend,
-  legendHeight,
+  legendOf,
   lineStyles,
   textWidth,
   valueAxis,
@@ -46,7 +45,8 @@ export function timelineChart(modes: readonly ModeResult[]): string | undefined 
   if (first === undefined) return undefined
   const untilMs = Math.max(1, ...lines.map((line) => line.untilMs))
   const names = lines.map(({ label }) => label)
-  const legendEnd = legendHeight(names)
+  const key = legendOf(names, 'line')
+  const legendEnd = key.height
   const marks = lanesOf(spansOf(first.faults), untilMs)
   const lanes = Math.max(0, ...marks.map(({ lane }) => lane + 1))
   const top = legendEnd + lanes * LANE + 16
@@ -111,13 +111,12 @@ export function timelineChart(modes: readonly ModeResult[]): string | undefined 
     'timeline',
     bottom + 48,
     {
-      legend: legend(names),
       grid: grids,
       xAxis: xAxes,
       yAxis: yAxes,
       series: [...share, ...(hasQueue ? queue : [])],
     },
-    marks.map((mark) => markOf(mark, { untilMs, top: legendEnd + 12, bottom })).join(''),
+    key.svg + marks.map((mark) => markOf(mark, { untilMs, top: legendEnd + 12, bottom })).join(''),
   )
 }
 
