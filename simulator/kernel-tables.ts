@@ -13,11 +13,13 @@ import {
   type NftElement,
   type Route,
 } from '../src/kernel/mod.ts'
+import { Snapshot } from './kernel-snapshot.ts'
 
-/** Hears of every object that appears, changes or vanishes. */
+/** Hears of every object that appears, changes or vanishes; `key` is its identity. */
 export type KernelListener = (
   before: KernelObject | undefined,
   after: KernelObject | undefined,
+  key: string,
 ) => void
 
 export class KernelTables {
@@ -39,9 +41,9 @@ export class KernelTables {
   }
 
   private readonly listener: KernelListener
-  private state = new Map<string, KernelObject>()
-  /** Whether `state` was handed out and must be copied before the next change. */
-  private shared = false
+  private readonly state = new Map<string, KernelObject>()
+  /** The last one that was handed out. */
+  private shown: Snapshot | undefined
   /** Identities of what hangs on a link, by its name. */
   private readonly onLink = new Map<string, Set<string>>()
   /** Identities of a set's elements, by its name. */
@@ -53,10 +55,13 @@ export class KernelTables {
     this.listener = listener
   }
 
-  /** Everything the kernel holds. The map never changes; a later change makes a new one. */
+  /** Everything the kernel holds now, whatever changes later. */
   snapshot(): KernelState {
-    this.shared = true
-    return this.state
+    if (this.shown?.isCurrent === true) return this.shown
+    const made = new Snapshot(this.state)
+    this.shown?.handOver(made)
+    this.shown = made
+    return made
   }
 
   /** The object of an identity, without a snapshot. */
@@ -94,33 +99,29 @@ export class KernelTables {
     })
   }
 
-  protected insert(object: KernelObject): undefined {
-    const key = identity(object)
-    const before = this.own().get(key)
+  /** @param key Its identity, where it is known already. */
+  protected insert(object: KernelObject, key = identity(object)): undefined {
+    const before = this.state.get(key)
+    this.shown?.note(key, before)
     if (before === undefined) this.counts[object.kind]++
     else this.unindex(key, before)
     this.state.set(key, object)
     this.index(key, object)
     this.version++
-    this.listener(before, object)
+    this.listener(before, object, key)
     return undefined
   }
 
   protected erase(object: KernelObject): void {
     const key = identity(object)
-    if (!this.own().delete(key)) return
+    const before = this.state.get(key)
+    if (before === undefined) return
+    this.shown?.note(key, before)
+    this.state.delete(key)
     this.counts[object.kind]--
     this.unindex(key, object)
     this.version++
-    this.listener(object, undefined)
-  }
-
-  private own(): Map<string, KernelObject> {
-    if (this.shared) {
-      this.state = new Map(this.state)
-      this.shared = false
-    }
-    return this.state
+    this.listener(object, undefined, key)
   }
 
   private index(key: string, object: KernelObject): void {

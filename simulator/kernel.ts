@@ -10,8 +10,8 @@
  * a kernel of its own), neighbours on a VXLAN-GPE link (Linux keeps one for all).
  *
  * Cost: a Map entry an object; an operation is O(1), removal of a link is linear
- * in what hangs on it, an element of an interval set in its elements,
- * `snapshot` is free until the next change.
+ * in what hangs on it, an element of an interval set in its elements; a
+ * `snapshot` costs an entry for each change after it.
  *
  * @module
  */
@@ -56,14 +56,15 @@ export class SimKernel extends KernelLinks {
 
   private perform(op: KernelOp): Errno | undefined {
     switch (op.kind) {
-      case 'add':
-        return isExclusive(op.object) && this.get(identity(op.object)) !== undefined
-          ? 'EEXIST'
-          : this.set(op.object)
+      case 'add': {
+        const key = identity(op.object)
+        const isTaken = EXCLUSIVE.has(op.object.kind) && this.get(key) !== undefined
+        return isTaken ? 'EEXIST' : this.set(op.object, key)
+      }
       case 'change':
         return op.to.kind === 'link' && op.from.kind === 'link'
           ? this.changeLink(op.from, op.to)
-          : this.set(op.to)
+          : this.set(op.to, identity(op.to))
       case 'remove':
         return this.remove(op.object)
       default:
@@ -72,28 +73,28 @@ export class SimKernel extends KernelLinks {
   }
 
   /** Adds, or replaces what has the same identity (NLM_F_REPLACE). */
-  private set(object: KernelObject): Errno | undefined {
+  private set(object: KernelObject, key: string): Errno | undefined {
     switch (object.kind) {
       case 'link':
         return this.addLink(object)
       case 'addr':
         return this.addAddress(object)
       case 'route':
-        return this.routeError(object) ?? this.insert(object)
+        return this.routeError(object) ?? this.insert(object, key)
       case 'neigh':
       case 'offload-off':
-        return this.link(object.link) === undefined ? 'ENODEV' : this.insert(object)
+        return this.link(object.link) === undefined ? 'ENODEV' : this.insert(object, key)
       case 'fdb':
-        return this.fdbError(object.link) ?? this.insert(object)
+        return this.fdbError(object.link) ?? this.insert(object, key)
       case 'vni':
-        return this.vniError(object) ?? this.insert(object)
+        return this.vniError(object) ?? this.insert(object, key)
       case 'nft-table':
       case 'nft-set':
       case 'nft-chain':
       case 'nft-element':
         return this.setNft(object)
       case 'sysctl':
-        return this.get(identity(object)) !== undefined ? this.insert(object) : 'ENOENT'
+        return this.get(key) !== undefined ? this.insert(object, key) : 'ENOENT'
       default:
         return assertNever(object)
     }
@@ -189,7 +190,5 @@ export class SimKernel extends KernelLinks {
   }
 }
 
-/** Whether adding what is there already is refused. */
-function isExclusive(object: KernelObject): boolean {
-  return ['link', 'addr', 'route', 'fdb'].includes(object.kind)
-}
+/** What is refused when it is there already. */
+const EXCLUSIVE: ReadonlySet<KernelObject['kind']> = new Set(['link', 'addr', 'route', 'fdb'])

@@ -10,7 +10,7 @@ import { type AgentReport, type AgentTimes, agentMachine } from '../src/agent/ag
 import { agentPerform } from '../src/agent/perform.ts'
 import { type Driven, drive } from '../src/driver.ts'
 import { invariant } from '../src/errors.ts'
-import type { KernelObject } from '../src/kernel/mod.ts'
+import { identity, type KernelObject } from '../src/kernel/mod.ts'
 import type { KernelPort } from '../src/ports.ts'
 import { type Engine, EVENT, virtualClock } from './clock.ts'
 import { SimKernel } from './kernel.ts'
@@ -167,7 +167,7 @@ export class SimNode {
     this.kernel = this.newKernel()
     this.kernel.operations = dead.operations
     this.port = kernelPort(this.engine, this.kernel, this.index)
-    for (const object of dead.objects()) this.listener(object, undefined)
+    for (const object of dead.objects()) this.listener(object, undefined, identity(object))
   }
 
   /** Power is back, and the machine has its addresses. */
@@ -213,10 +213,10 @@ export class SimNode {
 
   private newKernel(): SimKernel {
     const life = ++this.kernelLife
-    return new SimKernel(this.record.name, (before, after) => {
+    return new SimKernel(this.record.name, (before, after, key) => {
       if (life !== this.kernelLife) return
       this.sandboxes.followPair(before, after)
-      this.listener(before, after)
+      this.listener(before, after, key)
     })
   }
 

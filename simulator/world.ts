@@ -121,11 +121,10 @@ export class Cluster {
           initial: initialObjects(place, reach),
           networks: this.networks,
           times: agentTimes,
-          listener: (before, after) => {
-            const object = after ?? before
-            if (object !== undefined) engine.foldText(identity(object))
+          listener: (before, after, key) => {
+            engine.foldText(key)
             this.kernelChanges++
-            announce(before, after)
+            announce(before, after, key)
           },
         })
         byName.set(node.record.name, node)
