@@ -49,6 +49,7 @@ export function networkSpecs(
 export function labelOf({
   mode,
   announce,
+  placement = 'lowest',
   flavour,
   crossSubnet,
   masquerade,
@@ -57,6 +58,7 @@ export function labelOf({
   const words = [
     mode,
     ...(mode === 'route' ? [kind] : []),
+    ...(placement === 'rack' ? ['contiguous'] : []),
     ...(flavour === 'classic' ? [] : [flavour]),
     ...(crossSubnet ? ['direct'] : []),
     ...(masquerade ? [] : ['unmasked']),

@@ -70,9 +70,12 @@ function modes(scenario: Scenario): Complaint | undefined {
   const seen = new Set<string>()
   for (const [index, road] of scenario.modes.entries()) {
     const path = ['modes', String(index)]
-    const { mode, announce, flavour, crossSubnet } = road
+    const { mode, announce, placement = 'lowest', flavour, crossSubnet } = road
     if (announce !== 'block' && mode !== 'route') {
       return { path, message: `announce: ${announce} belongs to mode route, not ${mode}` }
+    }
+    if (placement !== 'lowest' && mode !== 'route') {
+      return { path, message: `placement: ${placement} belongs to mode route, not ${mode}` }
     }
     const option = flavour === 'classic' ? 'crossSubnet' : `flavour: ${flavour}`
     if (mode !== 'vxlan' && (flavour !== 'classic' || crossSubnet)) {

@@ -20,6 +20,8 @@ export const SCENARIO_WORDS: Readonly<Record<string, string>> = {
   modes: 'Roads to compare: each is run with the same pods and events.',
   'modes.mode': 'vxlan: tunnels between nodes. route: the fabric routes pods. vlan: one layer 2.',
   'modes.announce': 'What mode route tells the fabric: blocks, every pod, or a summary a rack.',
+  'modes.placement':
+    'lowest: a node claims the lowest free block. rack: one beside those of its rack, so that few prefixes say where they are.',
   'modes.flavour': 'classic: neighbour, FDB entry and route a peer. lightweight: one route.',
   'modes.crossSubnet': 'Peers in the same rack are reached without tunnel.',
   'modes.masquerade': "Pods leave the networks under their node's address.",

@@ -31,6 +31,7 @@ export const NODES_MAX = 2000
 export const PODS_MAX = 200_000
 const MODES = ['vxlan', 'route', 'vlan'] as const
 const ROUTE_KINDS = ['block', 'host', 'rack'] as const
+const PLACEMENTS = ['lowest', 'rack'] as const
 const FLAVOURS = ['classic', 'lightweight'] as const
 
 /** A network's name; the allocator has the last word on it. */
@@ -65,6 +66,8 @@ const PLAIN = {
 const modeObject = z.strictObject({
   mode: z.enum(MODES),
   announce: z.enum(ROUTE_KINDS).default(PLAIN.announce),
+  /** Where nodes claim blocks: the lowest free one, or beside their rack's. */
+  placement: oneOf(PLACEMENTS).optional(),
   flavour: z.enum(FLAVOURS).default(PLAIN.flavour),
   crossSubnet: z.boolean().default(PLAIN.crossSubnet),
   masquerade: z.boolean().default(PLAIN.masquerade),
@@ -77,7 +80,7 @@ const modeSchema = z.union(
   ],
   {
     error: ({ input }) =>
-      `found ${show(input)}, wanted vxlan, route, vlan or { mode, announce, flavour, crossSubnet, masquerade }`,
+      `found ${show(input)}, wanted vxlan, route, vlan or { mode, announce, placement, flavour, crossSubnet, masquerade }`,
   },
 )
 

@@ -106,10 +106,12 @@ export function planRacks(
   })
 }
 
-/** The node as it registers itself. */
-export function nodeRecord({ name, ips }: NodePlace, reach: Reach): NodeRecord {
+/** The node as it registers itself. @param saysRack Whether it says where it stands. */
+export function nodeRecord(place: NodePlace, reach: Reach, saysRack = false): NodeRecord {
+  const { name, rack, ips } = place
   return {
     name,
+    ...(saysRack ? { rack: `rack-${rack}` } : {}),
     underlayLink: UNDERLAY_LINK,
     underlayIps: ips,
     underlayPrefixes: ips.map((ip) => prefixOf(ip, lengthOf(reach, ipFamily(ip)))),

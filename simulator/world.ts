@@ -117,7 +117,7 @@ export class Cluster {
         const node = new SimNode(engine, this.storeLinks.view(place.index), this.events(), {
           index: place.index,
           rack: place.rack,
-          record: nodeRecord(place, reach),
+          record: nodeRecord(place, reach, mode.placement === 'rack'),
           initial: initialObjects(place, reach),
           networks: this.networks,
           times: agentTimes,

@@ -67,6 +67,29 @@ t.test('a summary a rack: after quiescence tables are what was announced', async
   )
 })
 
+t.test('blocks beside those of their rack: fewer summaries say where they are', async (t) => {
+  const size = 'nodes: 24\npodsPerNode: 3\nracks: 4\n'
+  const instead = ['modes', 'nodes', 'podsPerNode', 'racks', 'switch']
+  const scenario = smallScenario(
+    `${size}switch: { host: 200, lpm: 200, mac: 200 }
+modes: [{ mode: route, announce: rack }, { mode: route, announce: rack, placement: rack }, { mode: route, announce: host, placement: rack }]`,
+    instead,
+  )
+  const { modes } = runScenario(scenario)
+  t.strictSame(
+    modes.map(({ label }) => label),
+    ['route racks', 'route racks contiguous', 'route /32 contiguous'],
+  )
+  const [lowest, placed] = modes.map(({ samples }) => samples.at(-1)?.entries['spine lpm'] ?? 0)
+  t.ok((lowest ?? 0) > 40, `${lowest}: hardly any of 48 blocks happen to lie together`)
+  // Twelve blocks a rack are 8 and 4.
+  t.equal(placed, 4 + 4 * 2)
+  for (const { label, checks, reachability } of modes) {
+    for (const { name, passed } of checks) t.ok(passed, `${label}: ${name}`)
+    t.equal(reachability.delivered, reachability.pairs)
+  }
+})
+
 t.test(
   'slower protocols: the control plane is later, and all is the same in the end',
   async (t) => {

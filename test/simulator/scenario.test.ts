@@ -122,6 +122,12 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     '[{ mode: vxlan, announce: host }]',
     /:7: modes\.0: announce: host belongs to mode route/,
   ],
+  [
+    'blocks by rack in a tunnel',
+    '[vxlan, route]',
+    '[{ mode: vxlan, placement: rack }]',
+    /:7: modes\.0: placement: rack belongs to mode route/,
+  ],
   ['no mode', '[vxlan, route]', '[]', /:7: modes: wanted at least one mode/],
   [
     'an unknown profile',
