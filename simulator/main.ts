@@ -278,7 +278,7 @@ async function readInput(path: string): Promise<string> {
 }
 
 /** A file of that path; otherwise the built-in scenario of that name. */
-async function locate(file: string, scenariosDir: string): Promise<string> {
+export async function locate(file: string, scenariosDir: string): Promise<string> {
   if (await exists(file)) return file
   const builtIn = join(scenariosDir, `${file}.yaml`)
   if (/^[\w-]+$/.test(file) && (await exists(builtIn))) return builtIn
@@ -313,7 +313,7 @@ async function makeFolder(path: string): Promise<void> {
 }
 
 /** Aside, then renamed: a reader never sees half a report. */
-async function writeWhole(path: string, text: string): Promise<void> {
+export async function writeWhole(path: string, text: string): Promise<void> {
   const aside = `${path}.${process.pid}.tmp`
   try {
     await writeFile(aside, text)

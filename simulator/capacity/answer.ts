@@ -20,7 +20,7 @@ export interface CapacityAnswer {
 export function answer(question: Question): CapacityAnswer {
   const { shape, growth } = question
   const modes = question.modes.map((mode) => capacityOf(shape, growth, mode))
-  const advised = shortest(modes)
+  const advised = advisedOf(modes)
   return {
     question,
     modes,
@@ -30,13 +30,13 @@ export function answer(question: Question): CapacityAnswer {
   }
 }
 
-/** The mode that ends first: of those that do not hold, or else of all that end. */
-function shortest(modes: readonly ModeCapacity[]): ModeCapacity | undefined {
-  let found: ModeCapacity | undefined
-  for (const mode of modes) {
-    if (mode.breaks === undefined || (found !== undefined && !found.holds && mode.holds)) continue
-    const isWorse = found === undefined || (found.holds && !mode.holds)
-    if (isWorse || mode.upTo.nodes < (found?.upTo.nodes ?? 0)) found = mode
-  }
-  return found
+/** The first mode that does not hold; when all do, the one that ends first. */
+function advisedOf(modes: readonly ModeCapacity[]): ModeCapacity | undefined {
+  const ending = modes.filter(({ breaks }) => breaks !== undefined)
+  const failing = ending.find(({ holds }) => !holds)
+  if (failing !== undefined) return failing
+  return ending.reduce<ModeCapacity | undefined>(
+    (found, mode) => (found !== undefined && found.upTo.nodes <= mode.upTo.nodes ? found : mode),
+    undefined,
+  )
 }

@@ -46,7 +46,7 @@ export interface Change {
 export function changesOf(shape: Shape, base: ModeCapacity, breaks: Bound): readonly Change[] {
   const { mode } = base
   const onSwitch = breaks.role !== 'node' && breaks.role !== 'pool' && breaks.role !== 'network'
-  const ofBlocks = ['lpm', 'lpm6', 'blocks', 'host', 'host6'].includes(breaks.table)
+  const ofBlocks = ['lpm', 'lpm6', 'blocks'].includes(breaks.table)
   return [
     ...(breaks.table === 'learned' ? [learnMore(shape, mode, breaks)] : []),
     ...otherModes(shape, mode),

@@ -34,7 +34,8 @@ export type Devices = (sized: Pick<Shape, 'nodes' | 'racks'>) => readonly Device
 
 export function devicesOf(shape: Shape): Devices {
   if (shape.fabric.kind === 'listed') return listed(shape)
-  return ({ nodes, racks }) => generated({ ...shape, nodes, racks })
+  const { capacities } = modelOf(shape)
+  return ({ nodes, racks }) => generated({ ...shape, nodes, racks }, capacities)
 }
 
 /** Counts each device of a topology, once: its racks are its own. Cost: devices times racks. */
@@ -67,10 +68,9 @@ const nodesOf = (nodes: number, racks: number, rack: number): number =>
 /** A set of equal paths is a group when it has two or more. */
 const group = (hops: number, isUsed: boolean): number => (isUsed && hops > 1 ? hops : 0)
 
-function generated(shape: Shape): readonly DeviceShape[] {
+function generated(shape: Shape, capacities: Capacities): readonly DeviceShape[] {
   const { racks, spines, fabric } = shape
   const { dataCenters, groups, aggregations, cores, wanRouters } = fabric
-  const { capacities } = modelOf(shape)
   const isThreeTier = fabric.kind === 'three-tier'
   const isWide = dataCenters > 1
   const [above, top] = isThreeTier ? [aggregations, cores] : [spines, spines]

@@ -19,7 +19,7 @@ import { profileNamed, SWITCH_PROFILES } from '../profiles.ts'
 import { parseScenario, type Scenario, type ScenarioMode } from '../scenario.ts'
 import { nearest } from '../suggest.ts'
 import { CAPACITY_MODES, modeNames, modeOfName } from './modes.ts'
-import { type Growth, leastRacks, type Shape } from './shape.ts'
+import { type Growth, leastRacks, NODES_LIMIT, type Shape } from './shape.ts'
 
 /** A checked question. */
 export interface Question {
@@ -130,6 +130,7 @@ function sizesOf(
   if (racks !== undefined) {
     // Given both, racks are full; given one, racks stay as many.
     const all = nodes ?? (nodesPerRack === undefined ? base.nodes : racks * nodesPerRack)
+    if (all > NODES_LIMIT) throw usage('--racks', `${all} nodes`, `at most ${NODES_LIMIT}`)
     if (racks > all) throw usage('--racks', racks, `at most one a node (${all})`)
     return nodesPerRack === undefined
       ? { size: { nodes: all, racks }, growth: { kind: 'racks fixed' } }
@@ -177,9 +178,7 @@ function switchOf({ profile, host, lpm, mac }: QuestionFlags, base: Scenario): S
   if (profile === undefined) return base.switch
   if (profileNamed(profile) !== undefined) return { ...onlyBehaviour(base.switch), profile }
   const names = SWITCH_PROFILES.map(({ name }) => name)
-  const like = nearest(profile, names)
-  const hint = like === undefined ? '' : `did you mean ${like}? `
-  throw usage('--profile', `"${profile}"`, `${hint}one of ${names.join(', ')}`)
+  throw unknownName('--profile', profile, names)
 }
 
 const onlyBehaviour = ({ overflow, routesPerSecond }: Scenario['switch']) => ({
@@ -240,14 +239,26 @@ function modesOf(
   { mode = [] }: QuestionFlags,
   scenario: Scenario | undefined,
 ): readonly ScenarioMode[] {
-  if (mode.length === 0) return scenario?.modes ?? CAPACITY_MODES
+  if (mode.length === 0 && scenario === undefined) return CAPACITY_MODES
+  if (mode.length === 0) return countable(scenario?.modes ?? [])
   return [...new Set(mode)].map((name) => {
     const known = modeOfName(name)
     if (known !== undefined) return known
-    const like = nearest(name, modeNames())
-    const hint = like === undefined ? '' : `did you mean ${like}? `
-    throw usage('--mode', `"${name}"`, `${hint}one of ${modeNames().join(', ')}`)
+    throw unknownName('--mode', name, modeNames())
   })
+}
+
+/** What this counts. A scenario may run others, of which nothing is said rather than something wrong. */
+function countable(modes: readonly ScenarioMode[]): readonly ScenarioMode[] {
+  const known = modes.filter(({ mode }) => CAPACITY_MODES.some((each) => each.mode === mode))
+  if (known.length > 0) return known
+  throw usage('FILE', modes.map(({ mode }) => mode).join(', '), 'a mode of vxlan, route or vlan')
+}
+
+function unknownName(flag: string, name: string, names: readonly string[]): TriviumError {
+  const like = nearest(name, names)
+  const hint = like === undefined ? '' : ` (did you mean ${like}?)`
+  return usage(flag, `"${name}"${hint}`, `one of ${names.join(', ')}`)
 }
 
 const usage = (flag: string, found: string | number, wanted: string): TriviumError =>

@@ -10,6 +10,7 @@ import { print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 import { hasRoom } from '../sim-memory.ts'
 import { type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
+import { simCapacityCommand } from './sim-capacity.ts'
 import { simCompareCommand } from './sim-compare.ts'
 import { simSwarmCommand } from './sim-swarm.ts'
 import { simValidateCommand } from './sim-validate.ts'
@@ -24,6 +25,7 @@ Examples:
   trivium sim run first --seeds 10 --csv figures     ten seeds: median and spread, tables as CSV
   trivium sim compare first --html compare.html      the modes side by side
   trivium sim swarm swarm --seeds 50                 fifty seeds with faults of their own making
+  trivium sim capacity --pods 60                     which mode holds, up to where, what to change
   trivium sim validate                               simulated kernels against this one (root)
   trivium sim profiles                               switches whose table sizes are known
   trivium sim scenarios                              built-in scenarios
@@ -55,6 +57,7 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
     .addCommand(runCommand(scenariosDir))
     .addCommand(simCompareCommand(scenariosDir))
     .addCommand(simSwarmCommand(scenariosDir))
+    .addCommand(simCapacityCommand(scenariosDir))
     .addCommand(simValidateCommand())
     .addCommand(profilesCommand())
     .addCommand(scenariosCommand(scenariosDir))

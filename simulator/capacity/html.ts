@@ -1,0 +1,118 @@
+/**
+ * The answer as one HTML file: the table, what to change, and pressure over nodes.
+ *
+ * @module
+ */
+import { nodesChart } from '../report/nodes-chart.ts'
+import { card, escaped, page, plot, quoted, table } from '../report/page.ts'
+import { count } from '../report/words.ts'
+import type { CapacityAnswer } from './answer.ts'
+import { pressureCurve } from './curve.ts'
+import { leastRacks, NODES_LIMIT } from './shape.ts'
+import {
+  boundWords,
+  breaksWords,
+  changeWords,
+  effectWords,
+  holdsWord,
+  nextWords,
+  pressureWords,
+  questionWords,
+  reachWords,
+  upToWords,
+} from './words.ts'
+
+/** @param command What was asked, so that it can be asked again. */
+export function capacityHtml(answer: CapacityAnswer, command: string): string {
+  const { question, remarks } = answer
+  const [title = '', ...more] = questionWords(question)
+  const words = more.map((line) => `<p class="about">${escaped(line)}</p>`)
+  const sources = remarks.map(
+    ({ text, source }) =>
+      `<p>${escaped(text)}.<br><span class="about">${quoted(source)}</span></p>`,
+  )
+  return page(question.title, [
+    '<h1>Which mode holds, and up to where?</h1>',
+    `<p class="answer">${escaped(title)}</p>`,
+    ...words,
+    card('Modes', 'At the asked size, and the largest size that holds.', modesTable(answer)),
+    plotCard(answer),
+    adviceCard(answer),
+    sources.length === 0
+      ? ''
+      : card('Worth knowing', 'Said by others, not counted.', sources.join('\n')),
+    card('Reproduce it', 'The same version says the same.', `<pre>${quoted(command)}</pre>`),
+  ])
+}
+
+function modesTable({ modes }: CapacityAnswer): string {
+  const heads = [
+    'mode',
+    'holds',
+    '+up to nodes',
+    '+pods',
+    'breaks first',
+    'pressure now',
+    'second limit',
+  ]
+  return table(
+    heads,
+    modes.map((mode) => [
+      escaped(mode.label),
+      `<span class="${mode.holds ? 'good' : 'bad'}">${holdsWord(mode)}</span>`,
+      ...upToWords(mode).map(escaped),
+      escaped(breaksWords(mode)),
+      escaped(pressureWords(mode)),
+      escaped(nextWords(mode)),
+    ]),
+  )
+}
+
+function adviceCard({ advised, advice }: CapacityAnswer): string {
+  if (advised?.breaks === undefined) return ''
+  const hint = `${advised.label}: ${boundWords(advised.breaks)}. Each change alone, best first.`
+  const rows = advice.map((each) => [
+    escaped(changeWords(each)),
+    `<span class="${each.holds ? 'good' : 'bad'}">${each.holds ? 'yes' : 'NO'}</span>`,
+    escaped(effectWords(each)),
+    escaped(reachWords(each)),
+  ])
+  const body =
+    rows.length === 0
+      ? '<p>No single change lets it go further.</p>'
+      : table(['change', 'holds', 'what it gives', 'how far'], rows)
+  return card('What to change', escaped(hint), body)
+}
+
+function plotCard({ question, modes }: CapacityAnswer): string {
+  const { shape, growth } = question
+  const known = modes.filter(({ refusal }) => refusal === undefined)
+  const curves = pressureCurve(
+    shape,
+    growth,
+    known.map(({ mode }) => mode),
+    sizesOf(shape.nodes, Math.max(2, leastRacks(shape))),
+  )
+  const lines = curves.map(({ label, points }) => ({
+    label,
+    points: points.flatMap(({ nodes, worst }) =>
+      worst === undefined ? [] : [{ nodes, pressure: worst.pressure }],
+    ),
+  }))
+  const chart = nodesChart('nodes', lines, [
+    { nodes: shape.nodes, name: `${count(shape.nodes)} nodes` },
+  ])
+  if (chart === undefined) return ''
+  const hint = 'The fullest table, of switches and of node kernels. Above the line it overflows.'
+  return card('Pressure over nodes', hint, plot(chart))
+}
+
+/** Ten times as many as asked for, each about an eighth more than the one before. */
+function sizesOf(nodes: number, least: number): readonly number[] {
+  const most = Math.min(NODES_LIMIT, Math.max(5000, nodes * 10))
+  const sizes: number[] = []
+  for (let size = least; size < most; size = Math.max(size + 1, Math.floor((size * 9) / 8))) {
+    sizes.push(size)
+  }
+  return [...sizes, most]
+}
