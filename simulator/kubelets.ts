@@ -225,6 +225,12 @@ export class Kubelets {
     }
   }
 
+  /** Whether a pod may be absent though it is wanted: refused, lost, or still tried. */
+  isExcused(id: number): boolean {
+    const phase = this.sandboxes.get(id)?.phase
+    return phase !== undefined && phase !== 'up'
+  }
+
   /** Container ids of pods that are no more and whose records are still there. */
   strandedIds(): ReadonlySet<string> {
     const stranded = [...this.sandboxes.values()].filter((sandbox) => sandbox.stranded)

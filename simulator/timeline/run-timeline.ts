@@ -6,6 +6,7 @@
  */
 import type { Prng } from '../../src/prng.ts'
 import { type CheckResult, checkResult } from '../checkers/check.ts'
+import { checkPlanned } from '../checkers/planned.ts'
 import { EVENT, TICKS_PER_MS } from '../clock.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Cluster } from '../world.ts'
@@ -16,7 +17,7 @@ import { Monitor } from './monitor.ts'
 import { Outcomes, type Seen } from './outcomes.ts'
 import { PairSample } from './pairs.ts'
 import type { TimelineResult } from './result.ts'
-import { planWorkload } from './workload.ts'
+import { initialPods, planWorkload } from './workload.ts'
 
 /** Virtual time after the last action, after which nothing more is waited for. */
 const PATIENCE_TICKS = 3_600_000 * TICKS_PER_MS
@@ -46,6 +47,9 @@ export function runTimeline(
 class Timeline {
   private readonly cluster: Cluster
   private readonly faults: readonly Fault[]
+  private readonly actions: readonly PodAction[]
+  /** Pods that were there before. */
+  private readonly firstPods: number
   private readonly breaker: Breaker
   private readonly monitor: Monitor
   private readonly outcomes: Outcomes
@@ -59,14 +63,17 @@ class Timeline {
 
   constructor(
     cluster: Cluster,
-    { probe }: Scenario,
+    scenario: Scenario,
     faults: readonly Fault[],
     actions: readonly PodAction[],
     chance: Prng,
   ) {
     const { engine } = cluster
+    const { probe } = scenario
     this.cluster = cluster
     this.faults = faults
+    this.actions = actions
+    this.firstPods = initialPods(scenario).length
     this.breaker = new Breaker(cluster)
     this.startTick = engine.tick
     this.outcomes = new Outcomes(engine.tick)
@@ -202,6 +209,7 @@ class Timeline {
       checkResult('no address twice at any time', 'every ADD', cluster.kubelets.duplicates),
       checkResult('no black hole after convergence', pairs, monitor.blackHoles),
       checkResult('links are recorded at any time', pairs, [...monitor.unrecorded]),
+      checkPlanned(cluster, this.firstPods, this.actions),
     ]
   }
 }
