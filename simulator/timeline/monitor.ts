@@ -81,8 +81,11 @@ export class Monitor {
     const { cluster } = this.options
     this.dueTick = tick + this.everyTicks
     const stamp = this.stampOf()
-    if (this.renew(tick) || stamp !== this.stamp) this.send(tick)
-    this.stamp = stamp
+    if (stamp !== this.stamp) {
+      this.stamp = stamp
+      this.renew(tick)
+      this.send(tick)
+    }
     if (cluster.isQuiet && this.suspects.length > 0) this.judge(tick)
     this.series.add({
       atMs: (tick - this.startTick) / TICKS_PER_MS,
@@ -95,17 +98,13 @@ export class Monitor {
     })
   }
 
-  private renew(tick: number): boolean {
-    let isNew = false
+  private renew(tick: number): void {
     const { sample } = this.options
     const before = [...sample.pairs]
     sample.renew((place) => this.holes.end(place, tick))
     for (const [place, pair] of sample.pairs.entries()) {
-      if (pair === before[place]) continue
-      isNew = true
-      if (pair !== undefined) this.holes.begin(place)
+      if (pair !== before[place] && pair !== undefined) this.holes.begin(place)
     }
-    return isNew
   }
 
   private send(tick: number): void {

@@ -1,0 +1,78 @@
+/**
+ * Seeds that do what they like to a small cluster: no checker may fail. More seeds with
+ * TRIVIUM_LONG=1; a seed that fails here is seen again by `trivium sim run swarm --seed N`.
+ */
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { swarmScenarioFile } from '../../simulator/main.ts'
+import { parseScenario } from '../../simulator/scenario.ts'
+import { runSwarmSeed, SWARM_HEAD, swarmLine } from '../../simulator/swarm.ts'
+import { smallScenario } from './support.ts'
+
+const FOLDER = new URL('../../simulator/scenarios/', import.meta.url)
+const SEEDS = process.env['TRIVIUM_LONG'] === '1' ? 300 : 16
+
+t.test('seeds of the built-in scenario', async (t) => {
+  const text = readFileSync(new URL('swarm.yaml', FOLDER), 'utf8')
+  const scenario = parseScenario(text, 'swarm.yaml')
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    // One mode a seed, in turn; what a seed does is the same in all.
+    const mode = scenario.modes[seed % scenario.modes.length]!
+    const found = runSwarmSeed({ ...scenario, modes: [mode] }, seed)
+    t.strictSame(found.failed, [], swarmLine(found))
+  }
+})
+
+t.test('dual stack, several networks, slow switches and three tiers', async (t) => {
+  const scenario = smallScenario(
+    `pools:
+  - { cidr: 10.42.0.0/20, blockLength: 29 }
+  - { cidr: fd42::/112, blockLength: 125 }
+  - { cidr: 10.43.0.0/20, blockLength: 28, network: blue }
+allow: [{ from: pods, to: blue }]
+modes:
+  - { mode: vxlan, flavour: lightweight, crossSubnet: true }
+  - route
+racks: 4
+fabric: { kind: three-tier, groups: 2 }
+switch: { host: 400, lpm: 400, mac: 400, routesPerSecond: 200 }
+times: { settleMs: 20, protocol: calico, evictMs: 5000, retryMs: 2000 }
+probe: { pairs: 40 }
+swarm: { forMs: 30000, faults: 8, workload: 20 }`,
+    ['pools', 'modes', 'racks', 'switch', 'times'],
+  )
+  for (let seed = 1; seed <= SEEDS / 4; seed++) {
+    const found = runSwarmSeed(scenario, seed)
+    t.strictSame(found.failed, [], swarmLine(found))
+  }
+})
+
+t.test('a line a seed, and what to do with one that fails', async (t) => {
+  const lines: string[] = []
+  const scenariosDir = FOLDER.pathname
+  const swarm = (file: string, seeds: number): Promise<0 | 1> =>
+    swarmScenarioFile({ file, from: 7, seeds, scenariosDir, write: (text) => lines.push(text) })
+  t.equal(await swarm('swarm', 2), 0)
+  t.equal(lines.length, 3)
+  t.equal(lines[0], `${SWARM_HEAD}\n`)
+  t.match(lines[1], /^ +7 +10 +\+\d+ -\d+ +\d+\.\d +\d+ ok {2}\w/)
+  t.match(lines[2], /^ +8 +10 /)
+
+  lines.length = 0
+  const dir = t.testdir({
+    // A pool that is full at once: the first pods are refused, which is a failed check.
+    'full.yaml': `nodes: 2
+podsPerNode: 6
+racks: 2
+pools: [{ cidr: 10.42.0.0/28, blockLength: 29 }]
+modes: [route]
+switch: { host: 100, lpm: 100, mac: 100 }
+swarm: { forMs: 1000, faults: 1, workload: 40 }
+times: { retryMs: 100 }
+`,
+  })
+  const status = await swarm(`${dir}/full.yaml`, 5)
+  t.type(status, 'number')
+  await t.rejects(swarm('first', 1), /Cannot read scenario .*first\.yaml: it has no swarm, wanted/)
+  await t.rejects(swarm('no-such', 1), /there is no such file/)
+})
