@@ -190,6 +190,24 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     /:4: fabric\.lossPercent: found 0\.00001, wanted a number from 0 to 99\.9999 with at most 4/,
   ],
   [
+    'a store in no rack',
+    'racks: 2',
+    'racks: 2\nstore: { rack: 2 }',
+    /:4: store\.rack: found 2, wanted a rack from 0 to 1/,
+  ],
+  [
+    'a store in no data centre',
+    'racks: 2',
+    'racks: 2\nstore: { dataCenter: 1 }',
+    /:4: store\.dataCenter: found 1, wanted a data centre from 0 to 0/,
+  ],
+  [
+    'a store in two places',
+    'racks: 2',
+    'racks: 2\nstore: { dataCenter: 0, rack: 0 }',
+    /:4: store: has a rack and a dataCenter, wanted one of them/,
+  ],
+  [
     'no bandwidth',
     'racks: 2',
     'racks: 2\nfabric: { linkGbps: .nan }',

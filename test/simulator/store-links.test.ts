@@ -94,6 +94,7 @@ t.test('notes are held back and become one', async (t) => {
 
   const after = node.version
   storeLinks.setReachable(4, false)
+  t.equal(known().version, 'c', 'the second time it knows more')
   storeLinks.setReachable(4, true)
   t.equal(node.version, after, 'nothing missed, nothing told')
 })
