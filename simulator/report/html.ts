@@ -42,6 +42,7 @@ export function htmlReport(result: RunResult, origin: Origin): string {
       timeTable(modes),
     ),
     faultCard(modes),
+    workloadCard(modes),
     card(
       'Checks',
       'Run beside the cluster; one that fails is a fault of the product, an overflow is a finding.',
@@ -85,8 +86,10 @@ export function chartCards(result: RunResult): readonly string[] {
     timeline === undefined
       ? ''
       : card(
-          'While things break',
-          'The share of watched pairs of pods that had no way, and what switches had heard of and not written yet; virtual time, counted from when all first pods were there. Bars above the plot: what was broken, and for how long.',
+          modes.some(({ timeline: line }) => (line?.faults.length ?? 0) > 0)
+            ? 'While things break'
+            : 'While pods come and go',
+          'The share of watched pairs of pods that had no way, and below it what else changed; virtual time, counted from when all first pods were there. Bars above the plot: what was broken, and for how long.',
           plot(timeline),
         ),
     fabricCard(result),
@@ -201,52 +204,67 @@ function timeTable(modes: readonly ModeResult[]): string {
 
 function faultCard(modes: readonly ModeResult[]): string {
   const rows = modes.flatMap(({ label, timeline }) =>
-    (timeline?.faults ?? []).map(({ what, atMs, lostAtOnce, settledMs, lostAfter }, index) => [
+    (timeline?.faults ?? []).map((fault, index) => [
       index === 0 ? escaped(label) : '',
-      escaped(what),
-      duration(atMs),
-      count(lostAtOnce),
-      settledMs === undefined ? '-' : duration(settledMs),
-      count(lostAfter),
+      escaped(fault.what),
+      duration(fault.atMs),
+      count(fault.podsLost),
+      count(fault.lostAtOnce),
+      fault.settledMs === undefined ? '-' : duration(fault.settledMs),
+      count(fault.lostAfter),
+      fault.pairSeconds.toFixed(1),
     ]),
   )
   if (rows.length === 0) return ''
-  const heads = ['Mode', 'What', '+At', '+Pairs lost at once', '+Settled after', '+Pairs lost then']
+  const heads = ['Mode', 'What', '+At', '+Pods lost', '+Pairs lost at once', '+Settled after']
   const hint =
-    'Pairs are the watched ones. Settled: no agent, switch or link had anything left to do about it; a dash: the next fault came first.'
-  return card('What broke', hint, table(heads, rows) + workloadTable(modes))
+    'Pairs are the watched ones. Settled: no agent, switch or link had anything left to do about it; a dash: the next fault came first. Pair-seconds: for how long pairs had no way, summed up.'
+  const all = table([...heads, '+Pairs lost then', '+Pair-seconds'], rows, 'dense')
+  return card('What broke', hint, all + holeTable(modes))
 }
 
-function workloadTable(modes: readonly ModeResult[]): string {
-  const heads = [
-    'Mode',
-    '+Pairs affected',
-    '+Black-hole seconds',
-    '+Longest',
-    '+Pods added',
-    '+Removed',
-    '+Refused',
-    '+Stranded addresses, peak',
-    '+At the end',
-  ]
+function holeTable(modes: readonly ModeResult[]): string {
   const rows = modes.flatMap(({ label, timeline }) => {
     if (timeline === undefined) return []
-    const { blackHoles, workload } = timeline
+    const { affected, watched, pairSeconds, maxMs, worst } = timeline.blackHoles
     return [
       [
         escaped(label),
-        `${count(blackHoles.affected)} of ${count(blackHoles.watched)}`,
-        count(Math.round(blackHoles.pairSeconds * 10) / 10),
-        duration(blackHoles.maxMs),
-        count(workload.added),
-        count(workload.removed),
-        count(workload.refused),
-        count(workload.strandedPeak),
-        count(workload.strandedEnd),
+        `${count(affected)} of ${count(watched)}`,
+        pairSeconds.toFixed(1),
+        duration(maxMs),
+        escaped(worst ?? '-'),
       ],
     ]
   })
-  return table(heads, rows)
+  const heads = ['In all', '+Pairs affected', '+Pair-seconds', '+Longest', 'Which']
+  return `<p></p>${table(heads, rows, 'dense')}`
+}
+
+function workloadCard(modes: readonly ModeResult[]): string {
+  const rows = modes.flatMap(({ label, timeline }) => {
+    const work = timeline?.workload
+    if (work === undefined || work.added + work.removed === 0) return []
+    return [
+      [
+        escaped(label),
+        count(work.added),
+        count(work.removed),
+        count(work.refused),
+        count(work.retried),
+        duration(work.addMedianMs),
+        duration(work.addMaxMs),
+        count(work.strandedPeak),
+        count(work.strandedEnd),
+      ],
+    ]
+  })
+  if (rows.length === 0) return ''
+  const heads = ['Mode', '+Added', '+Removed', '+Refused', '+Tried again', '+ADD, median']
+  const more = ['+ADD, longest', '+Stranded, peak', '+Stranded, at the end']
+  const hint =
+    'Pods that the workload asked for. ADD: from the request to the links. Stranded: addresses in the store of pods that are no more.'
+  return card('Pods at work', hint, table([...heads, ...more], rows, 'dense'))
 }
 
 function checkTable(modes: readonly ModeResult[]): string {

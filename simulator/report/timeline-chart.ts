@@ -1,11 +1,12 @@
 /**
- * The time line of a failure: the share of watched pairs without a way, below it
- * what switches have not written yet, and above it what broke and for how long.
+ * The time line of a failure: the share of watched pairs without a way; below it
+ * what switches have not written yet, pods and stranded addresses, where they
+ * change; above it what broke and for how long.
  *
  * @module
  */
 import type { ModeResult } from '../run.ts'
-import type { FaultOutcome, TimePoint } from '../timeline/result.ts'
+import type { FaultOutcome, TimelineResult, TimePoint } from '../timeline/result.ts'
 import {
   axisName,
   draw,
@@ -22,8 +23,9 @@ import { count } from './words.ts'
 
 const LEFT = 76
 const RIGHT = 36
-const PLOT_HEIGHT = 230
-const QUEUE_HEIGHT = 90
+const FIRST_HEIGHT = 230
+const HEIGHT = 84
+const GAP = 44
 const LANE = 18
 /** More names than fit are in the table below the plot. */
 const LANES_MAX = 8
@@ -36,93 +38,102 @@ export interface Span {
   readonly toMs: number | undefined
 }
 
+function lostShare({ lost, pairs }: TimePoint): number {
+  return pairs === 0 ? 0 : lost / pairs
+}
+
+/** One plot of the several below each other. */
+interface Panel {
+  readonly name: string
+  readonly value: (point: TimePoint) => number
+  readonly words: (value: number) => string
+}
+
+const PANELS: readonly Panel[] = [
+  { name: 'pairs without a way', value: lostShare, words: (share) => `${round(share * 100)} %` },
+  { name: 'writes waiting', value: ({ queued }) => queued, words: count },
+  { name: 'pods', value: ({ pods }) => pods, words: count },
+  { name: 'stranded', value: ({ stranded }) => stranded, words: count },
+]
+
+interface Line extends TimelineResult {
+  readonly label: string
+  /** Of the mode. */
+  readonly index: number
+}
+
 /** @returns undefined when no mode has a time line. */
 export function timelineChart(modes: readonly ModeResult[]): string | undefined {
-  const lines = modes.flatMap(({ label, timeline }, index) =>
+  const lines = modes.flatMap(({ label, timeline }, index): readonly Line[] =>
     timeline === undefined || timeline.points.length === 0 ? [] : [{ label, index, ...timeline }],
   )
   const [first] = lines
   if (first === undefined) return undefined
   const untilMs = Math.max(1, ...lines.map((line) => line.untilMs))
-  const names = lines.map(({ label }) => label)
-  const key = legendOf(names, 'line')
-  const legendEnd = key.height
+  const key = legendOf(
+    modes.map(({ label }) => label),
+    'line',
+  )
   const marks = lanesOf(spansOf(first.faults), untilMs)
   const lanes = Math.max(0, ...marks.map(({ lane }) => lane + 1))
-  const top = legendEnd + lanes * LANE + 16
-  const hasQueue = lines.some(({ points }) => points.some(({ queued }) => queued > 0))
-  const queueTop = top + PLOT_HEIGHT + 44
-  const bottom = hasQueue ? queueTop + QUEUE_HEIGHT : top + PLOT_HEIGHT
-  const share = lines.map(({ label, index, points }) => ({
-    name: label,
-    ...lineStyles(index),
-    step: 'end',
-    showSymbol: points.length < 40,
-    data: points.map((point) => [seconds(point.atMs), lostShare(point)]),
+  const top = key.height + lanes * LANE + 16
+  // The first one is what a failure is about; others only where something happens.
+  const panels = PANELS.filter(({ value }, panel) => panel === 0 || changes(lines, value))
+  const grids = panels.map((_, panel) => ({
+    left: LEFT,
+    right: RIGHT,
+    top: panel === 0 ? top : top + FIRST_HEIGHT + GAP + (panel - 1) * (HEIGHT + GAP),
+    height: panel === 0 ? FIRST_HEIGHT : HEIGHT,
+    outerBoundsMode: 'none',
   }))
-  const queue = lines.map(({ index, points }) => ({
-    ...lineStyles(index),
-    step: 'end',
-    showSymbol: false,
-    xAxisIndex: 1,
-    yAxisIndex: 1,
-    data: points.map(({ atMs, queued }) => [seconds(atMs), queued]),
-  }))
-  const grids = [
-    { left: LEFT, right: RIGHT, top, height: PLOT_HEIGHT, outerBoundsMode: 'none' },
-    ...(hasQueue
-      ? [{ left: LEFT, right: RIGHT, top: queueTop, height: QUEUE_HEIGHT, outerBoundsMode: 'none' }]
-      : []),
-  ]
-  const xAxes = grids.map((_, gridIndex) => ({
-    ...valueAxis(),
-    gridIndex,
-    min: 0,
-    max: seconds(untilMs),
-    ...(gridIndex === grids.length - 1 ? axisName('seconds', 30) : {}),
-    axisLabel: { color: FAINT, fontSize: 12, showMaxLabel: false },
-    axisLine: { show: true, lineStyle: { color: GRID } },
-  }))
-  const yAxes = [
-    {
-      ...valueAxis(),
-      ...axisName('pairs without a way', 56),
-      min: 0,
-      axisLabel: {
-        color: FAINT,
-        fontSize: 12,
-        formatter: (value: number) => `${round(value * 100)} %`,
-      },
-    },
-    ...(hasQueue
-      ? [
-          {
-            ...valueAxis(),
-            ...axisName('writes waiting', 56),
-            gridIndex: 1,
-            min: 0,
-            splitNumber: 2,
-            axisLabel: { color: FAINT, fontSize: 12, formatter: (value: number) => count(value) },
-          },
-        ]
-      : []),
-  ]
-  return draw(
-    'timeline',
-    bottom + 48,
-    {
-      grid: grids,
-      xAxis: xAxes,
-      yAxis: yAxes,
-      series: [...share, ...(hasQueue ? queue : [])],
-    },
-    key.svg + marks.map((mark) => markOf(mark, { untilMs, top: legendEnd + 12, bottom })).join(''),
-  )
+  const bottom = top + FIRST_HEIGHT + (panels.length - 1) * (HEIGHT + GAP)
+  const option = {
+    grid: grids,
+    xAxis: grids.map((_, gridIndex) =>
+      timeAxis(gridIndex, untilMs, gridIndex === grids.length - 1),
+    ),
+    yAxis: panels.map((panel, gridIndex) => panelAxis(panel, gridIndex)),
+    series: panels.flatMap(({ value }, panel) =>
+      lines.map(({ index, points }) => ({
+        ...lineStyles(index),
+        step: 'end',
+        showSymbol: false,
+        xAxisIndex: panel,
+        yAxisIndex: panel,
+        data: points.map((point) => [seconds(point.atMs), value(point)]),
+      })),
+    ),
+  }
+  const frame = { untilMs, top: key.height + 12, bottom }
+  const over = key.svg + marks.map((mark) => markOf(mark, frame)).join('')
+  return draw('timeline', bottom + 48, option, over)
 }
+
+function changes(lines: readonly Line[], value: Panel['value']): boolean {
+  return lines.some(({ points }) => points.some((point) => value(point) !== value(points[0]!)))
+}
+
+const timeAxis = (gridIndex: number, untilMs: number, isLast: boolean): object => ({
+  ...valueAxis(),
+  gridIndex,
+  min: 0,
+  max: seconds(untilMs),
+  ...(isLast ? axisName('seconds', 30) : {}),
+  axisLabel: { color: FAINT, fontSize: 12, showMaxLabel: false },
+  axisLine: { show: true, lineStyle: { color: GRID } },
+})
+
+const panelAxis = ({ name, words }: Panel, gridIndex: number): object => ({
+  ...valueAxis(),
+  ...axisName(name, 56),
+  gridIndex,
+  min: 0,
+  ...(gridIndex === 0 ? {} : { splitNumber: 2 }),
+  axisLabel: { color: FAINT, fontSize: 12, formatter: words },
+})
 
 const seconds = (ms: number): number => ms / 1000
 const round = (value: number): number => Math.round(value * 100) / 100
-const lostShare = ({ lost, pairs }: TimePoint): number => (pairs === 0 ? 0 : lost / pairs)
 
 /** What follows the name of what broke, and of what is mended. */
 const STATE = / (?:down|away|cut off|(up|back|joined again))$/
