@@ -152,12 +152,7 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     timeline.mend()
     checks.push(settle(cluster, 'mended'))
   }
-  const leaving = leavingPods(cluster, order, chance.fork('leaving'))
-  schedulePods(cluster, scenario, leaving, EVENT.podRemove, chance.fork('departures'))
-  checks.push(settle(cluster, 'pods deleted'))
-  checks.push(checkNoLeak(cluster))
-  checks.push(checkResult('no fault', `${cluster.nodes.length} agents`, cluster.faults.first))
-  checks.push(checkResult('no pod refused', `${total} pods`, cluster.refusals.first))
+  checks.push(...deletePods(cluster, scenario, order, chance))
   progress(1, label)
 
   return {
@@ -180,6 +175,23 @@ function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): Mo
     checks,
     traceHash: engine.traceHash(),
   }
+}
+
+/** Every pod goes, and nothing of it may be left. */
+function deletePods(
+  cluster: Cluster,
+  scenario: Scenario,
+  order: readonly PodPlace[],
+  chance: Prng,
+): readonly CheckResult[] {
+  const leaving = leavingPods(cluster, order, chance.fork('leaving'))
+  schedulePods(cluster, scenario, leaving, EVENT.podRemove, chance.fork('departures'))
+  return [
+    settle(cluster, 'pods deleted'),
+    checkNoLeak(cluster),
+    checkResult('no fault', `${cluster.nodes.length} agents`, cluster.faults.first),
+    checkResult('no pod refused', `${order.length} pods`, cluster.refusals.first),
+  ]
 }
 
 /** What a cluster with all its pods is measured by. */

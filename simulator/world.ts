@@ -132,18 +132,21 @@ export class Cluster {
         return node
       }),
     )
-    engine.on(EVENT.start, (index) => this.node(index).start())
-    this.kubelets = new Kubelets({
-      engine,
-      place: (index) => this.node(index),
-      retryTicks: times.retryMs * TICKS_PER_MS,
-    })
-    engine.on(EVENT.podAdd, (index, pod) => this.kubelets.add(pod, index))
-    engine.on(EVENT.podRemove, (_index, pod) => this.kubelets.remove(pod))
+    this.kubelets = this.newKubelets(times.retryMs)
     const { gcThresh3 } = scenario.kernel
     this.neighbors =
       scenario.talk === 'none' ? undefined : this.nodes.map(() => new NeighborTable(gcThresh3))
     this.createNetworks(scenario)
+  }
+
+  private newKubelets(retryMs: number): Kubelets {
+    const { engine } = this
+    const retryTicks = retryMs * TICKS_PER_MS
+    const kubelets = new Kubelets({ engine, place: (index) => this.node(index), retryTicks })
+    engine.on(EVENT.podAdd, (index, pod) => kubelets.add(pod, index))
+    engine.on(EVENT.podRemove, (_index, pod) => kubelets.remove(pod))
+    engine.on(EVENT.start, (index) => this.node(index).start())
+    return kubelets
   }
 
   /** ADDs and DELs under way. */
