@@ -9,9 +9,13 @@ import { access, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:
 import { basename, dirname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
+import { answer, type CapacityAnswer } from './capacity/answer.ts'
+import { type QuestionFlags, questionOf } from './capacity/question.ts'
 import { modesNamed, planCompare, runCompare } from './compare.ts'
 import { memoryNeeded } from './memory.ts'
 import { labelOf } from './network.ts'
+import { capacityCsv, capacityData } from './report/capacity-data.ts'
+import { capacityText } from './report/capacity-text.ts'
 import { compareText } from './report/compare-text.ts'
 import { csvTables, measuresCsv } from './report/csv.ts'
 import { compareData, dataReport } from './report/data.ts'
@@ -122,6 +126,8 @@ export interface SwarmOptions {
   /** The first seed; the scenario's, when not given. */
   readonly from?: number
   readonly seeds: number
+  /** Runs one seed. @default runSwarmSeed */
+  readonly run?: typeof runSwarmSeed
   readonly scenariosDir: string
   readonly progress?: Progress
   readonly write: (text: string) => void
@@ -134,7 +140,7 @@ export interface SwarmOptions {
  * @throws {TriviumError} As `runScenarioFile`; BAD_CONFIG for a scenario without `swarm`.
  */
 export async function swarmScenarioFile(options: SwarmOptions): Promise<0 | 1> {
-  const { file, seeds, write } = options
+  const { file, seeds, write, run = runSwarmSeed } = options
   const path = await locate(file, options.scenariosDir)
   const { scenario } = await readScenario(path)
   if (scenario.swarm === undefined) {
@@ -146,7 +152,7 @@ export async function swarmScenarioFile(options: SwarmOptions): Promise<0 | 1> {
   for (let at = 0; at < seeds; at++) {
     const seed = (from + at) % 2 ** 32
     options.progress?.(at / seeds, `seed ${seed}`)
-    const found = runSwarmSeed(scenario, seed)
+    const found = run(scenario, seed)
     write(`${swarmLine(found)}\n`)
     if (found.failed.length === 0) continue
     write(`\n${found.failed.join('\n')}\n\nagain: trivium sim run ${file} --seed ${seed}\n`)
@@ -192,6 +198,50 @@ async function writeReports(
 export async function memoryOfScenario(file: string, scenariosDir: string): Promise<number> {
   const path = await locate(file, scenariosDir)
   return memoryNeeded(parseScenario(await readText(path), path))
+}
+
+/** A question about capacity. */
+export interface CapacityOptions {
+  /** A path, or the name of a built-in scenario; undefined: the defaults. */
+  readonly file?: string | undefined
+  readonly flags: QuestionFlags
+  readonly output: OutputFormat
+  /** What was asked, for the HTML report. */
+  readonly command: string
+  /** Where to write the HTML report. */
+  readonly html?: string
+  /** Folder of the built-in scenarios. */
+  readonly scenariosDir: string
+  readonly write: (text: string) => void
+}
+
+/**
+ * Answers one question.
+ *
+ * @throws {TriviumError} NOT_FOUND or BAD_CONFIG for the file, USAGE for a flag.
+ */
+export async function answerCapacity(options: CapacityOptions): Promise<void> {
+  const { file, flags, output, html, scenariosDir, write } = options
+  const path = file === undefined ? undefined : await locate(file, scenariosDir)
+  const read = path === undefined ? undefined : await readScenario(path)
+  const given = answer(questionOf(flags, read?.scenario))
+  write(capacityReport(given, output))
+  if (html === undefined) return
+  const { capacityHtml } = await import('./report/capacity-html.ts')
+  await writeWhole(html, capacityHtml(given, options.command))
+  if (output === 'text' || output === 'wide') write(`\nreport ${html}\n`)
+}
+
+function capacityReport(given: CapacityAnswer, output: OutputFormat): string {
+  switch (output) {
+    case 'text':
+    case 'wide':
+      return capacityText(given, output === 'wide')
+    case 'csv':
+      return capacityCsv(given)
+    default:
+      return dataText(capacityData(given), output)
+  }
 }
 
 /** Names of the built-in scenarios. */
@@ -278,7 +328,7 @@ async function readInput(path: string): Promise<string> {
 }
 
 /** A file of that path; otherwise the built-in scenario of that name. */
-export async function locate(file: string, scenariosDir: string): Promise<string> {
+async function locate(file: string, scenariosDir: string): Promise<string> {
   if (await exists(file)) return file
   const builtIn = join(scenariosDir, `${file}.yaml`)
   if (/^[\w-]+$/.test(file) && (await exists(builtIn))) return builtIn
@@ -313,7 +363,7 @@ async function makeFolder(path: string): Promise<void> {
 }
 
 /** Aside, then renamed: a reader never sees half a report. */
-export async function writeWhole(path: string, text: string): Promise<void> {
+async function writeWhole(path: string, text: string): Promise<void> {
   const aside = `${path}.${process.pid}.tmp`
   try {
     await writeFile(aside, text)

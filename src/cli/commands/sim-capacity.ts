@@ -99,11 +99,11 @@ export function simCapacityCommand(scenariosDir: string): Command {
 
 async function run(file: string | undefined, flags: Flags, scenariosDir: string): Promise<void> {
   // The simulator loads only when somebody simulates.
-  const { answerFile } = await import('../../../simulator/capacity/main.ts')
+  const { answerCapacity } = await import('../../../simulator/main.ts')
   try {
     const { output, html, ...asked } = flags
     const command = ['trivium', ...process.argv.slice(2)].join(' ')
-    await answerFile({
+    await answerCapacity({
       file,
       flags: asked,
       output,

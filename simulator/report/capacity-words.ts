@@ -4,12 +4,12 @@
  * @module
  */
 import { ADDRESS_BITS, prefixFamily } from '../../src/net/mod.ts'
+import type { Advice } from '../capacity/advice.ts'
+import type { Bound, ModeCapacity } from '../capacity/limit.ts'
+import type { Question } from '../capacity/question.ts'
+import { NODES_LIMIT, type Shape } from '../capacity/shape.ts'
 import { profileNamed } from '../profiles.ts'
-import { count, percent, SHORT_ROLES, TABLE_NAMES } from '../report/words.ts'
-import type { Advice } from './advice.ts'
-import type { Bound, ModeCapacity } from './limit.ts'
-import type { Question } from './question.ts'
-import { NODES_LIMIT, type Shape } from './shape.ts'
+import { count, percent, SHORT_ROLES, TABLE_NAMES } from './words.ts'
 
 /** What ends, e.g. `ToR host`, `node learned neighbors`, `addresses`. */
 export function boundName({ role, table }: Pick<Bound, 'role' | 'table'>): string {

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Advice } from './advice.ts'
-import type { CapacityAnswer } from './answer.ts'
-import type { Bound, ModeCapacity } from './limit.ts'
-import type { Shape } from './shape.ts'
-import { changeWords } from './words.ts'
+import type { Advice } from '../capacity/advice.ts'
+import type { CapacityAnswer } from '../capacity/answer.ts'
+import type { Bound, ModeCapacity } from '../capacity/limit.ts'
+import type { Shape } from '../capacity/shape.ts'
+import { changeWords } from './capacity-words.ts'
 
 /** Plain data: numbers are exact, undefined is left out. */
 export function capacityData(answer: CapacityAnswer): unknown {

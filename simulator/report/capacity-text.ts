@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { aligned, type Column } from '../report/align.ts'
-import { count, SHORT_ROLES, TABLE_NAMES } from '../report/words.ts'
-import type { CapacityAnswer } from './answer.ts'
-import type { ModeCapacity } from './limit.ts'
+
+import type { CapacityAnswer } from '../capacity/answer.ts'
+import type { ModeCapacity } from '../capacity/limit.ts'
+import { aligned, type Column } from './align.ts'
 import {
   boundWords,
   breaksWords,
@@ -18,7 +18,8 @@ import {
   questionWords,
   reachWords,
   upToWords,
-} from './words.ts'
+} from './capacity-words.ts'
+import { count, SHORT_ROLES, TABLE_NAMES } from './words.ts'
 
 const COLUMNS: readonly Column[] = [
   { title: 'MODE' },

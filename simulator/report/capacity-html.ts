@@ -3,12 +3,10 @@
  *
  * @module
  */
-import { nodesChart } from '../report/nodes-chart.ts'
-import { card, escaped, page, plot, quoted, table } from '../report/page.ts'
-import { count } from '../report/words.ts'
-import type { CapacityAnswer } from './answer.ts'
-import { pressureCurve } from './curve.ts'
-import { leastRacks, NODES_LIMIT } from './shape.ts'
+
+import type { CapacityAnswer } from '../capacity/answer.ts'
+import { pressureCurve } from '../capacity/curve.ts'
+import { leastRacks, NODES_LIMIT } from '../capacity/shape.ts'
 import {
   boundWords,
   breaksWords,
@@ -20,7 +18,10 @@ import {
   questionWords,
   reachWords,
   upToWords,
-} from './words.ts'
+} from './capacity-words.ts'
+import { nodesChart } from './nodes-chart.ts'
+import { card, escaped, page, plot, quoted, table } from './page.ts'
+import { count } from './words.ts'
 
 /** @param command What was asked, so that it can be asked again. */
 export function capacityHtml(answer: CapacityAnswer, command: string): string {
