@@ -28,6 +28,7 @@ import {
   blockOf,
   claimable,
   familyPools,
+  isOpen,
   newClaim,
   ownBlocks,
   poolBlocks,
@@ -223,7 +224,7 @@ function grantAny(
     const grant = grantFrom(tx, network, unused(claim), claims)
     if (grant !== undefined) return grant
   }
-  return exhausted(network, family, node, own)
+  return exhausted(tx, network, family, node, own)
 }
 
 /** Takes the next free address after the block's cursor. */
@@ -268,6 +269,9 @@ function grantRequested(
   }
   if (claim === undefined && !mayClaim) {
     return unavailable(`node ${node} does not have block ${block} and may not claim it now`)
+  }
+  if (claim === undefined && !isOpen(pool, tx.get(keys.node(node))?.rack)) {
+    return unavailable(`pool ${pool.cidr} is for nodes of rack ${pool.rack}`)
   }
   const fresh = claim ?? newClaim(tx, network, pool, block, node, nowMs)
   const use = tx.get(keys.use(node, network.name, block)) ?? unused(fresh)
@@ -329,12 +333,20 @@ function needsBlock(
 }
 
 function exhausted(
+  reader: Reader,
   network: NetworkRecord,
   family: IpFamily,
   node: string,
   own: readonly BlockUse[],
 ): Refusal {
-  const pools = familyPools(network, family).map(
+  const rack = reader.get(keys.node(node))?.rack
+  const open = familyPools(network, family).filter((pool) => isOpen(pool, rack))
+  if (open.length === 0) {
+    const found = `its pools are for other racks, node ${node} says ${rack ?? 'none'}`
+    const wanted = 'wanted a pool for any rack, or for this one'
+    return refuse('exhausted', `${cannot(network, family)}: ${found}, ${wanted}`)
+  }
+  const pools = open.map(
     (pool) => `${pool.cidr} (${poolBlocks(pool)} blocks of /${pool.blockLength})`,
   )
   const found = `every block of ${pools.join(' and ')} is claimed, ${fullness(network, node, own)}`

@@ -94,7 +94,9 @@ export function* claimable(
   nowMs: number,
 ): Generator<BlockClaim> {
   let first = ownBlocks(reader, network, node, family).length === 0
+  const rack = reader.get(keys.node(node))?.rack
   for (const pool of familyPools(network, family)) {
+    if (!isOpen(pool, rack)) continue
     for (const cidr of freeBlocks(reader, network, pool, node)) {
       yield { ...newClaim(reader, network, pool, cidr, node, nowMs), first }
       first = false
@@ -104,6 +106,10 @@ export function* claimable(
 
 export const familyPools = (network: NetworkRecord, family: IpFamily): readonly Pool[] =>
   network.pools.filter((pool) => prefixFamily(pool.cidr) === family)
+
+/** Whether a node of the rack may claim blocks of the pool. */
+export const isOpen = (pool: Pool, rack: string | undefined): boolean =>
+  pool.rack === undefined || pool.rack === rack
 
 /** The claim of a block that is known to be free. Writes nothing. */
 export function newClaim(

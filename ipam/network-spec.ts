@@ -41,6 +41,7 @@ export interface PoolSpec {
   /** @default 26 (IPv4), 122 (IPv6), or the pool's own length when the pool is smaller */
   readonly blockLength?: number
   readonly gateway?: string
+  readonly rack?: string
 }
 
 /** UDP port of a flavour's tunnels, unless told otherwise. */
@@ -57,6 +58,8 @@ export const MODES: readonly Mode[] = ['vxlan', 'route', 'vlan']
 /** CNI specification 1.1.0, "Network configuration format": name. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 const NAME_LENGTH_MAX = 64
+/** As agents say it: `--rack`. */
+const RACK = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/
 const DEFAULT_BLOCK_LENGTH = { 4: 26, 6: 122 } as const
 /** An allocation may have to look at every address of a block. */
 const BLOCK_HOST_BITS_MAX = 16
@@ -136,7 +139,19 @@ function parsePool(spec: PoolSpec, subject: string): Pool {
     `block length of pool ${cidr}`,
   )
   const gateway = parseGateway(spec.gateway, cidr, subject)
-  return { cidr, blockLength, ...(gateway === undefined ? {} : { gateway }) }
+  const rack = parseRack(spec.rack, cidr, subject)
+  return {
+    cidr,
+    blockLength,
+    ...(rack === undefined ? {} : { rack }),
+    ...(gateway === undefined ? {} : { gateway }),
+  }
+}
+
+function parseRack(raw: unknown, cidr: Prefix, subject: string): string | undefined {
+  if (raw === undefined || (typeof raw === 'string' && RACK.test(raw))) return raw
+  const wanted = 'at most 63 letters, digits, "_", "." and "-", a letter or digit first'
+  throw bad(subject, `rack of pool ${cidr}`, raw, wanted)
 }
 
 function parseGateway(raw: unknown, cidr: Prefix, subject: string): Ip | undefined {

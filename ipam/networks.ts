@@ -282,8 +282,12 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
   return `${name} ${found}, wanted ${wanted}`
 }
 
-function poolText({ cidr, blockLength, gateway }: Pool): string {
-  return `${cidr}:${blockLength}${gateway === undefined ? '' : `,gateway=${gateway}`}`
+function poolText({ cidr, blockLength, gateway, rack }: Pool): string {
+  const settings = [
+    ...(gateway === undefined ? [] : [`,gateway=${gateway}`]),
+    ...(rack === undefined ? [] : [`,rack=${rack}`]),
+  ]
+  return `${cidr}:${blockLength}${settings.join('')}`
 }
 
 function refuseWhileAttached(reader: Reader, name: string, what: string): void {

@@ -15,6 +15,8 @@ export interface Pool {
   readonly cidr: Prefix
   /** Prefix length of a block, e.g. 26. */
   readonly blockLength: number
+  /** Only nodes of this rack claim blocks here, so that its switch can announce the pool. undefined: any node. */
+  readonly rack?: string
   /** An address on the wire that answers for the rest of the world (VLAN mode); never a pod's. */
   readonly gateway?: Ip
 }

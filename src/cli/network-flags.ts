@@ -42,18 +42,19 @@ export function networkFlags(): readonly Option[] {
   ]
 }
 
-/** `CIDR[,block=LENGTH][,gateway=ADDRESS]` */
+/** `CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL]` */
 function poolOf(text: string): NetworkSpec['pools'][number] {
   const [cidr = '', ...settings] = text.split(',')
-  const pool: { cidr: string; blockLength?: number; gateway?: string } = { cidr }
+  const pool: { cidr: string; blockLength?: number; gateway?: string; rack?: string } = { cidr }
   for (const setting of settings) {
     const [key, value = ''] = setting.split('=')
     if (key === 'block') pool.blockLength = numberOf('block', value)
     else if (key === 'gateway') pool.gateway = value
+    else if (key === 'rack') pool.rack = value
     else {
       throw new TriviumError(
         'USAGE',
-        `Cannot read pool ${JSON.stringify(text)}: unknown setting ${JSON.stringify(key)}, wanted block=LENGTH or gateway=ADDRESS`,
+        `Cannot read pool ${JSON.stringify(text)}: unknown setting ${JSON.stringify(key)}, wanted block=LENGTH, gateway=ADDRESS or rack=LABEL`,
       )
     }
   }

@@ -215,6 +215,60 @@ t.test('blocks without room for a pod are claimed on the way to one that has', a
   ])
 })
 
+t.test('a pool of a rack: its nodes claim there, others do not', async (t) => {
+  const run = realStore()
+  const pools = [
+    { cidr: '10.1.0.0/28', blockLength: 30, rack: 'r1' },
+    { cidr: '10.2.0.0/28', blockLength: 30 },
+  ]
+  const draft = parseNetworkSpec({ name: 'pods', mode: 'route', pools }, 0)
+  run((tx) => {
+    createNetwork(tx, draft)
+    t.equal(createNetwork(tx, draft).kind, 'unchanged')
+    for (const [index, rack] of ['r0', 'r1', undefined].entries()) register(tx, index, rack)
+  })
+  const add = (node: string, ...requested: string[]) =>
+    run((tx) => {
+      const key = { network: 'pods', containerId: `${node}-${requested}`, ifname: 'eth0' }
+      const wanted = requested.length === 0 ? {} : { requested: requested.map((ip) => parseIp(ip)) }
+      const rest = { node, netns: '', mayClaim: true, nowMs: 1, bootId: '' }
+      const answer = allocate(tx, { key, ...rest, ...wanted })
+      return answer.kind === 'allocated' ? answer.attachment.ips.join() : answer.message
+    })
+  t.equal(add('n0'), '10.2.0.1')
+  t.equal(add('n1'), '10.1.0.1')
+  t.equal(add('n2'), '10.2.0.5')
+  t.match(
+    add('n0', '10.1.0.6'),
+    /10\.1\.0\.6 in network pods: pool 10\.1\.0\.0\/28 is for nodes of rack r1/,
+  )
+  t.equal(add('n1', '10.1.0.6'), '10.1.0.6')
+  run((tx) => {
+    const network = {
+      ...draft,
+      pools: draft.pools.slice(0, 1),
+      options: { ...draft.options, vni: 1 },
+    }
+    tx.put(keys.network('pods'), network)
+    t.strictSame(ensureBlocks(tx, network, 'n2', 1), [])
+    const key = { network: 'pods', containerId: 'c', ifname: 'eth0' }
+    const rest = { node: 'n3', netns: '', mayClaim: true, nowMs: 1, bootId: '' }
+    const answer = allocate(tx, { key, ...rest })
+    t.match(answer, {
+      kind: 'refused',
+      message: /its pools are for other racks, node n3 says none/,
+    })
+  })
+  t.throws(
+    () =>
+      parseNetworkSpec(
+        { name: 'pods', mode: 'route', pools: [{ cidr: '10.1.0.0/28', rack: 'a/b' }] },
+        0,
+      ),
+    { message: /rack of pool 10\.1\.0\.0\/28 is "a\/b", wanted at most 63 letters/ },
+  )
+})
+
 /** Prefixes at a spine, a summary a rack, and how many of the same with 30 % of the nodes replaced. */
 function spine(withRacks: boolean): { readonly fresh: number; readonly churned: number } {
   const [racks, nodes] = [20, 400]
