@@ -22,10 +22,12 @@ function above0(high: number, what: string) {
 }
 
 /** As a Deployment has it: so many pods, or a share of them. */
+const podsOrShare = {
+  error: ({ input }: { readonly input?: unknown }) =>
+    `found ${show(input)}, wanted a number of pods or a share like 25%`,
+}
 const pods = z
-  .union([whole(0, ACTIONS_MAX), z.string().regex(/^(100|\d{1,2})%$/)], {
-    error: ({ input }) => `found ${show(input)}, wanted a number of pods or a share like 25%`,
-  })
+  .union([whole(0, ACTIONS_MAX), z.string().regex(/^(100|\d{1,2})%$/, podsOrShare)], podsOrShare)
   .default('25%')
 
 /** After the first pods are known everywhere. */
@@ -99,7 +101,7 @@ const drain = z.strictObject({
   atMs,
   node: node.optional(),
   nodes: z
-    .array(node, { error: () => 'wanted a list of nodes' })
+    .array(node, { error: () => 'wanted a list of one node or more' })
     .min(1)
     .max(2000)
     .optional(),
