@@ -95,8 +95,7 @@ export function fillOf({ workload }: Scenario): StepOf<'kubernetes'> | undefined
 }
 
 /** Whether pods have to be made anew. */
-const concernsPods = ({ target }: Fault): boolean =>
-  ['node', 'partition', 'device'].includes(target.kind)
+const concernsPods = ({ target }: Fault): boolean => !['agent', 'store'].includes(target.kind)
 
 function misfit(
   plane: ControlPlane,

@@ -51,6 +51,10 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('restart'), atMs, share: fc.constantFrom(0.1, 0.5, 1) }),
 )
 
+const LINKS = ['tor-0', 'tor-1'].flatMap((tor) => [
+  [tor, 'spine-0'],
+  [tor, 'spine-1'],
+])
 const forMs = fc.constantFrom(1, 200, 3000, 12_000)
 const fault = fc.oneof(
   fc.record({ kind: fc.constant('node'), atMs, forMs, node }),
@@ -58,12 +62,14 @@ const fault = fc.oneof(
   fc.record({ kind: fc.constant('store'), atMs, forMs: fc.constantFrom(1, 200, 3000) }),
   fc.record({ kind: fc.constant('partition'), atMs, forMs, racks: fc.constant([1]) }),
   fc.record({ kind: fc.constant('tor'), atMs, forMs, rack: fc.nat(1) }),
+  fc.record({ kind: fc.constant('spine'), atMs, forMs, spine: fc.nat(1) }),
+  fc.record({ kind: fc.constant('link'), atMs, forMs, between: fc.constantFrom(...LINKS) }),
 )
 
 export const anyWorkload: fc.Arbitrary<AnyWorkload> = fc.record({
   seed: fc.nat(1000),
   steps: fc.array(step, { maxLength: 4 }),
-  faults: fc.array(fault, { maxLength: 3 }),
+  faults: fc.array(fault, { maxLength: 4 }),
 })
 
 export const workloadText = ({ steps }: AnyWorkload): string => `workload: ${JSON.stringify(steps)}`
