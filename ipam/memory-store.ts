@@ -93,9 +93,40 @@ const asError = (thrown: unknown): Error =>
 
 /** What a reader of the disk would get: plain JSON, here frozen because readers share it. */
 function frozenCopy(key: string, value: unknown): unknown {
+  const copy = plainCopy(value)
+  if (copy !== undefined) return copy
   const text = JSON.stringify(value)
   invariant(text !== undefined, `the value of ${key} is JSON`)
   return deepFreeze(JSON.parse(text))
+}
+
+/** The same for what records are made of, without the text; undefined: JSON has the last word. */
+function plainCopy(value: unknown): unknown {
+  if (typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)) {
+    return Object.is(value, -0) ? 0 : value
+  }
+  if (Array.isArray(value) && !('toJSON' in value)) return plainArray(value)
+  if (typeof value !== 'object' || value === null) return undefined
+  if (Object.getPrototypeOf(value) !== Object.prototype) return undefined
+  const copy: Record<string, unknown> = {}
+  for (const [name, part] of Object.entries(value)) {
+    if (part === undefined) continue
+    const plain = plainCopy(part)
+    // Assigned, `__proto__` would become no property; a method `toJSON` is no plain value.
+    if (plain === undefined || name === '__proto__') return undefined
+    copy[name] = plain
+  }
+  return Object.freeze(copy)
+}
+
+function plainArray(values: readonly unknown[]): unknown {
+  const copy: unknown[] = []
+  for (const part of values) {
+    const plain = plainCopy(part)
+    if (plain === undefined) return undefined
+    copy.push(plain)
+  }
+  return Object.freeze(copy)
 }
 
 function deepFreeze(value: unknown): unknown {
@@ -114,13 +145,14 @@ interface SortedMap {
 function sortedMap(): SortedMap {
   const values = new Map<string, unknown>()
   const chunks: string[][] = [[]]
+  let compare = compareUnits
 
   /** Last chunk whose first key is not after `key`. */
   function chunkFor(key: string): number {
     let [low, high] = [0, chunks.length - 1]
     while (low < high) {
       const middle = (low + high + 1) >> 1
-      if (compareKeys(chunks[middle]![0]!, key) <= 0) low = middle
+      if (compare(chunks[middle]![0]!, key) <= 0) low = middle
       else high = middle - 1
     }
     return low
@@ -133,7 +165,7 @@ function sortedMap(): SortedMap {
     }
     const index = chunkFor(key)
     const chunk = chunks[index]!
-    const place = lowerBound(chunk, key)
+    const place = lowerBound(chunk, key, compare)
     if (value === undefined) {
       values.delete(key)
       chunk.splice(place, 1)
@@ -141,6 +173,7 @@ function sortedMap(): SortedMap {
       return
     }
     values.set(key, value)
+    if (ABOVE_SURROGATES.test(key)) compare = compareKeys
     chunk.splice(place, 0, key)
     if (chunk.length > CHUNK_KEYS) chunks.splice(index + 1, 0, chunk.splice(CHUNK_KEYS >> 1))
   }
@@ -148,7 +181,7 @@ function sortedMap(): SortedMap {
   function range(prefix: string): [string, unknown][] {
     const pairs: [string, unknown][] = []
     let index = chunkFor(prefix)
-    let place = lowerBound(chunks[index]!, prefix)
+    let place = lowerBound(chunks[index]!, prefix, compare)
     for (; index < chunks.length; index++, place = 0) {
       const chunk = chunks[index]!
       for (; place < chunk.length; place++) {
@@ -164,14 +197,25 @@ function sortedMap(): SortedMap {
 }
 
 /** First place in `sorted` whose key is not before `key`. */
-function lowerBound(sorted: readonly string[], key: string): number {
+function lowerBound(sorted: readonly string[], key: string, compare: Compare): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    if (compareKeys(sorted[middle]!, key) < 0) low = middle + 1
+    if (compare(sorted[middle]!, key) < 0) low = middle + 1
     else high = middle
   }
   return low
+}
+
+type Compare = (left: string, right: string) => number
+
+/** Code units from which on their order is not that of UTF-8 bytes. */
+const ABOVE_SURROGATES = /[\ud800-\uffff]/
+
+/** Order of UTF-16 units, which is that of UTF-8 bytes unless both hold units above. */
+function compareUnits(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
 }
 
 /**

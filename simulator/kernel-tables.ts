@@ -42,6 +42,8 @@ export class KernelTables {
 
   private readonly listener: KernelListener
   private readonly state = new Map<string, KernelObject>()
+  /** Links by name, in the order of `state`: nearly every operation asks for one. */
+  private readonly linkByName = new Map<string, Link>()
   /** The last one that was handed out. */
   private shown: Snapshot | undefined
   /** Identities of what hangs on a link, by its name. */
@@ -70,8 +72,7 @@ export class KernelTables {
   }
 
   link(name: string): Link | undefined {
-    const object = this.state.get(`link ${name}`)
-    return object?.kind === 'link' ? object : undefined
+    return this.linkByName.get(name)
   }
 
   objects(): Iterable<KernelObject> {
@@ -79,7 +80,7 @@ export class KernelTables {
   }
 
   protected *links(): Iterable<Link> {
-    for (const object of [...this.state.values()]) if (object.kind === 'link') yield object
+    yield* [...this.linkByName.values()]
   }
 
   protected linksOver(name: string): readonly Link[] {
@@ -118,6 +119,7 @@ export class KernelTables {
     if (before === undefined) return
     this.shown?.note(key, before)
     this.state.delete(key)
+    if (object.kind === 'link') this.linkByName.delete(object.name)
     this.counts[object.kind]--
     this.unindex(key, object)
     this.version++
@@ -125,7 +127,8 @@ export class KernelTables {
   }
 
   private index(key: string, object: KernelObject): void {
-    if (object.kind === 'nft-element') {
+    if (object.kind === 'link') this.linkByName.set(object.name, object)
+    else if (object.kind === 'nft-element') {
       keysAt(this.inSet, object.set).add(key)
       return
     }

@@ -9,7 +9,7 @@
  * @module
  */
 import type { ClusterView } from '../cluster/view.ts'
-import type { KernelObject } from '../kernel/mod.ts'
+import type { KernelObject, KernelState } from '../kernel/mod.ts'
 import { ADDRESS_BITS, prefixFamily, prefixLength } from '../net/mod.ts'
 import { type PlanChange, planChange } from './change.ts'
 import { ownClaims } from './peers.ts'
@@ -56,17 +56,16 @@ export function nodePlanner(): NodePlanner {
   function step(next: ClusterView): PlanChange | undefined {
     const change = view === undefined || !plan.complete ? undefined : planChange(view, next)
     if (change === undefined) return undefined
-    replace(change.before.keys(), change.after)
+    replace(change.before, change.after)
     view = next
     return change
   }
 
-  function replace(
-    before: Iterable<string>,
-    after: Iterable<readonly [string, KernelObject]>,
-  ): void {
-    for (const key of before) plan.desired.delete(key)
-    for (const [key, object] of after) plan.desired.set(key, object)
+  function replace(before: KernelState, after: KernelState): void {
+    if (before === after) return
+    const { desired } = plan
+    for (const key of before.keys()) if (!after.has(key)) desired.delete(key)
+    for (const [key, object] of after) if (before.get(key) !== object) desired.set(key, object)
   }
 
   function planWhole(next: ClusterView): NodePlan {
@@ -74,7 +73,7 @@ export function nodePlanner(): NodePlanner {
     const isCarried = carried > 0 && !hidesBlocks(next) && step(next) !== undefined
     const podsBefore = pods
     pods = podsPlan(next)
-    if (isCarried) replace(podsBefore().keys(), pods())
+    if (isCarried) replace(podsBefore(), pods())
     else {
       view = next
       plan = planNode(next)

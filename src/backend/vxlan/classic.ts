@@ -21,8 +21,8 @@ import {
   shared,
 } from '../../kernel/mod.ts'
 import { offloadsTunnelChecksum } from '../../kernel-release.ts'
-import { type Ip, prefixFamily } from '../../net/mod.ts'
-import { endpointNeighbor, endpoints, tunnelName } from './endpoints.ts'
+import { type Ip, ipFamily, prefixFamily } from '../../net/mod.ts'
+import { endpointNeighbor, tunnelName } from './endpoints.ts'
 import type { Layout } from './layout.ts'
 
 export const classic: Layout = {
@@ -31,15 +31,18 @@ export const classic: Layout = {
     ...checksumGuard(network, self),
   ],
   peer: (network, node, claims, tunnelled, outer) => {
-    const via = endpoints(claims)
     const name = tunnelName(network)
-    const firsts = claims.filter(({ first }) => first)
+    const neighbors = claims
+      .filter(({ first }) => first)
+      .map((claim) => endpointNeighbor(name, claim, node))
     // Neighbour and forwarding entry before the route: a gateway without them would be resolved.
-    return [
-      ...firsts.map((claim) => endpointNeighbor(name, claim, node)),
-      forwarding(name, node, outer),
-      ...tunnelled.flatMap((claim) => blockRoute(name, claim, via.get(prefixFamily(claim.cidr)))),
-    ]
+    const objects: KernelObject[] = [...neighbors, forwarding(name, node, outer)]
+    for (const claim of tunnelled) {
+      const family = prefixFamily(claim.cidr)
+      const gateway = neighbors.find(({ ip }) => ipFamily(ip) === family)
+      if (gateway !== undefined) objects.push(blockRoute(name, claim, gateway.ip))
+    }
+    return objects
   },
 }
 
@@ -78,10 +81,9 @@ function forwarding(link: string, node: NodeRecord, dst: Ip): Fdb {
 /** The same for blocks. */
 const routeOf = new WeakMap<BlockClaim, Route>()
 
-function blockRoute(link: string, claim: BlockClaim, via: Ip | undefined): readonly Route[] {
-  if (via === undefined) return []
+function blockRoute(link: string, claim: BlockClaim, via: Ip): Route {
   const known = routeOf.get(claim)
-  if (known?.link === link && known.via === via) return [known]
+  if (known?.link === link && known.via === via) return known
   const { cidr: dst } = claim
   const metric = DEFAULT_METRIC[prefixFamily(dst)]
   const made = shared<Route>({
@@ -95,5 +97,5 @@ function blockRoute(link: string, claim: BlockClaim, via: Ip | undefined): reado
     protocol: ROUTE_PROTOCOL,
   })
   routeOf.set(claim, made)
-  return [made]
+  return made
 }

@@ -77,20 +77,30 @@ function peerObjects(
   { self }: ClusterView,
   local: Ip,
 ): Desired {
-  const direct = network.network.options.crossSubnet === true ? claims : []
-  const near = new Map<BlockClaim, KernelObject>()
-  for (const claim of direct) {
-    const via = underlayIp(node, prefixFamily(claim.cidr))
-    if (via !== undefined && isOnLink(self, via) === true)
-      near.set(claim, directRoute(claim, via, self))
-  }
-  const tunnelled = claims.filter((claim) => !near.has(claim))
+  const { crossSubnet } = network.network.options
+  const near = crossSubnet === true ? nearBlocks(node, claims, self) : NONE_NEAR
+  const tunnelled = near.size === 0 ? claims : claims.filter((claim) => !near.has(claim))
   if (tunnelled.length === 0) return { objects: [...near.values()], problems: [] }
   const outer = underlayIp(node, ipFamily(local))
   if (outer === undefined)
     return { objects: [...near.values()], problems: [noUnderlay(node, local)] }
   const far = layoutOf(network).peer(network, node, claims, tunnelled, outer)
-  return { objects: [...near.values(), ...far], problems: [] }
+  return { objects: near.size === 0 ? far : [...near.values(), ...far], problems: [] }
+}
+
+type NearBlocks = ReadonlyMap<BlockClaim, KernelObject>
+
+const NONE_NEAR: NearBlocks = new Map()
+
+/** Routes to a peer's blocks that need no tunnel. */
+function nearBlocks(node: NodeRecord, claims: readonly BlockClaim[], self: NodeRecord): NearBlocks {
+  const near = new Map<BlockClaim, KernelObject>()
+  for (const claim of claims) {
+    const via = underlayIp(node, prefixFamily(claim.cidr))
+    if (via !== undefined && isOnLink(self, via) === true)
+      near.set(claim, directRoute(claim, via, self))
+  }
+  return near
 }
 
 function oldKernel({ network }: NetworkView, self: NodeRecord): string | undefined {
