@@ -223,6 +223,8 @@ export class Fabric {
     const giveUp = (): void => {
       this.pending--
       this.silent.delete(owner)
+      // What it said before is heard before that it is gone.
+      this.tellAll(owner, this.batches.get(owner)?.splice(0) ?? [])
       this.tellAll(owner, held)
     }
     const { engine, timers, announceTicks } = this

@@ -131,7 +131,12 @@ export class Kubelets {
         break
       case 'up':
       case 'lost':
-        this.leave(sandbox)
+        if (sandbox.tries > 0) this.leave(sandbox)
+        else {
+          // Its node lost power while it waited for another's DEL: it never began.
+          this.forget(sandbox)
+          this.underWay--
+        }
         break
     }
   }

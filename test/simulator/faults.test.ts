@@ -97,6 +97,16 @@ times: { settleMs: 20, announceMs: 50, protocol: ${protocol} }`,
   }
 })
 
+t.test('what a node said right before it died is not heard after its end', async (t) => {
+  const yaml = `faults: [{ kind: node, atMs: 300, node: 1 }]
+workload: [{ kind: batch, atMs: 0, pods: 30 }]
+modes: [vlan, { mode: route, announce: host }]
+times: { settleMs: 20, announceMs: 50, protocol: frr }`
+  for (const mode of runScenario(smallScenario(yaml, ['modes', 'times'])).modes) {
+    t.strictSame(failed(mode), [], mode.label)
+  }
+})
+
 t.test('an agent that crashed: kernels forward, and what it missed comes later', async (t) => {
   const yaml = `faults: [{ kind: agent, atMs: 0, node: 1, forMs: 5000 }]
 workload: [{ kind: batch, atMs: 1000, pods: 90, spreadMs: 2000 }]
