@@ -8,6 +8,7 @@ import { NODE_TABLES } from '../measure.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import {
+  apart,
   axisName,
   capacityLine,
   colorOf,
@@ -17,11 +18,12 @@ import {
   INK,
   legendOf,
   lineStyles,
+  ringAt,
   shareLabels,
   thinned,
   valueAxis,
 } from './draw.ts'
-import { count, fullest, percent, ROLE_NAMES, SHORT_ROLES, TABLE_NAMES } from './words.ts'
+import { count, fullest, percent, SHORT_ROLES, TABLE_NAMES } from './words.ts'
 
 /** A bar, or the heading of the bars below it. */
 interface Bar {
@@ -79,6 +81,11 @@ export function pressureChart({ modes }: RunResult): string {
 
 /** The fullest table of each mode while pods are added. */
 export function growthChart({ modes }: RunResult): string {
+  const all = Math.max(1, ...modes.flatMap(({ samples }) => samples.map(({ pods }) => pods)))
+  const fullAt = modes.map(({ firstOverflow: first }) =>
+    first === undefined || first.role === 'node' ? undefined : first.pods,
+  )
+  const told = apart(fullAt, (one, other) => Math.abs(one - other) > all / 14)
   const series = modes.flatMap((mode, index) => {
     const figure = fullest(mode)
     if (figure?.capacity === undefined) return []
@@ -88,20 +95,20 @@ export function growthChart({ modes }: RunResult): string {
       (entries[`${figure.role} ${figure.table}`] ?? 0) / capacity,
     ])
     return {
-      name: `${mode.label}: ${ROLE_NAMES[figure.role]} ${TABLE_NAMES[figure.table]}`,
+      name: `${mode.label}: ${SHORT_ROLES[figure.role]} ${TABLE_NAMES[figure.table]}${fullWords(mode)}`,
       ...lineStyles(index),
       showSymbol: true,
       showAllSymbol: false,
       data: thinned(points),
       ...(index === 0 ? { markLine: capacityLine('yAxis') } : {}),
-      ...overflowPoint(mode, index),
+      ...ringAt(fullAt[index], index, told[index] === true),
     }
   })
   const names = series.map(({ name }) => name)
   const key = legendOf(names, 'line')
   const top = key.height + 24
   const option = {
-    grid: { left: 64, right: 36, top, bottom: 52 },
+    grid: { left: 64, right: 76, top, bottom: 52 },
     xAxis: { ...valueAxis(), ...axisName('pods added', 32), axisLabel: counts() },
     yAxis: { ...valueAxis(), min: 0, axisLabel: shareLabels() },
     series,
@@ -171,25 +178,5 @@ function barsOf(modes: readonly ModeResult[]): readonly Bar[] {
   return bars
 }
 
-function overflowPoint({ firstOverflow, label }: ModeResult, index: number): object {
-  if (firstOverflow === undefined || firstOverflow.role === 'node') return {}
-  return {
-    markPoint: {
-      silent: true,
-      symbol: 'circle',
-      symbolSize: 13,
-      itemStyle: { color: 'transparent', borderColor: colorOf(index), borderWidth: 2.5 },
-      label: {
-        show: true,
-        position: 'left',
-        distance: 10,
-        offset: [0, -12],
-        color: INK,
-        fontSize: 12,
-        fontWeight: 600,
-        formatter: `${label} is full at pod ${count(firstOverflow.pods)}`,
-      },
-      data: [{ coord: [firstOverflow.pods, 1] }],
-    },
-  }
-}
+const fullWords = ({ firstOverflow: first }: ModeResult): string =>
+  first === undefined || first.role === 'node' ? '' : `, full at pod ${count(first.pods)}`

@@ -12,6 +12,7 @@ import { GridComponent, MarkLineComponent, MarkPointComponent } from 'echarts/co
 import { type EChartsCoreOption, init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
 import { quoted } from './page.ts'
+import { count } from './words.ts'
 
 use([BarChart, LineChart, GridComponent, MarkLineComponent, MarkPointComponent, SVGRenderer])
 
@@ -153,9 +154,45 @@ export function capacityLine(axis: 'xAxis' | 'yAxis'): object {
       color: LIMIT,
       fontSize: 12,
       fontWeight: 600,
-      position: axis === 'xAxis' ? 'start' : 'insideStartTop',
+      position: axis === 'xAxis' ? 'start' : 'end',
     },
     data: [{ [axis]: 1 }],
+  }
+}
+
+/** Which of some places have no other before them that is too near to write beside. */
+export function apart(
+  places: readonly (number | undefined)[],
+  areApart: (one: number, other: number) => boolean,
+): readonly boolean[] {
+  const told: number[] = []
+  return places.map((place) => {
+    if (place === undefined || !told.every((other) => areApart(place, other))) return false
+    told.push(place)
+    return true
+  })
+}
+
+/** A ring where a line meets the capacity, with the number where there is room for it. */
+export function ringAt(place: number | undefined, index: number, isTold: boolean): object {
+  if (place === undefined) return {}
+  return {
+    markPoint: {
+      silent: true,
+      symbol: 'circle',
+      symbolSize: 13,
+      itemStyle: { color: 'transparent', borderColor: colorOf(index), borderWidth: 2.5 },
+      label: {
+        show: isTold,
+        position: 'top',
+        distance: 5,
+        color: INK,
+        fontSize: 12,
+        fontWeight: 600,
+        formatter: count(place),
+      },
+      data: [{ coord: [place, 1] }],
+    },
   }
 }
 

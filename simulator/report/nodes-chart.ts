@@ -8,15 +8,15 @@ import type { Growth } from '../capacity/shape.ts'
 import type { ModeResult } from '../run.ts'
 import type { Scenario, ScenarioMode } from '../scenario.ts'
 import {
+  apart,
   axisName,
   capacityLine,
-  colorOf,
   decadeTicks,
   draw,
   FAINT,
-  INK,
   legendOf,
   lineStyles,
+  ringAt,
   valueAxis,
 } from './draw.ts'
 import { count, fullest } from './words.ts'
@@ -39,7 +39,7 @@ const TOP_SHARE = 100
 /** Below a tenth of a per cent nobody plans. */
 const LEAST_SHARE = 0.0001
 const LEFT = 86
-const RIGHT = 36
+const RIGHT = 76
 
 /** What arithmetic says of a scenario's modes from one node to far more than it has. */
 export function curvesOf(scenario: Scenario, modes: readonly ScenarioMode[]): readonly NodesLine[] {
@@ -97,12 +97,19 @@ export function nodesChart(
   if (all.length === 0) return undefined
   const least = Math.min(...all.map(({ pressure }) => Math.max(pressure, LEAST_SHARE)))
   const most = Math.max(...all.map(({ pressure }) => pressure))
-  const names = lines.map(({ label }) => label)
+  const full = lines.map(({ points }) => fullAt(points))
+  const names = lines.map(({ label }, index) => {
+    const nodes = full[index]
+    return nodes === undefined ? label : `${label}: full at ${count(nodes)}`
+  })
   const key = legendOf(names, 'line')
   const top = key.height + 34
   const sizes = all.map(({ nodes }) => nodes)
   const [smallest, largest] = [Math.min(...sizes), Math.max(...sizes)]
   const customValues = ticks ?? decadeTicks(smallest, largest)
+  // The axis is logarithmic: a factor is a distance.
+  const room = farApart(largest / smallest)
+  const told = apart(full, (one, other) => Math.max(one, other) / Math.min(one, other) > room)
   const series = lines.map(({ label, points }, index) => ({
     name: label,
     ...lineStyles(index),
@@ -110,7 +117,7 @@ export function nodesChart(
     showSymbol: points.length <= 12,
     data: points.map(({ nodes, pressure }) => [nodes, Math.max(pressure, LEAST_SHARE)]),
     ...(index === 0 ? { markLine: withMarks(marks) } : {}),
-    ...crossing(points, index),
+    ...ringAt(full[index], index, told[index] === true),
   }))
   const option = {
     grid: { left: LEFT, right: RIGHT, top, bottom: 52, outerBoundsMode: 'none' },
@@ -157,31 +164,6 @@ function withMarks(marks: readonly NodesMark[]): object {
   }
 }
 
-/** A ring where a line meets the capacity, with the number of nodes. */
-function crossing(points: NodesLine['points'], index: number): object {
-  const nodes = fullAt(points)
-  if (nodes === undefined) return {}
-  return {
-    markPoint: {
-      silent: true,
-      symbol: 'circle',
-      symbolSize: 12,
-      itemStyle: { color: 'transparent', borderColor: colorOf(index), borderWidth: 2.5 },
-      label: {
-        show: true,
-        position: index % 2 === 0 ? 'left' : 'right',
-        distance: 8,
-        offset: [0, index % 2 === 0 ? -13 : 13],
-        color: INK,
-        fontSize: 12,
-        fontWeight: 600,
-        formatter: count(nodes),
-      },
-      data: [{ coord: [nodes, 1] }],
-    },
-  }
-}
-
 /** Nodes at which a line goes through the capacity, between its points as if it were straight. */
 export function fullAt(points: NodesLine['points']): number | undefined {
   for (const [index, { nodes, pressure }] of points.entries()) {
@@ -192,6 +174,19 @@ export function fullAt(points: NodesLine['points']): number | undefined {
     return Math.floor(before.nodes + share * (nodes - before.nodes))
   }
   return undefined
+}
+
+/** The factor that is about a sixteenth of the way over so many times: two numbers have room. */
+function farApart(span: number): number {
+  let [low, high] = [1, Math.max(1, span)]
+  for (let round = 0; round < 40; round++) {
+    const middle = (low + high) / 2
+    let power = 1
+    for (let step = 0; step < 16; step++) power *= middle
+    if (power < span) low = middle
+    else high = middle
+  }
+  return high
 }
 
 function decadeBelow(value: number): number {

@@ -30,7 +30,7 @@ p{margin:0 0 12px}.about{color:var(--faint);max-width:70ch}.answer{font-size:18p
 .verdict{background:var(--card);border:1px solid var(--grid);border-top:5px solid var(--hue);border-radius:12px;padding:14px 18px}
 .verdict b{display:block;font-size:17px}.verdict strong{display:block;font-size:15px;margin:2px 0 4px}.verdict span{font-size:14px;color:var(--faint)}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--limit)}
-.plot{overflow-x:auto}.plot svg{display:block;width:100%;min-width:720px;height:auto}
+.plot{overflow-x:auto}.plot svg{display:block;width:100%;min-width:860px;height:auto}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th{text-align:left;color:var(--faint);font-weight:600;border-bottom:2px solid var(--grid);padding:6px 14px 6px 0;white-space:nowrap}
