@@ -12,7 +12,8 @@ import { familyPools, poolBlocks, usableAddresses } from '../../ipam/blocks.ts'
 import type { NetworkRecord, Pool } from '../../ipam/records.ts'
 import { ADDRESS_BITS, type IpFamily, type Prefix, subPrefixAt } from '../../src/net/mod.ts'
 import type { PodPhase } from './shape.ts'
-import { exactly, type Range } from './table.ts'
+import { partOf } from './summaries.ts'
+import type { Range } from './table.ts'
 
 /** Blocks of one family of one network. */
 export interface BlockDemand {
@@ -29,6 +30,8 @@ export interface BlockDemand {
   /** Blocks of all pools of the family. */
   readonly available: number
   readonly pools: readonly Pool[]
+  /** Blocks of a rack's part of the first pool; undefined: blocks are not placed by rack. */
+  readonly part: number | undefined
 }
 
 /** Blocks that one node claims for so many pods, from pools of one block length. */
@@ -38,12 +41,21 @@ export interface NodeBlocks {
   readonly claimed: number
 }
 
+/** Whether nodes say which rack they are in, and how many racks there are. */
+export interface Placement {
+  readonly byRack: boolean
+  readonly racks: number
+  /** Nodes of the fullest rack. */
+  readonly rackNodes: number
+}
+
 /** @param index Of the network in `PodPhase.pods`. */
 export function blockDemand(
   network: NetworkRecord,
   family: IpFamily,
   phases: readonly PodPhase[],
   index: number,
+  { byRack, racks, rackNodes }: Placement,
 ): BlockDemand {
   const pools = familyPools(network, family)
   const available = pools.reduce((sum, pool) => sum + poolBlocks(pool), 0)
@@ -62,16 +74,19 @@ export function blockDemand(
   const smallest = Math.max(...pools.map(({ blockLength }) => blockLength))
   const small = pools.find(({ blockLength }) => blockLength === smallest)
   const most = Math.min(available, sum(small, 'claimed') + 2 * pools.length)
-  const claimed = hasRoom
-    ? exactly(wanted)
-    : { entries: Math.min(most, Math.max(wanted, nodes)), least: Math.min(nodes, available), most }
+  const part = byRack && first !== undefined ? partOf(poolBlocks(first), racks) : undefined
   const each = phases.map(({ pods }) =>
     small === undefined ? 0 : nodeBlocks(network, small, pods[index] ?? 0).claimed,
   )
+  // Whoever has the pool's last block has an address less.
+  const edge = family === 4 && part !== undefined && rackNodes * Math.max(...each) >= part ? 1 : 0
+  const claimed = hasRoom
+    ? { entries: wanted, least: wanted, most: Math.min(available, wanted + edge) }
+    : { entries: Math.min(most, Math.max(wanted, nodes)), least: Math.min(nodes, available), most }
   const perNode = {
     entries: claimed.entries / nodes,
     least: hasRoom ? Math.min(...each) : 0,
-    most: Math.max(...each) + (hasRoom ? 0 : 2 * pools.length),
+    most: Math.max(...each) + (hasRoom ? edge : 2 * pools.length),
   }
   return {
     network: network.name,
@@ -82,6 +97,7 @@ export function blockDemand(
     needed: sum(first, 'filled'),
     available,
     pools,
+    part,
   }
 }
 

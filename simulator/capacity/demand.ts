@@ -15,7 +15,7 @@ import { type BlockDemand, blockDemand } from './blocks.ts'
 import { devicesOf } from './devices.ts'
 import { nodeTables } from './node-tables.ts'
 import { bareNode, probe } from './probe.ts'
-import { podPhases, type Shape } from './shape.ts'
+import { podPhases, rackSizes, type Shape } from './shape.ts'
 import { rackCostsOf, switchTables } from './switch-tables.ts'
 import type { TableDemand } from './table.ts'
 
@@ -39,8 +39,10 @@ export function demander(shape: Shape, mode: ScenarioMode): Demander {
   return ({ nodes, racks }) => {
     const sized = { ...shape, nodes, racks }
     const phases = podPhases(sized)
+    const byRack = mode.placement === 'rack'
+    const placement = { byRack, racks, rackNodes: rackSizes(sized).most }
     const blocks = costs.map(({ network, families }, index) =>
-      families.map((family) => blockDemand(network, family, phases, index)),
+      families.map((family) => blockDemand(network, family, phases, index, placement)),
     )
     const fabric = switchTables(sized, devices(sized), fabricMode(mode), rackCosts, {
       costs,

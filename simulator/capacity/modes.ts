@@ -21,6 +21,7 @@ export const CAPACITY_MODES: readonly ScenarioMode[] = [
   { ...PLAIN, crossSubnet: true },
   { ...PLAIN, mode: 'route' },
   { ...PLAIN, mode: 'route', announce: 'rack' },
+  { ...PLAIN, mode: 'route', announce: 'rack', placement: 'rack' },
   { ...PLAIN, mode: 'route', announce: 'host' },
   { ...PLAIN, mode: 'vlan' },
 ]

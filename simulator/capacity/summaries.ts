@@ -1,12 +1,15 @@
 /**
  * How many prefixes say the same as a rack's blocks.
  *
- * Nodes claim the lowest free block, in an order that chance decides. So the
+ * Where nodes claim the lowest free block, in an order that chance decides, the
  * blocks of a rack lie scattered among all that are claimed, and two halves of a
- * prefix are joined only where the rack happens to own both.
+ * prefix are joined only where the rack happens to own both. Where they say which
+ * rack they are in, its blocks lie in a row from the start of its part of the pool.
  *
  * @module
  */
+import { bitsFor } from '../math.ts'
+import { exactly, type Range } from './table.ts'
 
 /**
  * The number to expect when `own` of `all` blocks, which fill their pool from the
@@ -30,3 +33,21 @@ export function expectedSummaries(own: number, all: number): number {
 
 /** From here on even a million blocks save less than a prefix. */
 const ALMOST_NONE = 1e-9
+
+/** Blocks that each of so many racks may claim before it leaves its part of the pool; see ipam's placement. */
+export const partOf = (poolBlocks: number, racks: number): number =>
+  Math.floor(poolBlocks / 2 ** bitsFor(racks))
+
+/**
+ * Of one rack whose blocks lie in a row: a prefix for each bit of their number, at
+ * most. While announcements overtake each other there are holes in the row, so a
+ * peak may be anything up to a prefix a block.
+ *
+ * @param part Blocks of its part of the pool. With more it takes what is left elsewhere.
+ */
+export function placedSummaries(own: number, part: number): Range {
+  if (own <= 1) return exactly(own)
+  // Seven in a row are 4 + 2 + 1: no number up to them has more ones.
+  const row = bitsFor(own + 2) - 1
+  return { entries: own <= part ? row : Math.min(own, 2 * row), least: 1, most: own }
+}

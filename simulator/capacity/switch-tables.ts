@@ -15,7 +15,7 @@ import type { BlockDemand } from './blocks.ts'
 import type { DeviceShape } from './devices.ts'
 import type { NetworkCosts } from './probe.ts'
 import type { PodPhase, Shape } from './shape.ts'
-import { expectedSummaries } from './summaries.ts'
+import { expectedSummaries, placedSummaries } from './summaries.ts'
 import { exactly, larger, plus, type Range, type TableDemand, times } from './table.ts'
 
 /** What there is of each network: blocks by network and family, pods by phase. */
@@ -189,12 +189,16 @@ const beyondFirst = ({ entries, least, most }: Range, nodes: number): Range => (
 
 /** Prefixes of one network and family: own rack's blocks as they are, every other rack's summed up. */
 function summaries(device: DeviceShape, { nodes, racks }: Shape, demand: BlockDemand): Range {
-  const { claimed, perNode } = demand
+  const { claimed, perNode, part } = demand
   const own = times(perNode, device.rackNodes)
   const others = racks - (device.role === 'tor' ? 1 : 0)
   const most = Math.max(0, claimed.most - own.least)
+  const least = Math.min(others, most)
+  if (part !== undefined) {
+    const { entries } = placedSummaries(Math.ceil(nodes / racks) * perNode.most, part)
+    return plus(own, { entries: Math.min(most, others * entries), least, most })
+  }
   const each = ((nodes - device.rackNodes) * perNode.entries) / Math.max(1, others)
   const expected = Math.ceil(others * expectedSummaries(each, claimed.entries))
-  const entries = Math.min(most, Math.max(others, expected))
-  return plus(own, { entries, least: Math.min(others, most), most })
+  return plus(own, { entries: Math.min(most, Math.max(least, expected)), least, most })
 }

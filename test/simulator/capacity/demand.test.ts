@@ -18,6 +18,8 @@ const MODES = [
   'route',
   '{ mode: route, announce: host }',
   '{ mode: route, announce: rack }',
+  '{ mode: route, announce: rack, placement: rack }',
+  '{ mode: route, announce: block, placement: rack }',
   'vlan',
 ] as const
 
