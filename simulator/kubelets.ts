@@ -115,6 +115,7 @@ export class Kubelets {
         this.underWay--
         break
       case 'adding':
+        if (sandbox.leaving) this.underWay--
         sandbox.leaving = true
         break
       case 'behind':
