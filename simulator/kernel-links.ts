@@ -6,20 +6,27 @@
  */
 import { invariant } from '../src/errors.ts'
 import { identity, type Link, type LinkKind, linkChanges, linkOf } from '../src/kernel/mod.ts'
-import { ADDRESS_BITS, type Ip, ipFamily, macFromName } from '../src/net/mod.ts'
+import { ADDRESS_BITS, type Ip, ipFamily, type Mac, macFromName } from '../src/net/mod.ts'
 import { KernelNft } from './kernel-nft.ts'
 import {
   areTwins,
   connectedRoute,
   type Errno,
   fightForPort,
+  MTU_BYTES_DEFAULT,
+  MTU_BYTES_MAX,
   mtuError,
   newMtu,
 } from './kernel-rules.ts'
 import type { KernelListener } from './kernel-tables.ts'
 
+const NO_MAC = '00:00:00:00:00:00' as Mac
+
 export class KernelLinks extends KernelNft {
   private readonly hostName: string
+  /** Bridges whose MAC somebody chose (NET_ADDR_SET), or whose MTU somebody changed; the others follow their ports. */
+  private readonly chosenMacs = new Set<string>()
+  private readonly chosenMtus = new Set<string>()
 
   /** @param hostName Seed of the MACs that the kernel chooses. */
   constructor(hostName: string, listener?: KernelListener) {
@@ -42,7 +49,8 @@ export class KernelLinks extends KernelNft {
     const { adopt: _planned, mac, ...link } = wanted
     const inherited = kind.type === 'vlan' ? lower?.mac : undefined
     const chosen = mac ?? inherited ?? macFromName(`${this.hostName}/${wanted.name}`)
-    return this.insert({
+    if (kind.type === 'bridge' && mac !== undefined) this.chosenMacs.add(wanted.name)
+    this.insert({
       ...link,
       link: kind.type === 'veth' ? { type: 'veth' } : kind,
       // ARPHRD_NONE: whatever address was asked for, it has none.
@@ -51,6 +59,8 @@ export class KernelLinks extends KernelNft {
       // The other end is born with the same.
       ...(kind.type === 'veth' && kind.peer !== undefined ? { peerMtuBytes: mtuBytes } : {}),
     })
+    this.followPorts(wanted.master)
+    return undefined
   }
 
   protected changeLink(from: Link, to: Link): Errno | undefined {
@@ -71,6 +81,12 @@ export class KernelLinks extends KernelNft {
       ...settings,
       ...(master === undefined || master === '' ? {} : { master }),
     })
+    if (link.link.type === 'bridge') {
+      if (changes.mac !== undefined) this.chosenMacs.add(to.name)
+      if (changes.mtuBytes !== undefined) this.chosenMtus.add(to.name)
+    }
+    this.followPorts(link.master)
+    this.followPorts(master)
     if (changes.mtuBytes !== undefined) this.lowerMtuAbove(to.name, changes.mtuBytes)
     if (up === undefined || up === link.up) return undefined
     return up ? this.setUp(to.name) : this.setDown(to.name)
@@ -88,7 +104,38 @@ export class KernelLinks extends KernelNft {
         this.insert(free)
       }
     }
+    this.chosenMacs.delete(link.name)
+    this.chosenMtus.delete(link.name)
     this.erase(link)
+    this.followPorts(link.master)
+  }
+
+  /**
+   * A bridge has the lowest MAC of its ports, and none when the last has left; and
+   * the smallest MTU of them, also where another one was asked for at its creation.
+   * Source: net/bridge/br_stp_if.c, br_stp_recalculate_bridge_id; br_if.c, br_mtu_auto_adjust.
+   */
+  private followPorts(name: string | undefined): void {
+    const bridge = name === undefined || name === '' ? undefined : this.link(name)
+    if (bridge?.link.type !== 'bridge') return
+    let lowest: Mac | undefined
+    let smallest: number | undefined
+    for (const port of this.links()) {
+      if (port.master !== name) continue
+      if (port.mac !== undefined && (lowest === undefined || port.mac < lowest)) lowest = port.mac
+      smallest = Math.min(port.mtuBytes ?? MTU_BYTES_DEFAULT, smallest ?? MTU_BYTES_MAX)
+    }
+    const mac = this.chosenMacs.has(bridge.name) ? bridge.mac : (lowest ?? NO_MAC)
+    const mtuBytes = this.chosenMtus.has(bridge.name)
+      ? bridge.mtuBytes
+      : (smallest ?? MTU_BYTES_DEFAULT)
+    if (mac === bridge.mac && mtuBytes === bridge.mtuBytes) return
+    const { mac: _mac, mtuBytes: _mtu, ...rest } = bridge
+    this.insert({
+      ...rest,
+      ...(mac === undefined ? {} : { mac }),
+      ...(mtuBytes === undefined ? {} : { mtuBytes }),
+    })
   }
 
   /** The route of an address on a link that is up. */

@@ -45,8 +45,8 @@ const CONNECTED_METRIC = { 4: 0, 6: 256 } as const
 
 /** ETH_MIN_MTU, ETH_DATA_LEN and ETH_MAX_MTU. Source: if_ether.h. */
 const MTU_BYTES_MIN = 68
-const MTU_BYTES_DEFAULT = 1500
-const MTU_BYTES_MAX = 65_535
+export const MTU_BYTES_DEFAULT = 1500
+export const MTU_BYTES_MAX = 65_535
 /** VXLAN_HEADROOM and VXLAN6_HEADROOM. Source: include/net/vxlan.h. */
 const VXLAN_HEADROOM_BYTES = { 4: 50, 6: 70 } as const
 

@@ -27,14 +27,14 @@ import {
   renderOp,
   type Vni,
 } from '../src/kernel/mod.ts'
-import { containsIp, ipFamily, prefixFamily } from '../src/net/mod.ts'
-import { KernelLinks } from './kernel-links.ts'
-import { connectedRoute, type Errno, MISSING, PROTOCOL_KERNEL, sameHop } from './kernel-rules.ts'
+import { containsIp, ipFamily } from '../src/net/mod.ts'
+import { KernelAddresses } from './kernel-addresses.ts'
+import { type Errno, MISSING, sameHop } from './kernel-rules.ts'
 import type { KernelListener } from './kernel-tables.ts'
 
 export { PROTOCOL_KERNEL } from './kernel-rules.ts'
 
-export class SimKernel extends KernelLinks {
+export class SimKernel extends KernelAddresses {
   /** Operations that were carried out. */
   operations = 0
 
@@ -94,7 +94,9 @@ export class SimKernel extends KernelLinks {
       case 'nft-element':
         return this.setNft(object)
       case 'sysctl':
-        return this.get(key) !== undefined ? this.insert(object, key) : 'ENOENT'
+        return this.get(key) !== undefined || UNSHOWN.has(object.name)
+          ? this.insert(object, key)
+          : 'ENOENT'
       default:
         return assertNever(object)
     }
@@ -122,20 +124,6 @@ export class SimKernel extends KernelLinks {
         this.get(`vni ${other.name} ${vni}`) !== undefined,
     )
     return taken ? 'EEXIST' : undefined
-  }
-
-  private addAddress(addr: KernelObject & { readonly kind: 'addr' }): Errno | undefined {
-    const link = this.link(addr.link)
-    if (link === undefined) return 'ENODEV'
-    if (ipFamily(addr.ip) === 6) {
-      // IPv6 knows an address by itself, IPv4 by address and mask.
-      for (const other of this.hangingOn(addr.link)) {
-        if (other.kind === 'addr' && other.ip === addr.ip) return 'EEXIST'
-      }
-    }
-    this.insert(addr)
-    if (link.up) this.connect(addr.ip, addr.prefixLength, addr.link)
-    return undefined
   }
 
   /** Why the kernel refuses a route; undefined when it does not. */
@@ -169,26 +157,10 @@ export class SimKernel extends KernelLinks {
     else this.erase(found)
     return undefined
   }
-
-  private removeAddress(addr: KernelObject & { readonly kind: 'addr' }): void {
-    this.erase(addr)
-    const family = ipFamily(addr.ip)
-    let siblings = 0
-    for (const other of this.hangingOn(addr.link)) {
-      if (other.kind === 'addr' && ipFamily(other.ip) === family) siblings++
-    }
-    const connected = this.get(identity(connectedRoute(addr.ip, addr.prefixLength, addr.link)))
-    if (connected?.kind === 'route' && connected.protocol === PROTOCOL_KERNEL) this.erase(connected)
-    if (family === 6 || siblings > 0) return
-    // The last IPv4 address takes the link's IPv4 routes and neighbours with it (fib_disable_ip).
-    for (const object of this.hangingOn(addr.link)) {
-      const ofIpv4 =
-        (object.kind === 'route' && prefixFamily(object.dst) === 4) ||
-        (object.kind === 'neigh' && ipFamily(object.ip) === 4)
-      if (ofIpv4) this.erase(object)
-    }
-  }
 }
+
+/** Settings that are there and not in a state before somebody changes them. */
+const UNSHOWN: ReadonlySet<string> = new Set(['net.ipv4.conf.all.promote_secondaries'])
 
 /** What is refused when it is there already. */
 const EXCLUSIVE: ReadonlySet<KernelObject['kind']> = new Set(['link', 'addr', 'route', 'fdb'])

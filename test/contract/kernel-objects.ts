@@ -14,6 +14,8 @@ import { type Ip, type Mac, type Prefix, prefixFamily } from '../../src/net/mod.
 
 export interface Case {
   readonly name: string
+  /** Settings of the kernel before that. */
+  readonly sysctls?: Readonly<Record<string, string>>
   readonly ops: readonly KernelOp[]
   /** Errno of the operations that fail, by their place. */
   readonly errors?: Readonly<Record<number, string>>

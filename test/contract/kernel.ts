@@ -58,6 +58,8 @@ export interface KernelUnderTest {
   readonly podNetns: string
   /** Makes a pair whose other end is there. */
   addPair(link: Link): KernelFailure | undefined
+  /** Changes a setting of this kernel, and of no other. */
+  setSysctl(name: string, value: string): void
   /** MTU of that other end, from outside. */
   peerMtuBytes(): number | undefined
   close(): void
@@ -78,6 +80,15 @@ const tunnel: readonly KernelObject[] = [
   fdb(PEER),
   onlink('10.42.0.64/26', '10.42.0.64'),
 ]
+
+/** A second tunnel. */
+const second = (settings: Partial<Link> = {}): Link =>
+  vxlan({
+    name: 'trvx.8',
+    link: { type: 'vxlan', vni: 8, port: 8472, underlay: UNDERLAY, local: '192.0.2.1' as Ip },
+    ...settings,
+  })
+const { mac: _own, ...anyBridge } = bridge()
 
 const CASES: readonly Case[] = [
   { name: 'a tunnel with all that hangs on it', ops: tunnel.map(add), state: tunnel },
@@ -202,6 +213,97 @@ const CASES: readonly Case[] = [
     state: [vxlan(), fdb(PEER)],
   },
   {
+    name: 'the route of an IPv6 prefix stays until its last address goes',
+    ops: [
+      add(bridge()),
+      add(addr('fd50::1', 64, 'trvb.7')),
+      add(addr('fd50::2', 64, 'trvb.7')),
+      remove(addr('fd50::1', 64, 'trvb.7')),
+      add(behind('fd51::/64', 'fd50::9')),
+      remove(addr('fd50::2', 64, 'trvb.7')),
+      add(behind('fd52::/64', 'fd50::9')),
+    ],
+    errors: { 6: 'EHOSTUNREACH' },
+    state: [bridge(), behind('fd51::/64', 'fd50::9')],
+  },
+  {
+    name: 'the first IPv4 address of a subnet takes the others of it along',
+    ops: [
+      add(bridge()),
+      add(addr('10.50.0.1', 24, 'trvb.7')),
+      add(addr('10.50.0.2', 24, 'trvb.7')),
+      add(addr('10.50.0.3', 24, 'trvb.7')),
+      add(addr('10.50.0.4', 25, 'trvb.7')),
+      remove(addr('10.50.0.3', 24, 'trvb.7')),
+      add(behind('10.51.0.0/24', '10.50.0.200')),
+      remove(addr('10.50.0.1', 24, 'trvb.7')),
+      add(behind('10.52.0.0/24', '10.50.0.200')),
+    ],
+    errors: { 8: 'ENETUNREACH' },
+    state: [bridge(), addr('10.50.0.4', 25, 'trvb.7'), behind('10.51.0.0/24', '10.50.0.200')],
+  },
+  {
+    name: 'unless secondary addresses are promoted',
+    sysctls: { 'net.ipv4.conf.all.promote_secondaries': '1' },
+    ops: [
+      add(bridge()),
+      add(addr('10.50.0.1', 24, 'trvb.7')),
+      add(addr('10.50.0.2', 24, 'trvb.7')),
+      add(addr('10.50.0.3', 24, 'trvb.7')),
+      remove(addr('10.50.0.1', 24, 'trvb.7')),
+      add(behind('10.51.0.0/24', '10.50.0.200')),
+      remove(addr('10.50.0.3', 24, 'trvb.7')),
+      add(behind('10.52.0.0/24', '10.50.0.200')),
+    ],
+    state: [
+      bridge(),
+      addr('10.50.0.2', 24, 'trvb.7'),
+      behind('10.51.0.0/24', '10.50.0.200'),
+      behind('10.52.0.0/24', '10.50.0.200'),
+    ],
+  },
+  {
+    name: 'a bridge takes the lowest MAC of its ports, and the smallest MTU',
+    ops: [
+      add(anyBridge),
+      add(vxlan({ master: 'trvb.7' })),
+      add(second({ mac: '02:00:00:00:00:09' as Mac, master: 'trvb.7' })),
+    ],
+    state: [
+      bridge({ mac: '02:00:00:00:00:09' as Mac, mtuBytes: 1450 }),
+      vxlan({ master: 'trvb.7' }),
+      second({ mac: '02:00:00:00:00:09' as Mac, master: 'trvb.7' }),
+    ],
+  },
+  {
+    name: 'and follows them',
+    ops: [
+      add(anyBridge),
+      add(vxlan({ master: 'trvb.7' })),
+      add(second({ mac: '02:00:00:00:00:09' as Mac, master: 'trvb.7' })),
+      remove(second()),
+      change(vxlan({ master: 'trvb.7' }), vxlan({ master: 'trvb.7', mac: PEER })),
+    ],
+    state: [bridge({ mac: PEER, mtuBytes: 1450 }), vxlan({ master: 'trvb.7', mac: PEER })],
+  },
+  {
+    name: 'without ports it has none',
+    ops: [add({ ...anyBridge, mtuBytes: 1400 }), add(vxlan({ master: 'trvb.7' })), remove(vxlan())],
+    state: [bridge({ mac: '00:00:00:00:00:00' as Mac })],
+  },
+  {
+    name: 'a MAC and an MTU that were chosen stay',
+    ops: [
+      add(anyBridge),
+      change(bridge(), bridge({ mac: '02:00:00:00:00:0f' as Mac, mtuBytes: 1300 })),
+      add(vxlan({ master: 'trvb.7' })),
+    ],
+    state: [
+      bridge({ mac: '02:00:00:00:00:0f' as Mac, mtuBytes: 1300 }),
+      vxlan({ master: 'trvb.7' }),
+    ],
+  },
+  {
     name: 'an address with a prefix makes its gateway reachable',
     ops: [
       add(bridge()),
@@ -238,6 +340,11 @@ const CASES: readonly Case[] = [
   },
 ]
 
+/** Through a gateway on the bridge. */
+function behind(dst: string, via: string): Route {
+  return route(dst, { link: 'trvb.7', via: via as Ip })
+}
+
 function toPeerOf(link: string): Route {
   const dst = '10.42.9.0/26'
   return link === UNDERLAY ? route(dst, { link, via: PEER_IP }) : onlink(dst, '10.42.0.64')
@@ -256,6 +363,7 @@ export function kernelContract(
     t.test(`${name}: ${each.name}`, { skip }, async (t) => {
       const kernel = await make()
       t.teardown(() => kernel.close())
+      for (const [key, value] of Object.entries(each.sysctls ?? {})) kernel.setSysctl(key, value)
       const failures = await applied(kernel, each.ops)
       const found = Object.fromEntries(
         failures.flatMap((failure, place) =>

@@ -18,6 +18,10 @@ async function real(): Promise<KernelUnderTest> {
   made += 1
   const netns = `trvk-${process.pid}-${made}`
   ip('netns', 'add', netns)
+  // What a new namespace has of it is the machine's.
+  for (const scope of ['all', 'default']) {
+    ip('netns', 'exec', netns, 'sysctl', '-qw', `net.ipv4.conf.${scope}.promote_secondaries=0`)
+  }
   const on = (...args: string[]): void => ip('-n', netns, ...args)
   try {
     on('link', 'add', 'under0', 'type', 'veth', 'peer', 'name', 'far0')
@@ -38,6 +42,7 @@ async function real(): Promise<KernelUnderTest> {
       port: kernel,
       settle: () => {},
       podNetns: pod.path,
+      setSysctl: (name, value) => ip('netns', 'exec', netns, 'sysctl', '-qw', `${name}=${value}`),
       addPair: (object) => kernel.applyNow([{ kind: 'add', object }], pod.fd())[0],
       peerMtuBytes: pod.mtuBytes,
       close,

@@ -29,6 +29,10 @@ function simulated(): KernelUnderTest {
     port,
     settle: () => void engine.run(() => false, 1e9),
     podNetns: '/run/netns/pod',
+    setSysctl: (name, value) => {
+      const object = { kind: 'sysctl', name, value } as const
+      kernel.apply({ kind: 'change', from: object, to: object })
+    },
     addPair: (object) => kernel.apply({ kind: 'add', object }),
     // There is no other truth about it.
     peerMtuBytes: () => kernel.link('trv0123456789a')?.peerMtuBytes,
