@@ -136,7 +136,11 @@ async function openPage(wire: Wire, file: string, { width, theme }: Look): Promi
       })()`
       const { result } = await send('Runtime.evaluate', { expression: box, returnByValue: true })
       const { value: clip } = result as { readonly value: Params }
-      const { data } = await send('Page.captureScreenshot', { clip, captureBeyondViewport: true })
+      const { data } = await send('Page.captureScreenshot', {
+        clip,
+        captureBeyondViewport: true,
+        optimizeForSpeed: true,
+      })
       return Buffer.from(String(data), 'base64')
     },
     close: async () => {
