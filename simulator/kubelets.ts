@@ -221,13 +221,18 @@ export class Kubelets {
     }
   }
 
-  /** Its power is back: kubelet finishes what it had been told to remove. */
-  returned(node: number): void {
+  /**
+   * Its power is back: kubelet finishes what it had been told to remove.
+   *
+   * @param all Nobody else will tell it of its dead pods: it removes every one.
+   */
+  returned(node: number, all = false): void {
     for (const sandbox of [...this.sandboxes.values()]) {
-      if (sandbox.node !== node || sandbox.phase !== 'lost' || !sandbox.owed) continue
+      if (sandbox.node !== node || sandbox.phase !== 'lost') continue
+      if (!sandbox.owed && !all) continue
       sandbox.owed = false
       this.underWay++
-      this.leave(sandbox)
+      this.remove(sandbox.id)
     }
   }
 

@@ -198,6 +198,8 @@ class Timeline {
     for (const { target, forTicks } of this.faults) {
       if (forTicks === undefined && target.kind !== 'node') this.breaker.change(target, true)
     }
+    const { nodes, broken, kubelets } = this.cluster
+    for (const node of nodes) if (!broken.has(node)) kubelets.returned(node.index, true)
   }
 
   private checks(isQuiet: boolean): readonly CheckResult[] {
