@@ -225,11 +225,11 @@ export async function answerCapacity(options: CapacityOptions): Promise<void> {
   const path = file === undefined ? undefined : await locate(file, scenariosDir)
   const read = path === undefined ? undefined : await readScenario(path)
   const given = answer(questionOf(flags, read?.scenario))
-  write(capacityReport(given, output))
-  if (html === undefined) return
+  const text = capacityReport(given, output)
+  if (html === undefined) return write(text)
   const { capacityHtml } = await import('./report/capacity-html.ts')
   await writeWhole(html, capacityHtml(given, options.command))
-  if (output === 'text' || output === 'wide') write(`\nreport ${html}\n`)
+  write(isForPeople(output) ? `${text}\nreport ${html}\n` : text)
 }
 
 function capacityReport(given: CapacityAnswer, output: OutputFormat): string {

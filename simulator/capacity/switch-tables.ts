@@ -190,7 +190,8 @@ const beyondFirst = ({ entries, least, most }: Range, nodes: number): Range => (
 /** Prefixes of one network and family: own rack's blocks as they are, every other rack's summed up. */
 function summaries(device: DeviceShape, { nodes, racks }: Shape, demand: BlockDemand): Range {
   const { claimed, perNode, part } = demand
-  const own = times(perNode, device.rackNodes)
+  const all = times(perNode, device.rackNodes)
+  const own = { ...all, entries: Math.ceil(all.entries) }
   const others = racks - (device.role === 'tor' ? 1 : 0)
   const most = Math.max(0, claimed.most - own.least)
   const least = Math.min(others, most)

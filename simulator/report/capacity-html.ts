@@ -12,6 +12,7 @@ import {
   breaksWords,
   changeWords,
   effectWords,
+  grouped,
   holdsWord,
   nextWords,
   pressureWords,
@@ -19,7 +20,7 @@ import {
   reachWords,
   upToWords,
 } from './capacity-words.ts'
-import { nodesChart } from './nodes-chart.ts'
+import { type NodesLine, nodesChart } from './nodes-chart.ts'
 import { card, escaped, page, plot, quoted, table } from './page.ts'
 import { count } from './words.ts'
 
@@ -30,7 +31,7 @@ export function capacityHtml(answer: CapacityAnswer, command: string): string {
   const words = more.map((line) => `<p class="about">${escaped(line)}</p>`)
   const sources = remarks.map(
     ({ text, source }) =>
-      `<p>${escaped(text)}.<br><span class="about">${quoted(source)}</span></p>`,
+      `<p>${escaped(grouped(text))}.<br><span class="about">${quoted(source)}</span></p>`,
   )
   return page(question.title, [
     '<h1>Which mode holds, and up to where?</h1>',
@@ -100,12 +101,26 @@ function plotCard({ question, modes }: CapacityAnswer): string {
       worst === undefined ? [] : [{ nodes, pressure: worst.pressure }],
     ),
   }))
-  const chart = nodesChart('nodes', lines, [
+  const chart = nodesChart('nodes', joined(lines), [
     { nodes: shape.nodes, name: `${count(shape.nodes)} nodes` },
   ])
   if (chart === undefined) return ''
   const hint = 'The fullest table, of switches and of node kernels. Above the line it overflows.'
   return card('Pressure over nodes', hint, plot(chart))
+}
+
+/** Modes that cannot be told apart share a line. */
+function joined(lines: readonly NodesLine[]): readonly NodesLine[] {
+  const byPoints = new Map<string, NodesLine>()
+  for (const line of lines) {
+    const key = line.points.map(({ pressure }) => pressure).join(' ')
+    const same = byPoints.get(key)
+    byPoints.set(
+      key,
+      same === undefined ? line : { ...same, label: `${same.label}, ${line.label}` },
+    )
+  }
+  return [...byPoints.values()]
 }
 
 /** Ten times as many as asked for, each about an eighth more than the one before. */

@@ -12,6 +12,7 @@ import {
   breaksWords,
   changeWords,
   effectWords,
+  grouped,
   holdsWord,
   nextWords,
   pressureWords,
@@ -111,5 +112,4 @@ function unknownLines(modes: readonly ModeCapacity[]): readonly string[] {
   return [`Sizes that no public page gives, so no limit: ${words.join(', ')}`]
 }
 
-const remark = (text: string, source: string): string =>
-  `${text.replaceAll(/\d{4,}/g, (digits) => count(Number(digits)))}. ${source}`
+const remark = (text: string, source: string): string => `${grouped(text)}. ${source}`

@@ -83,11 +83,16 @@ export function changeWords({ kind, from, to }: Pick<Advice, 'kind' | 'from' | '
   }
 }
 
-/** `route /32` is what it announces. */
-const announced = (label: string): string =>
-  label === 'route /32'
-    ? '/32s'
-    : label.replace(/^route racks/, 'a summary a rack').replace(/^route /, '')
+/** What a label of mode `route` announces. */
+function announced(label: string): string {
+  const words: Readonly<Record<string, string>> = {
+    'route /32': '/32s',
+    'route blocks': 'blocks',
+    'route racks': 'a summary a rack',
+    'route racks contiguous': 'a summary a rack of blocks placed by rack (agent --rack)',
+  }
+  return words[label] ?? label
+}
 
 /** What a change gives: `ToR host 110 040 -> 40 of 16 384`. */
 export function effectWords({ before, after, kind }: Advice): string {
@@ -156,3 +161,7 @@ function talkWords({ talk }: Shape): string {
   if (talk === 'none') return 'no node talks to another'
   return talk === 'all' ? 'every node talks to all others' : `every node talks to ${talk} others`
 }
+
+/** Long numbers in a text as reports write them. */
+export const grouped = (text: string): string =>
+  text.replaceAll(/\d{4,}/g, (digits) => count(Number(digits)))
