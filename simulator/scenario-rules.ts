@@ -96,6 +96,12 @@ function allows({ allow, pools }: Scenario): Complaint | undefined {
       const message = `no network ${opening[side]}, there is ${networks.join(', ')}`
       return { path: ['allow', String(index), side], message }
     }
+    const { from, to } = opening
+    const first = allow.findIndex((each) => each.from === from && each.to === to)
+    if (first !== index) {
+      const message = `${from} to ${to} is listed twice, wanted its ports in one list`
+      return { path: ['allow', String(index)], message }
+    }
     if (opening.from === opening.to) {
       const path = ['allow', String(index)]
       return { path, message: `${opening.from} reaches itself already, wanted two networks` }

@@ -28,6 +28,7 @@ export const SCENARIO_WORDS: Readonly<Record<string, string>> = {
   allow: 'Openings: pods of one network may reach those of another, in one direction.',
   'allow.from': 'Network whose pods may send.',
   'allow.to': 'Network whose pods may be reached.',
+  'allow.ports': 'Only these, e.g. tcp/443; every protocol and port without it.',
   switch: 'What every switch holds: a known profile, or sizes of your own.',
   'switch.profile': 'Name of a profile; trivium sim profiles lists them with their sources.',
   'switch.overflow':

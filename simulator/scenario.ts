@@ -9,6 +9,7 @@
  */
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import type { AllowedPort } from '../ipam/records.ts'
 import { TriviumError } from '../src/errors.ts'
 import { tryParsePrefix } from '../src/net/mod.ts'
 import { PROTOCOL_TIMERS } from './announcer.ts'
@@ -34,10 +35,28 @@ const ROUTE_KINDS = ['block', 'host', 'rack'] as const
 const PLACEMENTS = ['lowest', 'rack'] as const
 const FLAVOURS = ['classic', 'lightweight'] as const
 
+/** As the command line takes it. */
+const portSchema = z
+  .string({ error: ({ input }) => `found ${show(input)}, wanted a port like tcp/443` })
+  .transform((text, context): AllowedPort => {
+    const [, protocol, digits] = /^(tcp|udp|sctp)\/(\d{1,5})$/.exec(text) ?? []
+    const port = Number(digits)
+    if (protocol !== undefined && port >= 1 && port <= 65_535) {
+      return { protocol: protocol as AllowedPort['protocol'], port }
+    }
+    const message = `found ${show(text)}, wanted tcp/PORT, udp/PORT or sctp/PORT, 1 to 65535`
+    context.addIssue({ code: 'custom', message })
+    return z.NEVER
+  })
+
 /** A network's name; the allocator has the last word on it. */
 const name = z.string({ error: ({ input }) => `found ${show(input)}, wanted a network's name` })
 
-const allowSchema = z.strictObject({ from: name, to: name })
+const allowSchema = z.strictObject({
+  from: name,
+  to: name,
+  ports: z.array(portSchema).max(100).default([]),
+})
 
 const poolSchema = z.strictObject({
   cidr: z
@@ -127,7 +146,7 @@ export const scenarioSchema = z.strictObject({
     .array(modeSchema, { error: () => 'wanted a list, like [vxlan, route, vlan]' })
     .min(1, 'wanted at least one mode'),
   allow: z
-    .array(allowSchema, { error: () => 'wanted a list of { from, to }' })
+    .array(allowSchema, { error: () => 'wanted a list of { from, to, ports }' })
     .max(1000)
     .default([]),
   switch: z.union([profileSwitch, ownSwitch], { error: ({ input }) => switchError(input) }),

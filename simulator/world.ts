@@ -5,6 +5,7 @@
  * @module
  */
 import { allowNetwork, createNetwork, parseNetworkSpec } from '../ipam/networks.ts'
+import type { AllowedPort } from '../ipam/records.ts'
 import type { Store } from '../ipam/store.ts'
 import type { AgentReport, AgentTimes } from '../src/agent/agent.ts'
 import { invariant } from '../src/errors.ts'
@@ -185,11 +186,16 @@ export class Cluster {
     return { nodes, fabric, podsByIp, nodesByIp, ...(neighbors && { neighbors }) }
   }
 
-  /** Whether pods of one network may reach another's. VLANs meet outside, or nowhere. */
+  /** Whether pods of one network may reach another's by any port. VLANs meet outside, or nowhere. */
   mayReach(from: string, to: string): boolean {
-    if (from === to) return true
-    if (this.mode.mode === 'vlan') return false
-    return this.allow.some((opening) => opening.from === from && opening.to === to)
+    return this.opening(from, to)?.length === 0
+  }
+
+  /** Ports for which one network's pods may reach another's; none: all; undefined: they may not. */
+  opening(from: string, to: string): readonly AllowedPort[] | undefined {
+    if (from === to) return []
+    if (this.mode.mode === 'vlan') return undefined
+    return this.allow.find((opening) => opening.from === from && opening.to === to)?.ports
   }
 
   /** Power is gone: pods, agent and kernel with it. The store and the switches learn it later, or never. */
@@ -246,7 +252,7 @@ export class Cluster {
     this.store.transact(
       (tx) => {
         for (const draft of drafts) createNetwork(tx, draft)
-        for (const { from, to } of scenario.allow) allowNetwork(tx, from, to, [], 0)
+        for (const { from, to, ports } of scenario.allow) allowNetwork(tx, from, to, ports, 0)
       },
       (outcome) => invariant(outcome.kind === 'committed', 'the networks can be created'),
     )

@@ -10,11 +10,11 @@
 import { ipFamily } from '../../src/net/mod.ts'
 import type { Prng } from '../../src/prng.ts'
 import { TICKS_PER_MS } from '../clock.ts'
-import { forward } from '../forward.ts'
 import type { SimPod } from '../node.ts'
 import { shuffled } from '../shuffle.ts'
 import type { Cluster } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
+import { pairAnswers } from './openings.ts'
 import { type WayFigure, Ways } from './ways.ts'
 
 /** Up to this many pods every pair is tried. */
@@ -61,13 +61,11 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
   let divided = 0
   const ways = new Ways(cluster.fabric)
   for (const [from, to] of pairs) {
-    const answers = to.attachment.ips.map((ip) => forward(world, from, ip))
+    const { asked: answers, leak, closed: isClosed } = pairAnswers(world, cluster, from, to)
     const lost = answers.find((answer) => answer.kind === 'lost')
-    if (!cluster.mayReach(from.attachment.network, to.attachment.network)) {
+    if (leak !== undefined) findings.push(leak)
+    if (isClosed) {
       closed++
-      const through = answers.find((answer) => answer.kind === 'delivered')
-      if (through !== undefined)
-        findings.push(`pod ${from.id} reaches pod ${to.id} in a closed network`)
       continue
     }
     ways.add(from, to, answers)

@@ -61,9 +61,49 @@ t.test('pairs of one network meet, of two only as opened, by every road', async 
   }
 })
 
+t.test('an opening by port lets those ports through, and nothing else', async (t) => {
+  const ports = TWO_NETWORKS.replace('to: red }', 'to: red, ports: [tcp/443, udp/53] }')
+  const scenario = smallScenario(ports, ['pools', 'modes'])
+  for (const { label, checks, reachability } of runScenario(scenario).modes) {
+    t.strictSame(
+      checks.flatMap(({ findings }) => findings),
+      [],
+      label,
+    )
+    const opened = label === 'vlan' ? 0 : 9 * 9
+    t.equal(reachability.pairs, 2 * 9 * 8 + opened, label)
+    t.equal(reachability.delivered, reachability.pairs, label)
+  }
+  const cluster = full(0, scenario)
+  const by = (protocol: Flow['protocol'], port: number): string =>
+    reason(send(cluster, 0, 5, { protocol, port }))
+  t.equal(by('tcp', 443), 'delivered')
+  t.equal(by('udp', 53), 'delivered')
+  t.match(by('udp', 443), /closed to each other/)
+  t.match(by('tcp', 444), /closed to each other/)
+  t.match(reason(send(cluster, 0, 5)), /closed to each other/)
+  const back: Flow = { protocol: 'tcp', port: 443 }
+  t.match(reason(send(cluster, 5, 0, back)), /closed to each other/, 'in one direction')
+
+  // A node that lets everything through is a finding.
+  const { kernel } = cluster.nodes[0]!
+  const [pair] = kernel.elements('reach_port4')
+  const key = pair!.key.split(' . ').slice(0, 2).join(' . ')
+  kernel.apply({ kind: 'add', object: { kind: 'nft-element', set: 'reach4', key } })
+  for (const node of [1, 2, 3, 4, 5]) {
+    cluster.nodes[node]!.kernel.apply({
+      kind: 'add',
+      object: { kind: 'nft-element', set: 'reach4', key },
+    })
+  }
+  t.match(
+    checkReachability(cluster, prng(1)).check.findings[0],
+    /pod 0 reaches pod \d+ by more than the open ports/,
+  )
+})
+
 /** The mode's cluster, quiet, with three pods a node: blue, red, blue, … */
-function full(mode: number): Cluster {
-  const scenario = twoNetworks()
+function full(mode: number, scenario = twoNetworks()): Cluster {
   const cluster = new Cluster(scenario, scenario.modes[mode]!)
   for (const { index } of cluster.nodes) cluster.engine.post(5000, EVENT.start, index, 0)
   cluster.engine.run(() => cluster.isQuiet, 60e6)

@@ -208,6 +208,12 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     /:4: store: has a rack and a dataCenter, wanted one of them/,
   ],
   [
+    'an opening of no port',
+    'racks: 2',
+    'racks: 2\nallow: [{ from: a, to: b, ports: [icmp/3] }]',
+    /:4: allow\.0\.ports\.0: found "icmp\/3", wanted tcp\/PORT, udp\/PORT or sctp\/PORT/,
+  ],
+  [
     'no bandwidth',
     'racks: 2',
     'racks: 2\nfabric: { linkGbps: .nan }',
