@@ -3,14 +3,23 @@
  * goes. Two questions, answered by two small parts:
  *
  * - *timers*: how long after a kernel changed the switches hear of it;
- * - *announcer*: what an announcement of a node becomes on each switch, either
- *   itself, or one summary a rack wherever the rack is not one's own.
+ * - *announcer*: what an announcement of a node becomes on each switch: itself, or
+ *   wherever the rack is not one's own a summary of the rack, or nothing where the
+ *   rack's summary is configured and covers it.
  *
  * @module
  */
-import { type Ip, type Prefix, prefixLength, prefixOf, subPrefixAt } from '../src/net/mod.ts'
+import {
+  containsPrefix,
+  type Ip,
+  type Prefix,
+  prefixLength,
+  prefixOf,
+  subPrefixAt,
+} from '../src/net/mod.ts'
 import { TICKS_PER_MS } from './clock.ts'
 import { type Announcement, prefixEntry, type SwitchDevice } from './fabric-device.ts'
+import type { Share } from './shares.ts'
 
 /**
  * Timers of the protocol between node and fabric.
@@ -74,6 +83,8 @@ export interface Announcer {
   tell(announced: Announced, add: boolean): readonly Told[]
   /** Everything that one switch holds of these, counted anew. */
   held(device: SwitchDevice, all: readonly Announced[]): readonly Announcement[]
+  /** What every switch holds by configuration, whatever nodes announce. */
+  readonly configured?: readonly Announcement[]
 }
 
 export const isFor = (device: Pick<SwitchDevice, 'rack'>, { rack, whom }: Told): boolean =>
@@ -117,6 +128,28 @@ export function summaryAnnouncer(): Announcer {
       })
       return [...plain.map(({ entry }) => entry), ...summed]
     },
+  }
+}
+
+/**
+ * Every switch knows which part of the pools is whose rack's, by configuration. A rack's
+ * own switch hears its nodes; all others only what lies outside of the rack's part.
+ */
+export function staticAnnouncer(shares: readonly Share[]): Announcer {
+  const isCovered = ({ rack, entry }: Announced): boolean =>
+    shares.some(
+      (share) => share.rack === rack && containsPrefix(share.prefix, entry.entry as Prefix),
+    )
+  return {
+    configured: shares.map(({ prefix }) => prefixEntry(prefix)),
+    tell: (announced, add) => {
+      const { rack, entry } = announced
+      return [isCovered(announced) ? { entry, add, rack, whom: 'only' } : { entry, add }]
+    },
+    held: (device, all) =>
+      all
+        .filter((announced) => announced.rack === device.rack || !isCovered(announced))
+        .map(({ entry }) => entry),
   }
 }
 

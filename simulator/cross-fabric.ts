@@ -4,7 +4,7 @@
  * @module
  */
 import { hash64 } from '../src/hash.ts'
-import { type Ip, ipFamily } from '../src/net/mod.ts'
+import { containsIp, type Ip, ipFamily, prefixOf } from '../src/net/mod.ts'
 import { cut, type Delivery, lost, type Trail } from './delivery.ts'
 import type { Fabric } from './fabric.ts'
 import type { SwitchDevice } from './fabric-device.ts'
@@ -37,7 +37,7 @@ export function crossFabric(
   let device = fabric.tor(from)
   for (let hop = 0; hop < HOPS_MAX && device !== undefined; hop++) {
     if (!paths.isUp(device.index)) return cut(`${device.name} is down`)
-    const unknown = routes ? lacking(fabric, device, dst, trail) : undefined
+    const unknown = routes ? lacking(fabric, device, to, dst, trail) : undefined
     if (unknown !== undefined) return unknown
     if (device.rack === to) return undefined
     const step = paths.step(device.index, to, flow)
@@ -50,14 +50,21 @@ export function crossFabric(
   return cut(`no way from rack ${from} to rack ${to} in ${HOPS_MAX} hops`)
 }
 
-/** Why a switch cannot route a packet. */
+/** Why a switch cannot route a packet to the rack where `dst` is. */
 function lacking(
-  { prefixLengths }: Fabric,
+  fabric: Fabric,
   device: SwitchDevice,
+  to: number,
   dst: Ip,
   trail: Trail,
 ): Delivery | undefined {
-  const answers = [...prefixLengths[ipFamily(dst)]].map((length) => device.ask(dst, length))
+  const { prefixLengths, shares } = fabric
+  const around = shares.find(({ prefix }) => containsIp(prefix, dst))
+  // At home a static summary discards; elsewhere it leads to its own rack only.
+  const isHelp = around?.rack === to && device.rack !== to
+  const answers = [...prefixLengths[ipFamily(dst)]]
+    .filter((length) => isHelp || around?.prefix !== prefixOf(dst, length))
+    .map((length) => device.ask(dst, length))
   if (answers.includes('taken')) return undefined
   if (answers.includes('software')) {
     trail.software = true

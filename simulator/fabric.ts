@@ -9,6 +9,7 @@
  * | vxlan           | own rack's nodes (MAC, host), other racks (LPM)  | every rack (LPM)       |
  * | route, blocks   | the same, and every block of the cluster (LPM)   | and every block (LPM)  |
  * | route, racks    | the same, own rack's blocks, other racks' summed | a summary a rack (LPM) |
+ * | route, static   | the same, own rack's blocks, a part of each pool a rack, and blocks outside of them | parts, and blocks outside |
  * | route, hosts    | the same, and every pod of the cluster (host)    | and every pod (host)   |
  * | vlan            | every node and every pod of the domain (MAC)     | the same               |
  *
@@ -35,6 +36,7 @@ import {
   isFor,
   type ProtocolTimers,
   plainAnnouncer,
+  staticAnnouncer,
   summaryAnnouncer,
 } from './announcer.ts'
 import { type Engine, EVENT } from './clock.ts'
@@ -44,13 +46,22 @@ import { FabricPaths } from './fabric-paths.ts'
 import type { Routing } from './fabric-routing.ts'
 import { dataCentersOf, type Topology } from './fabric-topology.ts'
 import type { KernelListener } from './kernel-tables.ts'
+import { type Share, sharesOf } from './shares.ts'
 import type { RackPlan } from './underlay.ts'
 
 /** What the fabric carries. */
-export type FabricMode = 'vxlan' | 'route-blocks' | 'route-hosts' | 'route-racks' | 'vlan'
+export type FabricMode =
+  | 'vxlan'
+  | 'route-blocks'
+  | 'route-hosts'
+  | 'route-racks'
+  | 'route-static'
+  | 'vlan'
 
 export interface FabricOptions {
   readonly mode: FabricMode
+  /** What static summaries are parts of. */
+  readonly pools?: readonly Prefix[]
   readonly racks: readonly RackPlan[]
   readonly topology: Topology
   readonly model: DeviceModel
@@ -88,6 +99,8 @@ export class Fabric {
 
   private readonly engine: Engine
   readonly announcer: Announcer
+  /** Static summaries, if any. */
+  readonly shares: readonly Share[]
   /** What it costs to announce. */
   readonly announced: AnnounceCounter
   private readonly announceTicks: number
@@ -108,7 +121,9 @@ export class Fabric {
     this.mode = options.mode
     this.announceTicks = options.announceTicks
     this.timers = options.timers
-    this.announcer = options.mode === 'route-racks' ? summaryAnnouncer() : plainAnnouncer
+    const isStatic = options.mode === 'route-static'
+    this.shares = isStatic ? sharesOf(options.pools ?? [], options.racks.length) : []
+    this.announcer = announcerOf(options.mode, this.shares)
     this.racks = new Map(
       options.racks.flatMap(({ nodes }) => nodes.map(({ index, rack }) => [index, rack] as const)),
     )
@@ -129,6 +144,9 @@ export class Fabric {
         for (const entry of underlayEntries(options.mode, device, rack)) {
           this.tell(device, entry, true, engine.tick)
         }
+      }
+      for (const entry of this.announcer.configured ?? []) {
+        this.tell(device, entry, true, engine.tick)
       }
       for (const entry of this.linkEntries(device)) device.hear(entry, true, engine.tick, 0)
     }
@@ -298,6 +316,11 @@ export class Fabric {
   }
 }
 
+function announcerOf(mode: FabricMode, shares: readonly Share[]): Announcer {
+  if (mode === 'route-static') return staticAnnouncer(shares)
+  return mode === 'route-racks' ? summaryAnnouncer() : plainAnnouncer
+}
+
 /** What an object in a node's kernel puts into every switch; undefined: nothing. */
 export function podEntry(mode: FabricMode, object: KernelObject): Announcement | undefined {
   switch (mode) {
@@ -309,6 +332,7 @@ export function podEntry(mode: FabricMode, object: KernelObject): Announcement |
         : undefined
     case 'route-blocks':
     case 'route-racks':
+    case 'route-static':
       // A node's own blocks are the blackholes in its kernel.
       return object.kind === 'route' && object.type === 'blackhole' && isOurs(object.protocol)
         ? prefixEntry(object.dst)

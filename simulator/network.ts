@@ -5,6 +5,7 @@
  */
 import type { NetworkSpec } from '../ipam/networks.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
+import { carved } from './shares.ts'
 
 /** Network of pools that name none. */
 const DEFAULT_NETWORK = 'pods'
@@ -25,7 +26,7 @@ export function networkOfPod(networks: readonly string[], pod: number): string {
 }
 
 export function networkSpecs(
-  scenario: Pick<Scenario, 'pools'>,
+  scenario: Pick<Scenario, 'pools'> & Partial<Pick<Scenario, 'racks'>>,
   mode: ScenarioMode,
 ): readonly NetworkSpec[] {
   return networksOf(scenario).map((name, index) => ({
@@ -33,9 +34,10 @@ export function networkSpecs(
     mode: mode.mode,
     pools: scenario.pools
       .filter((pool) => networkOf(pool) === name)
-      .map(({ cidr, blockLength }) =>
-        blockLength === undefined ? { cidr } : { cidr, blockLength },
-      ),
+      .flatMap(({ cidr, blockLength }) => {
+        const pool = blockLength === undefined ? { cidr } : { cidr, blockLength }
+        return mode.announce === 'static' ? carved(pool, scenario.racks ?? 1) : [pool]
+      }),
     options: {
       ...(mode.mode === 'vlan' ? { vlanId: VLAN_ID + index } : {}),
       ...(mode.flavour === 'classic' ? {} : { flavour: mode.flavour }),
@@ -54,7 +56,7 @@ export function labelOf({
   crossSubnet,
   masquerade,
 }: ScenarioMode): string {
-  const kind = { host: '/32', block: 'blocks', rack: 'racks' }[announce]
+  const kind = { host: '/32', block: 'blocks', rack: 'racks', static: 'static' }[announce]
   const words = [
     mode,
     ...(mode === 'route' ? [kind] : []),

@@ -20,6 +20,7 @@ import { bitsFor } from './math.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type Scenario } from './scenario.ts'
 import { checkStore } from './scenario-store.ts'
+import { shareLength } from './shares.ts'
 import { checkFaults } from './timeline/targets.ts'
 import { checkSteps } from './timeline/workload-check.ts'
 import { RACK_NODES_MAX, UNDERLAY_PREFIXES } from './underlay.ts'
@@ -77,6 +78,8 @@ function modes(scenario: Scenario): Complaint | undefined {
     if (placement !== 'lowest' && mode !== 'route') {
       return { path, message: `placement: ${placement} belongs to mode route, not ${mode}` }
     }
+    const narrow = announce === 'static' ? narrowShare(scenario) : undefined
+    if (narrow !== undefined) return { path, message: narrow }
     const option = flavour === 'classic' ? 'crossSubnet' : `flavour: ${flavour}`
     if (mode !== 'vxlan' && (flavour !== 'classic' || crossSubnet)) {
       return { path, message: `${option} belongs to mode vxlan, not ${mode}` }
@@ -86,6 +89,15 @@ function modes(scenario: Scenario): Complaint | undefined {
     seen.add(label)
   }
   return undefined
+}
+
+/** A part of a pool that is no larger than a block is no summary. */
+function narrowShare({ pools, racks }: Scenario): string | undefined {
+  const narrow = pools.find((pool) => shareLength(pool.cidr, racks) >= blockLengthOf(pool))
+  if (narrow === undefined) return undefined
+  const parts = shareLength(narrow.cidr, racks)
+  const wanted = `a pool of at least a /${blockLengthOf(narrow) - bitsFor(racks) - 1} or smaller blocks`
+  return `announce: static cuts ${narrow.cidr} into parts of /${parts} for ${racks} racks, blocks are /${blockLengthOf(narrow)}: wanted ${wanted}`
 }
 
 function allows({ allow, pools }: Scenario): Complaint | undefined {

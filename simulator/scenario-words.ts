@@ -19,7 +19,8 @@ export const SCENARIO_WORDS: Readonly<Record<string, string>> = {
   'pools.network': 'Pools of one name are one network; without a name it is "pods".',
   modes: 'Roads to compare: each is run with the same pods and events.',
   'modes.mode': 'vxlan: tunnels between nodes. route: the fabric routes pods. vlan: one layer 2.',
-  'modes.announce': 'What mode route tells the fabric: blocks, every pod, or a summary a rack.',
+  'modes.announce':
+    'What mode route tells the fabric: blocks, every pod, a summary a rack of the blocks there are, or static: a part of each pool a rack.',
   'modes.placement':
     'lowest: a node claims the lowest free block. rack: one beside those of its rack, so that few prefixes say where they are.',
   'modes.flavour': 'classic: neighbour, FDB entry and route a peer. lightweight: one route.',

@@ -31,7 +31,7 @@ import { checkPlan } from './timeline/workload-check.ts'
 export const NODES_MAX = 2000
 export const PODS_MAX = 200_000
 const MODES = ['vxlan', 'route', 'vlan'] as const
-const ROUTE_KINDS = ['block', 'host', 'rack'] as const
+const ROUTE_KINDS = ['block', 'host', 'rack', 'static'] as const
 const PLACEMENTS = ['lowest', 'rack'] as const
 const FLAVOURS = ['classic', 'lightweight'] as const
 

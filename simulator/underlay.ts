@@ -106,12 +106,15 @@ export function planRacks(
   })
 }
 
+/** What nodes of a rack call it. */
+export const rackLabel = (rack: number): string => `rack-${rack}`
+
 /** The node as it registers itself. @param saysRack Whether it says where it stands. */
 export function nodeRecord(place: NodePlace, reach: Reach, saysRack = false): NodeRecord {
   const { name, rack, ips } = place
   return {
     name,
-    ...(saysRack ? { rack: `rack-${rack}` } : {}),
+    ...(saysRack ? { rack: rackLabel(rack) } : {}),
     underlayLink: UNDERLAY_LINK,
     underlayIps: ips,
     underlayPrefixes: ips.map((ip) => prefixOf(ip, lengthOf(reach, ipFamily(ip)))),

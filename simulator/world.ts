@@ -79,6 +79,7 @@ export class Cluster {
     const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
     this.fabric = new Fabric(engine, {
       mode: fabricMode(mode),
+      pools: scenario.pools.map(({ cidr }) => cidr),
       racks,
       topology: topologyOf(scenario),
       model: modelOf(scenario),
@@ -118,7 +119,7 @@ export class Cluster {
         const node = new SimNode(engine, this.storeLinks.view(place.index), this.events(), {
           index: place.index,
           rack: place.rack,
-          record: nodeRecord(place, reach, mode.placement === 'rack'),
+          record: nodeRecord(place, reach, saysRack(mode)),
           initial: initialObjects(place, reach),
           networks: this.networks,
           times: agentTimes,
@@ -319,6 +320,10 @@ export function familiesOf({ pools }: Pick<Scenario, 'pools'>): readonly IpFamil
   return pools.some(({ cidr }) => prefixFamily(cidr) === 6) ? [4, 6] : [4]
 }
 
+/** Whether agents are told where their node stands. */
+const saysRack = ({ announce, placement }: ScenarioMode): boolean =>
+  announce === 'static' || placement === 'rack'
+
 /** Tunnels leave the rack by its router; elsewhere every node is a neighbour. */
 export const reachOf = ({ mode }: Pick<ScenarioMode, 'mode'>): Reach =>
   mode === 'vxlan' ? 'rack' : 'underlay'
@@ -329,8 +334,15 @@ export function fabricMode({
   announce,
 }: Pick<ScenarioMode, 'mode' | 'announce'>): FabricMode {
   if (mode !== 'route') return mode
-  return ({ host: 'route-hosts', block: 'route-blocks', rack: 'route-racks' } as const)[announce]
+  return ROUTE_MODE[announce]
 }
+
+const ROUTE_MODE = {
+  host: 'route-hosts',
+  block: 'route-blocks',
+  rack: 'route-racks',
+  static: 'route-static',
+} as const
 
 /** What every switch of the scenario is. */
 export function modelOf({ switch: choice }: Pick<Scenario, 'switch'>): DeviceModel {

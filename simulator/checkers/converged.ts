@@ -57,6 +57,7 @@ function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonl
         device,
         fromPods.filter(({ rack }) => fabric.spans(device.index, rack)),
       ),
+      ...(fabric.announcer.configured ?? []),
       ...fabric.linkEntries(device),
     ]
     return SWITCH_TABLES.flatMap((table) => {

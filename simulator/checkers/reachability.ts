@@ -15,6 +15,7 @@ import { shuffled } from '../shuffle.ts'
 import type { Cluster } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
 import { pairAnswers } from './openings.ts'
+import { checkUnusedAddresses } from './unused.ts'
 import { type WayFigure, Ways } from './ways.ts'
 
 /** Up to this many pods every pair is tried. */
@@ -85,7 +86,13 @@ export function checkReachability(cluster: Cluster, chance: Prng): Reachability 
     }
   }
   const open = pairs.length - closed
-  const scope = `${pairs.length} ${sampled ? 'sampled' : ''} pairs`.replace('  ', ' ')
+  const unused = checkUnusedAddresses(cluster)
+  findings.push(...unused.findings)
+  const strays =
+    unused.sent === 0
+      ? ''
+      : `; ${unused.discarded} of ${unused.sent} packets to unused addresses end at their rack's switch`
+  const scope = `${pairs.length} ${sampled ? 'sampled' : ''} pairs${strays}`.replace('  ', ' ')
   const check = checkResult('reachability', scope, findings)
   const latencyMaxMs = latencyTicks / TICKS_PER_MS
   const lostOf = { lostToOverflow, lostToFailure, divided, ways: ways.figures(), latencyMaxMs }

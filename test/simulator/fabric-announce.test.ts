@@ -2,10 +2,20 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { heardAfter, Summary, summarised } from '../../simulator/announcer.ts'
+import { heardAfter, Summary, staticAnnouncer, summarised } from '../../simulator/announcer.ts'
+import { Engine } from '../../simulator/clock.ts'
+import { crossFabric } from '../../simulator/cross-fabric.ts'
+import { newTrail } from '../../simulator/delivery.ts'
+import { Fabric } from '../../simulator/fabric.ts'
+import { prefixEntry } from '../../simulator/fabric-device.ts'
+import { topologyOf } from '../../simulator/fabric-plan.ts'
+import { profileNamed } from '../../simulator/profiles.ts'
 import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { carved, sharesOf } from '../../simulator/shares.ts'
+import { planRacks } from '../../simulator/underlay.ts'
+import { identity, type KernelObject, ROUTE_PROTOCOL } from '../../src/kernel/mod.ts'
 import { type Prefix, subPrefixAt } from '../../src/net/mod.ts'
-import { mustPrefix, smallScenario } from './support.ts'
+import { mustIp, mustPrefix, smallScenario } from './support.ts'
 
 const POOL = mustPrefix('10.42.0.0/22')
 
@@ -88,6 +98,121 @@ modes: [{ mode: route, announce: rack }, { mode: route, announce: rack, placemen
     for (const { name, passed } of checks) t.ok(passed, `${label}: ${name}`)
     t.equal(reachability.delivered, reachability.pairs)
   }
+})
+
+t.test('static: parts of the pool, and the blocks outside of them one by one', async (t) => {
+  // Three racks of five nodes: a part of the pool holds eight of their ten blocks each.
+  const scenario = smallScenario(
+    `nodes: 15
+podsPerNode: 2
+racks: 3
+pools: [{ cidr: 10.42.0.0/23, blockLength: 28 }]
+modes: [{ mode: route, announce: static }]`,
+    ['nodes', 'podsPerNode', 'racks', 'pools', 'modes'],
+  )
+  const mode = runScenario(scenario).modes[0] ?? assert.fail('one mode')
+  t.equal(mode.label, 'route static')
+  t.equal(lpm(mode, 'spine'), 3 + 3 + 3 * 2, 'racks, parts, two blocks a rack outside')
+  t.equal(lpm(mode, 'tor'), 2 + 3 + 3 * 2 + 8, 'and its own rack’s blocks')
+  t.equal(mode.reachability.delivered, 30 * 29)
+  for (const { name, passed, findings } of mode.checks) t.ok(passed, name, { findings })
+})
+
+t.test('static: packets to unused addresses end at the switch of their rack', async (t) => {
+  const { checks } = run('modes: [{ mode: route, announce: static }]')
+  const { scope, passed } = checks.find(({ name }) => name === 'reachability') ?? assert.fail()
+  t.equal(scope, "306 pairs; 4 of 4 packets to unused addresses end at their rack's switch")
+  t.ok(passed)
+})
+
+t.test(
+  'static: a block outside is reached by its own entry, never by the part around it',
+  async (t) => {
+    const fabricOf = (
+      lpm: number,
+    ): { fabric: Fabric; cross: () => string; announce: () => void } => {
+      const engine = new Engine()
+      const racks = planRacks(6, 3, [4])
+      const topology = topologyOf(smallScenario('racks: 3', ['racks']))
+      const fabric = new Fabric(engine, {
+        mode: 'route-static',
+        pools: [mustPrefix('10.42.0.0/20')],
+        racks,
+        topology,
+        model: { capacities: { ...profileNamed('trident3-default')!.capacities, lpm } },
+        convergeTicks: 1,
+        announceTicks: 1,
+        timers: 'ideal',
+      })
+      // In the part of rack 1, and at node 0 of rack 0.
+      const dst = mustPrefix('10.42.4.0/26')
+      const route: KernelObject = {
+        kind: 'route',
+        dst,
+        type: 'blackhole',
+        metric: 0,
+        protocol: ROUTE_PROTOCOL,
+      }
+      return {
+        fabric,
+        announce: () => {
+          fabric.listener(0)(undefined, route, identity(route))
+          engine.run(() => fabric.pending === 0, engine.tick + 1000)
+        },
+        cross: () => {
+          const answer = crossFabric(fabric, 2, 0, mustIp('10.42.4.9'), newTrail())
+          return answer?.kind === 'lost' ? answer.reason : 'there'
+        },
+      }
+    }
+    const roomy = fabricOf(100)
+    t.equal(roomy.cross(), 'tor-2 never heard of 10.42.4.9')
+    roomy.announce()
+    t.equal(roomy.cross(), 'there')
+    const full = fabricOf(5) // two other racks and three parts, where there is room for them
+    full.announce()
+    t.equal(full.cross(), 'tor-2 has no room for 10.42.4.9')
+    const own = crossFabric(roomy.fabric, 2, 1, mustIp('10.42.7.9'), newTrail())
+    t.match(own, { kind: 'lost', reason: 'tor-1 never heard of 10.42.7.9' })
+  },
+)
+
+t.test('static: what every switch hears is what it holds', async (t) => {
+  const shares = sharesOf([mustPrefix('10.42.0.0/20'), mustPrefix('fd42::/60')], 3)
+  t.strictSame(
+    shares.map(({ rack, prefix }) => `${rack} ${prefix}`),
+    [
+      '0 10.42.0.0/22',
+      '1 10.42.4.0/22',
+      '2 10.42.8.0/22',
+      '0 fd42::/62',
+      '1 fd42:0:0:4::/62',
+      '2 fd42:0:0:8::/62',
+    ],
+  )
+  const [pool] = [{ cidr: mustPrefix('10.42.0.0/20'), blockLength: 26 }]
+  t.strictSame(
+    carved(pool, 5).map(({ cidr, rack = 'any' }) => `${cidr} ${rack}`),
+    [
+      '10.42.0.0/23 rack-0',
+      '10.42.2.0/23 rack-1',
+      '10.42.4.0/23 rack-2',
+      '10.42.6.0/23 rack-3',
+      '10.42.8.0/23 rack-4',
+      '10.42.10.0/23 any',
+      '10.42.12.0/22 any',
+    ],
+  )
+  const announcer = staticAnnouncer(shares)
+  t.strictSame(
+    announcer.configured?.map(({ entry }) => entry),
+    shares.map(({ prefix }) => prefix),
+  )
+  const block = prefixEntry(mustPrefix('10.42.4.64/26'))
+  t.strictSame(announcer.tell({ rack: 1, entry: block }, true), [
+    { entry: block, add: true, rack: 1, whom: 'only' },
+  ])
+  t.strictSame(announcer.tell({ rack: 0, entry: block }, false), [{ entry: block, add: false }])
 })
 
 t.test(

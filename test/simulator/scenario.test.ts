@@ -128,6 +128,12 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     '[{ mode: vxlan, placement: rack }]',
     /:7: modes\.0: placement: rack belongs to mode route/,
   ],
+  [
+    'static summaries of parts no larger than a block',
+    '10.42.0.0/16\n    blockLength: 26\nmodes: [vxlan, route]',
+    '10.42.0.0/24\n    blockLength: 25\nmodes: [{ mode: route, announce: static }]',
+    /:7: modes\.0: announce: static cuts 10\.42\.0\.0\/24 into parts of \/25 for 2 racks, blocks are \/25: wanted a pool of at least a \/23/,
+  ],
   ['no mode', '[vxlan, route]', '[]', /:7: modes: wanted at least one mode/],
   [
     'an unknown profile',
