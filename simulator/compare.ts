@@ -6,36 +6,24 @@
  * @module
  */
 import { TriviumError } from '../src/errors.ts'
+import { CAPACITY_MODES, modeNames, modeOfName } from './capacity/modes.ts'
 import { labelOf } from './network.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
 import { NODES_MAX, type Scenario, type ScenarioMode } from './scenario.ts'
 import { checkScenario } from './scenario-rules.ts'
 import { nearest } from './suggest.ts'
 
-const PLAIN = {
-  announce: 'block',
-  flavour: 'classic',
-  crossSubnet: false,
-  masquerade: true,
-} as const
-
-/** What is compared when nobody says, and the names that `--modes` knows. */
-export const COMPARED: Readonly<Record<string, ScenarioMode>> = {
-  vxlan: { ...PLAIN, mode: 'vxlan' },
-  lightweight: { ...PLAIN, mode: 'vxlan', flavour: 'lightweight' },
-  direct: { ...PLAIN, mode: 'vxlan', crossSubnet: true },
-  hosts: { ...PLAIN, mode: 'route', announce: 'host' },
-  blocks: { ...PLAIN, mode: 'route' },
-  racks: { ...PLAIN, mode: 'route', announce: 'rack' },
-  vlan: { ...PLAIN, mode: 'vlan' },
-}
-
-/** Other words for the same. */
+/** Short words for what `modeNames` lists. */
 const ALIASES: Readonly<Record<string, string>> = {
   classic: 'vxlan',
-  route: 'blocks',
-  crosssubnet: 'direct',
-  '/32': 'hosts',
+  lightweight: 'vxlan-lightweight',
+  direct: 'vxlan-direct',
+  crosssubnet: 'vxlan-direct',
+  route: 'route-blocks',
+  blocks: 'route-blocks',
+  racks: 'route-racks',
+  contiguous: 'route-racks-contiguous',
+  hosts: 'route-32',
 }
 
 /** A mode that the scenario cannot have, and why. */
@@ -62,29 +50,25 @@ export function largestOf({ runs }: CompareResult): RunResult {
 }
 
 /**
- * Names as people write them: `vxlan,lightweight,direct,hosts,blocks,racks,vlan`.
+ * Names as `sim capacity` writes them, as reports do, or short.
  *
  * @throws {TriviumError} USAGE for a name that is unknown or given twice.
  */
 export function modesNamed(names: readonly string[]): readonly ScenarioMode[] {
-  const known = Object.keys(COMPARED)
   const modes = names.map((name) => {
-    const word = name
-      .trim()
-      .toLowerCase()
-      .replace(/^(route|vxlan)[ /:-]+(?=\S)/, '')
-    const mode = COMPARED[ALIASES[word] ?? (word === '32' ? 'hosts' : word)]
+    const word = name.trim().toLowerCase().replaceAll(/[ /]+/g, '-')
+    const mode = modeOfName(ALIASES[word] ?? word)
     if (mode !== undefined) return mode
+    const known = [...modeNames(), ...Object.keys(ALIASES)]
     const like = nearest(word, known)
-    const hint = like === undefined ? `wanted one of ${known.join(', ')}` : `did you mean ${like}?`
+    const hint =
+      like === undefined ? `wanted one of ${modeNames().join(', ')}` : `did you mean ${like}?`
     throw new TriviumError('USAGE', `Cannot compare mode ${name}: there is no such mode, ${hint}`)
   })
   const twice = modes.find((mode, index) => modes.indexOf(mode) !== index)
   if (twice === undefined) return modes
-  throw new TriviumError(
-    'USAGE',
-    `Cannot compare mode ${labelOf(twice)} with itself: it is named twice`,
-  )
+  const message = `Cannot compare mode ${labelOf(twice)} with itself: it is named twice`
+  throw new TriviumError('USAGE', message)
 }
 
 /** What a comparison will run. */
@@ -146,10 +130,8 @@ export function runCompare(
 
 /** The usual ones, masquerading or not as the scenario's own does. */
 function usualModes({ modes: [own] }: Scenario): readonly ScenarioMode[] {
-  const usual = Object.values(COMPARED)
-  if (own === undefined) return usual
-  const { masquerade } = own
-  return usual.map((mode) => ({ ...mode, masquerade }))
+  if (own === undefined) return CAPACITY_MODES
+  return CAPACITY_MODES.map((mode) => ({ ...mode, masquerade: own.masquerade }))
 }
 
 /** The same racks, as full; a listed fabric has the racks that it lists. */

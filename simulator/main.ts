@@ -53,7 +53,7 @@ export interface RunOptions extends ReportOptions {
 }
 
 export interface CompareOptions extends ReportOptions {
-  /** Names as `COMPARED` knows them. */
+  /** As `modesNamed` reads them. */
   readonly modes?: readonly string[]
   /** Runs each of these sizes. */
   readonly nodes?: readonly number[]

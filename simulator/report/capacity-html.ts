@@ -67,6 +67,7 @@ function modesTable({ modes }: CapacityAnswer): string {
       escaped(pressureWords(mode)),
       escaped(nextWords(mode)),
     ]),
+    'dense wrap',
   )
 }
 
@@ -82,7 +83,7 @@ function adviceCard({ advised, advice }: CapacityAnswer): string {
   const body =
     rows.length === 0
       ? '<p>No single change lets it go further.</p>'
-      : table(['change', 'holds', 'what it gives', 'how far'], rows)
+      : table(['change', 'holds', 'what it gives', 'how far'], rows, 'dense wrap')
   return card('What to change', escaped(hint), body)
 }
 

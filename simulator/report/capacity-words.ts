@@ -22,7 +22,7 @@ export function boundName({ role, table }: Pick<Bound, 'role' | 'table'>): strin
 export function boundWords(bound: Bound): string {
   const { entries, capacity, table, of, pressure } = bound
   const isShared = pressure > 1 && entries <= capacity
-  const shared = isShared ? ', IPv4 and IPv6 share it' : ''
+  const shared = isShared ? ' (IPv4 and IPv6 share it)' : ''
   const kind = table === 'blocks' && of !== undefined ? ` (blocks of ${of})` : ''
   return `${boundName(bound)} ${count(entries)} / ${count(capacity)}${kind}${shared}`
 }

@@ -7,6 +7,7 @@ import { type CompareResult, largestOf } from '../compare.ts'
 import type { RunResult } from '../run.ts'
 import { compareSentence } from './compare-words.ts'
 import { bestOf, measuresOf } from './measures.ts'
+import type { TimelineResult } from '../timeline/result.ts'
 import { acrossOf } from './ways.ts'
 import { sentenceOf, verdictOf } from './words.ts'
 
@@ -58,7 +59,7 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
         sampled: mode.reachability.sampled,
         example: mode.reachability.example ?? null,
       },
-      timeline: mode.timeline ?? null,
+      timeline: mode.timeline === undefined ? null : timelineData(mode.timeline),
       devices: mode.fabric.devices.map(({ table, capacity, pressure, ...device }) => ({
         ...device,
         table: table ?? null,
@@ -100,5 +101,11 @@ export function compareData(compared: CompareResult): Readonly<Record<string, un
     largest: dataReport(largestOf(compared)),
   }
 }
+
+const timelineData = (timeline: TimelineResult): Readonly<Record<string, unknown>> => ({
+  ...timeline,
+  faults: timeline.faults.map((fault) => ({ ...fault, settledMs: fault.settledMs ?? null })),
+  blackHoles: { ...timeline.blackHoles, worst: timeline.blackHoles.worst ?? null },
+})
 
 const rounded = (share: number): number => Math.round(share * 1e6) / 1e6

@@ -36,6 +36,7 @@ table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:ta
 th{text-align:left;color:var(--faint);font-weight:600;border-bottom:2px solid var(--grid);padding:6px 14px 6px 0;white-space:nowrap}
 td{border-bottom:1px solid var(--grid);padding:5px 14px 5px 0;white-space:nowrap}
 td.best{color:var(--good)}
+.wrap td{white-space:normal}.wrap td.n{white-space:nowrap}
 .dense{font-size:13px}.dense th{white-space:normal;vertical-align:bottom}.dense th,.dense td{padding-right:8px}.dense td:first-child{min-width:60px}
 td.best::before{content:"\\2713\\a0"}
 .n{text-align:right}tr.first td{border-top:2px solid var(--grid)}tr.group td{font-weight:600;padding-top:16px;color:var(--faint)}

@@ -77,7 +77,7 @@ function legendRow(): string {
   let x = 0
   const items = [...SCALE, UNKNOWN].map(({ fill, name }) => {
     const at = x
-    x += 28 + name.length * 7
+    x += 30 + name.length * 7
     return `<rect x="${at}" y="4" width="16" height="14" rx="3" fill="${fill}" stroke="var(--faint)" stroke-width="0.6"/><text x="${at + 21}" y="15.5" fill="var(--ink)">${name}</text>`
   })
   const cross = `${crossOf(x, 4, 16, 14)}<text x="${x + 21}" y="15.5" fill="var(--ink)">down at the end</text>`
@@ -127,7 +127,8 @@ function boxWords({ x, y, width, height, detail }: Box, figure: DeviceFigure, in
 }
 
 /** The end of a name tells more than its start. */
-function fitting(name: string, width: number, fontSize: number): string {
+function fitting(whole: string, width: number, fontSize: number): string {
+  const name = whole.replace('aggregation', 'agg')
   const most = Math.max(4, Math.floor((width - 4) / (fontSize * 0.6)))
   return name.length <= most ? name : `…${name.slice(1 - most)}`
 }

@@ -27,7 +27,7 @@ const LOOKS: readonly Look[] = [
   { width: 400, theme: 'light' },
 ]
 
-const ALL = ['vxlan', 'lightweight', 'direct', 'hosts', 'blocks', 'racks', 'vlan']
+const ALL = ['vxlan', 'lightweight', 'direct', 'hosts', 'blocks', 'racks', 'contiguous', 'vlan']
 
 function scenario(words: string): Scenario {
   const text = `

@@ -10,7 +10,8 @@ import { type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
 
 const EXAMPLES = `
 FILE is a path, or the name of a built-in scenario. A scenario of one mode is compared in all of them:
-vxlan, lightweight, direct (vxlan, without tunnel inside a rack), hosts, blocks, racks (route, by what is announced), vlan.
+vxlan, vxlan-lightweight, vxlan-direct, route-blocks, route-racks, route-racks-contiguous, route-32, vlan.
+Short: lightweight, direct, blocks, racks, contiguous, hosts.
 
 Examples:
   trivium sim compare first                          the scenario's modes: a column each, the best of a row marked
