@@ -194,6 +194,12 @@ const TIME_ROWS: readonly Row[] = [
 
 const WORK_ROWS: readonly Row[] = [
   ['kernel_operations', 'kernel operations', 'count', (mode) => mode.kernelOperations, 'less'],
+  ['store.commits', 'commits of the store', 'count', ({ traffic: t }) => t.store.commits, 'less'],
+  ['store.notes', 'notes to agents', 'count', ({ traffic: t }) => t.store.notes, 'less'],
+  ['store.bytes', 'bytes of both', 'bytes', storeBytes, 'less'],
+  ['updates', 'updates to switches', 'count', ({ traffic: t }) => t.fabric.updates, 'less'],
+  ['updates.prefixes', 'prefixes in them', 'count', (m) => m.traffic.fabric.prefixesTold, 'less'],
+  ['updates.bytes', 'their bytes', 'bytes', ({ traffic: t }) => t.fabric.bytes, 'less'],
   ['events', 'events', 'count', ({ events }) => events, 'detail'],
 ]
 
@@ -235,6 +241,10 @@ const rows = (group: string, list: readonly Row[]): readonly Measure[] =>
     better: side === 'detail' ? undefined : side,
     isDetail: side === 'detail',
   }))
+
+function storeBytes({ traffic: { store } }: ModeResult): number {
+  return store.bytesWritten + store.bytesNoted
+}
 
 type Timeline = NonNullable<ModeResult['timeline']>
 
