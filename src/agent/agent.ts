@@ -29,6 +29,7 @@ import type { Instant, Machine } from '../machine.ts'
 import type { Observed } from '../ports.ts'
 import {
   isDone,
+  makesTable,
   networksWithoutBlocks,
   REVERSE_PATH_FILTER,
   strictFilterProblem,
@@ -125,6 +126,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let isClean = false
   /** Whether the operations under way come from a whole comparison, not from a step. */
   let isWhole = true
+  /** Whether it has just made the nftables table: a pod that came meanwhile lacks its elements. */
+  let isTableNew = false
   const wanted = (key: string): KernelObject | undefined =>
     pods().get(key) ?? (planner.pods().has(key) ? undefined : planner.plan.desired.get(key))
   const suspected = suspicions()
@@ -196,7 +199,11 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
       view === undefined || followed === undefined || !isClean ? undefined : planner.step(view)
     if (view === undefined || change === undefined) return observe()
     const ops = step(change.before, change.after)
+    const known = pods()
     pods = podsPlan(view)
+    const cameMeanwhile = isTableNew && [...pods().keys()].some((key) => !known.has(key))
+    isTableNew = false
+    if (cameMeanwhile) return observe()
     if (suspected.stand(wanted, true)) return observe()
     reading = view
     if (ops.length === 0) {
@@ -250,6 +257,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
       phase = 'applying'
       return [...reports, { kind: 'kernel.apply', ops: applying }]
     }
+    isTableNew = false
     if (prepare === 'asked') changed = true
     return [...reports, ...finish(now, 'done')]
   }
@@ -285,6 +293,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
         : [{ op: renderOp(op), reason: failure.message }]
     })
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
+    if (isWhole) isTableNew = makesTable(applying)
     if (prepare === 'asked') changed = true
     if (takesOthersAlong(applying)) changed = kernelChanged = true
     return [{ kind: 'report', report }, ...finish(now, failed.length > 0 ? 'refused' : 'done')]

@@ -49,6 +49,11 @@ export function strictFilterProblem(view: ClusterView, actual: KernelState): str
   return `Cannot rely on ${[...roads].join(' and ')} side by side: ${REVERSE_PATH_FILTER} is 1 (strict) and drops what comes back by another road, wanted 2 (loose) or 0; use: sysctl -w ${REVERSE_PATH_FILTER}=2`
 }
 
+/** An ADD that comes before the table leaves its elements to whoever makes it. */
+export function makesTable(ops: readonly KernelOp[]): boolean {
+  return ops.some((op) => op.kind === 'add' && op.object.kind === 'nft-table')
+}
+
 /** Removing what is gone, as happens when a pod's link takes its routes along. */
 export function isDone(op: KernelOp, failure: KernelFailure): boolean {
   const gone = ['ENOENT', 'ESRCH', 'ENODEV', 'EADDRNOTAVAIL']

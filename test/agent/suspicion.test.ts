@@ -86,6 +86,8 @@ t.test('what was put right by the time of the look is no round', async (t) => {
 t.test("a pod's ADD and DEL: the store explains the kernel", async (t) => {
   const pod = attachment('c0ffee', ['10.42.0.5'])
   const world = new LoudWorld()
+  world.feed({ kind: 'store.changed' })
+  world.pass(100)
   const quiet = world.kernel
   // ADD: the record, then link, route and element.
   world.view = viewWith(3, [pod])

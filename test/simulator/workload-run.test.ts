@@ -136,6 +136,18 @@ t.test('what is stranded is what the store says', async (t) => {
   t.equal(living.size, 8, 'they are elsewhere')
 })
 
+t.test(
+  'a pod that waited for its node comes while the agent makes the nftables table',
+  async (t) => {
+    const trace = 'at_ms,action,pod,node\n500,add,a,1\n500,add,b,1\n'
+    const text = `${BASE}modes: [vxlan, route]
+workload: [{ kind: trace, file: x.csv }]
+faults: [{ kind: node, atMs: 100, forMs: 2000, node: 1 }]`
+    const scenario = parseScenario(text, 'x.yaml', { files: new Map([['x.csv', trace]]) })
+    t.strictSame(runScenario(scenario).modes.flatMap(findings), [])
+  },
+)
+
 t.test('two pods with one address are seen at the ADD', async (t) => {
   const scenario = scenarioOf('')
   const cluster = full(scenario)
