@@ -36,8 +36,8 @@ t.test('reports are whole', async (t) => {
   t.match(html, /&lt;b&gt;bold/, 'text is escaped')
   t.equal(
     html.match(/<svg /g)?.length,
-    3 + result.modes.length,
-    'three plots, a picture of the fabric a mode',
+    4 + result.modes.length,
+    'four plots, a picture of the fabric a mode',
   )
   for (const mode of result.modes) t.ok(html.includes(mode.traceHash))
   const data = dataReport(result)
