@@ -13,7 +13,7 @@ import { type Ip, ipFamily } from '../src/net/mod.ts'
 import { crossFabric, divided } from './cross-fabric.ts'
 import { DELIVERED, type Delivery, lost, newTrail, type Trail } from './delivery.ts'
 import type { Fabric } from './fabric.ts'
-import { type Flow, isolateGuard, spoofGuard, tunnelGuard } from './guards.ts'
+import { type Flow, isolateGuard, spoofGuard, translated, tunnelGuard } from './guards.ts'
 import type { SimKernel } from './kernel.ts'
 import { type Hop, lookUp } from './lookup.ts'
 import { type NeighborTable, neighborFor } from './neighbors.ts'
@@ -46,7 +46,7 @@ interface Packet {
   readonly trail: Trail
 }
 
-/** Sends one full-sized packet from `source` to `dst`, the first of its connection. */
+/** Sends one full-sized packet from `source` to `dst`, a pod's address or a node's, the first of its connection. */
 export function forward(world: World, source: SimPod, dst: Ip, flow?: Flow): Delivery {
   const hop = lookUp(source.kernel, dst, false)
   if (hop.kind === 'local') return DELIVERED
@@ -74,7 +74,7 @@ function routed(world: World, node: SimNode, from: string, packet: Packet): Deli
   const spoofed = spoofGuard(kernel, from, src)
   if (spoofed !== undefined) return lost(`${name}: ${spoofed}`)
   const hop = lookUp(kernel, dst, true)
-  if (hop.kind === 'local') return lost(`${name}: ${dst} is the node's own address`)
+  if (hop.kind === 'local') return atNode(node, packet)
   if (hop.kind === 'drop') return lost(`${name}: ${hop.reason}`)
   const closed = isolateGuard(kernel, src, dst, flow)
   if (closed !== undefined) return lost(`${name}: ${closed}`)
@@ -89,10 +89,24 @@ function routed(world: World, node: SimNode, from: string, packet: Packet): Deli
   if (link.name !== UNDERLAY_LINK) return lost(`${name}: ${link.name} leads nowhere`)
   const deaf = unresolved(world, node, dst)
   if (deaf !== undefined) return deaf
-  const peer = world.nodesByIp.get(hop.nextHop)
+  // A router on the way is a switch; it leads to nodes.
+  const peer = world.nodesByIp.get(hop.nextHop) ?? world.nodesByIp.get(dst)
   if (peer === undefined) return lost(`${name}: nobody has ${hop.nextHop}`)
   const fault = crossFabric(world.fabric, node.rack, peer.rack, dst, trail)
-  return fault ?? arrive(world, peer, UNDERLAY_LINK, packet)
+  const sent = { ...packet, src: translated(kernel, node.record.underlayIps, src, dst) }
+  return fault ?? arrive(world, peer, UNDERLAY_LINK, sent)
+}
+
+/** For a node's own address: right where that is what was asked for. A tunnel's is nobody's to ask for. */
+function atNode({ record, kernel }: SimNode, { src, dst, flow }: Packet): Delivery {
+  if (!record.underlayIps.includes(dst)) {
+    return lost(`${record.name}: ${dst} is the node's own address`)
+  }
+  const stranger =
+    flow?.protocol === 'udp' && flow.vni !== undefined
+      ? tunnelGuard(kernel, flow.port, flow.vni, src)
+      : undefined
+  return stranger === undefined ? DELIVERED : lost(`${record.name}: ${stranger}`)
 }
 
 /** A node that received a packet for somebody else must not send it out again. */

@@ -3,8 +3,7 @@
  * one function a chain, over the elements that the simulated kernel holds. A
  * chain that is not there lets everything through.
  *
- * Not here: translated addresses, because pods send to pods only, and replies,
- * because every packet is the first of its connection.
+ * Not here: replies, because every packet is the first of its connection.
  *
  * @module
  */
@@ -15,6 +14,8 @@ import type { SimKernel } from './kernel.ts'
 export interface Flow {
   readonly protocol: 'tcp' | 'udp' | 'sctp'
   readonly port: number
+  /** The payload begins like a VXLAN packet of this id: somebody makes tunnel packets himself. */
+  readonly vni?: number
 }
 
 const LINK_LOCAL = /^fe[89ab]/
@@ -50,6 +51,9 @@ export function tunnelGuard(
 export function isolateGuard(kernel: SimKernel, src: Ip, dst: Ip, flow?: Flow): string | undefined {
   if (!stands(kernel, 'isolate')) return undefined
   const family = ipFamily(src)
+  if (isTunnelled(kernel, flow) && has(kernel, `nodes${family}`, dst)) {
+    return `${dst} is a node, and only nodes send to VNI ${flow?.vni}`
+  }
   if (holds(kernel, `reach${family}`, [src, dst])) return undefined
   const port = flow === undefined ? [] : [flow.protocol, String(flow.port)]
   if (flow !== undefined && holds(kernel, `reach_port${family}`, [src, dst, ...port])) {
@@ -58,6 +62,20 @@ export function isolateGuard(kernel: SimKernel, src: Ip, dst: Ip, flow?: Flow): 
   const pools = `pools${family}`
   if (!holds(kernel, pools, [src]) || !holds(kernel, pools, [dst])) return undefined
   return `${src} and ${dst} are of networks that are closed to each other`
+}
+
+/** Whether a datagram is one for a tunnel of this node: rules look at port and id alone. */
+const isTunnelled = (kernel: SimKernel, flow: Flow | undefined): boolean =>
+  flow?.protocol === 'udp' &&
+  flow.vni !== undefined &&
+  has(kernel, 'tunnels', `${flow.port} . ${flow.vni}`)
+
+/** The address under which chain `translate` lets a packet leave, if not its own. */
+export function translated(kernel: SimKernel, node: readonly Ip[], src: Ip, dst: Ip): Ip {
+  const family = ipFamily(src)
+  if (!stands(kernel, 'translate') || !holds(kernel, `masquerade${family}`, [src])) return src
+  if (holds(kernel, `inside${family}`, [dst])) return src
+  return node.find((ip) => ipFamily(ip) === family) ?? src
 }
 
 const stands = (kernel: SimKernel, chain: string): boolean =>

@@ -27,6 +27,8 @@ export interface Question {
   readonly to: Endpoint
   /** undefined: any protocol; closed ports are then not asked for. */
   readonly port?: AllowedPort
+  /** With a UDP port: the payload begins like a VXLAN packet of this id. */
+  readonly vni?: number
   /** Views of the nodes of both ends, by name. */
   readonly views: ReadonlyMap<string, ClusterView>
   /** Nodes that were seen, by name. */
@@ -83,7 +85,7 @@ export function explain(question: Question): Explanation {
   for (const [name, view] of question.views) sides.set(name, sideOf(view, snapshots.get(name)))
   const [a, b] = [endOf(from, sides), endOf(to, sides)]
   const families = ([4, 6] as const).filter((family) => ipOf(a, family) && ipOf(b, family))
-  const paths = families.flatMap((family) => both(a, b, family, question.port))
+  const paths = families.flatMap((family) => both(a, b, family, question))
   const hops = paths.length > 0 ? paths.flatMap((path) => path.hops) : [noFamily(from, to)]
   const cause =
     hops.find(({ status }) => status === 'broken') ??
@@ -137,11 +139,16 @@ function endOf(end: Endpoint, sides: ReadonlyMap<string, Side>): End {
 const ipOf = ({ ips }: End, family: IpFamily): Ip | undefined =>
   ips.find((ip) => ipFamily(ip) === family)
 
-function both(a: End, b: End, family: IpFamily, port: AllowedPort | undefined): readonly Path[] {
+function both(
+  a: End,
+  b: End,
+  family: IpFamily,
+  { port, vni }: Pick<Question, 'port' | 'vni'>,
+): readonly Path[] {
   const dst = ipOf(b, family)
   const src = sourceOf(a, b, family)
   if (dst === undefined || src === undefined) return []
-  const asked = port === undefined ? {} : { port }
+  const asked = { ...(port !== undefined && { port }), ...(vni !== undefined && { vni }) }
   const there: Packet = { family, src: src.sent, dst, bytes: bytesOf(a), reply: false, ...asked }
   const back: Packet = { family, src: dst, dst: src.answered, bytes: bytesOf(b), reply: true }
   const home: End =

@@ -5,7 +5,7 @@
  */
 import type { NetworkRecord } from '../cluster/view.ts'
 import { NFT_TABLE } from '../kernel/mod.ts'
-import { containsIp, type Ip } from '../net/mod.ts'
+import { containsIp, type Ip, ipFamily } from '../net/mod.ts'
 import { broken, type Fault, fine, type Steps, suspect } from './hop.ts'
 import type { Packet } from './packet.ts'
 import type { Side } from './world.ts'
@@ -84,8 +84,53 @@ export function* guard(
   return true
 }
 
+/**
+ * Chain `isolate`, first of all: nodes do not forward each other's tunnels, so a pod
+ * that sends UDP to a tunnel's port is heard only if it does not look like VXLAN of
+ * one of our ids.
+ */
+function* mayInject(side: Side, { family, dst, reply, port, vni }: Packet): Steps<true> {
+  const set = `nodes${family}`
+  if (reply || port?.protocol !== 'udp' || !asks(side, 'isolate', set)) return true
+  if (!side.tables.inSet(set, dst)) return true
+  const ids = side.tables.elements('tunnels').flatMap((key) => {
+    const [number, id] = key.split(' . ')
+    return number === String(port.port) && id !== undefined ? [id] : []
+  })
+  if (ids.length === 0 || (vni !== undefined && !ids.includes(String(vni)))) return true
+  const isSure = vni !== undefined
+  const what = `udp dport ${port.port} with VNI ${isSure ? vni : ids.join(' or ')}`
+  const fault: Fault = {
+    object: `chain inet ${NFT_TABLE} isolate`,
+    found: `${what} to node ${dst} is dropped: only nodes send into tunnels`,
+    wanted: isSure ? 'another port, or the node as sender' : 'a payload that is not VXLAN',
+    command: `nft list chain inet ${NFT_TABLE} isolate`,
+  }
+  yield isSure ? broken(side, fault) : suspect(side, fault)
+  return isSure ? undefined : true
+}
+
+/** The address under which chain `translate` lets a tunnel packet leave that a pod made. */
+export function leavingAs(side: Side, packet: Packet): Packet {
+  const { family, src, dst, vni } = packet
+  const { tables } = side
+  if (vni === undefined || !asks(side, 'translate', `masquerade${family}`)) return packet
+  if (!tables.inSet(`masquerade${family}`, src) || tables.inSet(`inside${family}`, dst)) {
+    return packet
+  }
+  const own = side.record.underlayIps.find((ip) => ipFamily(ip) === family)
+  return own === undefined ? packet : { ...packet, src: own }
+}
+
+/** Chain `tunnel`, for a tunnel packet that a pod made. */
+export function* intoNode(side: Side, { family, src, port, vni }: Packet): Steps<true> {
+  if (port?.protocol !== 'udp' || vni === undefined) return true
+  return yield* guard(side, { port: port.port, vni }, src, family)
+}
+
 /** Chain `isolate`: networks are closed to each other unless opened. */
 export function* mayMeet(side: Side, packet: Packet): Steps<true> {
+  if (!(yield* mayInject(side, packet))) return undefined
   const { family, src, dst, reply, port } = packet
   if (reply || !asks(side, 'isolate', `pools${family}`)) return true
   const { tables, planned } = side

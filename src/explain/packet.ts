@@ -16,4 +16,6 @@ export interface Packet {
   readonly reply: boolean
   /** undefined: any protocol. */
   readonly port?: AllowedPort
+  /** The payload begins like a VXLAN packet of this id; only with a UDP port. */
+  readonly vni?: number
 }

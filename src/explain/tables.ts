@@ -35,6 +35,8 @@ export interface Tables {
   route(dst: Ip): Route | undefined
   neighbour(link: string, ip: Ip): Mac | undefined
   sysctl(name: string): string | undefined
+  /** Keys of the elements of a set. */
+  elements(set: string): readonly string[]
   /** Whether a set of our nftables table holds the fields, which may lie in its prefixes. */
   inSet(set: string, ...fields: readonly string[]): boolean
 }
@@ -83,6 +85,7 @@ export function tablesOf(objects: Iterable<KernelObject>): Tables {
     },
     neighbour: (link, ip) => kindOf(get(`neigh ${link} ${ip}`), 'neigh')?.mac,
     sysctl: (name) => kindOf(get(`sysctl ${name}`), 'sysctl')?.value,
+    elements: (set) => elements.get(set) ?? [],
     inSet: (set, ...fields) =>
       state.has(`nft-element ${set} ${fields.join(' . ')}`) ||
       (elements.get(set) ?? []).some((key) => matches(key.split(' . '), fields)),

@@ -10,7 +10,7 @@
 import type { Route } from '../kernel/mod.ts'
 import { containsIp, type Ip } from '../net/mod.ts'
 import { switched } from './bridge.ts'
-import { fromPod, fromTunnel, mayMeet, others } from './firewall.ts'
+import { fromPod, fromTunnel, intoNode, leavingAs, mayMeet, others } from './firewall.ts'
 import { fine, type Hop, type Steps, suspect, wordsOf } from './hop.ts'
 import type { Packet } from './packet.ts'
 import { enterPod, foreignLink, hostEndIn, leavePod } from './pod.ts'
@@ -84,6 +84,7 @@ function* routed(side: Side, link: string, to: End, packet: Packet): Steps<true>
 /** The packet ends at the node, which is right only where it was sent to the node. */
 function* here(side: Side, to: End, packet: Packet): Steps<true> {
   if (!(yield* others(side, packet.family, ['input']))) return undefined
+  if (!(yield* intoNode(side, packet))) return undefined
   const wanted = to.kind !== 'outside' && to.side.node === side.node && to.kind === 'node'
   const hop = fine(side, `addr ${packet.dst}: the node's own`)
   if (wanted) {
@@ -143,7 +144,7 @@ function* direct(
   if ((yield* outward(side, outer)) === undefined) return undefined
   const aim = viaRouter ? { ...outer, dst: packet.dst } : outer
   if (!(yield* inward(side, peer, aim))) return undefined
-  return yield* arrive(peer, peer.record.underlayLink, to, packet)
+  return yield* arrive(peer, peer.record.underlayLink, to, leavingAs(side, packet))
 }
 
 /** At the other node, out of the tunnel or off the wire. */

@@ -5,6 +5,7 @@
 import t from 'tap'
 import { type Explanation, explain, type Hop } from '../../src/explain/mod.ts'
 import { parseIp } from '../../src/net/mod.ts'
+import { injectionContract } from '../contract/injected.ts'
 import { FAR_ROWS } from './far-rows.ts'
 import { DIRECT, foreign, LIGHT, NEAR_ROWS } from './near-rows.ts'
 import { type Ground, Scene } from './scene.ts'
@@ -52,6 +53,30 @@ t.test('nothing broken', async (t) => {
     if (ground.mode === 'vlan') continue
     t.equal(new Scene(ground).explain('n1', 'b').verdict, 'reachable', `${name}: node to pod`)
   }
+})
+
+injectionContract(t, 'explained', ({ to, port, vni, without }) => {
+  const scene = new Scene()
+  if (without !== undefined) scene.drop('n1', new RegExp(`^nft-chain ${without}$`))
+  const asked = { protocol: 'udp', port: port === 'tunnel' ? 8472 : 8473 } as const
+  const id = vni === undefined ? undefined : vni === 'tunnel' ? 1 : 77
+  const { paths } = scene.explain('a', to === 'own' ? 'n1' : 'n2', asked, id)
+  return paths
+    .filter(({ direction }) => direction === 'there')
+    .map(({ verdict }) => verdict === 'reachable')
+})
+
+t.test('VXLAN of a pod is named, and suspected where nobody says what is in it', async (t) => {
+  const scene = new Scene()
+  const udp = { protocol: 'udp', port: 8472 } as const
+  const sure = scene.explain('a', 'n2', udp, 1).cause
+  t.equal(sure?.status, 'broken')
+  t.equal(sure?.object, 'chain inet trivium isolate')
+  t.match(sure?.found, /udp dport 8472 with VNI 1 to node 192\.0\.2\.2 is dropped: only nodes/)
+  const perhaps = scene.explain('a', 'n2', udp)
+  t.equal(perhaps.verdict, 'unknown')
+  t.match(perhaps.cause?.found, /with VNI (1 or 9|9 or 1) to node/)
+  t.equal(scene.explain('a', 'b', udp).verdict, 'reachable', 'pods may do so among themselves')
 })
 
 t.test('a side that was not seen', async (t) => {

@@ -202,6 +202,7 @@ export class Scene {
     from: keyof Scene['pods'] | Name = 'a',
     to: keyof Scene['pods'] | Name = 'b',
     port?: Question['port'],
+    vni?: number,
   ): Explanation {
     const seen = NAMES.filter((name) => !this.unseen.has(name))
     return explain({
@@ -210,6 +211,7 @@ export class Scene {
       views: this.views,
       snapshots: new Map(seen.map((name) => [name, this.snapshot(name)])),
       ...(port === undefined ? {} : { port }),
+      ...(vni === undefined ? {} : { vni }),
     })
   }
 }

@@ -13,6 +13,7 @@ import type { SimPod } from '../../simulator/node.ts'
 import { runScenario } from '../../simulator/run.ts'
 import { Cluster } from '../../simulator/world.ts'
 import { prng } from '../../src/prng.ts'
+import { injectionContract } from '../contract/injected.ts'
 import { mustPrefix, smallScenario } from './support.ts'
 
 const TWO_NETWORKS = `
@@ -135,6 +136,24 @@ function drop(cluster: Cluster, node: number, key: string): void {
   if (object === undefined) throw new Error(`no ${key}`)
   kernel.apply({ kind: 'remove', object })
 }
+
+injectionContract(t, 'simulated', ({ to, port, vni, without }) => {
+  const cluster = full(0)
+  const source = podOf(cluster, 0)
+  if (without !== undefined) drop(cluster, 0, `nft-chain ${without}`)
+  const tunnels = [...source.node.kernel.objects()].flatMap((object) =>
+    object.kind === 'link' && object.link.type === 'vxlan' ? [object.link] : [],
+  )
+  const [tunnel] = tunnels
+  const flow = {
+    protocol: 'udp',
+    port: tunnel!.port + (port === 'tunnel' ? 0 : 1),
+    ...(vni === undefined ? {} : { vni: vni === 'tunnel' ? tunnel!.vni : 77 }),
+  } as const
+  // Node 4 is in the other rack, behind the router.
+  const { underlayIps } = cluster.nodes[to === 'own' ? 0 : 4]!.record
+  return underlayIps.map((ip) => forward(cluster.world(), source, ip, flow).kind === 'delivered')
+})
 
 t.test('the road: in a rack directly, between racks through the tunnel', async (t) => {
   const cluster = full(3)

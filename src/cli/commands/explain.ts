@@ -40,6 +40,7 @@ Examples:
   trivium explain default/web default/db -o wide     every path
   trivium explain 10.42.0.5 10.42.1.7 -o json        for a program
   trivium explain default/web n2 --packet tcp/80     a port, where networks are opened by port
+  trivium explain default/web n2 --packet udp/8472 --vni 1   VXLAN that the pod makes itself
   trivium node snapshot > n2.json                    on n2, where its agent does not answer
   trivium explain default/web default/db --snapshot n2.json
 
@@ -55,6 +56,7 @@ interface ExplainFlags extends NodeFlags {
   readonly output: OutputFormat
   readonly snapshot?: readonly string[]
   readonly packet?: AllowedPort
+  readonly vni?: number
   readonly wait: number
 }
 
@@ -64,6 +66,7 @@ export function explainCommand(): Command {
     .argument('<b>', 'where it should arrive')
     .description('why A cannot reach B: hop by hop, the first broken object, and its repair')
     .option('--packet <protocol/port>', 'ask about tcp/80, udp/53, …', parsePort)
+    .option('--vni <id>', 'with --packet udp/PORT: VXLAN of this id that A makes itself', parseVni)
     .option('--snapshot <file>', "a node's snapshot, - for standard input; repeatable", collect)
     .addOption(
       new Option('--wait <ms>', "how long to wait for the other node's agent")
@@ -80,6 +83,12 @@ export function explainCommand(): Command {
 }
 
 async function run(a: string, b: string, flags: ExplainFlags): Promise<void> {
+  if (flags.vni !== undefined && flags.packet?.protocol !== 'udp') {
+    throw new TriviumError(
+      'USAGE',
+      'Cannot ask about --vni: VXLAN is UDP, wanted --packet udp/PORT with it',
+    )
+  }
   const given = (flags.snapshot ?? []).map(readSnapshot)
   const explanation = await withStore(flags.store, (store) => ask(store, a, b, flags, given))
   const { output } = flags
@@ -121,7 +130,8 @@ async function ask(
       else silent.set(name, answer.reason)
     }),
   )
-  const asked = flags.packet === undefined ? {} : { port: flags.packet }
+  const { packet, vni } = flags
+  const asked = { ...(packet !== undefined && { port: packet }), ...(vni !== undefined && { vni }) }
   return explain({ from, to, views, snapshots, silent, ...asked })
 }
 
@@ -156,6 +166,11 @@ function parsePort(text: string): AllowedPort {
     throw new InvalidArgumentError('wanted tcp/PORT, udp/PORT or sctp/PORT')
   }
   return { protocol: found[1] as AllowedPort['protocol'], port }
+}
+
+function parseVni(text: string): number {
+  if (/^\d{1,8}$/.test(text) && Number(text) < 2 ** 24) return Number(text)
+  throw new InvalidArgumentError('wanted 0 to 16777215')
 }
 
 function parseWait(text: string): number {
