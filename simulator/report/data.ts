@@ -5,9 +5,9 @@
  */
 import { type CompareResult, largestOf } from '../compare.ts'
 import type { RunResult } from '../run.ts'
+import type { TimelineResult } from '../timeline/result.ts'
 import { compareSentence } from './compare-words.ts'
 import { bestOf, measuresOf } from './measures.ts'
-import type { TimelineResult } from '../timeline/result.ts'
 import { acrossOf } from './ways.ts'
 import { sentenceOf, verdictOf } from './words.ts'
 

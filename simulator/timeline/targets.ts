@@ -18,8 +18,8 @@ type Sized = Pick<Scenario, 'nodes' | 'racks' | 'spines' | 'fabric'>
 
 /** Which key says what a fault of a kind hits, and how it is written. */
 const SUBJECT: Readonly<Record<FaultKind, readonly [key: keyof Listed, example: string]>> = {
-  node: ['node', 'node: node-0003'],
-  agent: ['node', 'node: node-0003'],
+  node: ['node', 'node: 3, or a name'],
+  agent: ['node', 'node: 3, or a name'],
   link: ['between', 'between: [tor-0, spine-1]'],
   device: ['name', 'name: tor-0'],
   tor: ['rack', 'rack: 0'],
