@@ -73,7 +73,7 @@ export class Kubelets {
   stranded = 0
   /** Two pods with one address, in words. */
   readonly duplicates: string[] = []
-  /** The last reasons for which ADDs of the workload were refused for good. */
+  /** The first reasons for which ADDs of the workload were refused for good. */
   readonly refusals: string[] = []
 
   private readonly options: KubeletsOptions
@@ -179,7 +179,7 @@ export class Kubelets {
     sandbox.phase = 'refused'
     if (!sandbox.isWork) return refusal
     this.counts.refused++
-    if (this.refusals.length < FINDINGS_MAX) this.refusals.push(refusal ?? '')
+    if (this.refusals.length < FINDINGS_MAX) this.refusals.push(`pod ${id}: ${refusal ?? ''}`)
     return undefined
   }
 
@@ -250,10 +250,12 @@ export class Kubelets {
 
   figure(): WorkloadFigure {
     const { latencies, counts } = this
+    const [first] = this.refusals
     const sorted = [...latencies].sort((left, right) => left - right)
     const median = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
     return {
       ...counts,
+      ...(first === undefined ? {} : { firstRefusal: first }),
       addMedianMs: median / TICKS_PER_MS,
       addMaxMs: (sorted.at(-1) ?? 0) / TICKS_PER_MS,
       strandedEnd: this.stranded,

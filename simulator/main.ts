@@ -25,7 +25,7 @@ import { type Progress, type RunResult, runScenario } from './run.ts'
 import { parseScenario, type Scenario } from './scenario.ts'
 import { runSeeds } from './seeds.ts'
 import { runSwarmSeed, SWARM_HEAD, swarmLine } from './swarm.ts'
-import { filesOf, INPUT_BYTES_MAX } from './timeline/inputs.ts'
+import { filesOf, INPUT_BYTES_MAX, inputWords } from './timeline/inputs.ts'
 
 export type OutputFormat = 'text' | 'wide' | 'json' | 'yaml' | 'csv'
 export const OUTPUT_FORMATS: readonly OutputFormat[] = ['text', 'wide', 'json', 'yaml', 'csv']
@@ -269,7 +269,18 @@ function headerOf(path: string, scenario: Scenario): string {
     `modes ${modes.join(' ')}  pools ${places.join(' ')}  switch ${sizes.join(' ')}`,
     `times ${delays.join(' ')}`,
     `fabric ${fabricWords(scenario)}  talk ${scenario.talk}  gcThresh3 ${scenario.kernel.gcThresh3}`,
+    ...workloadWords(scenario).map((words) => `workload ${words}`),
   ].join('\n')
+}
+
+/** A line a step; of a file what it holds. */
+function workloadWords({ workload, inputs }: Scenario): readonly string[] {
+  return workload.map(({ kind, ...step }, index) => {
+    const keys = Object.entries(step).map(([name, value]) => `${name}=${value}`)
+    const input = inputs?.get(index)
+    const held = input === undefined ? [] : [`(${inputWords(input)})`]
+    return [kind, ...keys, ...held].join(' ')
+  })
 }
 
 /** Numbers and words as they are; of lists how long they are. */

@@ -129,7 +129,12 @@ function workLines(modes: readonly ModeResult[]): readonly string[] {
       ],
     ]
   })
-  return rows.length === 0 ? [] : ['', ...aligned(WORK_COLUMNS, rows)]
+  const refusals = modes.flatMap(({ label, timeline }) => {
+    const first = timeline?.workload.firstRefusal
+    return first === undefined ? [] : [`${label} refused ${first}`]
+  })
+  const reasons = refusals.length === 0 ? [] : ['', ...refusals]
+  return rows.length === 0 ? [] : ['', ...aligned(WORK_COLUMNS, rows), ...reasons]
 }
 
 function faultLines(modes: readonly ModeResult[]): readonly string[] {

@@ -48,3 +48,17 @@ export function withInputs(scenario: Scenario, files: ReadonlyMap<string, string
   }
   return inputs.size === 0 ? scenario : { ...scenario, inputs }
 }
+
+/** What a file holds, and what of it is left out, e.g. `11 pods on 3 nodes, without 2 in their host's network`. */
+export function inputWords(input: StepInput): string {
+  if (input.kind === 'trace') return `${input.rows.length} rows`
+  const { pods, nodes, skipped } = input
+  const { hostNetwork, ended, unscheduled } = skipped
+  const left = [
+    [hostNetwork, "in their host's network"],
+    [ended, 'that have ended'],
+    [unscheduled, 'that are on no node'],
+  ].flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
+  const without = left.length === 0 ? '' : `, without ${left.join(', ')}`
+  return `${pods.length} pods on ${nodes.length} nodes${without}`
+}

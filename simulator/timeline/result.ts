@@ -60,6 +60,8 @@ export interface WorkloadFigure {
   readonly removed: number
   /** ADDs that were refused for good. */
   readonly refused: number
+  /** Why, of the first. */
+  readonly firstRefusal?: string | undefined
   /** ADDs that were tried again. */
   readonly retried: number
   /** From the request to the pod's links. */

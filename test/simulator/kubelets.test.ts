@@ -119,7 +119,7 @@ t.test('or until it has failed thirty times; its removal is nothing then', async
   place.add(1)
   place.run()
   t.equal(place.log.length, 30)
-  t.strictSame(place.kubelets.refusals, ['no address'])
+  t.strictSame(place.kubelets.refusals, ['pod 1: no address'])
   place.remove(1)
   place.run()
   t.equal(place.log.length, 30)

@@ -86,7 +86,15 @@ t.test('what is counted', async (t) => {
     figureOf(
       'workload: [{ kind: statefulset, replicas: 1, restarts: 0 }, { kind: drain, atMs: 9000, node: 0 }]',
     ),
-    { added: 3, removed: 3, ...CALM, refused: 1, retried: 29 },
+    {
+      added: 3,
+      removed: 3,
+      ...CALM,
+      refused: 1,
+      firstRefusal:
+        'pod 11: Cannot allocate 10.42.0.35 in network pods: block 10.42.0.32/28 belongs to node node-0000, wanted node-0003',
+      retried: 29,
+    },
     'a replica that must move is refused, thirty times',
   )
   t.strictSame(

@@ -1,8 +1,10 @@
 /** Bad workloads in scenarios: the message, with the line, for each mistake. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { readScenario } from '../../simulator/main.ts'
 import { parseScenario } from '../../simulator/scenario.ts'
-import { filesOf } from '../../simulator/timeline/inputs.ts'
+import { filesOf, inputWords } from '../../simulator/timeline/inputs.ts'
 
 const BASE = `nodes: 4
 podsPerNode: 10
@@ -164,6 +166,22 @@ t.test('mistakes in files are told with their own line', async (t) => {
 
 t.test('a seed from outside counts when the workload is planned', async (t) => {
   t.equal(parseScenario(BASE, 'x.yaml', { seed: 7 }).seed, 7)
+})
+
+t.test('files are read beside the scenario, and not when they are too large', async (t) => {
+  const folder = t.testdir({ 'x.yaml': step('{ kind: trace, file: t.csv }') })
+  const path = join(folder, 'x.yaml')
+  await t.rejects(readScenario(path), { code: 'BAD_CONFIG', message: /t\.csv: ENOENT/ })
+  writeFileSync(join(folder, 't.csv'), 'at_ms,action,pod,node\n1,add,a,\n')
+  const { scenario } = await readScenario(path, 7)
+  t.equal(scenario.seed, 7)
+  const input = scenario.inputs?.get(1)
+  t.equal(input && inputWords(input), '1 rows')
+  truncateSync(join(folder, 't.csv'), 201 * 2 ** 20)
+  await t.rejects(readScenario(path), {
+    code: 'BAD_CONFIG',
+    message: /t\.csv: wanted at most 200 MiB/,
+  })
 })
 
 t.test('built-in scenarios with their files', async (t) => {
