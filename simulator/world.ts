@@ -108,11 +108,6 @@ export class Cluster {
         this.unsettled.add(node)
       },
     })
-    const agentTimes: AgentTimes = {
-      repairMs: times.repairMs,
-      settleMs: times.settleMs,
-      retryMs: Math.min(RETRY_MS, times.repairMs),
-    }
     this.nodes = racks.flatMap((rack) =>
       rack.nodes.map((place) => {
         const announce = this.fabric.listener(place.index)
@@ -122,7 +117,7 @@ export class Cluster {
           record: nodeRecord(place, reach, saysRack(mode)),
           initial: initialObjects(place, reach),
           networks: this.networks,
-          times: agentTimes,
+          times: agentTimesOf(scenario),
           listener: (before, after, key) => {
             engine.foldText(key)
             this.kernelChanges++
@@ -314,6 +309,12 @@ function note(notes: Notes, message: string): void {
   notes.count++
   if (notes.first.length < NOTES_MAX) notes.first.push(message)
 }
+
+const agentTimesOf = ({ times: { repairMs, settleMs } }: Scenario): AgentTimes => ({
+  repairMs,
+  settleMs,
+  retryMs: Math.min(RETRY_MS, repairMs),
+})
 
 /** Nodes always have IPv4, and IPv6 where pods do. */
 export function familiesOf({ pools }: Pick<Scenario, 'pools'>): readonly IpFamily[] {
