@@ -5,6 +5,8 @@ export interface AnyWorkload {
   readonly seed: number
   readonly steps: readonly Readonly<Record<string, unknown>>[]
   readonly faults: readonly Readonly<Record<string, unknown>>[]
+  /** Moments in which a pod comes, or goes when it is there, and where. */
+  readonly turns: readonly (readonly [atMs: number, pod: number, node: number | undefined])[]
 }
 
 const atMs = fc.nat(5000)
@@ -70,7 +72,22 @@ export const anyWorkload: fc.Arbitrary<AnyWorkload> = fc.record({
   seed: fc.nat(1000),
   steps: fc.array(step, { maxLength: 4 }),
   faults: fc.array(fault, { maxLength: 4 }),
+  turns: fc.array(fc.tuple(atMs, fc.nat(3), fc.option(node, { nil: undefined })), { maxLength: 6 }),
 })
 
-export const workloadText = ({ steps }: AnyWorkload): string => `workload: ${JSON.stringify(steps)}`
+/** Files that the workload's text names. */
+export function filesOfAny({ turns }: AnyWorkload): ReadonlyMap<string, string> {
+  const there = new Set<number>()
+  const rows = [...turns]
+    .sort(([left], [right]) => left - right)
+    .map(([atMs, pod, node]) => {
+      const action = there.delete(pod) ? 'remove' : 'add'
+      if (action === 'add') there.add(pod)
+      return `${atMs},${action},pod-${pod},${node ?? ''}`
+    })
+  return new Map([['any.csv', ['at_ms,action,pod,node', ...rows].join('\n')]])
+}
+
+export const workloadText = ({ steps }: AnyWorkload): string =>
+  `workload: ${JSON.stringify([...steps, { kind: 'trace', file: 'any.csv' }])}`
 export const faultsText = ({ faults }: AnyWorkload): string => `faults: ${JSON.stringify(faults)}`

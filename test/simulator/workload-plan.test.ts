@@ -10,7 +10,7 @@ import { reachChanges } from '../../simulator/timeline/reach.ts'
 import { initialPods, planWorkload, timelineChance } from '../../simulator/timeline/workload.ts'
 import { golden } from '../support/golden.ts'
 import { holds } from '../support/property.ts'
-import { anyWorkload, faultsText, workloadText } from './workload-any.ts'
+import { anyWorkload, faultsText, filesOfAny, workloadText } from './workload-any.ts'
 
 const BASE = `nodes: 4
 podsPerNode: 2
@@ -45,8 +45,11 @@ function podOn(nodeName: string, creationTimestamp: string, name: string, owner?
   }
 }
 
-const scenarioOf = (text: string, base = BASE): Scenario =>
-  parseScenario(`${base}${text}`, 'x.yaml', { files: FILES })
+const scenarioOf = (
+  text: string,
+  base = BASE,
+  files: ReadonlyMap<string, string> = FILES,
+): Scenario => parseScenario(`${base}${text}`, 'x.yaml', { files })
 
 function planOf(scenario: Scenario): readonly PodAction[] {
   const chance = timelineChance(scenario)
@@ -165,7 +168,8 @@ t.test(
       'any workload and faults',
       anyWorkload,
       (any) => {
-        const scenario = scenarioOf(`seed: ${any.seed}\n${workloadText(any)}\n${faultsText(any)}`)
+        const text = `seed: ${any.seed}\n${workloadText(any)}\n${faultsText(any)}`
+        const scenario = scenarioOf(text, BASE, filesOfAny(any))
         checkPlan(scenario, planOf(scenario))
       },
       { numRuns: 300 },

@@ -12,7 +12,7 @@ import { timelineChance } from '../../simulator/timeline/workload.ts'
 import { Cluster } from '../../simulator/world.ts'
 import { prng } from '../../src/prng.ts'
 import { holds } from '../support/property.ts'
-import { anyWorkload, faultsText, workloadText } from './workload-any.ts'
+import { anyWorkload, faultsText, filesOfAny, workloadText } from './workload-any.ts'
 
 const BASE = `nodes: 4
 podsPerNode: 2
@@ -21,11 +21,11 @@ pools: [{ cidr: 10.42.0.0/20, blockLength: 28 }, { cidr: fd42::/112 }]
 switch: { profile: trident3-default }
 probe: { pairs: 10, everyMs: 500 }
 `
-const scenarioOf = (text: string, modes = 'vxlan'): Scenario =>
-  parseScenario(`${BASE}modes: [${modes}]\n${text}`, 'x.yaml')
+const scenarioOf = (text: string, modes = 'vxlan', files?: ReadonlyMap<string, string>): Scenario =>
+  parseScenario(`${BASE}modes: [${modes}]\n${text}`, 'x.yaml', { files })
 
-function run(text: string, modes = 'vxlan'): ModeResult {
-  const [mode] = runScenario(scenarioOf(text, modes)).modes
+function run(text: string, modes = 'vxlan', files?: ReadonlyMap<string, string>): ModeResult {
+  const [mode] = runScenario(scenarioOf(text, modes, files)).modes
   assert.ok(mode !== undefined)
   return mode
 }
@@ -46,14 +46,15 @@ t.test(
       any,
       ([workload, modes]) => {
         const text = `seed: ${workload.seed}\n${workloadText(workload)}\n${faultsText(workload)}`
-        const one = run(text, modes)
+        const files = filesOfAny(workload)
+        const one = run(text, modes, files)
         assert.deepEqual(findings(one), [], `${modes} ${text}`)
         assert.equal(
           one.timeline?.workload.strandedEnd ?? 0,
           0,
           'nothing is stranded when all came back',
         )
-        if (workload.seed % 4 === 0) assert.equal(run(text, modes).traceHash, one.traceHash)
+        if (workload.seed % 4 === 0) assert.equal(run(text, modes, files).traceHash, one.traceHash)
       },
       { numRuns: 40 },
     )
