@@ -66,6 +66,8 @@ export class SwitchDevice {
   queuePeak = 0
   /** When an entry was written last. */
   programmedTick = 0
+  /** Grows with everything that is heard or written. */
+  version = 0
 
   private readonly engine: Engine
   private readonly own: Capacities
@@ -111,6 +113,7 @@ export class SwitchDevice {
     const { table, entry, cost } = placed
     const own = this.tables[table]
     if (!(add ? own.want(entry, cost) : own.unwant(entry))) return
+    this.version++
     const write = { table, entry, sinceTick, pods }
     if (this.rate === 0) {
       this.write(write)
@@ -145,6 +148,7 @@ export class SwitchDevice {
     const { tick } = this.engine
     if (!this.tables[table].program(entry, tick, pods)) return false
     this.programmedTick = tick
+    this.version++
     this.lagMaxTicks = Math.max(this.lagMaxTicks, tick - sinceTick)
     return true
   }

@@ -17,8 +17,9 @@ import type { Cluster } from '../world.ts'
 import { HoleBook } from './black-holes.ts'
 import type { PairSample, WatchedPair } from './pairs.ts'
 import { PointSeries } from './points.ts'
-import { unrecordedLinks } from './records.ts'
+import { RecordsWatch } from './records.ts'
 import { islands } from './sides.ts'
+import { WayCache } from './way-cache.ts'
 
 /** Points that a report can show. */
 const POINTS_MAX = 2000
@@ -50,6 +51,8 @@ export class Monitor {
   looks = 0
 
   private readonly options: MonitorOptions
+  private readonly ways = new WayCache<Lost | undefined>()
+  private readonly records = new RecordsWatch()
   private readonly startTick: number
   private readonly nodesByIp: ReadonlyMap<Ip, SimNode>
   private everyTicks: number
@@ -103,7 +106,10 @@ export class Monitor {
     const before = [...sample.pairs]
     sample.renew((place) => this.holes.end(place, tick))
     for (const [place, pair] of sample.pairs.entries()) {
-      if (pair !== before[place] && pair !== undefined) this.holes.begin(place)
+      const old = before[place]
+      if (pair === old) continue
+      if (old !== undefined) this.ways.forget(old)
+      if (pair !== undefined) this.holes.begin(place)
     }
   }
 
@@ -111,11 +117,15 @@ export class Monitor {
     const { cluster, sample, victims } = this.options
     if (++this.looks % LOOKS === 0) this.everyTicks *= 2
     const world = this.world()
+    const fabric = this.fabricVersion()
     this.suspects = []
     this.pairs = this.lost = this.lostToOverflow = 0
     for (const [place, pair] of sample.pairs.entries()) {
       if (pair === undefined) continue
-      const lost = lostOf(world, pair)
+      const send = (): Lost | undefined => lostOf(world, pair)
+      // Packets teach kernels their neighbours, so each may be the last that fits.
+      const isTaught = cluster.neighbors !== undefined
+      const lost = isTaught ? send() : this.ways.answer(pair, fabric, send)
       if (lost?.divided === true) continue
       this.pairs++
       const why = lost && `pod ${pair.from.id} to pod ${pair.to.id}: ${lost.reason}`
@@ -125,7 +135,7 @@ export class Monitor {
       if (lost.overflow) this.lostToOverflow++
       else this.suspects.push({ pair, why })
     }
-    for (const finding of unrecordedLinks(cluster, victims)) {
+    for (const finding of this.records.unrecorded(cluster, victims)) {
       if (this.unrecorded.size < FINDINGS_MAX) this.unrecorded.add(finding)
     }
   }
@@ -168,12 +178,12 @@ export class Monitor {
 
   /** The same as long as no table has changed. */
   private stampOf(): string {
-    const { fabric, kernelChanges } = this.options.cluster
-    const programmed = fabric.devices.reduce(
-      (last, { programmedTick }) => Math.max(last, programmedTick),
-      0,
-    )
-    return [kernelChanges, fabric.heardTick, programmed, fabric.paths.changed].join(' ')
+    return `${this.options.cluster.kernelChanges} ${this.fabricVersion()}`
+  }
+
+  private fabricVersion(): number {
+    const { devices, paths } = this.options.cluster.fabric
+    return devices.reduce((sum, { version }) => sum + version, paths.changed)
   }
 }
 

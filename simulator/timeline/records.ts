@@ -10,25 +10,28 @@ import type { Cluster } from '../world.ts'
 /** Nodes that are looked at each time. */
 const NODES_MAX = 32
 
-/** Links of pods on some nodes that no attachment names. */
-export function unrecordedLinks(
-  { nodes, store }: Cluster,
-  indexes: ReadonlySet<number>,
-): readonly string[] {
-  const some = [...indexes].slice(0, NODES_MAX).flatMap((index) => nodes[index] ?? [])
-  return some.flatMap(({ record, kernel }) => {
-    const links = [...kernel.objects()].flatMap((object) =>
-      object.kind === 'link' && isPodLinkName(object.name) ? [object.name] : [],
-    )
-    if (links.length === 0) return []
-    const recorded = store.read(
-      (reader) =>
-        new Set(
-          [...reader.range(keys.attachments(record.name))].map(([, { hostLink }]) => hostLink),
-        ),
-    )
-    return links
-      .filter((link) => !recorded.has(link))
-      .map((link) => `${record.name} has ${link}, of which the store knows nothing`)
-  })
+export class RecordsWatch {
+  /** What a node's kernel and its part of the store were when it was looked at, by index. */
+  private readonly seen = new Map<number, string>()
+
+  /** Links of pods on some nodes that no attachment names; nodes without change are left out. */
+  unrecorded({ nodes, store }: Cluster, indexes: ReadonlySet<number>): readonly string[] {
+    const some = [...indexes].slice(0, NODES_MAX).flatMap((index) => nodes[index] ?? [])
+    return some.flatMap(({ index, record, kernel, version }) => {
+      const stamp = `${kernel.operations} ${kernel.version} ${version}`
+      if (this.seen.get(index) === stamp) return []
+      this.seen.set(index, stamp)
+      const links = [...kernel.objects()].flatMap((object) =>
+        object.kind === 'link' && isPodLinkName(object.name) ? [object.name] : [],
+      )
+      if (links.length === 0) return []
+      const recorded = store.read((reader) => {
+        const all = [...reader.range(keys.attachments(record.name))]
+        return new Set(all.map(([, { hostLink }]) => hostLink))
+      })
+      return links
+        .filter((link) => !recorded.has(link))
+        .map((link) => `${record.name} has ${link}, of which the store knows nothing`)
+    })
+  }
 }
