@@ -161,5 +161,5 @@ export function boundsOf({ tables, blocks }: Demand, { mode }: ScenarioMode): re
 function refusalOf({ fabric }: Shape, { mode }: ScenarioMode): string | undefined {
   const { kind, dataCenters, stretchVlan } = fabric
   if (mode !== 'vlan' || kind === 'listed' || dataCenters === 1 || stretchVlan) return undefined
-  return `one layer 2 domain over ${dataCenters} data centres`
+  return `pods of ${dataCenters} data centres do not meet: a VLAN ends at its own`
 }

@@ -47,6 +47,17 @@ export function rackSizes({ nodes, racks }: Pick<Shape, 'nodes' | 'racks'>): {
   return { most: Math.ceil(nodes / racks), least: Math.floor(nodes / racks) }
 }
 
+/** Nodes that one VLAN joins: all, or those of the largest data centre where it ends there. */
+export function vlanNodes({ nodes, racks, fabric }: Shape): number {
+  const { kind, dataCenters, stretchVlan } = fabric
+  if (kind === 'listed' || dataCenters === 1 || stretchVlan) return nodes
+  // Racks are spread over data centres as nodes are over racks.
+  const before = (center: number): number =>
+    Math.floor((Math.floor((center * racks) / dataCenters) * nodes) / racks)
+  const sizes = Array.from({ length: dataCenters }, (_, dc) => before(dc + 1) - before(dc))
+  return Math.max(...sizes)
+}
+
 /** Nodes that hold the same number of pods of each network. */
 export interface PodPhase {
   readonly nodes: number

@@ -14,7 +14,7 @@ import { fabricMode } from '../world.ts'
 import type { BlockDemand } from './blocks.ts'
 import type { DeviceShape } from './devices.ts'
 import type { NetworkCosts } from './probe.ts'
-import type { PodPhase, Shape } from './shape.ts'
+import { type PodPhase, type Shape, vlanNodes } from './shape.ts'
 import { expectedSummaries, placedSummaries } from './summaries.ts'
 import { exactly, larger, plus, type Range, type TableDemand, times } from './table.ts'
 
@@ -135,15 +135,21 @@ function tallyOf(
 ): Tally {
   const tally = new Tally(device.capacities)
   const isTor = device.role === 'tor'
+  const heard = mode === 'vlan' ? vlanNodes(shape) : shape.nodes
   if (isTor) {
     tally.add(own.rack, exactly(1))
     tally.add(own.node, exactly(device.rackNodes))
   }
   tally.add(other.rack, exactly(shape.racks - (isTor ? 1 : 0)))
-  tally.add(other.node, exactly(shape.nodes - device.rackNodes))
+  tally.add(other.node, exactly(heard - device.rackNodes))
   if (mode !== 'vlan') {
     tally.add([{ table: 'arp', entry: 'link', cost: 1 }], exactly(device.links))
     tally.add([{ table: 'ecmp', entry: 'group', cost: 1 }], exactly(device.ecmp))
+  }
+  if (mode === 'vlan' && heard < shape.nodes) {
+    // Whatever its network, a pod is a station.
+    tally.add(counts.costs[0]?.pod.announced ?? [], exactly(heard * shape.podsPerNode))
+    return tally
   }
   for (const [index, costs] of counts.costs.entries()) {
     addNetwork(tally, device, shape, mode, costs, counts, index)

@@ -48,7 +48,8 @@ export function breaksWords({ breaks, refusal }: ModeCapacity): string {
   return breaks === undefined ? 'nothing that has a known end' : boundWords(breaks)
 }
 
-export function pressureWords({ worst }: ModeCapacity): string {
+export function pressureWords({ worst, refusal }: ModeCapacity): string {
+  if (refusal !== undefined) return '-'
   return worst === undefined ? 'unknown' : `${percent(worst.pressure)} ${boundName(worst)}`
 }
 

@@ -63,6 +63,7 @@ const fabrics = fc.record({
   cores: fc.integer({ min: 1, max: 3 }),
   dataCenters: fc.integer({ min: 1, max: 3 }),
   wanRouters: fc.integer({ min: 1, max: 3 }),
+  stretchVlan: fc.boolean(),
 })
 
 const scenarios = fc
@@ -87,7 +88,7 @@ const scenarios = fc
       `pools: [${given.pools.join(', ')}]`,
       `modes: [${given.mode}]`,
       `switch: ${given.model}`,
-      `fabric: { ${keys.join(', ')}, stretchVlan: true }`,
+      `fabric: { ${keys.join(', ')} }`,
       'times: { settleMs: 20, podsPerSecond: 1000 }',
     ].join('\n')
   })
@@ -146,5 +147,5 @@ t.test('every table of a run holds what was counted', async (t) => {
     },
     { numRuns: 60 },
   )
-  t.ok(determined > runs / 2, `${determined} of ${runs} without any bound`)
+  t.ok(determined > runs / 5, `${determined} of ${runs} without any bound`)
 })
