@@ -32,6 +32,7 @@ const NEEDED = {
 }
 const PEERS = {
   ...NEEDED,
+  chromium: '/usr/bin/chromium',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   ethtool: '/usr/sbin/ethtool',
   nftables: '/usr/sbin/nft',

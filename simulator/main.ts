@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { access, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
@@ -71,7 +71,7 @@ export async function runScenarioFile(options: RunOptions): Promise<0 | 1> {
   const path = await locate(options.file, options.scenariosDir)
   const { text, scenario } = await readScenario(path, options.seed)
   const { seeds = 1 } = options
-  introduce(options, path, scenario)
+  await introduce(options, path, scenario)
   if (seeds > 1) {
     const results = runSeeds(scenario, seeds, options.progress)
     options.write(seedsOf(results, options.output))
@@ -103,7 +103,7 @@ export async function compareScenarioFile(options: CompareOptions): Promise<0 | 
   const plan = planCompare(scenario, modes, nodes)
   const bytes = Math.max(...plan.scenarios.map(memoryNeeded))
   if ((await options.mayUse?.(bytes)) === false) return 0
-  introduce(options, path, plan.scenarios.at(-1) ?? scenario)
+  await introduce(options, path, plan.scenarios.at(-1) ?? scenario)
   const compared = runCompare(plan, options.progress)
   const results = compared.runs.map(({ result }) => result)
   if (output === 'csv') options.write(measuresCsv(results))
@@ -164,8 +164,20 @@ export async function swarmScenarioFile(options: SwarmOptions): Promise<0 | 1> {
 const isForPeople = (output: OutputFormat): output is 'text' | 'wide' =>
   output === 'text' || output === 'wide'
 
-/** Before the run: a seed and a version are a whole bug report, also when it never ends. */
-function introduce({ output, write }: ReportOptions, path: string, scenario: Scenario): void {
+/**
+ * Before the run: a seed and a version are a whole bug report, also when it never
+ * ends; and a place that is not there is said now, not after an hour.
+ */
+async function introduce(
+  { output, html, csv, write }: ReportOptions,
+  path: string,
+  scenario: Scenario,
+): Promise<void> {
+  if (csv !== undefined) await makeFolder(csv)
+  if (html !== undefined && !(await exists(dirname(resolve(html))))) {
+    const message = `Cannot write report ${html}: there is no folder ${dirname(html)}`
+    throw new TriviumError('BAD_CONFIG', message)
+  }
   if (isForPeople(output)) write(`${headerOf(path, scenario)}\n\n`)
 }
 
@@ -179,7 +191,6 @@ async function writeReports(
     if (isForPeople(output)) write(`report ${what}\n`)
   }
   if (csv !== undefined) {
-    await makeFolder(csv)
     for (const { name, text } of csvTables(results)) {
       await writeWhole(join(csv, `${name}.csv`), text)
       say(join(csv, `${name}.csv`))
@@ -270,7 +281,22 @@ function headerOf(path: string, scenario: Scenario): string {
     `times ${delays.join(' ')}`,
     `fabric ${fabricWords(scenario)}  talk ${scenario.talk}  gcThresh3 ${scenario.kernel.gcThresh3}`,
     ...workloadWords(scenario).map((words) => `workload ${words}`),
+    ...faultWords(scenario),
   ].join('\n')
+}
+
+/** A line a fault, one of the swarm, and how closely it was watched. */
+function faultWords({ faults, swarm, probe }: Scenario): readonly string[] {
+  const words = (what: object): string =>
+    Object.entries(what)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' ')
+  if (faults.length === 0 && swarm === undefined) return []
+  return [
+    ...faults.map(({ kind, ...fault }) => `fault ${kind} ${words(fault)}`),
+    ...(swarm === undefined ? [] : [`swarm ${words(swarm)}`]),
+    `probe ${words(probe)}`,
+  ]
 }
 
 /** A line a step; of a file what it holds. */
@@ -380,6 +406,7 @@ async function writeWhole(path: string, text: string): Promise<void> {
     await writeFile(aside, text)
     await rename(aside, path)
   } catch (thrown) {
+    await rm(aside, { force: true }).catch(() => {})
     throw new TriviumError(
       'BAD_CONFIG',
       `Cannot write report ${path}: ${reasonOf(thrown)}`,
