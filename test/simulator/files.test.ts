@@ -69,7 +69,9 @@ t.test('places that cannot be written', async (t) => {
     message: `Cannot write report ${taken}: EISDIR`,
   })
   const nowhere = join(folder, 'no', 'where.html')
-  const progress = (): void => t.fail('it ran first')
+  const progress = (): void => {
+    t.fail('it ran first')
+  }
   await t.rejects(runScenarioFile({ ...options, html: nowhere, progress }), {
     message: `Cannot write report ${nowhere}: there is no folder ${join(folder, 'no')}`,
   })

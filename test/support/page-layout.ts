@@ -12,7 +12,7 @@ export const UNFOLD = `document.querySelectorAll('details').forEach((each) => { 
 export const LAYOUT_COMPLAINTS = `(() => {
   const complaints = []
   const root = document.documentElement
-  if (root.scrollWidth > innerWidth) complaints.push('the page is ' + root.scrollWidth + ' wide')
+  if (root.scrollWidth > root.clientWidth) complaints.push('the page is ' + root.scrollWidth + ' wide')
   const room = 1
   for (const [index, svg] of [...document.querySelectorAll('svg')].entries()) {
     const frame = svg.getBoundingClientRect()
