@@ -9,7 +9,7 @@ import { TriviumError } from '../src/errors.ts'
 import { CAPACITY_MODES, modeNames, modeOfName } from './capacity/modes.ts'
 import { labelOf } from './network.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
-import { NODES_MAX, type Scenario, type ScenarioMode } from './scenario.ts'
+import { NODES_MAX, type RunMode, type Scenario, type ScenarioMode } from './scenario.ts'
 import { checkScenario } from './scenario-rules.ts'
 import { nearest } from './suggest.ts'
 
@@ -87,7 +87,7 @@ export interface ComparePlan {
  */
 export function planCompare(
   scenario: Scenario,
-  modes: readonly ScenarioMode[] | undefined,
+  modes: readonly RunMode[] | undefined,
   nodesList: readonly number[] | undefined,
 ): ComparePlan {
   const sizes = [...new Set(nodesList ?? [scenario.nodes])].sort((a, b) => a - b)
@@ -130,7 +130,7 @@ export function runCompare(
 
 /** The usual ones, masquerading or not as the scenario's own does. */
 function usualModes({ modes: [own] }: Scenario): readonly ScenarioMode[] {
-  if (own === undefined) return CAPACITY_MODES
+  if (own === undefined || own.mode === 'mixed') return CAPACITY_MODES
   return CAPACITY_MODES.map((mode) => ({ ...mode, masquerade: own.masquerade }))
 }
 
@@ -146,9 +146,9 @@ function sizedTo(scenario: Scenario, nodes: number): Scenario {
 /** Modes that the scenario can have, each judged alone, and the others. */
 function sorted(
   scenario: Scenario,
-  wanted: readonly ScenarioMode[],
-): { readonly able: readonly ScenarioMode[]; readonly skipped: readonly Skipped[] } {
-  const able: ScenarioMode[] = []
+  wanted: readonly RunMode[],
+): { readonly able: readonly RunMode[]; readonly skipped: readonly Skipped[] } {
+  const able: RunMode[] = []
   const skipped: (Skipped & { readonly path: readonly string[] })[] = []
   for (const mode of wanted) {
     const complaint = checkScenario({ ...scenario, modes: [mode] })

@@ -23,6 +23,8 @@ export function divided(id: number, fabric: Fabric, from: number, to: number): D
 /**
  * Through the switches, hop by hop. Inside a rack nodes exchange frames, and a
  * full MAC table floods but delivers. Between racks each switch needs an entry for `dst`.
+ *
+ * @param as A frame of a VLAN is switched between racks, too.
  */
 export function crossFabric(
   fabric: Fabric,
@@ -30,9 +32,10 @@ export function crossFabric(
   to: number,
   dst: Ip,
   trail: Trail,
+  as: 'frame' | 'packet' = 'packet',
 ): Delivery | undefined {
-  const { devices, paths, mode } = fabric
-  const routes = from !== to && mode !== 'vlan'
+  const { devices, paths } = fabric
+  const routes = from !== to && as === 'packet'
   const flow = hash64(`${from} ${dst}`)[0] >>> 0
   let device = fabric.tor(from)
   for (let hop = 0; hop < HOPS_MAX && device !== undefined; hop++) {

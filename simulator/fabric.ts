@@ -13,55 +13,49 @@
  * | route, hosts    | the same, and every pod of the cluster (host)    | and every pod (host)   |
  * | vlan            | every node and every pod of the domain (MAC)     | the same               |
  *
+ * Where networks differ in their mode, each is carried by its own, and switches hold what
+ * any of them needs.
+ *
  * Announcements are idealized: `announceTicks` after the kernel changed, every
  * switch has heard of it. A table of next hops is kept where the vendor documents
  * one of its own; elsewhere they sit in the host table.
  *
  * @module
  */
-import { isPodLinkName, type KernelObject, ROUTE_PROTOCOL } from '../src/kernel/mod.ts'
-import {
-  hostPrefix,
-  type IpFamily,
-  type Mac,
-  type Prefix,
-  prefixFamily,
-  prefixLength,
-} from '../src/net/mod.ts'
+import { isPodLinkName, type KernelObject } from '../src/kernel/mod.ts'
+import { type IpFamily, type Prefix, prefixFamily, prefixLength } from '../src/net/mod.ts'
 import { AnnounceCounter } from './announce-traffic.ts'
 import {
+  type Announced,
   type Announcer,
   heardAfter,
   heldFor,
   isFor,
   type ProtocolTimers,
-  plainAnnouncer,
-  staticAnnouncer,
-  summaryAnnouncer,
 } from './announcer.ts'
+import {
+  announcerOf,
+  entryOn,
+  type FabricRoad,
+  isAnnounced,
+  isRouted,
+  modesOf,
+  sharesOn,
+  underlayEntries,
+} from './carriage.ts'
 import { type Engine, EVENT } from './clock.ts'
 import type { EventHandle } from './event-queue.ts'
-import { type Announcement, type DeviceModel, prefixEntry, SwitchDevice } from './fabric-device.ts'
+import { type Announcement, type DeviceModel, SwitchDevice } from './fabric-device.ts'
 import { FabricPaths } from './fabric-paths.ts'
 import type { Routing } from './fabric-routing.ts'
 import { dataCentersOf, type Topology } from './fabric-topology.ts'
 import type { KernelListener } from './kernel-tables.ts'
-import { type Share, sharesOf } from './shares.ts'
+import type { Share } from './shares.ts'
 import type { RackPlan } from './underlay.ts'
 
-/** What the fabric carries. */
-export type FabricMode =
-  | 'vxlan'
-  | 'route-blocks'
-  | 'route-hosts'
-  | 'route-racks'
-  | 'route-static'
-  | 'vlan'
-
 export interface FabricOptions {
-  readonly mode: FabricMode
-  /** What static summaries are parts of. */
-  readonly pools?: readonly Prefix[]
+  /** Of each network. */
+  readonly roads: readonly FabricRoad[]
   readonly racks: readonly RackPlan[]
   readonly topology: Topology
   readonly model: DeviceModel
@@ -86,7 +80,7 @@ interface Change {
 export class Fabric {
   readonly devices: readonly SwitchDevice[]
   readonly paths: FabricPaths
-  readonly mode: FabricMode
+  readonly roads: readonly FabricRoad[]
   /** Pods that the switches have heard of. */
   pods = 0
   /** Batches of changes that are on their way. */
@@ -118,12 +112,11 @@ export class Fabric {
 
   constructor(engine: Engine, options: FabricOptions) {
     this.engine = engine
-    this.mode = options.mode
+    this.roads = options.roads
     this.announceTicks = options.announceTicks
     this.timers = options.timers
-    const isStatic = options.mode === 'route-static'
-    this.shares = isStatic ? sharesOf(options.pools ?? [], options.racks.length) : []
-    this.announcer = announcerOf(options.mode, this.shares)
+    this.shares = options.roads.flatMap((road) => sharesOn(road, options.racks.length))
+    this.announcer = announcerOf(options.roads, options.racks.length)
     this.racks = new Map(
       options.racks.flatMap(({ nodes }) => nodes.map(({ index, rack }) => [index, rack] as const)),
     )
@@ -140,8 +133,7 @@ export class Fabric {
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
     for (const device of this.devices) {
       for (const rack of racks) {
-        if (!this.spans(device.index, rack.index)) continue
-        for (const entry of underlayEntries(options.mode, device, rack)) {
+        for (const entry of this.underlayOf(device, rack)) {
           this.tell(device, entry, true, engine.tick)
         }
       }
@@ -154,7 +146,7 @@ export class Fabric {
 
   /** What a switch holds for its own links: next hops, and groups of equal paths. */
   linkEntries({ index }: SwitchDevice): readonly Announcement[] {
-    if (this.mode === 'vlan') return []
+    if (!isRouted(this.roads)) return []
     const { topology, routing } = this.paths
     const neighbors = topology.links.flatMap(({ ends }, link) =>
       ends.includes(index) ? [`link ${link}`] : [],
@@ -171,7 +163,7 @@ export class Fabric {
 
   /** Paths are new, so groups of equal ones are. What an entry points to is written with them. */
   private regroup(): void {
-    if (this.mode === 'vlan') return
+    if (!isRouted(this.roads)) return
     const { routing } = this.paths
     for (const device of this.devices) {
       const wanted = this.groupsOf(routing, device.index)
@@ -205,10 +197,23 @@ export class Fabric {
     return this.dataCenters[rack] ?? 0
   }
 
-  /** Whether a device hears of what is in a rack: a VLAN that is not stretched ends at its data centre. */
+  /** Whether a rack's VLANs come to a device: one that is not stretched ends at its data centre. */
   spans(device: number, rack: number): boolean {
-    if (this.mode !== 'vlan' || this.stretchVlan) return true
-    return this.dataCenters[device] === this.dataCenters[rack]
+    return this.stretchVlan || this.dataCenters[device] === this.dataCenters[rack]
+  }
+
+  /** Whether a device hears of an entry of a rack: MACs go as far as their VLAN. */
+  hears(device: number, { rack, entry }: Announced): boolean {
+    return entry.table !== 'mac' || this.spans(device, rack)
+  }
+
+  /** What a rack's nodes put into a switch before there is any pod. */
+  underlayOf(device: SwitchDevice, rack: RackPlan): readonly Announcement[] {
+    return modesOf(this.roads).flatMap((mode) =>
+      mode === 'vlan' && !this.spans(device.index, rack.index)
+        ? []
+        : underlayEntries(mode, device, rack),
+    )
   }
 
   /** Hears of every change in the kernel of node `owner`. */
@@ -225,7 +230,7 @@ export class Fabric {
   }
 
   private changeOf(object: KernelObject, add: boolean): Change | undefined {
-    const entry = podEntry(this.mode, object)
+    const entry = entryOn(this.roads, object)
     const isPod = object.kind === 'link' && isPodLinkName(object.name)
     if (entry === undefined && !isPod) return undefined
     return { add, entry, pods: isPod ? (add ? 1 : -1) : 0, atTick: this.engine.tick }
@@ -246,8 +251,7 @@ export class Fabric {
       this.tellAll(owner, held)
     }
     const { engine, timers, announceTicks } = this
-    const isRouted = this.mode !== 'vlan' && this.mode !== 'vxlan'
-    const holdTicks = isRouted ? heldFor(timers, announceTicks) : announceTicks
+    const holdTicks = isAnnounced(this.roads) ? heldFor(timers, announceTicks) : announceTicks
     this.pending++
     const timer = engine.later(holdTicks, EVENT.announce, owner, 1, giveUp)
     this.silent.set(owner, { held, timer })
@@ -297,7 +301,7 @@ export class Fabric {
       if (entry === undefined) continue
       for (const told of this.announcer.tell({ rack, entry }, add)) {
         for (const device of this.devices) {
-          if (isFor(device, told) && this.spans(device.index, rack)) {
+          if (isFor(device, told) && this.hears(device.index, { rack, entry })) {
             this.tell(device, told.entry, told.add, atTick)
             this.announced.told(device.index, told.entry, told.add)
           }
@@ -315,51 +319,3 @@ export class Fabric {
     device.hear(entry, add, sinceTick, this.pods)
   }
 }
-
-function announcerOf(mode: FabricMode, shares: readonly Share[]): Announcer {
-  if (mode === 'route-static') return staticAnnouncer(shares)
-  return mode === 'route-racks' ? summaryAnnouncer() : plainAnnouncer
-}
-
-/** What an object in a node's kernel puts into every switch; undefined: nothing. */
-export function podEntry(mode: FabricMode, object: KernelObject): Announcement | undefined {
-  switch (mode) {
-    case 'vxlan':
-      return undefined
-    case 'vlan':
-      return object.kind === 'link' && object.master !== undefined && isPodLinkName(object.name)
-        ? { table: 'mac', entry: `pod ${object.name}`, cost: 1 }
-        : undefined
-    case 'route-blocks':
-    case 'route-racks':
-    case 'route-static':
-      // A node's own blocks are the blackholes in its kernel.
-      return object.kind === 'route' && object.type === 'blackhole' && isOurs(object.protocol)
-        ? prefixEntry(object.dst)
-        : undefined
-    case 'route-hosts':
-      return object.kind === 'route' && isPodLinkName(object.link ?? '') && isOurs(object.protocol)
-        ? prefixEntry(object.dst)
-        : undefined
-  }
-}
-
-/** What a rack's nodes put into a switch before there is any pod. */
-export function underlayEntries(
-  mode: FabricMode,
-  device: Pick<SwitchDevice, 'role' | 'rack'>,
-  rack: RackPlan,
-): readonly Announcement[] {
-  const macs = rack.nodes.map(({ mac }) => macEntry(mac))
-  if (mode === 'vlan') return macs
-  if (device.rack !== rack.index) return rack.prefixes.map(prefixEntry)
-  const hosts = rack.nodes.flatMap(({ ips }) => ips.map((ip) => prefixEntry(hostPrefix(ip))))
-  const arp = rack.nodes.flatMap(({ ips }) =>
-    ips.map((ip): Announcement => ({ table: 'arp', entry: `node ${ip}`, cost: 1 })),
-  )
-  return [...macs, ...hosts, ...arp]
-}
-
-const isOurs = (protocol: number): boolean => protocol === ROUTE_PROTOCOL
-
-const macEntry = (mac: Mac): Announcement => ({ table: 'mac', entry: `node ${mac}`, cost: 1 })

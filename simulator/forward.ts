@@ -256,7 +256,7 @@ function switched(
     const { fabric } = world
     const [from, to] = [source.node.rack, pod.node.rack]
     if (!fabric.spans(from, to)) return divided(ours.link.id, fabric, from, to)
-    const fault = crossFabric(fabric, from, to, dst, trail)
+    const fault = crossFabric(fabric, from, to, dst, trail, 'frame')
     if (fault !== undefined) return fault
   }
   return lookUp(pod.kernel, dst, true).kind === 'local'

@@ -10,6 +10,7 @@
  * @module
  */
 import { demandOf } from './capacity/demand.ts'
+import { roadsOf } from './network.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 
 const OBJECT_BYTES = 450
@@ -23,7 +24,8 @@ const GUARDS_SHARE = 0.25
 
 /** Bytes of heap that the run will need, within a factor of about one and a half. */
 export function memoryNeeded(scenario: Scenario): number {
-  const modes = scenario.modes.map((mode) => bytesOf(scenario, mode))
+  // Networks of several modes need at most what the most expensive does for all.
+  const modes = scenario.modes.flatMap(roadsOf).map((mode) => bytesOf(scenario, mode))
   return Math.ceil((BASE_BYTES + Math.max(...modes)) * SLACK)
 }
 

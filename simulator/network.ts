@@ -4,7 +4,8 @@
  * @module
  */
 import type { NetworkSpec } from '../ipam/networks.ts'
-import type { Scenario, ScenarioMode } from './scenario.ts'
+import { invariant } from '../src/errors.ts'
+import type { RunMode, Scenario, ScenarioMode } from './scenario.ts'
 import { carved } from './shares.ts'
 
 /** Network of pools that name none. */
@@ -27,9 +28,20 @@ export function networkOfPod(networks: readonly string[], pod: number): string {
 
 export function networkSpecs(
   scenario: Pick<Scenario, 'pools'> & Partial<Pick<Scenario, 'racks'>>,
-  mode: ScenarioMode,
+  mode: RunMode,
 ): readonly NetworkSpec[] {
-  return networksOf(scenario).map((name, index) => ({
+  return networksOf(scenario).map((name, index) =>
+    networkSpec(scenario, roadOf(mode, name), name, index),
+  )
+}
+
+function networkSpec(
+  scenario: Parameters<typeof networkSpecs>[0],
+  mode: ScenarioMode,
+  name: string,
+  index: number,
+): NetworkSpec {
+  return {
     name,
     mode: mode.mode,
     pools: scenario.pools
@@ -44,11 +56,29 @@ export function networkSpecs(
       ...(mode.crossSubnet ? { crossSubnet: true } : {}),
       ...(mode.masquerade ? {} : { masquerade: false }),
     },
-  }))
+  }
 }
 
-/** What a mode is called in reports, e.g. `vxlan lightweight`. */
-export function labelOf({
+/** A network's road in a mode. The scenario's rules see to it that each has one. */
+export function roadOf(mode: RunMode, network: string): ScenarioMode {
+  if (mode.mode !== 'mixed') return mode
+  const road = mode.networks[network]
+  invariant(road !== undefined, `network ${network} has a road`)
+  return road
+}
+
+/** Roads of a mode, each as often as it is named. */
+export const roadsOf = (mode: RunMode): readonly ScenarioMode[] =>
+  mode.mode === 'mixed' ? Object.values(mode.networks) : [mode]
+
+/** What a mode is called in reports, e.g. `vxlan lightweight`, `mixed (red vxlan, blue route blocks)`. */
+export function labelOf(mode: RunMode): string {
+  if (mode.mode !== 'mixed') return roadLabel(mode)
+  const roads = Object.entries(mode.networks).map(([name, road]) => `${name} ${roadLabel(road)}`)
+  return `mixed (${roads.join(', ')})`
+}
+
+function roadLabel({
   mode,
   announce,
   placement = 'lowest',

@@ -28,7 +28,7 @@ import {
 } from './measure.ts'
 import { talk } from './neighbors.ts'
 import { labelOf } from './network.ts'
-import type { Scenario, ScenarioMode } from './scenario.ts'
+import type { RunMode, Scenario } from './scenario.ts'
 import { shuffled } from './shuffle.ts'
 import type { TimelineResult } from './timeline/result.ts'
 import { runTimeline } from './timeline/run-timeline.ts'
@@ -51,7 +51,7 @@ export interface FirstOverflow extends OverflowFigure {
 /** One mode's outcome. Times are virtual. */
 export interface ModeResult {
   readonly label: string
-  readonly mode: ScenarioMode
+  readonly mode: RunMode
   readonly tables: readonly TableFigure[]
   readonly samples: readonly Sample[]
   readonly firstOverflow: FirstOverflow | undefined
@@ -106,7 +106,7 @@ export function runScenario(scenario: Scenario, progress: Progress = () => {}): 
   }
 }
 
-function runMode(scenario: Scenario, mode: ScenarioMode, progress: Progress): ModeResult {
+function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeResult {
   const cluster = new Cluster(scenario, mode)
   const { engine } = cluster
   const chance = prng(scenario.seed)

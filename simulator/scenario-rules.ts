@@ -18,7 +18,7 @@ import {
 import { checkFabric } from './fabric-plan.ts'
 import { bitsFor } from './math.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
-import { PODS_MAX, type Scenario } from './scenario.ts'
+import { PODS_MAX, type RunMode, type Scenario, type ScenarioMode } from './scenario.ts'
 import { checkStore } from './scenario-store.ts'
 import { shareLength } from './shares.ts'
 import { checkFaults } from './timeline/targets.ts'
@@ -69,24 +69,52 @@ function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {
 
 function modes(scenario: Scenario): Complaint | undefined {
   const seen = new Set<string>()
-  for (const [index, road] of scenario.modes.entries()) {
+  for (const [index, mode] of scenario.modes.entries()) {
     const path = ['modes', String(index)]
-    const { mode, announce, placement = 'lowest', flavour, crossSubnet } = road
-    if (announce !== 'block' && mode !== 'route') {
-      return { path, message: `announce: ${announce} belongs to mode route, not ${mode}` }
-    }
-    if (placement !== 'lowest' && mode !== 'route') {
-      return { path, message: `placement: ${placement} belongs to mode route, not ${mode}` }
-    }
-    const narrow = announce === 'static' ? narrowShare(scenario) : undefined
-    if (narrow !== undefined) return { path, message: narrow }
-    const option = flavour === 'classic' ? 'crossSubnet' : `flavour: ${flavour}`
-    if (mode !== 'vxlan' && (flavour !== 'classic' || crossSubnet)) {
-      return { path, message: `${option} belongs to mode vxlan, not ${mode}` }
-    }
-    const label = labelOf(road)
+    const wrong = mode.mode === 'mixed' ? mixed(scenario, mode) : misused(scenario, mode)
+    if (wrong !== undefined) return { path, message: wrong }
+    const label = labelOf(mode)
     if (seen.has(label)) return { path, message: `mode ${label} is listed twice` }
     seen.add(label)
+  }
+  return undefined
+}
+
+/** What is wrong with networks that differ in their roads. */
+function mixed(
+  scenario: Scenario,
+  { networks }: Extract<RunMode, { readonly mode: 'mixed' }>,
+): string | undefined {
+  const names = networksOf(scenario)
+  const stranger = Object.keys(networks).find((name) => !names.includes(name))
+  if (stranger !== undefined) return `no network ${stranger}, there is ${names.join(', ')}`
+  const missing = names.find((name) => networks[name] === undefined)
+  if (missing !== undefined) return `network ${missing} has no road, wanted one a network`
+  const roads = Object.values(networks)
+  if (roads.some(({ crossSubnet }) => crossSubnet) && roads.some(({ mode }) => mode !== 'vxlan')) {
+    return 'crossSubnet beside route or vlan: every node is a neighbour there, wanted tunnels to all'
+  }
+  for (const road of roads) {
+    const wrong = misused(scenario, road)
+    if (wrong !== undefined) return wrong
+  }
+  return undefined
+}
+
+/** An option of another mode. */
+function misused(scenario: Scenario, road: ScenarioMode): string | undefined {
+  const { mode, announce, placement = 'lowest', flavour, crossSubnet } = road
+  if (announce !== 'block' && mode !== 'route') {
+    return `announce: ${announce} belongs to mode route, not ${mode}`
+  }
+  if (placement !== 'lowest' && mode !== 'route') {
+    return `placement: ${placement} belongs to mode route, not ${mode}`
+  }
+  const narrow = announce === 'static' ? narrowShare(scenario) : undefined
+  if (narrow !== undefined) return narrow
+  const option = flavour === 'classic' ? 'crossSubnet' : `flavour: ${flavour}`
+  if (mode !== 'vxlan' && (flavour !== 'classic' || crossSubnet)) {
+    return `${option} belongs to mode vxlan, not ${mode}`
   }
   return undefined
 }

@@ -18,7 +18,9 @@ export const SCENARIO_WORDS: Readonly<Record<string, string>> = {
   'pools.blockLength': 'Prefix length of the blocks that nodes claim, e.g. 26.',
   'pools.network': 'Pools of one name are one network; without a name it is "pods".',
   modes: 'Roads to compare: each is run with the same pods and events.',
-  'modes.mode': 'vxlan: tunnels between nodes. route: the fabric routes pods. vlan: one layer 2.',
+  'modes.mode':
+    'vxlan: tunnels between nodes. route: the fabric routes pods. vlan: one layer 2. mixed: each network its own.',
+  'modes.networks': 'With mode: mixed, the road of each network, by its name.',
   'modes.announce':
     'What mode route tells the fabric: blocks, every pod, a summary a rack of the blocks there are, or static: a part of each pool a rack.',
   'modes.placement':

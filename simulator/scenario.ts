@@ -92,16 +92,27 @@ const modeObject = z.strictObject({
   masquerade: z.boolean().default(PLAIN.masquerade),
 })
 
-const modeSchema = z.union(
+const ROAD_WORDS =
+  'vxlan, route, vlan or { mode, announce, placement, flavour, crossSubnet, masquerade }'
+
+const roadSchema = z.union(
   [
     z.enum(MODES).transform((mode): z.output<typeof modeObject> => ({ mode, ...PLAIN })),
     modeObject,
   ],
-  {
-    error: ({ input }) =>
-      `found ${show(input)}, wanted vxlan, route, vlan or { mode, announce, placement, flavour, crossSubnet, masquerade }`,
-  },
+  { error: ({ input }) => `found ${show(input)}, wanted ${ROAD_WORDS}` },
 )
+
+/** Each network by its own road. */
+const mixedObject = z.strictObject({
+  mode: z.literal('mixed'),
+  networks: z.record(z.string(), roadSchema),
+})
+
+const modeSchema = z.union([roadSchema, mixedObject], {
+  error: ({ input }) =>
+    `found ${show(input)}, wanted ${ROAD_WORDS}, or { mode: mixed, networks: { NAME: one of these } }`,
+})
 
 const entries = whole(1, 10_000_000)
 const RATE_NAMES = PROGRAMMING_RATES.map(({ name }) => name)
@@ -186,7 +197,9 @@ export type Scenario = z.output<typeof scenarioSchema> & {
   /** What the files of workload steps hold, by the steps' places in the list. */
   readonly inputs?: StepInputs
 }
-export type ScenarioMode = Scenario['modes'][number]
+export type RunMode = Scenario['modes'][number]
+/** One road for all networks. */
+export type ScenarioMode = Exclude<RunMode, { readonly mode: 'mixed' }>
 
 export interface ParseOptions {
   /** Takes the place of the scenario's. */

@@ -11,17 +11,18 @@ import type { AgentReport, AgentTimes } from '../src/agent/agent.ts'
 import { invariant } from '../src/errors.ts'
 import { identity } from '../src/kernel/mod.ts'
 import { type Ip, type IpFamily, prefixFamily } from '../src/net/mod.ts'
+import type { FabricMode, FabricRoad } from './carriage.ts'
 import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
-import { Fabric, type FabricMode } from './fabric.ts'
+import { Fabric } from './fabric.ts'
 import type { DeviceModel } from './fabric-device.ts'
 import { topologyOf } from './fabric-plan.ts'
 import type { World } from './forward.ts'
 import { Kubelets } from './kubelets.ts'
 import { NeighborTable } from './neighbors.ts'
-import { networkSpecs, networksOf } from './network.ts'
+import { networkOf, networkSpecs, networksOf, roadOf, roadsOf } from './network.ts'
 import { type NodeEvents, SimNode, type SimPod } from './node.ts'
 import { PROGRAMMING_RATES, profileNamed } from './profiles.ts'
-import type { Scenario, ScenarioMode } from './scenario.ts'
+import type { RunMode, Scenario, ScenarioMode } from './scenario.ts'
 import { type Commit, concernedBy, simStore } from './store.ts'
 import { isStoreLoss, StoreLinks } from './store-links.ts'
 import { storeWire } from './store-wire.ts'
@@ -44,7 +45,7 @@ export class Cluster {
   readonly storeLinks: StoreLinks
   readonly fabric: Fabric
   readonly nodes: readonly SimNode[]
-  readonly mode: ScenarioMode
+  readonly mode: RunMode
   /** Names of the networks. */
   readonly networks: readonly string[]
   readonly kubelets: Kubelets
@@ -69,17 +70,16 @@ export class Cluster {
   private readonly allow: Scenario['allow']
   private readonly unsettled = new Set<SimNode>()
 
-  constructor(scenario: Scenario, mode: ScenarioMode) {
+  constructor(scenario: Scenario, mode: RunMode) {
     this.mode = mode
     this.networks = networksOf(scenario)
     this.allow = scenario.allow
-    const reach = reachOf(mode)
+    const reach = reachOfAll(roadsOf(mode))
     const { engine } = this
     const { times } = scenario
     const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
     this.fabric = new Fabric(engine, {
-      mode: fabricMode(mode),
-      pools: scenario.pools.map(({ cidr }) => cidr),
+      roads: fabricRoads(scenario, mode),
       racks,
       topology: topologyOf(scenario),
       model: modelOf(scenario),
@@ -190,7 +190,7 @@ export class Cluster {
   /** Ports for which one network's pods may reach another's; none: all; undefined: they may not. */
   opening(from: string, to: string): readonly AllowedPort[] | undefined {
     if (from === to) return []
-    if (this.mode.mode === 'vlan') return undefined
+    if ([from, to].some((name) => roadOf(this.mode, name).mode === 'vlan')) return undefined
     return this.allow.find((opening) => opening.from === from && opening.to === to)?.ports
   }
 
@@ -322,12 +322,23 @@ export function familiesOf({ pools }: Pick<Scenario, 'pools'>): readonly IpFamil
 }
 
 /** Whether agents are told where their node stands. */
-const saysRack = ({ announce, placement }: ScenarioMode): boolean =>
-  announce === 'static' || placement === 'rack'
+const saysRack = (mode: RunMode): boolean =>
+  roadsOf(mode).some(({ announce, placement }) => announce === 'static' || placement === 'rack')
 
 /** Tunnels leave the rack by its router; elsewhere every node is a neighbour. */
 export const reachOf = ({ mode }: Pick<ScenarioMode, 'mode'>): Reach =>
   mode === 'vxlan' ? 'rack' : 'underlay'
+
+/** A node that announces pods takes every other for a neighbour, whatever else it does. */
+const reachOfAll = (roads: readonly ScenarioMode[]): Reach =>
+  roads.every((road) => reachOf(road) === 'rack') ? 'rack' : 'underlay'
+
+/** What the fabric carries of each network. */
+const fabricRoads = ({ pools }: Pick<Scenario, 'pools'>, mode: RunMode): readonly FabricRoad[] =>
+  networksOf({ pools }).map((name) => ({
+    mode: fabricMode(roadOf(mode, name)),
+    pools: pools.filter((pool) => networkOf(pool) === name).map(({ cidr }) => cidr),
+  }))
 
 /** What the fabric carries in a mode. */
 export function fabricMode({

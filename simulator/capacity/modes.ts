@@ -4,7 +4,7 @@
  * @module
  */
 import { labelOf } from '../network.ts'
-import type { ScenarioMode } from '../scenario.ts'
+import type { RunMode, ScenarioMode } from '../scenario.ts'
 
 const PLAIN: ScenarioMode = {
   mode: 'vxlan',
@@ -25,6 +25,10 @@ export const CAPACITY_MODES: readonly ScenarioMode[] = [
   { ...PLAIN, mode: 'route', announce: 'host' },
   { ...PLAIN, mode: 'vlan' },
 ]
+
+/** Whether this counts a mode: of static summaries and of several modes at once nothing is said rather than something wrong. */
+export const isCounted = (mode: RunMode): mode is ScenarioMode =>
+  mode.mode !== 'mixed' && mode.announce !== 'static'
 
 /** How `--mode` writes what reports call a mode: `route-32` is `route /32`. */
 export const modeNames = (): readonly string[] => CAPACITY_MODES.map(nameOf)

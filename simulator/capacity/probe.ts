@@ -24,7 +24,7 @@ import {
   prefixFamily,
   subPrefixAt,
 } from '../../src/net/mod.ts'
-import { podEntry } from '../fabric.ts'
+import { podEntry } from '../carriage.ts'
 import type { Announcement } from '../fabric-device.ts'
 import { SimKernel } from '../kernel.ts'
 import { KERNEL_KIND, NODE_TABLES, type NodeTable, ROUTE_BYTES } from '../measure.ts'

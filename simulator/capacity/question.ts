@@ -14,11 +14,11 @@ import {
   prefixFamily,
   tryParsePrefix,
 } from '../../src/net/mod.ts'
-import { networkSpecs } from '../network.ts'
+import { labelOf, networkSpecs } from '../network.ts'
 import { profileNamed, SWITCH_PROFILES } from '../profiles.ts'
-import { parseScenario, type Scenario, type ScenarioMode } from '../scenario.ts'
+import { parseScenario, type RunMode, type Scenario, type ScenarioMode } from '../scenario.ts'
 import { nearest } from '../suggest.ts'
-import { CAPACITY_MODES, modeNames, modeOfName } from './modes.ts'
+import { CAPACITY_MODES, isCounted, modeNames, modeOfName } from './modes.ts'
 import { type Growth, leastRacks, NODES_LIMIT, type Shape } from './shape.ts'
 
 /** A checked question. */
@@ -249,10 +249,10 @@ function modesOf(
 }
 
 /** What this counts. A scenario may run others, of which nothing is said rather than something wrong. */
-function countable(modes: readonly ScenarioMode[]): readonly ScenarioMode[] {
-  const known = modes.filter(({ mode }) => CAPACITY_MODES.some((each) => each.mode === mode))
+function countable(modes: readonly RunMode[]): readonly ScenarioMode[] {
+  const known = modes.filter(isCounted)
   if (known.length > 0) return known
-  throw usage('FILE', modes.map(({ mode }) => mode).join(', '), 'a mode of vxlan, route or vlan')
+  throw usage('FILE', modes.map(labelOf).join(', '), 'a mode of vxlan, route or vlan')
 }
 
 function unknownName(flag: string, name: string, names: readonly string[]): TriviumError {

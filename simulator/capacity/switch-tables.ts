@@ -5,7 +5,7 @@
  * @module
  */
 import type { IpFamily } from '../../src/net/mod.ts'
-import { type FabricMode, underlayEntries } from '../fabric.ts'
+import { type FabricMode, underlayEntries } from '../carriage.ts'
 import { type Announcement, placedOn, SWITCH_ROLES } from '../fabric-device.ts'
 import { type Capacities, SWITCH_TABLES, type SwitchTable } from '../profiles.ts'
 import type { ScenarioMode } from '../scenario.ts'

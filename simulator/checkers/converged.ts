@@ -7,7 +7,7 @@
 import { planNode } from '../../src/backend/plan.ts'
 import { readView } from '../../src/cluster/read-view.ts'
 import { diff, renderOp } from '../../src/kernel/mod.ts'
-import { podEntry, underlayEntries } from '../fabric.ts'
+import { entryOn } from '../carriage.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { Scenario } from '../scenario.ts'
 import { planRacks } from '../underlay.ts'
@@ -44,18 +44,16 @@ function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonl
   const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
   const fromPods = nodes.flatMap(({ kernel, rack }) =>
     [...kernel.objects()].flatMap((object) => {
-      const entry = podEntry(fabric.mode, object)
+      const entry = entryOn(fabric.roads, object)
       return entry === undefined ? [] : [{ rack, entry }]
     }),
   )
   return fabric.devices.flatMap((device) => {
     const entries = [
-      ...racks
-        .filter((rack) => fabric.spans(device.index, rack.index))
-        .flatMap((rack) => underlayEntries(fabric.mode, device, rack)),
+      ...racks.flatMap((rack) => fabric.underlayOf(device, rack)),
       ...fabric.announcer.held(
         device,
-        fromPods.filter(({ rack }) => fabric.spans(device.index, rack)),
+        fromPods.filter((announced) => fabric.hears(device.index, announced)),
       ),
       ...(fabric.announcer.configured ?? []),
       ...fabric.linkEntries(device),

@@ -6,7 +6,7 @@
  */
 import { keys } from '../../ipam/keys.ts'
 import { isPodLinkName, type KernelObject, linkOf } from '../../src/kernel/mod.ts'
-import { podEntry } from '../fabric.ts'
+import { entryOn } from '../carriage.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { Cluster } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
@@ -42,7 +42,7 @@ export function checkNoLeak(cluster: Cluster): CheckResult {
       if (link !== undefined && isPodLinkName(link)) {
         findings.push(`${record.name} still has a ${object.kind} at ${link}`)
       }
-      const entry = podEntry(fabric.mode, object)
+      const entry = entryOn(fabric.roads, object)
       if (entry !== undefined) ofNodes.add(entry.entry)
     }
   }

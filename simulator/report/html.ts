@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isCounted } from '../capacity/modes.ts'
 import { topologyOf } from '../fabric-plan.ts'
 import type { TableFigure } from '../measure.ts'
 import { profileNamed } from '../profiles.ts'
@@ -103,10 +104,7 @@ export function chartCards(result: RunResult): readonly string[] {
 
 /** How far each mode would go, by arithmetic. */
 function nodesCard({ scenario, modes }: RunResult): string {
-  const lines = curvesOf(
-    scenario,
-    modes.map(({ mode }) => mode),
-  )
+  const lines = curvesOf(scenario, modes.map(({ mode }) => mode).filter(isCounted))
   const here = { nodes: scenario.nodes, name: `this run: ${count(scenario.nodes)}` }
   const chart = nodesChart('nodes', lines, [here])
   if (chart === undefined) return ''

@@ -7,6 +7,7 @@
 import { networkMtu } from '../../src/backend/mtu.ts'
 import { SWITCH_ROLES } from '../fabric-device.ts'
 import { NODE_TABLES, type Role, type TableFigure } from '../measure.ts'
+import { roadsOf } from '../network.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { ModeResult } from '../run.ts'
 import { UNDERLAY_MTU_BYTES } from '../underlay.ts'
@@ -265,9 +266,13 @@ function cutOff({ reachability: { lostToOverflow, pairs } }: ModeResult): number
 }
 
 /** Over IPv4, which nodes always have. */
-function mtuOf({ mode: { mode, flavour } }: ModeResult): number {
-  const carriage = mode === 'vxlan' && flavour === 'lightweight' ? 'vxlan-gpe' : mode
-  return networkMtu(carriage, UNDERLAY_MTU_BYTES, 4, 4)
+function mtuOf({ mode }: ModeResult): number {
+  const each = roadsOf(mode).map((road) => {
+    const carriage =
+      road.mode === 'vxlan' && road.flavour === 'lightweight' ? 'vxlan-gpe' : road.mode
+    return networkMtu(carriage, UNDERLAY_MTU_BYTES, 4, 4)
+  })
+  return Math.min(...each)
 }
 
 function bytesWords(bytes: number): string {

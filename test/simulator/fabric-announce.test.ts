@@ -135,8 +135,7 @@ t.test(
       const racks = planRacks(6, 3, [4])
       const topology = topologyOf(smallScenario('racks: 3', ['racks']))
       const fabric = new Fabric(engine, {
-        mode: 'route-static',
-        pools: [mustPrefix('10.42.0.0/20')],
+        roads: [{ mode: 'route-static', pools: [mustPrefix('10.42.0.0/20')] }],
         racks,
         topology,
         model: { capacities: { ...profileNamed('trident3-default')!.capacities, lpm } },

@@ -134,6 +134,36 @@ const MISTAKES: readonly (readonly [what: string, from: string, to: string, mess
     '10.42.0.0/24\n    blockLength: 25\nmodes: [{ mode: route, announce: static }]',
     /:7: modes\.0: announce: static cuts 10\.42\.0\.0\/24 into parts of \/25 for 2 racks, blocks are \/25: wanted a pool of at least a \/23/,
   ],
+  [
+    'a network without a road',
+    '[vxlan, route]',
+    '[{ mode: mixed, networks: {} }]',
+    /:7: modes\.0: network pods has no road, wanted one a network/,
+  ],
+  [
+    'a road of no network',
+    '[vxlan, route]',
+    '[{ mode: mixed, networks: { pods: vxlan, red: route } }]',
+    /:7: modes\.0: no network red, there is pods/,
+  ],
+  [
+    'a wrong road of a network',
+    '[vxlan, route]',
+    '[{ mode: mixed, networks: { pods: { mode: vlan, announce: rack } } }]',
+    /:7: modes\.0: announce: rack belongs to mode route, not vlan/,
+  ],
+  [
+    'tunnels to other racks only, where every node is a neighbour',
+    '10.42.0.0/16\n    blockLength: 26\nmodes: [vxlan, route]',
+    '10.42.0.0/16\n  - { cidr: 10.43.0.0/16, network: red }\nmodes: [{ mode: mixed, networks: { pods: route, red: { mode: vxlan, crossSubnet: true } } }]',
+    /:7: modes\.0: crossSubnet beside route or vlan/,
+  ],
+  [
+    'mixed without networks',
+    '[vxlan, route]',
+    '[mixed]',
+    /:7: modes\.0: found "mixed", wanted vxlan, route, vlan or \{.*\{ mode: mixed, networks/,
+  ],
   ['no mode', '[vxlan, route]', '[]', /:7: modes: wanted at least one mode/],
   [
     'an unknown profile',
