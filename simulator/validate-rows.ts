@@ -19,6 +19,7 @@ export const VALIDATE_TABLES = [
   'links',
   'addresses',
   'routes',
+  'rules',
   'neighbours',
   'fdb',
   'vnis',
@@ -33,6 +34,15 @@ export interface ValidateRow {
   readonly table: string
   readonly text: string
 }
+
+/** Routing rules of every namespace: the kernel's own, and no planner adds to them. */
+export const DEFAULT_RULES: readonly ValidateRow[] = [
+  'inet 0 from all lookup local',
+  'inet 32766 from all lookup main',
+  'inet 32767 from all lookup default',
+  'inet6 0 from all lookup local',
+  'inet6 32766 from all lookup main',
+].map((text) => ({ table: 'rules', text }))
 
 /** What the two sides hold, and where they differ. */
 export interface Compared {
@@ -49,7 +59,7 @@ export const VALIDATE_EXCLUDED: readonly string[] = [
   'link-local addresses that the kernel chooses, and fe80::/64 on each link (not fe80::1 of ours)',
   'multicast: routes, groups and their forwarding entries (no planner asks for any)',
   'the local routing table and the loopback link (the kernel echoes its addresses)',
-  "the MAC of a bridge (Linux takes the lowest of its ports', and no planner asks for one)",
+  'the MAC of a bridge (it follows its ports; the contract suite compares it)',
   'neighbours that are not permanent, forwarding entries without destination (learned or its own)',
 ]
 

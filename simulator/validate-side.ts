@@ -17,7 +17,13 @@ import type { NodeRecord } from '../ipam/records.ts'
 import type { Store, Tx } from '../ipam/store.ts'
 import { DEFAULT_TIMES } from '../src/agent/agent.ts'
 import { assertNever, invariant } from '../src/errors.ts'
-import { DEFAULT_METRIC, type KernelObject, type KernelOp } from '../src/kernel/mod.ts'
+import {
+  DEFAULT_METRIC,
+  identity,
+  type KernelObject,
+  type KernelOp,
+  linkOf,
+} from '../src/kernel/mod.ts'
 import {
   type Ip,
   ipFamily,
@@ -30,7 +36,7 @@ import {
 import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
 import { type NodeEvents, SimNode } from './node.ts'
 import { concernedBy, simStore } from './store.ts'
-import { rowsOfState, type ValidateRow } from './validate-rows.ts'
+import { DEFAULT_RULES, rowsOfState, type ValidateRow } from './validate-rows.ts'
 import type { ValidateStep } from './validate-steps.ts'
 
 /** A node before anything of ours was on it, as a real one was found. */
@@ -59,6 +65,8 @@ const STORE_TICKS = TICKS_PER_MS
 const QUIET_TICKS_MAX = 5_000 * TICKS_PER_MS
 /** After the last change somebody may still have something to say. */
 const CALM_TICKS = 1_000 * TICKS_PER_MS
+/** Simulated agents hear nothing of a stranger's deeds: their timer looks. */
+const REPAIR_TICKS = (DEFAULT_TIMES.repairMs + 1_000) * TICKS_PER_MS
 
 export class SimulatedSide {
   /** What agents could not plan and kernels refused, in words. */
@@ -95,17 +103,17 @@ export class SimulatedSide {
     this.begin(step)
     const { engine } = this
     engine.run(() => this.isQuiet, engine.tick + QUIET_TICKS_MAX)
-    engine.run(() => false, engine.tick + CALM_TICKS)
+    engine.run(() => false, engine.tick + (step.do === 'harm' ? REPAIR_TICKS : CALM_TICKS))
     if (!this.isQuiet) this.faults.push(`after ${step.do}: not quiet in time`)
   }
 
   /** Every node's and every pod's tables, sorted by nobody. */
   places(): readonly Place[] {
     return this.nodes.flatMap((node) => [
-      { place: node.record.name, rows: rowsOfState(node.kernel.snapshot()) },
+      { place: node.record.name, rows: [...DEFAULT_RULES, ...rowsOfState(node.kernel.snapshot())] },
       ...[...node.pods.values()].map(({ id, kernel }) => ({
         place: `pod-${id}`,
-        rows: rowsOfState(kernel.snapshot()),
+        rows: [...DEFAULT_RULES, ...rowsOfState(kernel.snapshot())],
       })),
     ])
   }
@@ -152,6 +160,16 @@ export class SimulatedSide {
       case 'move':
         move(this.node(step.node), step.host)
         break
+      case 'flap':
+        flap(this.node(step.node))
+        break
+      case 'harm': {
+        const { kernel } = this.node(step.node)
+        const object = kernel.link(step.link)
+        if (object === undefined) this.faults.push(`${step.link} is not there`)
+        else apply(this.node(step.node), { kind: 'remove', object })
+        break
+      }
       default:
         assertNever(step)
     }
@@ -256,6 +274,28 @@ function setMtu(node: SimNode, mtuBytes: number): void {
   invariant(from !== undefined, 'a node has its underlay link')
   apply(node, { kind: 'change', from, to: { ...from, mtuBytes } })
   node.changeUnderlay({ ...node.record, underlayMtuBytes: mtuBytes })
+}
+
+/** Down, up, and then whatever of the administrator's went with it. */
+function flap(node: SimNode): void {
+  const { kernel, record } = node
+  const isOurs = (object: KernelObject): boolean =>
+    object.kind === 'route' && object.protocol !== PROTOCOL_BOOT
+  const before = [...kernel.objects()].filter(
+    (object) => linkOf(object) === record.underlayLink && object.kind !== 'link' && !isOurs(object),
+  )
+  for (const up of [false, true]) {
+    const from = kernel.link(record.underlayLink)
+    invariant(from !== undefined, 'a node has its underlay link')
+    apply(node, { kind: 'change', from, to: { ...from, up } })
+  }
+  for (const kind of ['addr', 'route'] as const) {
+    for (const object of before) {
+      const isGone = object.kind === kind && kernel.get(identity(object)) === undefined
+      if (isGone) apply(node, { kind: 'add', object })
+    }
+  }
+  node.changeUnderlay(record)
 }
 
 function move(node: SimNode, host: number): void {

@@ -33,6 +33,10 @@ export type ValidateStep =
   | { readonly do: 'mtu'; readonly bytes: number }
   /** A node gets another underlay address of each family: the `host`-th of the prefix. */
   | { readonly do: 'move'; readonly node: number; readonly host: number }
+  /** A node's underlay link goes down and comes back, with what an administrator put on it. */
+  | { readonly do: 'flap'; readonly node: number }
+  /** Somebody deletes a link of ours. */
+  | { readonly do: 'harm'; readonly node: number; readonly link: string }
 
 /** What a kernel may lack. */
 export type ValidateFeature = '802.1Q' | 'lightweight'
@@ -48,6 +52,8 @@ export interface ValidateMode {
   readonly name: string
   /** Underlay networks; node i is on the (i modulo these)th. */
   readonly subnets: number
+  /** Of the underlay. @default both */
+  readonly families?: readonly (4 | 6)[]
   /** Skipped where the kernel lacks it. */
   readonly needs?: ValidateFeature
   readonly networks: readonly NetworkSpec[]
@@ -104,6 +110,12 @@ const MOVE: ValidateBatch = {
   steps: [{ do: 'move', node: 0, host: 99 }],
 }
 
+/** The default VNI's. */
+const HARM: ValidateBatch = {
+  title: 'somebody deletes the tunnel',
+  steps: [{ do: 'harm', node: 0, link: 'trvx.1' }],
+}
+
 export const VALIDATE_MODES: readonly ValidateMode[] = [
   {
     name: 'vxlan',
@@ -114,6 +126,7 @@ export const VALIDATE_MODES: readonly ValidateMode[] = [
       set('checksum offload off', { checksumOffload: false }),
       MTU,
       MOVE,
+      HARM,
       set('flavour lightweight', { flavour: 'lightweight' }),
     ],
   },
@@ -125,6 +138,7 @@ export const VALIDATE_MODES: readonly ValidateMode[] = [
     changes: [
       MTU,
       MOVE,
+      HARM,
       set('flavour classic', { flavour: 'classic' }),
       set('mode route', {}, 'route'),
     ],
@@ -138,6 +152,13 @@ export const VALIDATE_MODES: readonly ValidateMode[] = [
       set('crossSubnet off', { crossSubnet: false }),
       set('crossSubnet on, classic', { crossSubnet: true, flavour: 'classic' }),
     ],
+  },
+  {
+    name: 'underlay6',
+    subnets: 1,
+    families: [6],
+    networks: [pods('vxlan')],
+    changes: [MTU, MOVE, set('flavour lightweight', { flavour: 'lightweight' })],
   },
   {
     name: 'route',
@@ -179,6 +200,7 @@ export function validateBatches(mode: ValidateMode, size: ValidateSize): readonl
   const gone = Math.min(1, nodes - 1)
   const leaving = shuffled(places, chance).slice(0, Math.ceil(places.length / 3))
   const later = { pod: places.length, node: gone }
+  const unheard = { pod: places.length + 1, node: gone }
   const all = Array.from({ length: nodes }, (_, node) => node)
   return [
     {
@@ -195,6 +217,18 @@ export function validateBatches(mode: ValidateMode, size: ValidateSize): readonl
     {
       title: `${leaving.length} pods deleted`,
       steps: leaving.map((place) => ({ do: 'del', ...place })),
+    },
+    {
+      title: 'the agent of node 1 restarts, and missed a pod',
+      steps: [
+        { do: 'stop', node: 0 },
+        { do: 'add', ...unheard },
+        { do: 'start', node: 0 },
+      ],
+    },
+    {
+      title: 'the underlay of node 1 goes down and comes back',
+      steps: [{ do: 'flap', node: 0 }],
     },
     ...mode.changes,
     {

@@ -123,7 +123,7 @@ async function validateMode(
 ): Promise<ModeResult> {
   goOn()
   options.progress(mode.name)
-  const real = await RealSide.create({ ...options, subnets: mode.subnets })
+  const real = await RealSide.create({ ...options, ...mode })
   try {
     const lacks = await lackedBy(real)
     const skipped = lacks.get(mode.needs)
@@ -290,6 +290,10 @@ class Validation {
         return real.setMtu(step.bytes)
       case 'move':
         return real.move(step.node, (ip) => this.#simulator.hostOf(ip, step.host))
+      case 'flap':
+        return real.flap(step.node)
+      case 'harm':
+        return real.harm(step.node, step.link)
     }
   }
 

@@ -29,6 +29,8 @@ export interface RealPlace {
 export interface RealSideOptions {
   readonly nodes: number
   readonly subnets: number
+  /** Of the underlay. @default both */
+  readonly families?: readonly (4 | 6)[] | undefined
   readonly trivium: readonly string[]
 }
 
@@ -44,8 +46,10 @@ export class RealSide {
   }
 
   /** Nodes as machines are before Trivium comes; remove them with `destroy`. */
-  static async create({ nodes, subnets, trivium }: RealSideOptions): Promise<RealSide> {
-    return new RealSide(await createLab({ nodes, subnets, trivium }))
+  static async create(options: RealSideOptions): Promise<RealSide> {
+    const { nodes, subnets, trivium, families } = options
+    const underlay = families === undefined ? {} : { underlayFamilies: families }
+    return new RealSide(await createLab({ nodes, subnets, trivium, ...underlay }))
   }
 
   destroy(): Promise<void> {
@@ -131,6 +135,30 @@ export class RealSide {
       await change('del', `${ip}/${prefixLength}`)
       await change('add', `${renamed(ip)}/${prefixLength}`, ...(ip.includes(':') ? ['nodad'] : []))
     }
+  }
+
+  /** Takes a node's underlay link down and up, and puts back what went with it. */
+  async flap(index: number): Promise<void> {
+    const node = this.#node(index)
+    const before = await groundOf(node)
+    for (const way of ['down', 'up']) {
+      await must([...inNode(node), 'link', 'set', 'dev', UNDERLAY_LINK, way])
+    }
+    const after = await groundOf(node)
+    for (const { ip, prefixLength } of before.addresses) {
+      if (after.addresses.some((each) => each.ip === ip)) continue
+      const words = [`${ip}/${prefixLength}`, 'dev', UNDERLAY_LINK, 'nodad']
+      await must([...inNode(node), 'addr', 'add', ...words])
+    }
+    for (const { dst, via } of before.routes) {
+      if (after.routes.some((each) => each.dst === dst)) continue
+      await must([...inNode(node), 'route', 'add', dst, 'via', via, 'dev', UNDERLAY_LINK])
+    }
+  }
+
+  /** As somebody would who does not know whose link it is. */
+  async harm(index: number, link: string): Promise<void> {
+    await must([...inNode(this.#node(index)), 'link', 'del', 'dev', link])
   }
 
   /** Every node's and every pod's tables. */

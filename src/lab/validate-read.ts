@@ -23,6 +23,8 @@ neigh show nud permanent
 END
 say route4; ip -j -N -d -4 route show table all
 say route6; ip -j -N -d -6 route show table all
+say rule4; ip -j -4 rule show
+say rule6; ip -j -6 rule show
 say fdb; bridge -j fdb
 say vni; vnis=$(bridge -j vni) && echo "$vnis" # half an answer where the kernel has no filters
 say nft; nft -j list table inet trivium
@@ -51,6 +53,10 @@ export async function readTables(netns: string): Promise<readonly TableRow[]> {
     ...rows('routes', [
       ...parse(parts, 'route4').flatMap((route) => routeTexts(route, 4)),
       ...parse(parts, 'route6').flatMap((route) => routeTexts(route, 6)),
+    ]),
+    ...rows('rules', [
+      ...parse(parts, 'rule4').map((rule) => ruleText(rule, 'inet')),
+      ...parse(parts, 'rule6').map((rule) => ruleText(rule, 'inet6')),
     ]),
     ...rows('neighbours', neighbours.flatMap(neighbourTexts)),
     ...rows('fdb', parse(parts, 'fdb').flatMap(fdbTexts)),
@@ -149,6 +155,12 @@ function routeTexts(route: Json, family: 4 | 6): readonly string[] {
       `metric ${metric} proto ${protocol}`,
     ].join(' '),
   ]
+}
+
+/** What a rule has beside priority, source and table is said as it is. */
+function ruleText({ priority, src, table, ...rest }: Json, family: string): string {
+  const more = Object.keys(rest).length === 0 ? '' : ` ${JSON.stringify(rest)}`
+  return `${family} ${priority} from ${src} lookup ${table}${more}`
 }
 
 function prefixOf(dst: string, family: 4 | 6): string {
