@@ -294,8 +294,10 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     })
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
     if (isWhole) isTableNew = makesTable(applying)
+    // Links that were not there yet when we looked may be by now, without elements.
+    const isLookDue = takesOthersAlong(applying) || (isTableNew && pods().size > 0)
     if (prepare === 'asked') changed = true
-    if (takesOthersAlong(applying)) changed = kernelChanged = true
+    if (isLookDue) changed = kernelChanged = true
     return [{ kind: 'report', report }, ...finish(now, failed.length > 0 ? 'refused' : 'done')]
   }
 

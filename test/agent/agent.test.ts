@@ -114,6 +114,17 @@ t.test(
   },
 )
 
+t.test('a pod whose link was not there when the table was made: another round', async (t) => {
+  const world = new World()
+  world.view = withPod(ROUTED)
+  world.until(0)
+  t.equal(world.take().includes('kernel.apply'), true)
+  world.until(100)
+  t.strictSame(world.take(), ROUND)
+  world.until(200)
+  t.strictSame(world.take(), [], 'and that is all')
+})
+
 t.test("this node's own pods cost a look at the store, not a round", async (t) => {
   const world = settled()
   world.feed({ kind: 'store.changed' })
