@@ -20,6 +20,7 @@ import {
   lineStyles,
   ringAt,
   shareLabels,
+  textWidth,
   thinned,
   valueAxis,
 } from './draw.ts'
@@ -38,8 +39,10 @@ export function pressureChart({ modes }: RunResult): string {
   const bars = barsOf(modes)
   const largest = Math.max(1, ...bars.map(({ share }) => share ?? 0))
   const step = [0.2, 0.5, 1, 2, 5, 10].find((each) => largest / each <= 8) ?? Math.ceil(largest / 6)
+  // Modes of several networks have long names.
+  const widest = Math.max(...bars.map(({ name }) => textWidth(name, 13)), 120)
   return draw('pressure', 46 + bars.length * 21, {
-    grid: { left: 170, right: 64, top: 24, bottom: 22 },
+    grid: { left: Math.min(420, widest + 24), right: 64, top: 24, bottom: 22 },
     xAxis: {
       ...valueAxis(),
       max: Math.ceil(largest / step) * step,
@@ -53,7 +56,7 @@ export function pressureChart({ modes }: RunResult): string {
         value: name,
         textStyle: { color: INK, fontWeight: mode === undefined ? 700 : 400 },
       })),
-      axisLabel: { fontSize: 13, interval: 0 },
+      axisLabel: { fontSize: 13, interval: 0, width: 400, overflow: 'truncate' },
       axisLine: { lineStyle: { color: GRID } },
       axisTick: { show: false },
     },
