@@ -49,11 +49,12 @@ export function count(value: number): string {
   return String(value).replace(/\B(?<!\.\d*)(?=(\d{3})+(?!\d))/g, ' ')
 }
 
-/** `0.6 %`, `118 %`. */
+/** `0.02 %`, `0.6 %`, `118 %`. */
 export function percent(share: number): string {
   const value = share * 100
   if (value === 0) return '0 %'
-  if (value < 0.1) return '<0.1 %'
+  if (value < 0.001) return '<0.001 %'
+  if (value < 0.1) return `${Number(value.toPrecision(1))} %`
   return `${value < 10 ? value.toFixed(1) : String(Math.round(value))} %`
 }
 
