@@ -10,11 +10,16 @@
  */
 import type { KernelObject, KernelState } from '../src/kernel/mod.ts'
 
+const NOTED_MAX = 4096
+
 export class Snapshot implements KernelState {
   readonly size: number
   private readonly live: KernelState
   /** Of what changed since, until `next` was taken: what was there; undefined: nothing. */
   private readonly before = new Map<string, KernelObject | undefined>()
+  /** What is not in `before` yet, because mostly nobody asks: identities, and what was there. */
+  private notedKeys: string[] = []
+  private noted: (KernelObject | undefined)[] = []
   private next: Snapshot | undefined
 
   /** @param live What the kernel holds, and goes on changing. */
@@ -25,12 +30,24 @@ export class Snapshot implements KernelState {
 
   /** Whether the kernel still holds just this. */
   get isCurrent(): boolean {
-    return this.next === undefined && this.before.size === 0
+    return this.next === undefined && this.before.size + this.notedKeys.length === 0
   }
 
   /** Told before each change. */
   note(key: string, object: KernelObject | undefined): void {
-    if (!this.before.has(key)) this.before.set(key, object)
+    this.notedKeys.push(key)
+    this.noted.push(object)
+    if (this.noted.length > NOTED_MAX) this.sortNotes()
+  }
+
+  /** The first word about an object is what was there. */
+  private sortNotes(): void {
+    const { before, noted } = this
+    for (const [index, key] of this.notedKeys.entries()) {
+      if (!before.has(key)) before.set(key, noted[index])
+    }
+    this.notedKeys = []
+    this.noted = []
   }
 
   /** A later snapshot is told from now on, and this one asks it. */
@@ -39,6 +56,7 @@ export class Snapshot implements KernelState {
   }
 
   get(key: string): KernelObject | undefined {
+    if (this.noted.length > 0) this.sortNotes()
     const { before } = this
     if (before.size > 0 && before.has(key)) return before.get(key)
     return (this.next ?? this.live).get(key)
@@ -58,6 +76,7 @@ export class Snapshot implements KernelState {
     }
     // What went away, and what a later one lost.
     for (let each: Snapshot | undefined = this; each !== undefined; each = each.next) {
+      each.sortNotes()
       for (const key of each.before.keys()) {
         if (seen.has(key)) continue
         seen.add(key)

@@ -46,9 +46,9 @@ export class KernelTables {
   private readonly linkByName = new Map<string, Link>()
   /** The last one that was handed out. */
   private shown: Snapshot | undefined
-  /** Identities of what hangs on a link, by its name. */
-  private readonly onLink = new Map<string, Set<string>>()
-  /** Identities of a set's elements, by its name. */
+  /** Identities of what hangs on a link, by its name; made when somebody asks, which few kernels are. */
+  private onLink: Map<string, Set<string>> | undefined
+  /** Identities of a set's elements, by its name; of those that somebody asked for. */
   private readonly inSet = new Map<string, Set<string>>()
   /** Routes without gateway, by link: what makes a gateway reachable. */
   protected readonly direct = new Map<string, Map<string, Route>>()
@@ -88,16 +88,34 @@ export class KernelTables {
   }
 
   protected hangingOn(name: string): readonly KernelObject[] {
+    this.onLink ??= this.indexOfLinks()
     return [...(this.onLink.get(name) ?? [])].flatMap((key) => this.state.get(key) ?? [])
+  }
+
+  private indexOfLinks(): Map<string, Set<string>> {
+    const index = new Map<string, Set<string>>()
+    for (const [key, object] of this.state) {
+      const on = linkOf(object)
+      if (on !== undefined) keysAt(index, on).add(key)
+    }
+    return index
   }
 
   /** Elements of a set. Cost: linear in them. */
   elements(set: string): readonly NftElement[] {
-    const keys = [...(this.inSet.get(set) ?? [])]
-    return keys.flatMap((key) => {
+    const keys = this.inSet.get(set) ?? this.keysIn(set)
+    return [...keys].flatMap((key) => {
       const object = this.state.get(key)
       return object?.kind === 'nft-element' ? [object] : []
     })
+  }
+
+  private keysIn(set: string): ReadonlySet<string> {
+    const keys = keysAt(this.inSet, set)
+    for (const [key, object] of this.state) {
+      if (object.kind === 'nft-element' && object.set === set) keys.add(key)
+    }
+    return keys
   }
 
   /** @param key Its identity, where it is known already. */
@@ -129,12 +147,12 @@ export class KernelTables {
   private index(key: string, object: KernelObject): void {
     if (object.kind === 'link') this.linkByName.set(object.name, object)
     else if (object.kind === 'nft-element') {
-      keysAt(this.inSet, object.set).add(key)
+      this.inSet.get(object.set)?.add(key)
       return
     }
     const on = linkOf(object)
     if (on === undefined) return
-    keysAt(this.onLink, on).add(key)
+    if (this.onLink !== undefined) keysAt(this.onLink, on).add(key)
     if (object.kind !== 'route' || object.via !== undefined) return
     const routes = this.direct.get(on)
     if (routes === undefined) this.direct.set(on, new Map([[key, object]]))
@@ -148,7 +166,7 @@ export class KernelTables {
     }
     const on = linkOf(object)
     if (on === undefined) return
-    this.onLink.get(on)?.delete(key)
+    this.onLink?.get(on)?.delete(key)
     this.direct.get(on)?.delete(key)
   }
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Machine } from './machine.ts'
+import type { Instant, Machine } from './machine.ts'
 import type { Clock, Perform } from './ports.ts'
 
 /** A running machine. */
@@ -23,6 +23,8 @@ export function drive<Input, Effect>(
 ): Driven<Input> {
   let stopped = false
   let cancel = (): void => {}
+  /** What the timer is set to. */
+  let armed: Instant | undefined
 
   const feed = (input: Input): void => {
     if (!stopped) settle(machine.handle(input, clock.now()))
@@ -30,9 +32,17 @@ export function drive<Input, Effect>(
 
   function settle(effects: readonly Effect[]): void {
     for (const effect of effects) perform(effect, feed)
-    cancel()
     const when = machine.nextWake()
-    cancel = when === undefined ? () => {} : clock.at(when, () => settle(machine.wake(clock.now())))
+    // Most inputs leave it as it is.
+    if (when === armed) return
+    cancel()
+    armed = when
+    cancel = when === undefined ? () => {} : clock.at(when, wake)
+  }
+
+  function wake(): void {
+    armed = undefined
+    settle(machine.wake(clock.now()))
   }
 
   settle(machine.wake(clock.now()))

@@ -129,9 +129,8 @@ function linksToRecreate(
   const lost = new Set<string>()
   for (const wanted of desired) {
     const found = actual.get(identity(wanted))
-    if (found?.kind !== 'link' || !owns(found, actual)) continue
-    if (hangsOn(wanted, denied)) continue
-    if (!sameLinkKind(found.link, wanted.link)) lost.add(found.name)
+    if (found?.kind !== 'link' || sameLinkKind(found.link, wanted.link)) continue
+    if (owns(found, actual) && !hangsOn(wanted, denied)) lost.add(found.name)
   }
   return lost
 }
@@ -220,9 +219,13 @@ const REMOVE_RANK = {
 } as const satisfies Record<KernelObject['kind'], number>
 
 function inOrder(ops: readonly KernelOp[], lost: ReadonlySet<string>): readonly KernelOp[] {
-  const ranked = ops.map((op, index) => ({ op, index, rank: rankOf(op, lost) }))
-  ranked.sort((left, right) => left.rank - right.rank || left.index - right.index)
-  return ranked.map(({ op }) => op)
+  const byRank: KernelOp[][] = []
+  for (const op of ops) {
+    const rank = rankOf(op, lost)
+    while (byRank.length <= rank) byRank.push([])
+    byRank[rank]?.push(op)
+  }
+  return byRank.flat()
 }
 
 function rankOf(op: KernelOp, lost: ReadonlySet<string>): number {
