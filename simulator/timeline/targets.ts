@@ -16,10 +16,12 @@ import type { FaultTarget } from './action.ts'
 type Listed = Scenario['faults'][number]
 type Sized = Pick<Scenario, 'nodes' | 'racks' | 'spines' | 'fabric'>
 
+const NODE_EXAMPLE = 'node, by name or number'
+
 /** Which key says what a fault of a kind hits, and how it is written. */
 const SUBJECT: Readonly<Record<FaultKind, readonly [key: keyof Listed, example: string]>> = {
-  node: ['node', 'node: 3, or a name'],
-  agent: ['node', 'node: 3, or a name'],
+  node: ['node', NODE_EXAMPLE],
+  agent: ['node', NODE_EXAMPLE],
   link: ['between', 'between: [tor-0, spine-1]'],
   device: ['name', 'name: tor-0'],
   tor: ['rack', 'rack: 0'],

@@ -15,6 +15,8 @@ import { swarmKinds } from '../../simulator/timeline/swarm.ts'
 import { prng } from '../../src/prng.ts'
 import { smallScenario } from './support.ts'
 
+t.setTimeout(300_000)
+
 /** Runs of six nodes in two racks, by the label of their mode. */
 function run(yaml: string, instead: readonly string[] = ['modes']): readonly ModeResult[] {
   const modes = instead.includes('modes') ? 'modes: [vxlan, route]\n' : ''
@@ -153,6 +155,16 @@ t.test('a partition: pairs across it, and nobody else', async (t) => {
     t.equal(faults[0]!.lostAtOnce, faults[0]!.lostAfter)
     t.ok(faults[0]!.lostAfter > 0 && faults[0]!.lostAfter < points[0]!.pairs)
     t.equal(faults[1]!.lostAfter, 0)
+  }
+})
+
+t.test('what a rack missed while it was cut off, it learns at once', async (t) => {
+  const yaml = `faults: [{ kind: partition, atMs: 0, racks: [1], forMs: 4000 }]
+workload: [{ kind: batch, atMs: 500, pods: 90, spreadMs: 1000 }]
+pools: [{ cidr: 10.42.0.0/20, blockLength: 29 }]`
+  for (const mode of run(yaml, ['modes', 'pools'])) {
+    t.strictSame(failed(mode), [], mode.label)
+    t.equal(mode.timeline?.faults[1]?.lostAfter, 0)
   }
 })
 
