@@ -167,6 +167,17 @@ export const VALIDATE_MODES: readonly ValidateMode[] = [
     changes: [UNMASKED, MTU, MOVE, set('mode vxlan', {}, 'vxlan')],
   },
   {
+    name: 'mixed',
+    subnets: 1,
+    networks: [pods('vxlan'), { name: 'guests', mode: 'route', pools: OTHER_POOLS }],
+    changes: [
+      allow('guests', 'pods', []),
+      MTU,
+      MOVE,
+      set('flavour lightweight', { flavour: 'lightweight' }),
+    ],
+  },
+  {
     name: 'vlan',
     subnets: 1,
     needs: '802.1Q',

@@ -51,7 +51,7 @@ t.test('every mode that this kernel can do: no difference', { skip }, async (t) 
     if (unread.length > 0) t.comment(`${mode}: no program here shows ${unread.join(', ')}`)
   }
   const compared = modes.filter(({ skipped }) => skipped === undefined).map(({ mode }) => mode)
-  const missing = ['vxlan', 'crosssubnet', 'underlay6', 'route', 'networks'].filter(
+  const missing = ['vxlan', 'crosssubnet', 'underlay6', 'route', 'mixed', 'networks'].filter(
     (mode) => !compared.includes(mode),
   )
   t.strictSame(missing, [], 'every kernel can do these')
