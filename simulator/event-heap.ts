@@ -1,8 +1,9 @@
 /**
  * A heap of events over (tick, order of scheduling), for few events at a time.
  *
- * Four children a node and the keys beside the slots, in heap order: the four
- * children that are compared lie on one or two cache lines.
+ * Four children a node and the keys beside each other, in heap order: the four
+ * children that are compared lie on one or two cache lines. What an event is
+ * stays where it was put and does not move with the keys.
  *
  * @module
  */
@@ -13,51 +14,74 @@ const FIRST_CAPACITY = 64
 export class EventHeap {
   /** How many are in it. */
   size = 0
+  /** Exact up to 2^53 events. */
+  private scheduled = 0
   private ticks = new Float64Array(FIRST_CAPACITY)
   private sequences = new Float64Array(FIRST_CAPACITY)
-  private slots = new Int32Array(FIRST_CAPACITY)
+  /** Where the rest of an event lies; those after `size` are free. */
+  private items = Int32Array.from({ length: FIRST_CAPACITY }, (_, item) => item)
+  private whats = new Int32Array(FIRST_CAPACITY)
+  private as = new Int32Array(FIRST_CAPACITY)
+  private bs = new Int32Array(FIRST_CAPACITY)
 
-  /** Tick of the first; meaningless when there is none. */
+  /** Of the first event, like the next three; meaningless when there is none. */
   get tick(): number {
     return this.ticks[0]!
   }
 
-  /** Slot of the first; meaningless when there is none. */
-  get slot(): number {
-    return this.slots[0]!
+  get what(): number {
+    return this.whats[this.items[0]!]!
   }
 
-  add(tick: number, sequence: number, slot: number): void {
-    if (this.size === this.slots.length) this.grow()
+  get a(): number {
+    return this.as[this.items[0]!]!
+  }
+
+  get b(): number {
+    return this.bs[this.items[0]!]!
+  }
+
+  add(tick: number, what: number, a: number, b: number): void {
+    if (this.size === this.items.length) this.grow()
     let place = this.size++
+    const item = this.items[place]!
+    this.whats[item] = what
+    this.as[item] = a
+    this.bs[item] = b
+    const sequence = this.scheduled++
     while (place > 0) {
       const parent = (place - 1) >> 2
       if (!this.isBefore(tick, sequence, parent)) break
       this.move(parent, place)
       place = parent
     }
-    this.put(place, tick, sequence, slot)
+    this.put(place, tick, sequence, item)
   }
 
   /** Takes the first out. */
   remove(): void {
     const last = --this.size
-    this.sink(0, this.ticks[last]!, this.sequences[last]!, this.slots[last]!)
+    const item = this.items[0]!
+    this.sink(0, this.ticks[last]!, this.sequences[last]!, this.items[last]!)
+    this.items[last] = item
   }
 
   /** Keeps what `isWanted` says yes to. */
-  filter(isWanted: (slot: number) => boolean): void {
+  filter(isWanted: (what: number) => boolean): void {
     let kept = 0
     for (let place = 0; place < this.size; place++) {
-      if (isWanted(this.slots[place]!)) this.move(place, kept++)
+      const item = this.items[place]!
+      if (!isWanted(this.whats[item]!)) continue
+      this.items[place] = this.items[kept]!
+      this.put(kept++, this.ticks[place]!, this.sequences[place]!, item)
     }
     this.size = kept
-    for (let place = (kept + 2) >> 2; place >= 0; place--) {
-      this.sink(place, this.ticks[place]!, this.sequences[place]!, this.slots[place]!)
+    for (let place = (kept - 2) >> 2; place >= 0; place--) {
+      this.sink(place, this.ticks[place]!, this.sequences[place]!, this.items[place]!)
     }
   }
 
-  private sink(from: number, tick: number, sequence: number, slot: number): void {
+  private sink(from: number, tick: number, sequence: number, item: number): void {
     let place = from
     for (;;) {
       const first = place * 4 + 1
@@ -71,7 +95,7 @@ export class EventHeap {
       this.move(least, place)
       place = least
     }
-    this.put(place, tick, sequence, slot)
+    this.put(place, tick, sequence, item)
   }
 
   private isBefore(tick: number, sequence: number, place: number): boolean {
@@ -80,19 +104,23 @@ export class EventHeap {
   }
 
   private move(from: number, to: number): void {
-    this.put(to, this.ticks[from]!, this.sequences[from]!, this.slots[from]!)
+    this.put(to, this.ticks[from]!, this.sequences[from]!, this.items[from]!)
   }
 
-  private put(place: number, tick: number, sequence: number, slot: number): void {
+  private put(place: number, tick: number, sequence: number, item: number): void {
     this.ticks[place] = tick
     this.sequences[place] = sequence
-    this.slots[place] = slot
+    this.items[place] = item
   }
 
   private grow(): void {
     const wider = <T extends Numbers>(from: T): T => widened(from, this.size * 2)
     this.ticks = wider(this.ticks)
     this.sequences = wider(this.sequences)
-    this.slots = wider(this.slots)
+    this.items = wider(this.items)
+    for (let item = this.size; item < this.items.length; item++) this.items[item] = item
+    this.whats = wider(this.whats)
+    this.as = wider(this.as)
+    this.bs = wider(this.bs)
   }
 }

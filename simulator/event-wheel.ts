@@ -1,262 +1,264 @@
 /**
  * Events of the future, by how far their ticks agree with the present one.
  *
- * A tick is read as digits of eight bits. An event lies on the level of the
- * highest digit in which it differs from `base`, in the cell of its own digit
- * there (a radix heap: Ahuja et al., "Faster algorithms for the shortest path
- * problem", JACM 1990). So the earliest events are in the lowest cell of the
- * lowest level that holds any, and a cell is spread over lower levels at most
- * once a level. Events enter a cell at its end and are spread in that order, so
- * two events of one tick stay in the order in which they were added.
+ * Ticks are counted from the start of an epoch of 2^32, about 72 minutes, and
+ * read as digits of eight bits. An event lies on the level of the highest digit
+ * in which it differs from `base`, in the cell of its own digit there (a radix
+ * heap: Ahuja et al., "Faster algorithms for the shortest path problem", JACM
+ * 1990). So the earliest events are in the lowest cell of the lowest level that
+ * holds any, and a cell is spread over lower levels at most once a level. Events
+ * enter a cell at its end and are spread in that order, so two events of one
+ * tick stay in the order in which they were added.
  *
  * A cell is a list of chunks, read and written in sequence: what a cache and a
- * prefetcher like. An entry is five words beside each other, not an element in
- * each of five arrays: spreading writes to 256 places at a time, and five times
- * as many do not fit into the nearest cache. Nothing is kept below cells of 256
- * ticks; such a one is handed out whole, sorted.
+ * prefetcher like. An event is four words beside each other, all that there is
+ * to know about it, and nothing else is read to serve it. Nothing is kept below
+ * cells of 256 ticks; such a one, or a larger one with few events, is handed out
+ * whole, sorted.
  *
  * @module
  */
-import type { EventRun } from './event-run.ts'
+import { invariant } from '../src/errors.ts'
+import { type EventRun, KEY_BITS, placesOf } from './event-run.ts'
+import { CANCELLED_BIT, type EventSlots } from './event-slots.ts'
 import { widened } from './widened.ts'
 
-/** Words of an entry; the first is the tick's lower half. */
-const HIGH = 1
-export const SLOT_AND_KIND = 2
-export const A = 3
-export const B = 4
-const ENTRY_WORDS = 5
-/** The low bits of `slotAndKind`; the kind is above. */
-export const SLOT_BITS = 24
-export const SLOT_MASK = 2 ** SLOT_BITS - 1
+/** Words of an event; the first is its tick in the epoch. */
+export const WORD = { what: 1, a: 2, b: 3 } as const
+/** Of the second word: the kind in the low bits, and above it the slot, 0 for none. */
+export const PACKING = { kindBits: 8 } as const
+/** Ticks of an epoch. */
+export const EPOCH = 2 ** 32
 
+// Copied: a constant of the same module is compiled in, an imported one is read each time.
+const WHAT = WORD.what
+const A = WORD.a
+const B = WORD.b
+const KIND_BITS = PACKING.kindBits
+const KEY_MASK = 2 ** KEY_BITS - 1
+const CANCELLED_SHIFT = CANCELLED_BIT
+const EVENT_BITS = 2
+const EVENT_WORDS = 2 ** EVENT_BITS
 const DIGIT_BITS = 8
 const CELLS = 2 ** DIGIT_BITS
-const WORDS = CELLS / 32
-/** Of the digits above the lowest, in two 32-bit halves: 3 below, 3 of 21 bits above. */
-const LEVELS = 6
-const LOW_LEVELS = 3
-const HALF = 2 ** 32
-const CHUNK = 32
-const CHUNK_WORDS = CHUNK * ENTRY_WORDS
+const BITMAP_WORDS = CELLS / 32
+/** Of the digits above the lowest. */
+const LEVELS = 3
+/** Events of a chunk: a kilobyte, for long reads in sequence. */
+const CHUNK_BITS = 6
+const CHUNK = 2 ** CHUNK_BITS
+const CHUNK_WORDS = CHUNK * EVENT_WORDS
+const CHUNK_SHIFT = CHUNK_BITS + EVENT_BITS
 const FIRST_CHUNKS = 64
 const NONE = -1
-/** Ticks of a cell, by level. Multiplied: the power of a number is not exact everywhere. */
-const UNITS = [CELLS]
-while (UNITS.length <= LEVELS) UNITS.push(UNITS.at(-1)! * CELLS)
-/** So few are put in order by insertion alone. */
-const ALONE_MAX = 12
-/** A cell of more is spread: its entries would not fit into the nearer caches. */
-const SORTED_MAX = 4096
-/** So many of one digit at most are put in order by insertion. */
-const INSERTED_MAX = 32
-
-/** Which half of a tick holds the digit below a level's own, and how far up. */
-const DIGIT_PLACES: readonly (readonly [half: number, shift: number])[] = [
-  [0, 0],
-  [0, 8],
-  [0, 16],
-  [0, 24],
-  [HIGH, 0],
-  [HIGH, 8],
-]
-const digitPlace = (level: number): readonly [number, number] => DIGIT_PLACES[level]!
+/** A cell of more is spread: its keys would not fit into the nearer caches. */
+const SORTED_MAX = 8192
+/** So few are handed out whatever their share. */
+const FEW = 12
+/** A cell with more than an eighth of all is spread: many new ones would be before its end. */
+const SHARE_BITS = 3
 
 export class EventWheel {
-  /** All entries; a run says where its own begin. */
+  /** Tick at which the epoch starts. Minus zero makes it a field of doubles (event-queue.ts). */
+  epoch = -0
+  /** All events; `atOf` says where one of the run begins. */
   words = new Int32Array(FIRST_CHUNKS * CHUNK_WORDS)
+  private base = 0
 
-  private baseLow = 0
-  private baseHigh = 0
-
-  /** By level and cell: where the next entry goes, the first chunk, how many. */
+  /** By level and cell: where the next event goes; 0 when it is empty. */
   private readonly tails = new Int32Array(LEVELS * CELLS)
+  /** By level and cell, while it holds any: the first chunk, and events in all but the last one. */
   private readonly heads = new Int32Array(LEVELS * CELLS)
   private readonly counts = new Int32Array(LEVELS * CELLS)
   /** A bit a cell that holds any. */
-  private readonly occupied = new Int32Array(LEVELS * WORDS)
+  private readonly occupied = new Int32Array(LEVELS * BITMAP_WORDS)
 
   /** By chunk: the one after it, of its cell or of the free ones. */
   private nexts = new Int32Array(FIRST_CHUNKS)
   private free = NONE
   private chunks = 0
-  /** What the run is made of, free when the next one is asked for. */
-  private lent = NONE
+  /** Where the run's chunks begin; they are free when the next run is asked for. */
+  private lent = new Int32Array(FIRST_CHUNKS)
   private lentCount = 0
 
-  /** Adds an event that is not before anything handed out. */
-  add(tick: number, slotAndKind: number, a: number, b: number): void {
-    const low = tick | 0
-    const high = (tick / HALF) | 0
-    this.append(this.cellOf(low, high), low, high, slotAndKind, a, b)
+  /** Starts a later epoch. Everything of the one before must have been taken. */
+  open(epoch: number): void {
+    this.epoch = epoch
+    this.base = 0
+  }
+
+  /** Adds an event that is not before anything handed out; `low` is its tick in the epoch. */
+  add(low: number, what: number, a: number, b: number): void {
+    const level = (31 - Math.clz32(((low ^ this.base) >>> DIGIT_BITS) | 1)) >> 3
+    const cell = (level << DIGIT_BITS) | ((low >>> ((level + 1) << 3)) & (CELLS - 1))
+    const tail = this.tails[cell]!
+    const at = (tail & (CHUNK_WORDS - 1)) === 0 ? this.extend(cell, tail) : tail
+    const { words } = this
+    // The last first: one check of the bounds for all.
+    words[at + B] = b
+    words[at] = low
+    words[at + WHAT] = what
+    words[at + A] = a
+    this.tails[cell] = at + EVENT_WORDS
   }
 
   /**
-   * Fills `run` with the earliest events. There must be some.
+   * Fills `run` with the earliest events.
    *
-   * @returns The tick before which nothing is left here.
+   * @param size How many events wait in all.
+   * @returns The tick before which nothing is left here; undefined when nothing was here.
    */
-  take(run: EventRun): number {
+  take(run: EventRun, slots: EventSlots, size: number): number | undefined {
     this.releaseLent()
     for (;;) {
-      let word = 0
-      while (this.occupied[word] === 0) word++
-      const bits = this.occupied[word]!
-      const cell = (word << 5) | (31 - Math.clz32(bits & -bits))
+      const cell = this.firstCell()
+      if (cell === NONE) return undefined
       const level = cell >> DIGIT_BITS
-      const count = this.counts[cell]!
-      const start = this.startOf(level, cell & (CELLS - 1))
-      if (level > 0 && !this.isSortable(cell, level, run)) {
-        this.setBase(start)
-        this.spread(cell, count)
-        continue
+      const offsetBits = (level + 1) * DIGIT_BITS
+      const start = this.startOf(cell, offsetBits)
+      const count = this.countOf(cell)
+      const chunk = this.empty(cell)
+      if (level === 0 && count > placesOf(offsetBits)) invariant(false, `${count} events at once`)
+      if (level === 0 || isSortable(count, offsetBits, size)) {
+        run.begin(this.epoch + (start >>> 0), offsetBits, count)
+        if (this.fill(run, slots, chunk, count)) {
+          const ticks = 1 << offsetBits
+          this.base = start | (ticks - 1)
+          return run.start + ticks
+        }
       }
-      if (level === 0 && count > ALONE_MAX) this.countDigits(cell, 0, run)
-      const end = start + UNITS[level]!
-      this.setBase(end - 1)
-      this.lent = this.empty(cell)
-      this.lentCount = count
-      if (count > ALONE_MAX) this.handOut(level, run)
-      else this.handOutFew(run)
-      return end
+      this.base = start
+      this.spread(chunk, count)
     }
   }
 
+  /** Where the first word of an event of the run is. */
+  atOf(run: EventRun, key: number): number {
+    const place = key & run.placeMask
+    return this.lent[place >> CHUNK_BITS]! + (place & (CHUNK - 1)) * EVENT_WORDS
+  }
+
   /** Keeps what `isWanted` says yes to; asks once for each event that is not handed out. */
-  filter(isWanted: (slot: number) => boolean): void {
+  filter(isWanted: (what: number) => boolean): void {
     for (let cell = 0; cell < LEVELS * CELLS; cell++) {
-      let left = this.counts[cell]!
-      if (left === 0) continue
+      if (this.tails[cell] === 0) continue
+      let left = this.countOf(cell)
       for (let chunk = this.empty(cell); left > 0; left -= CHUNK) {
-        const end = chunk * CHUNK_WORDS + Math.min(left, CHUNK) * ENTRY_WORDS
-        for (let at = chunk * CHUNK_WORDS; at < end; at += ENTRY_WORDS) {
-          if (isWanted(this.words[at + SLOT_AND_KIND]! & SLOT_MASK)) this.copy(cell, at)
+        const begin = chunk * CHUNK_WORDS
+        const end = begin + Math.min(left, CHUNK) * EVENT_WORDS
+        for (let at = begin; at < end; at += EVENT_WORDS) {
+          if (isWanted(this.words[at + WHAT]!)) this.copy(at)
         }
         chunk = this.release(chunk)
       }
     }
   }
 
-  private cellOf(low: number, high: number): number {
-    if (high === this.baseHigh) {
-      const level = (31 - Math.clz32(((low ^ this.baseLow) >>> DIGIT_BITS) | 1)) >> 3
-      return (level << DIGIT_BITS) | ((low >>> ((level + 1) << 3)) & (CELLS - 1))
+  /** Puts a cell's events into the run. False, and nothing done, when sorting would take long. */
+  private fill(run: EventRun, slots: EventSlots, first: number, count: number): boolean {
+    const { words } = this
+    const { states } = slots
+    const { unsorted, cancelled, bins, shift, binShift } = run
+    this.lend(first, count)
+    let kept = 0
+    let gone = 0
+    for (let place = 0; place < count; ) {
+      let at = this.lent[place >> CHUNK_BITS]!
+      const end = Math.min(place + CHUNK, count)
+      for (; place < end; place++) {
+        const slot = words[at + WHAT]! >>> KIND_BITS
+        const key = ((words[at]! << shift) & KEY_MASK) | place
+        // No branches: which one is cancelled cannot be guessed.
+        const isGone = states[slot]! >>> CANCELLED_SHIFT
+        const isKept = isGone ^ 1
+        unsorted[kept] = key
+        kept += isKept
+        cancelled[gone] = slot
+        gone += isGone
+        bins[key >>> binShift]! += isKept
+        at += EVENT_WORDS
+      }
     }
-    const above = (31 - Math.clz32(high ^ this.baseHigh)) >> 3
-    return ((above + LOW_LEVELS) << DIGIT_BITS) | ((high >>> (above << 3)) & (CELLS - 1))
+    if (!run.sort(kept)) {
+      this.lentCount = 0
+      return false
+    }
+    for (let each = 0; each < gone; each++) slots.isDropped(cancelled[each]!)
+    return true
   }
 
-  /** Moves a cell's events to lower levels, `base` being its first tick. */
-  private spread(cell: number, count: number): void {
+  /** Moves events of a cell that was emptied to lower levels, `base` being its first tick. */
+  private spread(first: number, count: number): void {
     let left = count
-    for (let chunk = this.empty(cell); left > 0; left -= CHUNK) {
-      const end = chunk * CHUNK_WORDS + Math.min(left, CHUNK) * ENTRY_WORDS
-      for (let at = chunk * CHUNK_WORDS; at < end; at += ENTRY_WORDS) {
-        const { words } = this
-        this.copy(this.cellOf(words[at]!, words[at + HIGH]!), at)
-      }
+    for (let chunk = first; left > 0; left -= CHUNK) {
+      const begin = chunk * CHUNK_WORDS
+      const end = begin + Math.min(left, CHUNK) * EVENT_WORDS
+      for (let at = begin; at < end; at += EVENT_WORDS) this.copy(at)
       chunk = this.release(chunk)
     }
   }
 
-  /** Whether sorting a cell is cheaper than spreading it. Leaves the digits counted if so. */
-  private isSortable(cell: number, level: number, run: EventRun): boolean {
-    return this.counts[cell]! <= SORTED_MAX && this.countDigits(cell, level, run) <= INSERTED_MAX
-  }
-
-  /** Counts the digits below a cell's own, and says how often the most frequent one occurs. */
-  private countDigits(cell: number, level: number, run: EventRun): number {
-    const { words, nexts } = this
-    let left = this.counts[cell]!
-    const { starts } = run.begin(left)
-    const [half, shift] = digitPlace(level)
-    for (let chunk = this.heads[cell]!; left > 0; left -= CHUNK) {
-      const end = chunk * CHUNK_WORDS + Math.min(left, CHUNK) * ENTRY_WORDS
-      for (let at = chunk * CHUNK_WORDS + half; at < end; at += ENTRY_WORDS) {
-        starts[((words[at]! >>> shift) & (CELLS - 1)) + 1]!++
-      }
-      chunk = nexts[chunk]!
-    }
-    return run.counted()
-  }
-
-  private handOut(level: number, run: EventRun): void {
-    const { words, nexts } = this
-    const { starts, ticks, entries } = run
-    const [half, shift] = digitPlace(level)
-    let left = this.lentCount
-    run.end = left
-    for (let chunk = this.lent; left > 0; left -= CHUNK) {
-      const end = chunk * CHUNK_WORDS + Math.min(left, CHUNK) * ENTRY_WORDS
-      for (let at = chunk * CHUNK_WORDS; at < end; at += ENTRY_WORDS) {
-        const place = starts[(words[at + half]! >>> shift) & (CELLS - 1)]!++
-        ticks[place] = words[at + HIGH]! * HALF + (words[at]! >>> 0)
-        entries[place] = at
-      }
-      chunk = nexts[chunk]!
-    }
-    if (level > 0) run.sortNearly()
-  }
-
-  /** As many as fit into one chunk. */
-  private handOutFew(run: EventRun): void {
+  private copy(at: number): void {
     const { words } = this
-    const { ticks, entries } = run.restart(this.lentCount)
-    let at = this.lent * CHUNK_WORDS
-    for (let place = 0; place < run.end; place++) {
-      ticks[place] = words[at + HIGH]! * HALF + (words[at]! >>> 0)
-      entries[place] = at
-      at += ENTRY_WORDS
+    this.add(words[at]!, words[at + WHAT]!, words[at + A]!, words[at + B]!)
+  }
+
+  private firstCell(): number {
+    const { occupied } = this
+    for (let word = 0; word < LEVELS * BITMAP_WORDS; word++) {
+      const bits = occupied[word]!
+      if (bits !== 0) return (word << 5) | (31 - Math.clz32(bits & -bits))
     }
-    run.sortNearly()
+    return NONE
   }
 
-  private releaseLent(): void {
-    for (; this.lentCount > 0; this.lentCount -= CHUNK) this.lent = this.release(this.lent)
+  /** First tick of a cell, in the epoch. */
+  private startOf(cell: number, offsetBits: number): number {
+    const blockBits = offsetBits + DIGIT_BITS
+    // A shift by 32 is one by 0.
+    const block = blockBits === 32 ? 0 : (this.base >>> blockBits) << blockBits
+    return block | ((cell & (CELLS - 1)) << offsetBits)
   }
 
-  private copy(cell: number, at: number): void {
-    const { words } = this
-    const slotAndKind = words[at + SLOT_AND_KIND]!
-    const a = words[at + A]!
-    this.append(cell, words[at]!, words[at + HIGH]!, slotAndKind, a, words[at + B]!)
-  }
-
-  private append(
-    cell: number,
-    low: number,
-    high: number,
-    slotAndKind: number,
-    a: number,
-    b: number,
-  ): void {
-    const count = this.counts[cell]!
-    const at = (count & (CHUNK - 1)) === 0 ? this.extend(cell, count) : this.tails[cell]!
-    const { words } = this
-    words[at + B] = b
-    words[at] = low
-    words[at + HIGH] = high
-    words[at + SLOT_AND_KIND] = slotAndKind
-    words[at + A] = a
-    this.tails[cell] = at + ENTRY_WORDS
-    this.counts[cell] = count + 1
+  private countOf(cell: number): number {
+    const last = ((this.tails[cell]! - 1) & (CHUNK_WORDS - 1)) + 1
+    return this.counts[cell]! + (last >> EVENT_BITS)
   }
 
   /** Gives a cell another chunk and says where it begins. */
-  private extend(cell: number, count: number): number {
+  private extend(cell: number, tail: number): number {
     const chunk = this.takeChunk()
-    if (count === 0) {
+    if (tail === 0) {
       this.heads[cell] = chunk
+      this.counts[cell] = 0
       this.occupied[cell >> 5]! |= 1 << (cell & 31)
-    } else this.nexts[((this.tails[cell]! - 1) / CHUNK_WORDS) | 0] = chunk
+    } else {
+      this.nexts[(tail >> CHUNK_SHIFT) - 1] = chunk
+      this.counts[cell]! += CHUNK
+    }
     return chunk * CHUNK_WORDS
   }
 
   /** Forgets what the cell holds and says where it lies. */
   private empty(cell: number): number {
-    this.counts[cell] = 0
+    this.tails[cell] = 0
     this.occupied[cell >> 5]! &= ~(1 << (cell & 31))
     return this.heads[cell]!
+  }
+
+  private lend(first: number, count: number): void {
+    const chunks = (count + CHUNK - 1) >> CHUNK_BITS
+    while (this.lent.length < chunks) this.lent = widened(this.lent, this.lent.length * 2)
+    let chunk = first
+    for (let each = 0; each < chunks; each++) {
+      this.lent[each] = chunk * CHUNK_WORDS
+      chunk = this.nexts[chunk]!
+    }
+    this.lentCount = chunks
+  }
+
+  private releaseLent(): void {
+    while (this.lentCount > 0) this.release(this.lent[--this.lentCount]! >> CHUNK_SHIFT)
   }
 
   private takeChunk(): number {
@@ -265,7 +267,10 @@ export class EventWheel {
       this.free = this.nexts[reused]!
       return reused
     }
-    if (this.chunks === this.nexts.length) this.grow()
+    if (this.chunks === this.nexts.length) {
+      this.words = widened(this.words, this.chunks * 2 * CHUNK_WORDS)
+      this.nexts = widened(this.nexts, this.chunks * 2)
+    }
     return this.chunks++
   }
 
@@ -276,22 +281,10 @@ export class EventWheel {
     this.free = chunk
     return next
   }
+}
 
-  private grow(): void {
-    const chunks = this.chunks * 2
-    this.words = widened(this.words, chunks * CHUNK_WORDS)
-    this.nexts = widened(this.nexts, chunks)
-  }
-
-  private setBase(tick: number): void {
-    this.baseLow = tick | 0
-    this.baseHigh = (tick / HALF) | 0
-  }
-
-  /** First tick of a cell. */
-  private startOf(level: number, digit: number): number {
-    const base = this.baseHigh * HALF + (this.baseLow >>> 0)
-    const block = UNITS[level + 1]!
-    return Math.floor(base / block) * block + digit * UNITS[level]!
-  }
+/** Whether handing a cell out is better than spreading it. */
+function isSortable(count: number, offsetBits: number, size: number): boolean {
+  if (count > Math.min(SORTED_MAX, placesOf(offsetBits))) return false
+  return count <= Math.max(FEW, size >> SHARE_BITS)
 }

@@ -54,7 +54,8 @@ interface Waiting {
 /** A queue and the plainest reference, fed with the same. */
 class Twins {
   readonly queue = new EventQueue()
-  readonly handles: EventHandle[] = []
+  /** By id; every fifth event cannot be cancelled. */
+  readonly handles: (EventHandle | undefined)[] = []
   #now = 0
   /** Sorted by tick, then by id. */
   readonly #reference: Waiting[] = []
@@ -62,7 +63,10 @@ class Twins {
   schedule(delay: number): void {
     const id = this.handles.length
     const tick = this.#now + delay
-    this.handles.push(this.queue.handleOf(this.queue.schedule(tick, id % 256, id, -id)))
+    if (id % 5 === 0) this.queue.schedule(tick, id % 256, id, -id)
+    const isTimer = id % 5 !== 0
+    const slot = isTimer ? this.queue.scheduleTimer(tick, id % 256, id, -id) : 0
+    this.handles.push(isTimer ? this.queue.handleOf(slot) : undefined)
     let place = this.#reference.length
     while (place > 0 && this.#reference[place - 1]!.tick > tick) place--
     this.#reference.splice(place, 0, { tick, id })
@@ -71,8 +75,10 @@ class Twins {
   cancel(which: number): void {
     if (this.handles.length === 0) return
     const id = which % this.handles.length
+    const handle = this.handles[id]
+    if (handle === undefined) return
     const place = this.#reference.findIndex((event) => event.id === id)
-    assert.equal(this.queue.cancel(this.handles[id]!), place >= 0, 'did it do anything')
+    assert.equal(this.queue.cancel(handle), place >= 0, 'did it do anything')
     if (place >= 0) this.#reference.splice(place, 1)
   }
 
@@ -168,11 +174,11 @@ holds(
 
 t.test('what was cancelled is swept out: memory follows what waits', async (t) => {
   const queue = new EventQueue()
-  const keep = queue.handleOf(queue.schedule(5, 1, 7, 0))
+  const keep = queue.handleOf(queue.scheduleTimer(5, 1, 7, 0))
   let slots = 0
   for (let round = 0; round < 200_000; round++) {
     // Far, near, and in the past of what was looked at.
-    const slot = queue.schedule([1e9, 6, 2][round % 3]!, 2, 0, 0)
+    const slot = queue.scheduleTimer([1e9, 6, 2][round % 3]!, 2, 0, 0)
     slots = Math.max(slots, slot)
     queue.cancel(queue.handleOf(slot))
     if (round % 1000 === 0) queue.nextTick()
@@ -186,7 +192,7 @@ t.test('what was cancelled is swept out: memory follows what waits', async (t) =
 
 t.test('a handle of an event that ran does not cancel the next user of its slot', async (t) => {
   const queue = new EventQueue()
-  const first = queue.handleOf(queue.schedule(1, 1, 0, 0))
+  const first = queue.handleOf(queue.scheduleTimer(1, 1, 0, 0))
   queue.pop()
   queue.schedule(2, 2, 0, 0)
   t.equal(queue.cancel(first), false)
@@ -195,9 +201,26 @@ t.test('a handle of an event that ran does not cancel the next user of its slot'
 
 t.test('schedule() refuses a tick that is not whole', async (t) => {
   const queue = new EventQueue()
-  for (const tick of [0.5, Number.NaN, -1, 2 ** 53]) {
-    t.throws(() => queue.schedule(tick, 1, 0, 0), /whole tick/, String(tick))
+  queue.schedule(2 ** 40, 1, 0, 0)
+  for (let round = 0; round < 2; round++) {
+    for (const tick of [0.5, Number.NaN, -1, -(2 ** 32), 2 ** 53, Number.POSITIVE_INFINITY]) {
+      t.throws(() => queue.schedule(tick, 1, 0, 0), /whole tick/, String(tick))
+      t.throws(() => queue.scheduleTimer(tick, 1, 0, 0), /whole tick/, String(tick))
+    }
+    t.equal(queue.size, 1, 'nothing is counted that is not there')
+    // Another epoch of the wheel.
+    t.equal(queue.nextTick(), 2 ** 40)
   }
+  t.equal(queue.pop(), true)
+  t.equal(queue.pop(), false)
+})
+
+t.test('events on both sides of every power of two leave in order', async (t) => {
+  const queue = new EventQueue()
+  const ticks = Array.from({ length: 53 }, (_, bits) => [2 ** bits - 1, 2 ** bits]).flat()
+  for (const tick of [...ticks].reverse()) queue.schedule(tick, 1, 0, 0)
+  const left = ticks.map(() => (queue.pop() ? queue.tick : undefined))
+  t.strictSame(left, ticks)
 })
 
 t.test('Clock.at() never runs before its instant, whatever the fractions', async (t) => {
