@@ -8,6 +8,7 @@ import type { AttachmentRecord, NodeRecord } from '../ipam/records.ts'
 import type { Store } from '../ipam/store.ts'
 import { type AgentReport, type AgentTimes, agentMachine } from '../src/agent/agent.ts'
 import { agentPerform } from '../src/agent/perform.ts'
+import { makesTable } from '../src/agent/rules.ts'
 import { type Driven, drive } from '../src/driver.ts'
 import { invariant } from '../src/errors.ts'
 import { identity, type KernelObject } from '../src/kernel/mod.ts'
@@ -134,7 +135,12 @@ export class SimNode {
     // A round that goes on has not shown the store yet: it asks the store before it looks at the kernel.
     let goesOn = false
     const life = ++this.agentLife
-    this.agent = drive(agentMachine(this.times), virtualClock(engine, index), (effect, feed) => {
+    const machine = agentMachine(this.times)
+    const clock = virtualClock(engine, index)
+    const isDueSoon = (): boolean =>
+      (machine.nextWake() ?? Number.POSITIVE_INFINITY) - clock.now() <= this.times.settleMs
+    this.agent = drive(machine, clock, (effect, feed) => {
+      const isFirst = effect.kind === 'kernel.apply' && makesTable(effect.ops)
       if (effect.kind !== 'report' && effect.kind !== 'ready') goesOn = true
       perform(effect, (input) => {
         goesOn = false
@@ -145,7 +151,8 @@ export class SimNode {
         const applied =
           input.kind === 'kernel.applied' &&
           input.failures.every((failure) => failure === undefined)
-        if (planned || applied) this.settle()
+        // Pods that came while the nftables table was made wait for another look.
+        if (planned || (applied && !(isFirst && isDueSoon()))) this.settle()
       })
     })
   }
