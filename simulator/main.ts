@@ -1,31 +1,32 @@
 /**
  * The simulator's shell: reads a scenario file, runs it, writes the reports.
  *
- * The only file here that touches files and streams.
+ * With files.ts the only one here that knows a world outside.
  *
  * @module
  */
-import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
 import { answer, type CapacityAnswer } from './capacity/answer.ts'
 import { type QuestionFlags, questionOf } from './capacity/question.ts'
 import { modesNamed, planCompare, runCompare } from './compare.ts'
+import { builtInScenarios, exists, locate, makeFolder, readScenario, writeWhole } from './files.ts'
 import { memoryNeeded } from './memory.ts'
-import { labelOf } from './network.ts'
 import { capacityCsv, capacityData } from './report/capacity-data.ts'
 import { capacityText } from './report/capacity-text.ts'
 import { compareText } from './report/compare-text.ts'
 import { csvTables, measuresCsv } from './report/csv.ts'
 import { compareData, dataReport } from './report/data.ts'
+import { headerOf } from './report/header.ts'
 import { seedsData, seedsHtml, seedsText } from './report/seeds-report.ts'
 import { textReport } from './report/text.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
-import { parseScenario, type Scenario } from './scenario.ts'
+import type { Scenario } from './scenario.ts'
 import { runSeeds } from './seeds.ts'
 import { runSwarmSeed, SWARM_HEAD, swarmLine } from './swarm.ts'
-import { filesOf, INPUT_BYTES_MAX, inputWords } from './timeline/inputs.ts'
+
+export { builtInScenarios, readScenario }
 
 export type OutputFormat = 'text' | 'wide' | 'json' | 'yaml' | 'csv'
 export const OUTPUT_FORMATS: readonly OutputFormat[] = ['text', 'wide', 'json', 'yaml', 'csv']
@@ -208,7 +209,7 @@ async function writeReports(
  */
 export async function memoryOfScenario(file: string, scenariosDir: string): Promise<number> {
   const path = await locate(file, scenariosDir)
-  return memoryNeeded(parseScenario(await readText(path), path))
+  return memoryNeeded((await readScenario(path)).scenario)
 }
 
 /** A question about capacity. */
@@ -255,67 +256,6 @@ function capacityReport(given: CapacityAnswer, output: OutputFormat): string {
   }
 }
 
-/** Names of the built-in scenarios. */
-export async function builtInScenarios(scenariosDir: string): Promise<readonly string[]> {
-  const files = await readdir(scenariosDir).catch((): string[] => [])
-  return files
-    .filter((file) => file.endsWith('.yaml'))
-    .map((file) => basename(file, '.yaml'))
-    .sort()
-}
-
-/** The seed and every option, in one line a person can send. */
-function headerOf(path: string, scenario: Scenario): string {
-  const { nodes, podsPerNode, racks, spines, seed, pools, times } = scenario
-  const modes = scenario.modes.map((mode) => labelOf(mode).replaceAll(' ', '/'))
-  const places = pools.map(({ cidr, blockLength, network }) => {
-    const place = blockLength === undefined ? cidr : `${cidr}:${blockLength}`
-    return network === undefined ? place : `${network}=${place}`
-  })
-  const sizes = Object.entries(scenario.switch).map(([name, value]) => `${name}=${value}`)
-  const delays = Object.entries(times).map(([name, value]) => `${name}=${value}`)
-  return [
-    `scenario ${path}`,
-    `seed ${seed}  nodes ${nodes}  podsPerNode ${podsPerNode}  racks ${racks}  spines ${spines}`,
-    `modes ${modes.join(' ')}  pools ${places.join(' ')}  switch ${sizes.join(' ')}`,
-    `times ${delays.join(' ')}`,
-    `fabric ${fabricWords(scenario)}  talk ${scenario.talk}  gcThresh3 ${scenario.kernel.gcThresh3}`,
-    ...workloadWords(scenario).map((words) => `workload ${words}`),
-    ...faultWords(scenario),
-  ].join('\n')
-}
-
-/** A line a fault, one of the swarm, and how closely it was watched. */
-function faultWords({ faults, swarm, probe }: Scenario): readonly string[] {
-  const words = (what: object): string =>
-    Object.entries(what)
-      .map(([name, value]) => `${name}=${value}`)
-      .join(' ')
-  if (faults.length === 0 && swarm === undefined) return []
-  return [
-    ...faults.map(({ kind, ...fault }) => `fault ${kind} ${words(fault)}`),
-    ...(swarm === undefined ? [] : [`swarm ${words(swarm)}`]),
-    `probe ${words(probe)}`,
-  ]
-}
-
-/** A line a step; of a file what it holds. */
-function workloadWords({ workload, inputs }: Scenario): readonly string[] {
-  return workload.map(({ kind, ...step }, index) => {
-    const keys = Object.entries(step).map(([name, value]) => `${name}=${value}`)
-    const input = inputs?.get(index)
-    const held = input === undefined ? [] : [`(${inputWords(input)})`]
-    return [kind, ...keys, ...held].join(' ')
-  })
-}
-
-/** Numbers and words as they are; of lists how long they are. */
-function fabricWords({ fabric }: Scenario): string {
-  return Object.entries(fabric)
-    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.length : value}`)
-    .join(' ')
-}
-
 function reportOf(result: RunResult, output: OutputFormat): string {
   if (output === 'csv') return measuresCsv([result])
   if (isForPeople(output)) return textReport(result, output === 'wide')
@@ -332,95 +272,3 @@ const dataText = (data: unknown, output: 'json' | 'yaml'): string =>
   output === 'json'
     ? `${JSON.stringify(data, null, 2)}\n`
     : stringify(data, { aliasDuplicateObjects: false })
-
-/**
- * Reads a scenario and the files of its workload, which are beside it.
- *
- * @param seed Takes the place of the scenario's.
- * @throws {TriviumError} BAD_CONFIG for a file that cannot be read, or what it holds.
- */
-export async function readScenario(
-  path: string,
-  seed?: number,
-): Promise<{ readonly text: string; readonly scenario: Scenario }> {
-  const text = await readText(path)
-  const plain = parseScenario(text, path, { seed })
-  const names = filesOf(plain)
-  if (names.length === 0) return { text, scenario: plain }
-  const files = new Map<string, string>()
-  for (const name of names) files.set(name, await readInput(resolve(dirname(path), name)))
-  return { text, scenario: parseScenario(text, path, { seed, files }) }
-}
-
-/** A trace or a list of pods. What is too large is not even opened. */
-async function readInput(path: string): Promise<string> {
-  try {
-    const { size } = await stat(path)
-    if (size <= INPUT_BYTES_MAX) return await readFile(path, 'utf8')
-  } catch (thrown) {
-    throw new TriviumError('BAD_CONFIG', `Cannot read ${path}: ${reasonOf(thrown)}`, '', thrown)
-  }
-  const mib = INPUT_BYTES_MAX / 2 ** 20
-  throw new TriviumError('BAD_CONFIG', `Cannot read ${path}: wanted at most ${mib} MiB`)
-}
-
-/** A file of that path; otherwise the built-in scenario of that name. */
-async function locate(file: string, scenariosDir: string): Promise<string> {
-  if (await exists(file)) return file
-  const builtIn = join(scenariosDir, `${file}.yaml`)
-  if (/^[\w-]+$/.test(file) && (await exists(builtIn))) return builtIn
-  const names = await builtInScenarios(scenariosDir)
-  const known = names.length === 0 ? '' : `, or a built-in one: ${names.join(', ')}`
-  throw new TriviumError(
-    'NOT_FOUND',
-    `Cannot read scenario ${file}: there is no such file, wanted a path${known}`,
-  )
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (thrown) {
-    throw new TriviumError(
-      'BAD_CONFIG',
-      `Cannot read scenario ${path}: ${reasonOf(thrown)}`,
-      '',
-      thrown,
-    )
-  }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true })
-  } catch (thrown) {
-    const message = `Cannot make folder ${path}: ${reasonOf(thrown)}`
-    throw new TriviumError('BAD_CONFIG', message, '', thrown)
-  }
-}
-
-/** Aside, then renamed: a reader never sees half a report. */
-async function writeWhole(path: string, text: string): Promise<void> {
-  const aside = `${path}.${process.pid}.tmp`
-  try {
-    await writeFile(aside, text)
-    await rename(aside, path)
-  } catch (thrown) {
-    await rm(aside, { force: true }).catch(() => {})
-    throw new TriviumError(
-      'BAD_CONFIG',
-      `Cannot write report ${path}: ${reasonOf(thrown)}`,
-      '',
-      thrown,
-    )
-  }
-}
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-const reasonOf = (thrown: unknown): string =>
-  thrown instanceof Error && 'code' in thrown ? String(thrown.code) : String(thrown)

@@ -126,9 +126,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['simulator', ...PURE],
     packages: ['echarts/charts', 'echarts/components', 'echarts/core', 'echarts/renderers'],
   },
+  { unit: 'simulator/files.ts', units: ['simulator', ...PURE], packages: ['node:*'] },
   {
     unit: 'simulator/main.ts',
-    units: ['simulator', 'simulator/report', ...PURE],
+    units: ['simulator', 'simulator/files.ts', 'simulator/report', ...PURE],
     packages: ['yaml', 'node:*'],
   },
   {
