@@ -51,7 +51,7 @@ export function simValidateCommand(): Command {
     .option('--seed <number>', 'order of the pods', whole(0, 2 ** 32 - 1), 1)
     .option(
       '--mode <name>',
-      'only this one, repeatable: vxlan, lightweight, crosssubnet, route, mixed, vlan, networks',
+      'only this one, repeatable: vxlan, lightweight, crosssubnet, underlay6, route, mixed, vlan, networks',
       collect,
     )
     .addOption(outputOption())
