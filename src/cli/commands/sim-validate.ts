@@ -14,9 +14,10 @@ import type { Difference } from '../validate-look.ts'
 
 const HELP = `
 Makes throw-away nodes (network namespaces, real agents, the real plugin) and simulated ones
-of the same names, does the same to both (agents start, pods come and go, options change, a
-node leaves and comes back), and compares every table after each batch: the real ones as ip,
-bridge, nft, sysctl and ethtool tell them. Nothing is left behind.
+of the same names, does the same to both (agents start and restart, pods come and go, options
+change, a link flaps, a tunnel is deleted, a node leaves and comes back), and compares every
+table after each batch: the real ones as ip, bridge, nft, sysctl and ethtool tell them.
+Nothing is left behind.
 
 Not compared, because the simulated kernel does not model it:
 ${VALIDATE_EXCLUDED.map((what) => `  ${what}\n`).join('')}
