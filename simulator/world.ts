@@ -157,7 +157,11 @@ export class Cluster {
 
   /** Whether every kernel shows the store and every switch has heard. */
   get isQuiet(): boolean {
-    if (this.podsUnderWay > 0) return false
+    return this.podsUnderWay === 0 && this.isConverged
+  }
+
+  /** The same, whatever pods wait for. */
+  get isConverged(): boolean {
     for (const node of this.unsettled) if (!this.broken.has(node)) return false
     return this.fabric.pending === 0 && this.fabric.paths.pending === 0 && this.fabric.queued === 0
   }

@@ -21,7 +21,7 @@ import { initialPods, planWorkload } from './workload.ts'
 
 /** Virtual time after the last action, after which nothing more is waited for. */
 const PATIENCE_TICKS = 3_600_000 * TICKS_PER_MS
-/** The same when something stays broken: what waits for it would wait for ever. */
+/** The same for pods that are tried again when something stays broken: they would be for ever. */
 const BROKEN_PATIENCE_TICKS = 120_000 * TICKS_PER_MS
 
 /** What happened, and what the monitors say of it. */
@@ -120,11 +120,12 @@ class Timeline {
   private goOn(): boolean {
     const { cluster, monitor, outcomes } = this
     const { engine } = cluster
+    const limitTick = this.lastTick + PATIENCE_TICKS
     while (!this.isOver()) {
-      if (engine.step(Math.min(monitor.dueTick, this.limitTick()))) {
+      if (engine.step(Math.min(monitor.dueTick, limitTick))) {
         if (outcomes.isOpen && cluster.isQuiet) this.isAsked = true
         if (this.isAsked) this.lookNow()
-      } else if (monitor.dueTick > this.limitTick()) return false
+      } else if (monitor.dueTick > limitTick) return false
       else monitor.look(monitor.dueTick)
     }
     return true
@@ -142,14 +143,11 @@ class Timeline {
   }
 
   private isOver(): boolean {
-    const { cluster } = this
-    if (this.ahead + cluster.kubelets.scheduled > 0 || !cluster.isQuiet) return false
-    return cluster.kubelets.waiting === 0
-  }
-
-  private limitTick(): number {
-    const isStuck = this.cluster.broken.size > 0
-    return this.lastTick + (isStuck ? BROKEN_PATIENCE_TICKS : PATIENCE_TICKS)
+    const { cluster, lastTick } = this
+    const { kubelets, broken, engine } = cluster
+    if (this.ahead + kubelets.scheduled > 0) return false
+    const isLate = broken.size > 0 && engine.tick >= lastTick + BROKEN_PATIENCE_TICKS
+    return isLate ? cluster.isConverged : cluster.isQuiet && kubelets.waiting === 0
   }
 
   private seen(): Seen {
@@ -204,7 +202,7 @@ class Timeline {
 
   private checks(isQuiet: boolean): readonly CheckResult[] {
     const { cluster, monitor } = this
-    const left = isQuiet || cluster.broken.size > 0 ? [] : ['not quiet after an hour']
+    const left = isQuiet ? [] : ['not quiet after an hour']
     const pairs = `${monitor.looks} looks`
     return [
       checkResult('converged: timeline', `${cluster.nodes.length} nodes`, left),
