@@ -3,10 +3,14 @@
  * an event queue is asked all day. The three programs are in sim-engine/.
  *
  * Every turn is a process of its own. All count their own thread's processor
- * time, and all must end with the same hash over the order of events. Of ns-3's
- * schedulers, each shows what it can do once; the best takes part.
+ * time, and all must end with the same hash over the order of events, which all
+ * fold alike. Of ns-3's schedulers, each shows what it can do once; the best
+ * takes part. A row without a queue shows what no queue can be faster than.
+ *
+ * Peers that are missing are installed through apt as root on Debian, and said
+ * so before; TRIVIUM_NO_APT=1 leaves them out.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,6 +39,9 @@ const TO_NS3_MIN = 4
 const TO_SIMPY_MIN = 20
 const OURS = 'engine'
 const SIMPY = 'SimPy'
+const BARE = 'no queue: generator, handlers, trace'
+/** Turns at this size take seconds. */
+const LONG_SIZE = 1_000_000
 
 /** Hashes after warm-up and end, and the time between. */
 interface Turn {
@@ -79,6 +86,19 @@ function variant(
   }
 }
 
+/** What is left of the model without a queue; its order is its own. */
+function bareVariant(pending: number, counts: readonly [number, number]): Variant {
+  return {
+    name: BARE,
+    async run() {
+      const [program = '', ...args] = ours
+      const words = [...args, String(pending), ...counts.map(String), 'none']
+      const [, , ns] = (await must([program, ...words])).trim().split(' ')
+      return { [whatOf(pending)]: Number(ns) / counts[1] }
+    },
+  }
+}
+
 /** The fastest of ns-3's schedulers, and a line about all of them. */
 async function bestScheduler(
   binary: string,
@@ -105,7 +125,10 @@ async function atSize(
 ): Promise<{ readonly rows: readonly Row[]; readonly notes: readonly string[] }> {
   const counts = countsOf(pending)
   const { hashes } = await turn(ours, pending, counts)
-  const variants = [variant(OURS, ours, pending, counts, hashes)]
+  const variants = [
+    variant(OURS, ours, pending, counts, hashes),
+    bareVariant(pending, [WARM, TIMED]),
+  ]
   const notes: string[] = []
   let ns3: string | undefined
   if (binary !== undefined) {
@@ -124,14 +147,19 @@ async function atSize(
 }
 
 function verdictOf(pending: number, rows: readonly Row[]): string {
-  const [engine, ...peers] = [...rows].sort((left) => (left.variant === OURS ? -1 : 1))
+  const medianOf = (name: string): number =>
+    rows.find(({ variant }) => variant === name)?.medianMs ?? Number.NaN
+  const engineMs = medianOf(OURS)
+  const bareMs = medianOf(BARE)
+  const peers = rows.filter(({ variant }) => variant !== OURS && variant !== BARE)
   const ratios = peers.map(({ variant, medianMs }) => {
-    const ratio = medianMs / (engine?.medianMs ?? Number.NaN)
+    const ratio = medianMs / engineMs
     const wanted = variant === SIMPY ? TO_SIMPY_MIN : TO_NS3_MIN
     const missed = ratio < wanted ? ': MISSED' : ''
-    return `${variant} ${rateOf(medianMs)}, ${ratio.toFixed(1)} times that (wanted ${wanted}${missed})`
+    const most = `${(medianMs / bareMs).toFixed(1)} without a queue`
+    return `${variant} ${rateOf(medianMs)}, ${ratio.toFixed(1)} times that (wanted ${wanted}${missed}; ${most})`
   })
-  const own = `${OURS} ${rateOf(engine?.medianMs ?? Number.NaN)}`
+  const own = `${OURS} ${rateOf(engineMs)}, its queue ${(engineMs - bareMs).toFixed(0)} of ${engineMs.toFixed(0)} ns an event`
   return `${pending.toLocaleString('en')} pending: ${[own, ...ratios].join('; ')}`
 }
 
@@ -152,12 +180,32 @@ function simpyMissing(): string | undefined {
   }
 }
 
+/** Installs what is missing, where that is allowed; no service is among it. */
+function install(say: (text: string) => void): void {
+  const missing = [ns3Missing() ?? [], simpyMissing() ?? []].flat().join(' ').split(' ')
+  const packages = missing.filter((name) => name !== '')
+  const isAllowed = process.getuid?.() === 0 && process.env['TRIVIUM_NO_APT'] !== '1'
+  if (packages.length === 0 || !isAllowed || !existsSync('/usr/bin/apt-get')) return
+  say(`apt-get install -y ${packages.join(' ')} (ns-3 takes 57 MB)`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const apt = (...words: string[]): void => {
+    const { status } = spawnSync('apt-get', ['-qq', ...words], {
+      env,
+      stdio: ['ignore', 'ignore', 2],
+    })
+    if (status !== 0) say(`apt-get ${words[0]} exited ${status}`)
+  }
+  apt('update')
+  apt('install', '-y', '--no-install-recommends', ...packages)
+}
+
 async function run(samples: number, say: (text: string) => void): Promise<Report> {
+  install(say)
   for (const [peer, missing] of [
     ['ns-3', ns3Missing()],
     [SIMPY, simpyMissing()],
   ]) {
-    if (missing !== undefined) say(`without ${peer}: apt-get install ${missing}`)
+    if (missing !== undefined) say(`without ${peer}: apt-get install -y ${missing}`)
   }
   const dir = mkdtempSync(join(tmpdir(), 'simbench-'))
   try {
@@ -170,8 +218,9 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
     const rounds = Math.max(ROUNDS_MIN, Math.ceil(samples / SAMPLES_PER_ROUND))
     const results = []
     for (const pending of SIZES) {
-      say(`${pending.toLocaleString('en')} pending: ${rounds} rounds`)
-      results.push(await atSize(pending, binary, rounds))
+      const times = pending >= LONG_SIZE ? Math.min(rounds, ROUNDS_MIN) : rounds
+      say(`${pending.toLocaleString('en')} pending: ${times} rounds`)
+      results.push(await atSize(pending, binary, times))
     }
     const load = loadavg().map((each) => each.toFixed(1))
     return {
@@ -180,8 +229,8 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
       rows: results.flatMap(({ rows }) => rows),
       notes: [
         ...results.flatMap(({ notes }) => notes),
-        'All left the events in the same order, equal ticks first come first served.',
-        `The whole engine on our side, the hash of the trace included. Load of the machine at the end: ${load.join(' ')}.`,
+        'All left the events in the same order, equal ticks first come first served, and folded the same trace of it.',
+        `Load of the machine at the end: ${load.join(' ')}.`,
       ],
     }
   } finally {

@@ -23,7 +23,8 @@ def main(pending, warm, timed):
     gc.disable()
     env = Environment()
     state = 0x2545F491
-    digest = 0
+    high = 0x9E3779B9
+    low = 0x85EBCA6B
     sequence = 0
     left = 0
     size = 1
@@ -45,10 +46,23 @@ def main(pending, warm, timed):
         zeros = 32 - x.bit_length()
         return ((zeros + 1 << 20) - ((x << zeros + 1 & WORD) >> 12))
 
-    def fold(number):
-        nonlocal digest, left
-        x = (digest ^ env.now & WORD) * 0x9E3779B1 & WORD
-        digest = ((x ^ x >> 15) + number) * 0x85EBCA6B & WORD
+    def trace(kind, event):
+        nonlocal high, low, left
+        now = env.now
+        a, b = event._value
+        x = (high ^ now & WORD) * 0x9E3779B1 & WORD
+        y = (low ^ now >> 32 ^ now & WORD) * 0x5F356495 & WORD
+        x ^= y >> 15
+        y ^= x >> 13
+        x, y = (x ^ kind) * 0x9E3779B1 & WORD, (y ^ kind) * 0x5F356495 & WORD
+        x ^= y >> 15
+        y ^= x >> 13
+        x, y = (x ^ a) * 0x9E3779B1 & WORD, (y ^ a) * 0x5F356495 & WORD
+        x ^= y >> 15
+        y ^= x >> 13
+        x, y = (x ^ b) * 0x9E3779B1 & WORD, (y ^ b) * 0x5F356495 & WORD
+        high = x ^ y >> 15
+        low = y ^ high >> 13
         left -= 1
         if left == 0:
             # The callback still has to finish: stop before the next event.
@@ -56,12 +70,12 @@ def main(pending, warm, timed):
             env.schedule(stop, priority=-1)
 
     def expire(event):
-        fold(event._value)
+        trace(1, event)
 
     def hold(event):
         nonlocal sequence
-        fold(event._value)
-        Timeout(env, delay(), sequence).callbacks.append(hold)
+        trace(4, event)
+        Timeout(env, delay(), (event._value[0], sequence)).callbacks.append(hold)
         sequence += 1
         choice = draw()
         if choice & 3:
@@ -70,7 +84,7 @@ def main(pending, warm, timed):
         armed = timers[timer]
         if armed is not None and armed.callbacks:
             armed.callbacks.clear()
-        timers[timer] = armed = Timeout(env, delay(), sequence)
+        timers[timer] = armed = Timeout(env, delay(), (timer, sequence))
         armed.callbacks.append(expire)
         sequence += 1
 
@@ -81,11 +95,11 @@ def main(pending, warm, timed):
         stop._ok = True
         stop._value = None
         env.run()
-        return digest
+        return f"{high:08x}{low:08x}"
 
     stop = None
-    for _ in range(pending):
-        Timeout(env, delay(), sequence).callbacks.append(hold)
+    for entity in range(pending):
+        Timeout(env, delay(), (entity, sequence)).callbacks.append(hold)
         sequence += 1
     before = serve(warm)
     start = time.process_time_ns()

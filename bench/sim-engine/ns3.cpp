@@ -20,7 +20,8 @@ using namespace ns3;
 namespace {
 
 uint32_t state = 0x2545f491;
-uint32_t hash = 0;
+uint32_t high = 0x9e3779b9U;
+uint32_t low = 0x85ebca6bU;
 uint32_t sequence = 0;
 uint64_t left = 0;
 std::vector<EventId> timers;
@@ -39,16 +40,27 @@ uint32_t Delay() {
   return ((zeros + 1) << 20) - (x << zeros << 1 >> 12);
 }
 
-void Fold(uint32_t number) {
-  hash = (hash ^ static_cast<uint32_t>(Simulator::Now().GetTimeStep())) * 0x9e3779b1U;
-  hash = ((hash ^ (hash >> 15)) + number) * 0x85ebca6bU;
+/* Of the trace, as in simulator/clock.ts. */
+void Fold(uint64_t value) {
+  const uint32_t number = value;
+  const uint32_t left = (high ^ number) * 0x9e3779b1U;
+  const uint32_t right = (low ^ static_cast<uint32_t>(value >> 32) ^ number) * 0x5f356495U;
+  high = left ^ (right >> 15);
+  low = right ^ (high >> 13);
+}
+
+void Trace(uint32_t kind, uint32_t a, uint32_t b) {
+  Fold(Simulator::Now().GetTimeStep());
+  Fold(kind);
+  Fold(a);
+  Fold(b);
   if (--left == 0) Simulator::Stop();
 }
 
-void Expire(uint32_t, uint32_t number) { Fold(number); }
+void Expire(uint32_t timer, uint32_t number) { Trace(1, timer, number); }
 
 void Hold(uint32_t entity, uint32_t number) {
-  Fold(number);
+  Trace(4, entity, number);
   Simulator::Schedule(TimeStep(Delay()), &Hold, entity, sequence++);
   const uint32_t choice = Draw();
   if ((choice & 3) != 0) return;
@@ -64,10 +76,12 @@ long long Nanoseconds() {
   return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-uint32_t Serve(uint64_t events) {
+std::string Serve(uint64_t events) {
   left = events;
   Simulator::Run();
-  return hash;
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%08x%08x", high, low);
+  return digits;
 }
 
 }  // namespace
@@ -84,11 +98,11 @@ int main(int count, char** words) {
   for (uint32_t entity = 0; entity < pending; entity++) {
     Simulator::Schedule(TimeStep(Delay()), &Hold, entity, sequence++);
   }
-  const uint32_t warm = Serve(std::strtoull(words[3], nullptr, 10));
+  const std::string warm = Serve(std::strtoull(words[3], nullptr, 10));
   const long long start = Nanoseconds();
-  const uint32_t timed = Serve(std::strtoull(words[4], nullptr, 10));
+  const std::string timed = Serve(std::strtoull(words[4], nullptr, 10));
   const long long spent = Nanoseconds() - start;
-  std::printf("%u %u %lld\n", warm, timed, spent);
+  std::printf("%s %s %lld\n", warm.c_str(), timed.c_str(), spent);
   // Freeing a million pending events one by one helps nobody.
   std::fflush(stdout);
   std::_Exit(0);
