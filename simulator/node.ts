@@ -140,7 +140,8 @@ export class SimNode {
     const isDueSoon = (): boolean =>
       (machine.nextWake() ?? Number.POSITIVE_INFINITY) - clock.now() <= this.times.settleMs
     this.agent = drive(machine, clock, (effect, feed) => {
-      const isFirst = effect.kind === 'kernel.apply' && makesTable(effect.ops)
+      const isFirst =
+        effect.kind === 'kernel.apply' && this.sandboxes.isAsked && makesTable(effect.ops)
       if (effect.kind !== 'report' && effect.kind !== 'ready') goesOn = true
       perform(effect, (input) => {
         goesOn = false

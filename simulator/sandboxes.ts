@@ -71,6 +71,11 @@ export class Sandboxes {
     this.options = options
   }
 
+  /** Whether a pod is there or was asked for. */
+  get isAsked(): boolean {
+    return this.asked.size > 0
+  }
+
   /** CNI ADD. One that failed may be asked for again. */
   add(id: number, wish: PodWish): void {
     const { store, events, nowMs } = this.options
