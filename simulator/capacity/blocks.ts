@@ -23,15 +23,19 @@ export interface BlockDemand {
   readonly claimed: Range
   /** Of one node; `entries` is the mean. */
   readonly perNode: Range
-  /** What nodes would claim if pools had no end: filled ones, and a spare a node. */
+  /**
+   * What nodes would claim if pools had no end: filled ones, and a spare a node. Where
+   * racks have parts of their own: of the fullest rack.
+   */
   readonly wanted: number
   /** Without which pods get no address. */
   readonly needed: number
-  /** Blocks of all pools of the family. */
+  /** Blocks of all pools of the family, or of one rack's part. */
   readonly available: number
   readonly pools: readonly Pool[]
   /** Blocks of a rack's part of the first pool; undefined: blocks are not placed by rack. */
   readonly part: number | undefined
+  readonly kind: Placement['kind']
 }
 
 /** Blocks that one node claims for so many pods, from pools of one block length. */
@@ -41,9 +45,9 @@ export interface NodeBlocks {
   readonly claimed: number
 }
 
-/** Whether nodes say which rack they are in, and how many racks there are. */
+/** Where blocks go: the lowest, beside their rack's, or in the part that is their rack's alone. */
 export interface Placement {
-  readonly byRack: boolean
+  readonly kind: 'lowest' | 'rack' | 'static'
   readonly racks: number
   /** Nodes of the fullest rack. */
   readonly rackNodes: number
@@ -55,7 +59,7 @@ export function blockDemand(
   family: IpFamily,
   phases: readonly PodPhase[],
   index: number,
-  { byRack, racks, rackNodes }: Placement,
+  { kind, racks, rackNodes }: Placement,
 ): BlockDemand {
   const pools = familyPools(network, family)
   const available = pools.reduce((sum, pool) => sum + poolBlocks(pool), 0)
@@ -69,17 +73,20 @@ export function blockDemand(
   const [first] = pools
   const wanted = sum(first, 'claimed')
   const nodes = phases.reduce((all, phase) => all + phase.nodes, 0)
-  const hasRoom = first !== undefined && wanted < poolBlocks(first)
   // The smallest blocks of all pools, and an address lost at each pool's edge.
   const smallest = Math.max(...pools.map(({ blockLength }) => blockLength))
   const small = pools.find(({ blockLength }) => blockLength === smallest)
   const most = Math.min(available, sum(small, 'claimed') + 2 * pools.length)
-  const part = byRack && first !== undefined ? partOf(poolBlocks(first), racks) : undefined
+  const part =
+    kind !== 'lowest' && first !== undefined ? partOf(poolBlocks(first), racks) : undefined
   const each = phases.map(({ pods }) =>
     small === undefined ? 0 : nodeBlocks(network, small, pods[index] ?? 0).claimed,
   )
+  const ofRack = rackNodes * Math.max(...each)
+  const isInPart = kind !== 'static' || part === undefined || ofRack < part
+  const hasRoom = first !== undefined && wanted < poolBlocks(first) && isInPart
   // Whoever has the pool's last block has an address less.
-  const edge = family === 4 && part !== undefined && rackNodes * Math.max(...each) >= part ? 1 : 0
+  const edge = family === 4 && part !== undefined && ofRack >= part ? 1 : 0
   const claimed = hasRoom
     ? { entries: wanted, least: wanted, most: Math.min(available, wanted + edge) }
     : { entries: Math.min(most, Math.max(wanted, nodes)), least: Math.min(nodes, available), most }
@@ -93,11 +100,14 @@ export function blockDemand(
     family,
     claimed,
     perNode,
-    wanted,
+    // A part is its rack's alone: the fullest rack ends first.
+    ...(kind === 'static' && part !== undefined
+      ? { wanted: ofRack, available: part }
+      : { wanted, available }),
     needed: sum(first, 'filled'),
-    available,
     pools,
     part,
+    kind,
   }
 }
 

@@ -11,7 +11,7 @@
 
 import type { ScenarioMode } from '../scenario.ts'
 import { fabricMode, familiesOf } from '../world.ts'
-import { type BlockDemand, blockDemand } from './blocks.ts'
+import { type BlockDemand, blockDemand, type Placement } from './blocks.ts'
 import { devicesOf } from './devices.ts'
 import { nodeTables } from './node-tables.ts'
 import { bareNode, probe } from './probe.ts'
@@ -39,8 +39,7 @@ export function demander(shape: Shape, mode: ScenarioMode): Demander {
   return ({ nodes, racks }) => {
     const sized = { ...shape, nodes, racks }
     const phases = podPhases(sized)
-    const byRack = mode.placement === 'rack'
-    const placement = { byRack, racks, rackNodes: rackSizes(sized).most }
+    const placement = { kind: placementOf(mode), racks, rackNodes: rackSizes(sized).most }
     const blocks = costs.map(({ network, families }, index) =>
       families.map((family) => blockDemand(network, family, phases, index, placement)),
     )
@@ -56,3 +55,6 @@ export function demander(shape: Shape, mode: ScenarioMode): Demander {
 
 /** How full every table of a shape gets in a mode. */
 export const demandOf = (shape: Shape, mode: ScenarioMode): Demand => demander(shape, mode)(shape)
+
+const placementOf = ({ announce, placement = 'lowest' }: ScenarioMode): Placement['kind'] =>
+  announce === 'static' ? 'static' : placement

@@ -136,8 +136,9 @@ export function boundsOf({ tables, blocks }: Demand, { mode }: ScenarioMode): re
       ? []
       : [{ role, table, entries, capacity, pressure }],
   )
-  const ofPools = blocks.map(({ network, wanted, available, pools: [pool] }): Bound => {
-    const of = pool === undefined ? network : `/${pool.blockLength} of ${pool.cidr}`
+  const ofPools = blocks.map(({ network, wanted, available, pools: [pool], kind }): Bound => {
+    const place = kind === 'static' ? `a rack's part of ${pool?.cidr}` : pool?.cidr
+    const of = pool === undefined ? network : `/${pool.blockLength} of ${place}`
     const pressure = wanted / available
     return { role: 'pool', table: 'blocks', of, entries: wanted, capacity: available, pressure }
   })

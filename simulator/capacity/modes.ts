@@ -22,6 +22,7 @@ export const CAPACITY_MODES: readonly ScenarioMode[] = [
   { ...PLAIN, mode: 'route' },
   { ...PLAIN, mode: 'route', announce: 'rack' },
   { ...PLAIN, mode: 'route', announce: 'rack', placement: 'rack' },
+  { ...PLAIN, mode: 'route', announce: 'static' },
   { ...PLAIN, mode: 'route', announce: 'host' },
   { ...PLAIN, mode: 'vlan' },
 ]

@@ -78,7 +78,8 @@ export function probe(
   mode: ScenarioMode,
   underlay: readonly IpFamily[],
 ): readonly NetworkCosts[] {
-  return networkSpecs(shape, mode).map((spec, index) =>
+  // Without racks: parts of pools do not change what anything costs.
+  return networkSpecs({ pools: shape.pools }, mode).map((spec, index) =>
     probeNetwork(recordOf(parseNetworkSpec(spec, 0), index), mode, underlay),
   )
 }

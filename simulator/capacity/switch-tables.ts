@@ -169,7 +169,7 @@ function addNetwork(
 ): void {
   const pods = phases.reduce((sum, phase) => sum + phase.nodes * (phase.pods[index] ?? 0), 0)
   const isSummed = ({ table }: Announcement): boolean =>
-    mode === 'route-racks' && (table === 'lpm' || table === 'lpm6')
+    (mode === 'route-racks' || mode === 'route-static') && (table === 'lpm' || table === 'lpm6')
   tally.add(costs.pod.announced, exactly(pods))
   tally.add(
     costs.self.announced.filter((entry) => !isSummed(entry)),
@@ -195,12 +195,17 @@ const beyondFirst = ({ entries, least, most }: Range, nodes: number): Range => (
 
 /** Prefixes of one network and family: own rack's blocks as they are, every other rack's summed up. */
 function summaries(device: DeviceShape, { nodes, racks }: Shape, demand: BlockDemand): Range {
-  const { claimed, perNode, part } = demand
+  const { claimed, perNode, part, kind } = demand
   const all = times(perNode, device.rackNodes)
   const own = { ...all, entries: Math.ceil(all.entries) }
   const others = racks - (device.role === 'tor' ? 1 : 0)
   const most = Math.max(0, claimed.most - own.least)
   const least = Math.min(others, most)
+  if (kind === 'static') {
+    // Every switch is told of every part; of blocks outside of them it hears one by one.
+    const outside = claimed.least === claimed.most ? 0 : most
+    return plus(own, { entries: racks, least: racks, most: racks + outside })
+  }
   if (part !== undefined) {
     const { entries } = placedSummaries(Math.ceil(nodes / racks) * perNode.most, part)
     return plus(own, { entries: Math.min(most, others * entries), least, most })

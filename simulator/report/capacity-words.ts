@@ -90,6 +90,7 @@ function announced(label: string): string {
     'route /32': '/32s',
     'route blocks': 'blocks',
     'route racks': 'a summary a rack',
+    'route static': 'a part of the pool a rack (pools of racks, agent --rack)',
     'route racks contiguous': 'a summary a rack of blocks placed by rack (agent --rack)',
   }
   return words[label] ?? label

@@ -85,7 +85,7 @@ export function simCapacityCommand(scenariosDir: string): Command {
     .option('--gc-thresh3 <number>', 'neighbours a kernel learns, a family', whole(1, ENTRIES_MAX))
     .option(
       '--mode <name>',
-      'only this one, repeatable: vxlan, vxlan-lightweight, vxlan-direct, route-blocks, route-racks, route-racks-contiguous, route-32, vlan',
+      'only this one, repeatable: vxlan, vxlan-lightweight, vxlan-direct, route-blocks, route-racks, route-racks-contiguous, route-static, route-32, vlan',
       collect,
     )
     .option(

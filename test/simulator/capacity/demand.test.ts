@@ -20,6 +20,7 @@ const MODES = [
   '{ mode: route, announce: rack }',
   '{ mode: route, announce: rack, placement: rack }',
   '{ mode: route, announce: block, placement: rack }',
+  '{ mode: route, announce: static }',
   'vlan',
 ] as const
 
@@ -120,7 +121,11 @@ function compare({ tables, fibBytes }: ModeResult, demand: Demand): void {
     assert.ok(counted.entries >= counted.least && counted.entries <= counted.most, where)
     assert.equal(counted.devices, devices, where)
     assert.equal(counted.capacity, capacity, where)
-    if (isDetermined(demand)) assert.equal(counted.pressure, pressure, where)
+    if (!isDetermined(demand)) continue
+    // A run tells the pressure of the device with most entries, which may share its memory with fewer others.
+    if (table === 'lpm' || table === 'lpm6') {
+      assert.ok((counted.pressure ?? -1) >= (pressure ?? -1), `${where} pressure`)
+    } else assert.equal(counted.pressure, pressure, where)
   }
   if (isDetermined(demand)) assert.equal(demand.fibBytes, fibBytes)
 }
@@ -136,11 +141,17 @@ t.test('every table of a run holds what was counted', async (t) => {
       fc.pre(scenario !== undefined)
       const [mode] = scenario.modes
       assert.ok(mode !== undefined && mode.mode !== 'mixed')
+      const demand = demandOf(scenario, mode)
+      // Racks whose part of the pool is too small wait for an hour of the run's time, in vain.
+      fc.pre(
+        demand.blocks.every(
+          ({ kind, wanted, available }) => kind !== 'static' || wanted < available,
+        ),
+      )
       const [result] = runScenario(scenario).modes
       assert.ok(result !== undefined)
       // Spare blocks of some nodes may leave others without an address.
       fc.pre(result.podsRefused === 0)
-      const demand = demandOf(scenario, mode)
       compare(result, demand)
       runs++
       if (isDetermined(demand)) determined++
