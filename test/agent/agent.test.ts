@@ -1,7 +1,6 @@
 /** The reconciler on a script: which effect follows which input, and when. */
 import t from 'tap'
 import type { AgentReport } from '../../src/agent/agent.ts'
-import type { ClusterView } from '../../src/cluster/view.ts'
 import { type KernelObject, renderOp } from '../../src/kernel/mod.ts'
 import type { Instant } from '../../src/machine.ts'
 import { parseIp, parsePrefix } from '../../src/net/mod.ts'
@@ -96,41 +95,16 @@ t.test('a change during a round starts another one', async (t) => {
   t.equal(world.machine.nextWake(), 2 * TIMES.repairMs, 'and does not put the repair off')
 })
 
-/** The same with one pod on the node. */
-function withPod(view: ClusterView): ClusterView {
-  const attachments = [attachment('c0ffee', ['10.42.0.5'])]
-  return { ...view, networks: view.networks.map((network) => ({ ...network, attachments })) }
-}
-
-t.test(
-  'a pod that came while the nftables table was made: its elements are looked for',
-  async (t) => {
-    const world = settled()
-    world.view = withPod(ROUTED)
-    // ADD found no table, and left its elements to us.
-    world.feed({ kind: 'store.changed' })
-    world.until(100)
-    t.strictSame(world.take(), ['store.read', ...ROUND])
-  },
-)
-
-t.test('a pod whose link was not there when the table was made: another round', async (t) => {
-  const world = new World()
-  world.view = withPod(ROUTED)
-  world.until(0)
-  t.equal(world.take().includes('kernel.apply'), true)
-  world.until(100)
-  t.strictSame(world.take(), ROUND)
-  world.until(200)
-  t.strictSame(world.take(), [], 'and that is all')
-})
-
 t.test("this node's own pods cost a look at the store, not a round", async (t) => {
   const world = settled()
   world.feed({ kind: 'store.changed' })
   world.until(50)
   world.take()
-  world.view = withPod(ROUTED)
+  const [only] = ROUTED.networks
+  world.view = {
+    ...ROUTED,
+    networks: [{ ...only!, attachments: [attachment('c0ffee', ['10.42.0.5'])] }],
+  }
   world.until(100)
   world.feed({ kind: 'store.changed' })
   world.until(200)
