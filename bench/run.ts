@@ -13,9 +13,16 @@ import { bench as cni } from './cni.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
 import { bench as netlink } from './netlink.bench.ts'
 import { bench as peers } from './peers.bench.ts'
+import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { cni, netlink, peers, 'sim-engine': simEngine }
+const BENCHES: Readonly<Record<string, Bench>> = {
+  cni,
+  netlink,
+  peers,
+  'sim-cluster': simCluster,
+  'sim-engine': simEngine,
+}
 
 function machine(): Readonly<Record<string, string>> {
   const [cpu] = cpus()

@@ -90,6 +90,9 @@ export interface RunResult {
   readonly passed: boolean
 }
 
+/** Said once a mode, when every pod is there and all is quiet. */
+export const DONE_WHEN_FULL = 0.66
+
 /** Told now and then: how much of the run is done, from 0 to 1. */
 export type Progress = (done: number, what: string) => void
 
@@ -129,6 +132,7 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
   }
   const spanTicks = schedulePods(cluster, scenario, order, EVENT.podAdd, chance.fork('arrivals'))
   checks.push(settle(cluster, 'pods added'))
+  progress(DONE_WHEN_FULL, label)
   const fullTick = engine.tick
   if (cluster.neighbors !== undefined) {
     const peers = typeof scenario.talk === 'number' ? scenario.talk : undefined
