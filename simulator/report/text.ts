@@ -156,8 +156,10 @@ function faultLines(modes: readonly ModeResult[]): readonly string[] {
     const { watched, affected, pairSeconds, maxMs, worst } = timeline.blackHoles
     const all = `${count(affected)} of ${count(watched)} watched pairs without a way for some time`
     if (worst === undefined) return [[label, all]]
-    const longest = `${pairSeconds.toFixed(1)} pair-seconds in all, ${duration(maxMs)} at worst`
-    return [[label, `${all}: ${longest} (${worst})`]]
+    return [
+      [label, `${all}, ${pairSeconds.toFixed(1)} pair-seconds in all`],
+      ['', `at worst ${duration(maxMs)}, ${worst}`],
+    ]
   })
   const lines = [...aligned(FAULT_COLUMNS, rows), '', ...aligned(WORD_COLUMNS, totals).slice(1)]
   return ['', ...lines]
