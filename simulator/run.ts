@@ -152,10 +152,8 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
   const fabric = fabricFigure(cluster)
   progress(0.75, label)
 
-  if (timeline !== undefined) {
-    timeline.mend()
-    checks.push(settle(cluster, 'mended'))
-  }
+  timeline?.mend()
+  if (timeline !== undefined) checks.push(settle(cluster, 'mended'))
   checks.push(...deletePods(cluster, scenario, order, chance))
   progress(1, label)
 
