@@ -23,7 +23,7 @@ const STYLE = `
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 main{max-width:1020px;margin:0 auto;padding:40px 24px 64px}
 h1{font-size:30px;line-height:1.2;margin:0 0 6px}h2{font-size:19px;margin:0 0 4px}
-p{margin:0 0 12px}.about{color:var(--faint);max-width:70ch}.answer{font-size:18px;max-width:75ch;margin:14px 0}
+p{margin:0 0 12px;overflow-wrap:anywhere}.about{color:var(--faint);max-width:70ch}.answer{font-size:18px;max-width:75ch;margin:14px 0}
 .card{background:var(--card);border:1px solid var(--grid);border-radius:12px;padding:22px 26px;margin:20px 0}
 .hint{color:var(--faint);font-size:14px;margin-bottom:14px}
 .verdicts{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:14px;margin:24px 0 8px}

@@ -6,7 +6,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { answer } from '../../simulator/capacity/answer.ts'
+import { questionOf } from '../../simulator/capacity/question.ts'
 import { modesNamed, planCompare, runCompare } from '../../simulator/compare.ts'
+import { capacityHtml } from '../../simulator/report/capacity-html.ts'
 import { compareHtml } from '../../simulator/report/compare-html.ts'
 import { htmlReport } from '../../simulator/report/html.ts'
 import { seedsHtml } from '../../simulator/report/seeds-report.ts'
@@ -89,6 +92,7 @@ const PAGES: readonly (readonly [string, () => string])[] = [
       return compareHtml(runCompare(plan), origin)
     },
   ],
+  ['capacity', () => capacityHtml(answer(questionOf({})), 'trivium sim capacity')],
   ['seeds', () => seedsHtml(runSeeds(scenario('nodes: 8\npodsPerNode: 6\nracks: 2'), 3), origin)],
 ]
 
