@@ -111,7 +111,9 @@ function limitOf(
   const holds = (nodes: number): boolean => at(nodes).every(isHeld)
   const least = Math.max(1, leastRacks(shape))
   if (!holds(least)) return { ...NOWHERE, breaks: fullestOf(at(least)) }
-  let [good, bad] = [least, NODES_LIMIT + 1]
+  // A switch that has no room for a full rack ends within the first: later racks may be emptier.
+  const fullRack = growth.kind === 'racks grow' ? Math.max(least, growth.nodesPerRack) : least
+  let [good, bad] = holds(fullRack) ? [fullRack, NODES_LIMIT + 1] : [least, fullRack]
   while (bad - good > 1) {
     const middle = Math.floor((good + bad) / 2)
     if (holds(middle)) good = middle
