@@ -49,7 +49,11 @@ function createCommand(): Command {
     .argument('<name>', 'letters, digits, dots, dashes, underscores')
     .description('create a network')
     .option('--mode <mode>', 'vxlan, route or vlan', DEFAULTS.mode)
-    .requiredOption('--pool <cidr>', 'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL], repeatable', collect)
+    .requiredOption(
+      '--pool <cidr>',
+      'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL], repeatable',
+      collect,
+    )
     .addOption(storeOption())
   for (const flag of networkFlags()) command.addOption(flag)
   return command
