@@ -140,7 +140,8 @@ export const axisName = (name: string, gap: number): object => ({
 export const shareLabels = (): object => ({
   color: FAINT,
   fontSize: 12,
-  formatter: (value: number) => `${Math.round(value * 100)} %`,
+  // The steps of a small axis are small, too.
+  formatter: (value: number) => `${Number((value * 100).toPrecision(3))} %`,
 })
 
 export function capacityLine(axis: 'xAxis' | 'yAxis'): object {
