@@ -6,16 +6,44 @@
 import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { TriviumError } from '../src/errors.ts'
+import { labelOf } from './network.ts'
 import { parseScenario, type Scenario } from './scenario.ts'
 import { filesOf, INPUT_BYTES_MAX } from './timeline/inputs.ts'
 
 /** Names of the built-in scenarios. */
-export async function builtInScenarios(scenariosDir: string): Promise<readonly string[]> {
+async function builtInScenarios(scenariosDir: string): Promise<readonly string[]> {
   const files = await readdir(scenariosDir).catch((): string[] => [])
   return files
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => basename(file, '.yaml'))
     .sort()
+}
+
+/** A built-in scenario as a list of them shows it. */
+export interface DescribedScenario {
+  readonly name: string
+  readonly nodes: number
+  /** Before anything else happens. */
+  readonly pods: number
+  readonly modes: readonly string[]
+  readonly about: string
+  readonly file: string
+}
+
+/** The built-in scenarios, and what each shows. */
+export async function describedScenarios(
+  scenariosDir: string,
+): Promise<readonly DescribedScenario[]> {
+  const names = await builtInScenarios(scenariosDir)
+  return Promise.all(
+    names.map(async (name) => {
+      const file = join(scenariosDir, `${name}.yaml`)
+      const { scenario } = await readScenario(file)
+      const { nodes, podsPerNode, about } = scenario
+      const modes = scenario.modes.map(labelOf)
+      return { name, nodes, pods: nodes * podsPerNode, modes, about, file }
+    }),
+  )
 }
 
 /**

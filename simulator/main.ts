@@ -11,7 +11,14 @@ import { TriviumError } from '../src/errors.ts'
 import { answer, type CapacityAnswer } from './capacity/answer.ts'
 import { type QuestionFlags, questionOf } from './capacity/question.ts'
 import { modesNamed, planCompare, runCompare } from './compare.ts'
-import { builtInScenarios, exists, locate, makeFolder, readScenario, writeWhole } from './files.ts'
+import {
+  describedScenarios,
+  exists,
+  locate,
+  makeFolder,
+  readScenario,
+  writeWhole,
+} from './files.ts'
 import { memoryNeeded } from './memory.ts'
 import { capacityCsv, capacityData } from './report/capacity-data.ts'
 import { capacityText } from './report/capacity-text.ts'
@@ -26,7 +33,7 @@ import type { Scenario } from './scenario.ts'
 import { runSeeds } from './seeds.ts'
 import { runSwarmSeed, SWARM_HEAD, swarmLine } from './swarm.ts'
 
-export { builtInScenarios, readScenario }
+export { describedScenarios, readScenario }
 
 export type OutputFormat = 'text' | 'wide' | 'json' | 'yaml' | 'csv'
 export const OUTPUT_FORMATS: readonly OutputFormat[] = ['text', 'wide', 'json', 'yaml', 'csv']

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { compareScenarioFile, runScenarioFile } from '../../simulator/main.ts'
+import { compareScenarioFile, describedScenarios, runScenarioFile } from '../../simulator/main.ts'
 
 const SCENARIO = `
 nodes: 4
@@ -82,4 +82,17 @@ t.test('places that cannot be written', async (t) => {
     readdirSync(folder).some((name) => name.endsWith('.tmp')),
     'nothing is left by half',
   )
+})
+
+t.test('every built-in scenario says what it shows', async (t) => {
+  const builtIn = join(import.meta.dirname, '../../simulator/scenarios')
+  const files = readdirSync(builtIn).filter((name) => name.endsWith('.yaml'))
+  const scenarios = await describedScenarios(builtIn)
+  t.strictSame(
+    scenarios.map(({ name }) => `${name}.yaml`),
+    files.sort(),
+  )
+  for (const { name, about, modes } of scenarios) {
+    t.ok(about.length > 20 && modes.length > 0, name)
+  }
 })

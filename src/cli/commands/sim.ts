@@ -134,11 +134,24 @@ const isShared = ({ capacities: { sharedLpm } }: Profile): string =>
   sharedLpm === true ? 'yes' : 'no'
 
 function scenariosCommand(scenariosDir: string): Command {
-  return new Command('scenarios').description('built-in scenarios').action(async () => {
-    const { builtInScenarios } = await import('../../../simulator/main.ts')
-    const names = await builtInScenarios(scenariosDir)
-    print(names.map((name) => `${name}\n`).join(''))
-  })
+  return new Command('scenarios')
+    .description('built-in scenarios, and what each shows')
+    .addOption(outputOption())
+    .action(async ({ output }: { readonly output: OutputFormat }) => {
+      const { describedScenarios } = await import('../../../simulator/main.ts')
+      const { renderRows } = await import('../output.ts')
+      const scenarios = await describedScenarios(scenariosDir)
+      type Row = (typeof scenarios)[number]
+      const columns = [
+        { title: 'NAME', value: ({ name }: Row) => name },
+        { title: 'NODES', value: ({ nodes }: Row) => nodes },
+        { title: 'PODS', value: ({ pods }: Row) => pods },
+        { title: 'ABOUT', value: ({ about }: Row) => about },
+        { title: 'MODES', value: ({ modes }: Row) => modes.join(', '), wide: true },
+        { title: 'FILE', value: ({ file }: Row) => file, wide: true },
+      ]
+      print(renderRows(scenarios, columns, output, 'no scenarios'))
+    })
 }
 
 function schemaCommand(): Command {
