@@ -199,9 +199,9 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
       view === undefined || followed === undefined || !isClean ? undefined : planner.step(view)
     if (view === undefined || change === undefined) return observe()
     const ops = step(change.before, change.after)
-    const known = pods()
+    const podsBefore = pods
     pods = podsPlan(view)
-    const cameMeanwhile = isTableNew && [...pods().keys()].some((key) => !known.has(key))
+    const cameMeanwhile = isTableNew && hasMore(pods(), podsBefore())
     isTableNew = false
     if (cameMeanwhile) return observe()
     if (suspected.stand(wanted, true)) return observe()
@@ -343,4 +343,12 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     wake: (now) => (phase === 'idle' && due !== undefined && due <= now ? startRound(now) : []),
     nextWake: () => (phase === 'idle' ? due : undefined),
   }
+}
+
+function hasMore(
+  after: ReadonlyMap<string, unknown>,
+  before: ReadonlyMap<string, unknown>,
+): boolean {
+  for (const key of after.keys()) if (!before.has(key)) return true
+  return false
 }
