@@ -55,6 +55,8 @@ interface PlannedNode {
   readonly orphans: number[]
   /** Pods that wait for this very node. */
   readonly awaited: Set<PlannedPod>
+  /** Replicas that were evicted while it could not be told. */
+  readonly leaving: Set<PlannedPod>
 }
 
 export interface ControlPlaneOptions {
@@ -88,6 +90,7 @@ export class ControlPlane {
       pods: new Set<PlannedPod>(),
       orphans: [],
       awaited: new Set<PlannedPod>(),
+      leaving: new Set<PlannedPod>(),
     }))
     this.fewest = new Fewest(options.nodes)
     for (const index of this.nodes.keys()) this.rank(index)
@@ -159,6 +162,11 @@ export class ControlPlane {
   /** Away from a node that is drained; daemons stay. A replica wants its addresses elsewhere, too. */
   evict(pod: PlannedPod): void {
     if (pod.gone || pod.sandbox === undefined || pod.nature === 'daemon') return
+    if (pod.nature === 'replica' && pod.node !== undefined && !this.isReachable(pod)) {
+      // There is one of it at most: nobody makes another before its node says that it is gone.
+      this.nodeAt(pod.node).leaving.add(pod)
+      return
+    }
     this.takeDown(pod)
     pod.node = undefined
     this.place(pod)
@@ -256,6 +264,10 @@ export class ControlPlane {
     node.away--
     if (node.away > 0) return
     for (const sandbox of node.orphans.splice(0)) this.delete(sandbox)
+    for (const pod of [...node.leaving]) {
+      node.leaving.delete(pod)
+      this.evict(pod)
+    }
     if (node.wasOff) this.restartAll(node)
     node.wasOff = false
     this.rank(index)
