@@ -1,0 +1,120 @@
+/**
+ * ADD: the record first, then the kernel.
+ *
+ * @module
+ */
+import {
+  addResult,
+  type CniRequest,
+  ipamResult,
+  planAdd,
+  planPod,
+  renderResult,
+} from '../../cni/mod.ts'
+import { TriviumError } from '../../errors.ts'
+import {
+  identity,
+  isNft,
+  type KernelOp,
+  podLinkName,
+  renderOp,
+  satisfies,
+  subjectOf,
+} from '../../kernel/mod.ts'
+import { ipFamily } from '../../net/mod.ts'
+import type { LiveKernel } from '../kernel.ts'
+import { openPodNetns, type PodNetns } from '../netns.ts'
+import { allocateFor } from './allocate.ts'
+import { del } from './del.ts'
+import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
+
+export async function add(
+  request: CniRequest,
+  input: CniCallInput,
+  host: CniHost,
+): Promise<unknown> {
+  const netns = openPodNetns(netnsQuestion(request, input))
+  try {
+    const key = keyOf(request)
+    const hostLink = podLinkName(key.network, key.containerId, key.ifname)
+    const { attachment, network, self } = await allocateFor(request, host, hostLink)
+    try {
+      const plan = planPod(attachment, network, self)
+      plumb(planAdd(plan, request.ifname), request.ifname, host, netns)
+      return renderResult(addResult(plan, attachment, request.netns), request.cniVersion)
+    } catch (thrown) {
+      await del(key, true, host)
+      throw thrown
+    }
+  } finally {
+    netns.close()
+  }
+}
+
+/** Makes the pair, then the pod's side, then what leads to it. The pair's removal undoes all of it. */
+function plumb(
+  { node, pod }: ReturnType<typeof planAdd>,
+  ifname: string,
+  host: CniHost,
+  netns: PodNetns,
+): void {
+  if (netns.kernel.link(ifname) !== undefined) {
+    throw new TriviumError(
+      'CONFLICT',
+      `Cannot add interface ${ifname}: the container already has one of that name`,
+      'Run DEL first, or ask for another CNI_IFNAME',
+    )
+  }
+  const [pair, ...rest] = node
+  if (pair === undefined) return
+  must([pair], host.kernel.applyNow([pair], netns.fd))
+  if (
+    pod.some((op) => op.kind === 'add' && op.object.kind === 'addr' && ipFamily(op.object.ip) === 6)
+  ) {
+    netns.enableIpv6(ifname)
+  }
+  must(pod, netns.kernel.applyNow(pod))
+  must(rest, beyondPresent(rest, host.kernel))
+}
+
+/**
+ * Applies, and forgives what is there already: the agent reads the store too,
+ * and may have put the same object on the new link before us. Where no agent
+ * has made the nftables table yet, it will come with the pod in it.
+ */
+function beyondPresent(
+  ops: readonly KernelOp[],
+  kernel: LiveKernel,
+): ReturnType<LiveKernel['applyNow']> {
+  const failures = kernel
+    .applyNow(ops)
+    .map((failure, index) =>
+      failure?.code === 'ENOENT' && ops[index] !== undefined && isNft(subjectOf(ops[index]))
+        ? undefined
+        : failure,
+    )
+  if (!failures.some((failure) => failure?.code === 'EEXIST')) return failures
+  const state = kernel.state()
+  return failures.map((failure, index) => {
+    const op = ops[index]
+    if (failure?.code !== 'EEXIST' || op === undefined) return failure
+    const wanted = subjectOf(op)
+    const found = state.get(identity(wanted))
+    return found !== undefined && satisfies(found, wanted) ? undefined : failure
+  })
+}
+
+function must(
+  ops: Parameters<LiveKernel['applyNow']>[0],
+  failures: ReturnType<LiveKernel['applyNow']>,
+): void {
+  const at = failures.findIndex((failure) => failure !== undefined)
+  const [op, failure] = [ops[at], failures[at]]
+  if (op === undefined || failure === undefined) return
+  throw new TriviumError('KERNEL', failure.message, `while doing: ${renderOp(op)}`)
+}
+
+export async function addIpam(request: CniRequest, host: CniHost): Promise<unknown> {
+  const { attachment, network } = await allocateFor(request, host)
+  return renderResult(ipamResult(attachment, network), request.cniVersion)
+}

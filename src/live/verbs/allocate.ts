@@ -1,0 +1,93 @@
+/**
+ * An attachment's addresses, taken from the store.
+ *
+ * @module
+ */
+import { keys } from '../../../ipam/keys.ts'
+import { allocate, ensureBlocks, type Refusal } from '../../../ipam/mod.ts'
+import type { AttachmentRecord, NetworkRecord, NodeRecord } from '../../../ipam/records.ts'
+import type { Reader, Tx } from '../../../ipam/store.ts'
+import type { CniRequest } from '../../cni/mod.ts'
+import { type ErrorCode, TriviumError } from '../../errors.ts'
+import { transact } from '../transact.ts'
+import { type CniHost, keyOf } from './host.ts'
+
+export interface Allocated {
+  readonly attachment: AttachmentRecord
+  readonly network: NetworkRecord
+  readonly self: NodeRecord
+}
+
+export async function allocateFor(
+  request: CniRequest,
+  host: CniHost,
+  hostLink?: string,
+): Promise<Allocated> {
+  const made = await transact(host.store, (tx): Allocated | Refusal => {
+    const context = contextOf(tx, request, host)
+    const allocated = allocateIn(tx, request, host, hostLink)
+    if (allocated.kind === 'refused') return allocated
+    // The spare block is claimed with the address, so a new block's route is everywhere in time.
+    if (host.mayClaim) ensureBlocks(tx, context.network, host.nodeName, Date.now())
+    return { attachment: allocated.attachment, ...context }
+  })
+  if ('reason' in made) throw refusalError(made)
+  return made
+}
+
+export function allocateIn(
+  tx: Tx,
+  request: CniRequest,
+  host: CniHost,
+  hostLink?: string,
+): ReturnType<typeof allocate> {
+  const { pod, ips } = request.args
+  return allocate(tx, {
+    key: keyOf(request),
+    node: host.nodeName,
+    netns: request.netns,
+    ...(hostLink === undefined ? {} : { hostLink }),
+    ...(pod === undefined ? {} : { pod }),
+    ...(ips.length === 0 ? {} : { requested: ips }),
+    mayClaim: host.mayClaim,
+    nowMs: Date.now(),
+    bootId: host.bootId,
+  })
+}
+
+export function contextOf(
+  reader: Reader,
+  request: CniRequest,
+  host: CniHost,
+): Omit<Allocated, 'attachment'> {
+  const { name } = request.config
+  const network = reader.get(keys.network(name))
+  if (network === undefined) {
+    throw new TriviumError(
+      'NOT_FOUND',
+      `Cannot find network ${name} in the store`,
+      'Create it: trivium network create',
+    )
+  }
+  const self = reader.get(keys.node(host.nodeName))
+  if (self === undefined) {
+    const known = [...reader.range(keys.nodes)].map(([, node]) => node.name)
+    throw new TriviumError(
+      'UNKNOWN_NODE',
+      `Cannot find node ${host.nodeName} in the store: it knows ${known.slice(0, 10).join(', ') || 'none'}`,
+      'A node is registered by its agent: trivium agent --node NAME',
+    )
+  }
+  return { network, self }
+}
+
+const REFUSAL_CODES: Readonly<Record<Refusal['reason'], ErrorCode>> = {
+  exhausted: 'EXHAUSTED',
+  'needs-block': 'TRY_LATER',
+  duplicate: 'CONFLICT',
+  'not-available': 'CONFLICT',
+  'unknown-network': 'NOT_FOUND',
+}
+
+const refusalError = ({ reason, message }: Refusal): TriviumError =>
+  new TriviumError(REFUSAL_CODES[reason], message)

@@ -1,0 +1,39 @@
+/**
+ * CHECK: looks, and repairs nothing.
+ *
+ * @module
+ */
+import { keys } from '../../../ipam/keys.ts'
+import { type CniRequest, checkPod, checkPrevResult, planPod } from '../../cni/mod.ts'
+import { TriviumError } from '../../errors.ts'
+import { openPodNetns } from '../netns.ts'
+import { contextOf } from './allocate.ts'
+import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
+
+export async function check(
+  request: CniRequest,
+  input: CniCallInput,
+  host: CniHost,
+): Promise<undefined> {
+  const key = keyOf(request)
+  const { attachment, context } = host.store.read((reader) => ({
+    attachment: reader.get(keys.attachment(host.nodeName, key)),
+    context: contextOf(reader, request, host),
+  }))
+  if (attachment === undefined) {
+    throw new TriviumError(
+      'CHECK_FAILED',
+      `Cannot vouch for container ${key.containerId}: the store holds no attachment of its ${key.ifname} to ${key.network}`,
+    )
+  }
+  checkPrevResult(request.config.prevResult, attachment)
+  if (request.plugin === 'trivium-ipam') return undefined
+  const plan = planPod(attachment, context.network, context.self)
+  const netns = openPodNetns(netnsQuestion(request, input))
+  try {
+    checkPod(plan, request.ifname, host.kernel.state(), netns.kernel.state())
+  } finally {
+    netns.close()
+  }
+  return undefined
+}

@@ -1,0 +1,44 @@
+/**
+ * What every verb is given: where it acts, and what arrived.
+ *
+ * @module
+ */
+import type { AttachmentKey } from '../../../ipam/records.ts'
+import type { Store } from '../../../ipam/store.ts'
+import type { CniInput, CniRequest } from '../../cni/mod.ts'
+import type { LiveKernel } from '../kernel.ts'
+import type { NetnsIdentity, NetnsQuestion } from '../netns.ts'
+
+/** Where the verbs act. */
+export interface CniHost {
+  readonly nodeName: string
+  readonly bootId: string
+  readonly store: Store
+  /** The node's own namespace. */
+  readonly kernel: LiveKernel
+  /** Whether a new block may be claimed: the agent's privilege. */
+  readonly mayClaim: boolean
+  /** Why ADD cannot be served; undefined when it can. */
+  unavailable(): string | undefined
+}
+
+/** One call, with what the launcher saw. */
+export interface CniCallInput extends CniInput {
+  readonly netns?: NetnsIdentity
+  readonly callerPid?: number
+}
+
+export const keyOf = ({ config, containerId, ifname }: CniRequest): AttachmentKey => ({
+  network: config.name,
+  containerId,
+  ifname,
+})
+
+export function netnsQuestion(request: CniRequest, input: CniCallInput): NetnsQuestion {
+  return {
+    path: request.netns,
+    allowOwn: request.netnsOverride,
+    ...(input.netns === undefined ? {} : { identity: input.netns }),
+    ...(input.callerPid === undefined ? {} : { callerPid: input.callerPid }),
+  }
+}
