@@ -32,17 +32,23 @@ export async function serveCni(
   input: CniCallInput,
   hostFor: (request: CniRequest) => CniHost,
 ): Promise<CniAnswer> {
+  const { steps } = input
   try {
     const request = parseRequest(input)
+    steps.mark('parse')
     if (request.verb === 'VERSION') {
       const { cniVersion } = request
       return answer({ cniVersion, supportedVersions: CNI_VERSIONS })
     }
+    steps.request = request
     return answer(await perform(request, input, hostFor(request)))
   } catch (thrown) {
     const error = cniError(thrown, askedVersion(input.config))
+    steps.error = error
     const line = `trivium: ${input.env['CNI_COMMAND'] ?? ''} failed: ${error.msg}\n`
     return { exitStatus: 1, stdout: `${JSON.stringify(error)}\n`, stderr: line }
+  } finally {
+    steps.mark('answer')
   }
 }
 
@@ -54,15 +60,17 @@ function answer(result: unknown): CniAnswer {
 function perform(request: CniRequest, input: CniCallInput, host: CniHost): Promise<unknown> {
   switch (request.verb) {
     case 'ADD':
-      return request.plugin === 'trivium' ? add(request, input, host) : addIpam(request, host)
+      return request.plugin === 'trivium'
+        ? add(request, input, host)
+        : addIpam(request, input, host)
     case 'DEL':
-      return del(keyOf(request), request.plugin === 'trivium', host)
+      return del(keyOf(request), request.plugin === 'trivium', host, input.steps)
     case 'CHECK':
       return check(request, input, host)
     case 'STATUS':
       return status(request, host)
     case 'GC':
-      return collect(request, host)
+      return collect(request, input, host)
     default:
       return assertNever(request.verb)
   }

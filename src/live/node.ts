@@ -15,6 +15,7 @@ import { TriviumError } from '../errors.ts'
 import { type KernelObject, renderOp } from '../kernel/mod.ts'
 import { type CniAnswer, type CniCall, serveAgentSocket } from './agent-socket.ts'
 import { bootId } from './boot.ts'
+import { callFields, callLevel, type FinishedCall } from './call-log.ts'
 import { liveClock } from './clock.ts'
 import { type CniHost, serveCni } from './cni.ts'
 import { type LiveKernel, openKernel } from './kernel.ts'
@@ -24,6 +25,7 @@ import { serial } from './serial.ts'
 import { answerSnapshots } from './snapshot-exchange.ts'
 import { openStore } from './store-url.ts'
 import { readUnderlay } from './underlay.ts'
+import { Steps } from './verbs/steps.ts'
 
 export interface NodeOptions {
   readonly node: string
@@ -178,6 +180,11 @@ function logReport(log: Logger, report: AgentReport): void {
   }
 }
 
+function logCall(log: Logger, call: Omit<FinishedCall, 'road'>): void {
+  const finished = { ...call, road: 'agent' } as const
+  log[callLevel(finished)](callFields(finished))
+}
+
 function serveCalls(
   options: NodeOptions,
   store: Store,
@@ -202,22 +209,22 @@ function serveCalls(
     )
   }
   return async (call) => {
-    const started = performance.now()
-    const {
-      CNI_COMMAND: verb,
-      CNI_CONTAINERID: containerId = '',
-      CNI_IFNAME: ifname = '',
-    } = call.env
+    const steps = new Steps()
+    const { CNI_CONTAINERID: containerId = '', CNI_IFNAME: ifname = '' } = call.env
     const input = {
       plugin: call.plugin,
       env: call.env,
       config: call.config,
       callerPid: call.callerPid,
+      steps,
       ...(call.netns === undefined ? {} : { netns: call.netns }),
     }
-    const answer = await inOrder(`${containerId}/${ifname}`, () => serveCni(input, hostFor))
-    const ms = Math.round((performance.now() - started) * 100) / 100
-    options.log.info({ event: 'cni', verb, containerId, ifname, ms, exitStatus: answer.exitStatus })
+    const answer = await inOrder(`${containerId}/${ifname}`, () => {
+      steps.mark('queue')
+      return serveCni(input, hostFor)
+    })
+    // The answer is on its way before anybody writes about it.
+    setImmediate(() => logCall(options.log, { ...input, exitStatus: answer.exitStatus }))
     return answer
   }
 }

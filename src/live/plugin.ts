@@ -15,13 +15,24 @@ import { asTriviumError, TriviumError } from '../errors.ts'
 import { AgentCallError, callAgent } from './agent-client.ts'
 import type { CniAnswer } from './agent-socket.ts'
 import { bootId } from './boot.ts'
+import { type CallLevel, callFields, callLevel, type FinishedCall } from './call-log.ts'
 import { type CniHost, serveCni } from './cni.ts'
 import { openKernel } from './kernel.ts'
 import type { NetnsIdentity } from './netns.ts'
 import { readNodeFile } from './node-file.ts'
 import { openStore } from './store-url.ts'
+import { Steps } from './verbs/steps.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+/** pino's numbers, without loading pino: a start costs milliseconds here. */
+const SEVERITY: Readonly<Record<string, number>> & Readonly<Record<CallLevel, number>> = {
+  debug: 20,
+  info: 30,
+  warn: 40,
+  error: 50,
+  silent: 100,
+}
 
 /** Where the agent listens unless the configuration says otherwise. */
 export const DEFAULT_SOCKET = '/run/trivium/agent.sock'
@@ -60,7 +71,22 @@ async function serve(plugin: Plugin, env: Environment): Promise<CniAnswer> {
   const fromAgent = await tryAgent(plugin, env, config)
   if (fromAgent !== undefined) return fromAgent
   await warmPool()
-  return serveCni({ plugin, env, config }, (request) => hostOf(request, env))
+  const steps = new Steps()
+  const answer = await serveCni({ plugin, env, config, steps }, (request) => hostOf(request, env))
+  const line = logLine({ plugin, env, steps, exitStatus: answer.exitStatus, road: 'node' })
+  return { ...answer, stderr: line }
+}
+
+/**
+ * Standard error reaches the runtime's log, so that is where a failure goes;
+ * a call that went well says nothing unless TRIVIUM_LOG_LEVEL asks for it.
+ */
+function logLine(call: FinishedCall): string {
+  const level = callLevel(call)
+  const asked = call.env['TRIVIUM_LOG_LEVEL'] ?? 'warn'
+  if ((SEVERITY[level] ?? 0) < (SEVERITY[asked] ?? SEVERITY.warn)) return ''
+  const head = { level: SEVERITY[level], time: new Date().toISOString() }
+  return `${JSON.stringify({ ...head, ...callFields(call) })}\n`
 }
 
 const isTerminal = (): boolean => process.stdin.isTTY === true

@@ -27,23 +27,29 @@ import { openPodNetns, type PodNetns } from '../netns.ts'
 import { allocateFor } from './allocate.ts'
 import { del } from './del.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
+import type { Steps } from './steps.ts'
 
 export async function add(
   request: CniRequest,
   input: CniCallInput,
   host: CniHost,
 ): Promise<unknown> {
+  const { steps } = input
   const netns = openPodNetns(netnsQuestion(request, input))
+  steps.mark('netns')
   try {
     const key = keyOf(request)
     const hostLink = podLinkName(key.network, key.containerId, key.ifname)
     const { attachment, network, self } = await allocateFor(request, host, hostLink)
+    steps.attachment = attachment
+    steps.mark('store')
     try {
       const plan = planPod(attachment, network, self)
-      plumb(planAdd(plan, request.ifname), request.ifname, host, netns)
+      plumb(planAdd(plan, request.ifname), request.ifname, host, netns, steps)
       return renderResult(addResult(plan, attachment, request.netns), request.cniVersion)
     } catch (thrown) {
       await del(key, true, host)
+      steps.mark('undo')
       throw thrown
     }
   } finally {
@@ -57,6 +63,7 @@ function plumb(
   ifname: string,
   host: CniHost,
   netns: PodNetns,
+  steps: Steps,
 ): void {
   if (netns.kernel.link(ifname) !== undefined) {
     throw new TriviumError(
@@ -68,13 +75,16 @@ function plumb(
   const [pair, ...rest] = node
   if (pair === undefined) return
   must([pair], host.kernel.applyNow([pair], netns.fd))
+  steps.mark('pair')
   if (
     pod.some((op) => op.kind === 'add' && op.object.kind === 'addr' && ipFamily(op.object.ip) === 6)
   ) {
     netns.enableIpv6(ifname)
   }
   must(pod, netns.kernel.applyNow(pod))
+  steps.mark('pod')
   must(rest, beyondPresent(rest, host.kernel))
+  steps.mark('node')
 }
 
 /**
@@ -114,7 +124,13 @@ function must(
   throw new TriviumError('KERNEL', failure.message, `while doing: ${renderOp(op)}`)
 }
 
-export async function addIpam(request: CniRequest, host: CniHost): Promise<unknown> {
+export async function addIpam(
+  request: CniRequest,
+  { steps }: CniCallInput,
+  host: CniHost,
+): Promise<unknown> {
   const { attachment, network } = await allocateFor(request, host)
+  steps.attachment = attachment
+  steps.mark('store')
   return renderResult(ipamResult(attachment, network), request.cniVersion)
 }

@@ -20,18 +20,22 @@ export async function check(
     attachment: reader.get(keys.attachment(host.nodeName, key)),
     context: contextOf(reader, request, host),
   }))
+  input.steps.mark('store')
   if (attachment === undefined) {
     throw new TriviumError(
       'CHECK_FAILED',
       `Cannot vouch for container ${key.containerId}: the store holds no attachment of its ${key.ifname} to ${key.network}`,
     )
   }
+  input.steps.attachment = attachment
   checkPrevResult(request.config.prevResult, attachment)
   if (request.plugin === 'trivium-ipam') return undefined
   const plan = planPod(attachment, context.network, context.self)
   const netns = openPodNetns(netnsQuestion(request, input))
+  input.steps.mark('netns')
   try {
     checkPod(plan, request.ifname, host.kernel.state(), netns.kernel.state())
+    input.steps.mark('look')
   } finally {
     netns.close()
   }

@@ -11,12 +11,18 @@ import { TriviumError } from '../../errors.ts'
 import { ownsLink, podLinkName } from '../../kernel/mod.ts'
 import { transact } from '../transact.ts'
 import type { CniHost } from './host.ts'
+import type { Steps } from './steps.ts'
 
-/** Works with nothing but the store: no namespace, no earlier result, no agent. */
+/**
+ * Works with nothing but the store: no namespace, no earlier result, no agent.
+ *
+ * @param steps Absent where it is a part of something else: an ADD undone.
+ */
 export async function del(
   key: AttachmentKey,
   isLinkOurs: boolean,
   host: CniHost,
+  steps?: Steps,
 ): Promise<undefined> {
   if (isLinkOurs) {
     const name = podLinkName(key.network, key.containerId, key.ifname)
@@ -25,9 +31,13 @@ export async function del(
     const isOurs = found !== undefined && ownsLink(found)
     const failure = isOurs ? await host.kernel.removeLink(name) : undefined
     if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+    steps?.mark('unlink')
     closeGuards(key, name, host)
+    steps?.mark('guards')
   }
-  await transact(host.store, (tx) => release(tx, host.nodeName, key))
+  const released = await transact(host.store, (tx) => release(tx, host.nodeName, key))
+  if (released !== undefined && steps !== undefined) steps.attachment = released
+  steps?.mark('store')
   return undefined
 }
 

@@ -7,10 +7,14 @@ import { keys } from '../../../ipam/keys.ts'
 import type { CniRequest } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
 import { del } from './del.ts'
-import type { CniHost } from './host.ts'
+import type { CniCallInput, CniHost } from './host.ts'
 
 /** Only this node's attachments of this network; a missing list is refused, an empty one is not. */
-export async function collect(request: CniRequest, host: CniHost): Promise<undefined> {
+export async function collect(
+  request: CniRequest,
+  { steps }: CniCallInput,
+  host: CniHost,
+): Promise<undefined> {
   const { name, validAttachments } = request.config
   if (validAttachments === undefined) {
     throw new TriviumError(
@@ -24,11 +28,12 @@ export async function collect(request: CniRequest, host: CniHost): Promise<undef
   const records = host.store.read((reader) => [
     ...reader.range(keys.networkAttachments(host.nodeName, name)),
   ])
+  steps.mark('store')
   const failures: string[] = []
   for (const [, record] of records) {
     if (valid.has(`${record.containerId}/${record.ifname}`)) continue
     try {
-      await del(record, record.hostLink !== undefined, host)
+      await del(record, record.hostLink !== undefined, host, steps)
     } catch (thrown) {
       failures.push(asTriviumError(thrown).message)
     }

@@ -8,6 +8,7 @@ import type { Store } from '../../../ipam/store.ts'
 import type { CniInput, CniRequest } from '../../cni/mod.ts'
 import type { LiveKernel } from '../kernel.ts'
 import type { NetnsIdentity, NetnsQuestion } from '../netns.ts'
+import type { Steps } from './steps.ts'
 
 /** Where the verbs act. */
 export interface CniHost {
@@ -26,6 +27,8 @@ export interface CniHost {
 export interface CniCallInput extends CniInput {
   readonly netns?: NetnsIdentity
   readonly callerPid?: number
+  /** Clock of this call, for logs and metrics. */
+  readonly steps: Steps
 }
 
 export const keyOf = ({ config, containerId, ifname }: CniRequest): AttachmentKey => ({
