@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { closeSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import * as live from 'netlink-ts/live'
 import { asTriviumError, TriviumError } from '../errors.ts'
 import { type LiveKernel, openKernel } from './kernel.ts'
@@ -73,7 +73,7 @@ function openSame({ path, identity, callerPid }: NetnsQuestion): number {
     if (sameNetns(live.netnsIdentity(seen), identity)) return seen
     closeSync(seen)
   }
-  const theirs = tryOpen(`/proc/${callerPid}/root${path}`)
+  const theirs = tryOpen(pathBelow(`/proc/${callerPid}/root`, path))
   if (typeof theirs === 'number') {
     if (sameNetns(live.netnsIdentity(theirs), identity)) return theirs
     closeSync(theirs)
@@ -83,6 +83,47 @@ function openSame({ path, identity, callerPid }: NetnsQuestion): number {
     `Cannot open the namespace ${path}: what the agent sees there is not what the runtime named`,
     "The agent needs the host's PID namespace, or the runtime's /run/netns mounted",
   )
+}
+
+/** As many as the kernel follows: MAXSYMLINKS in include/linux/namei.h. */
+const LINKS_MAX = 40
+
+/**
+ * A path as a process with another root means it. The kernel takes absolute
+ * links to our root instead, and /var/run is one almost everywhere.
+ */
+function pathBelow(root: string, path: string): string {
+  const done: string[] = []
+  let left = path.split('/')
+  for (let links = 0; left.length > 0; ) {
+    const [name = '', ...rest] = left
+    left = rest
+    if (name === '' || name === '.') continue
+    if (name === '..') {
+      done.pop()
+      continue
+    }
+    const target = linkTarget([root, ...done, name].join('/'))
+    if (target === undefined) {
+      done.push(name)
+      continue
+    }
+    links += 1
+    if (links > LINKS_MAX) break // opening it will fail, and say why
+    if (target.startsWith('/')) done.length = 0
+    left = [...target.split('/'), ...left]
+  }
+  return [root, ...done, ...left].join('/')
+}
+
+/** Nothing for what is no link, or one that only the kernel can follow, such as /proc/1/ns/net. */
+function linkTarget(path: string): string | undefined {
+  try {
+    const target = readlinkSync(path)
+    return /^\w+:\[\d+\]$/.test(target) ? undefined : target
+  } catch {
+    return undefined
+  }
 }
 
 function tryOpen(path: string): number | Error {
