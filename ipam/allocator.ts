@@ -19,13 +19,16 @@ import {
   ipFamily,
   ipFromInteger,
   ipToInteger,
+  type Mac,
   networkAddress,
   offsetIn,
   prefixFamily,
   prefixSize,
 } from '../src/net/mod.ts'
+import { closedBecause, type PoolWish, poolGroups, poolMisfit } from './admission.ts'
 import {
   blockOf,
+  blocksIn,
   claimable,
   familyPools,
   isOpen,
@@ -45,7 +48,7 @@ import {
   type BlockUse,
   type NetworkRecord,
   networkFamilies,
-  type PodIdentity,
+  type Pool,
 } from './records.ts'
 import type { Reader, Tx } from './store.ts'
 
@@ -67,13 +70,14 @@ export interface Refusal {
 }
 
 /** What an attachment asks for. */
-export interface AllocateRequest {
+export interface AllocateRequest extends PoolWish {
   readonly key: AttachmentKey
   readonly node: string
   /** Path of the container's network namespace. */
   readonly netns: string
   readonly hostLink?: string
-  readonly pod?: PodIdentity
+  /** MAC that the pod's end shall have. */
+  readonly mac?: Mac
   /** Addresses it wants, at most one a family; the other families are chosen. */
   readonly requested?: readonly Ip[]
   /** Whether a block may be claimed here; false where claims need the cluster's consent. */
@@ -86,21 +90,43 @@ export type AllocateAnswer =
   | { readonly kind: 'allocated'; readonly attachment: AttachmentRecord }
   | Refusal
 
-/** Gives one address of each family of the network, or refuses and writes nothing. */
+/**
+ * Gives one address of each family of the network, or refuses and writes nothing.
+ * An attachment of an earlier boot is dead, whatever the runtime missed to say
+ * of it: it is released, and its key is free again.
+ */
 export function allocate(tx: Tx, request: AllocateRequest): AllocateAnswer {
+  const { key, node, bootId } = request
+  const present = tx.get(keys.attachment(node, key))
+  if (present !== undefined && present.bootId !== bootId) release(tx, node, key)
+  const found = grantsFor(tx, request)
+  if (found.kind === 'refused') return found
+  return { kind: 'allocated', attachment: record(tx, request, found.grants) }
+}
+
+/** Why `allocate` would refuse the request now; undefined when it would not. Writes nothing. */
+export function refusalNow(reader: Reader, request: AllocateRequest): Refusal | undefined {
+  const found = grantsFor(reader, request)
+  return found.kind === 'refused' ? found : undefined
+}
+
+function grantsFor(
+  reader: Reader,
+  request: AllocateRequest,
+): Refusal | { readonly kind: 'grants'; readonly grants: readonly Grant[] } {
   const { key, node, requested = [] } = request
-  const network = tx.get(keys.network(key.network))
+  const network = reader.get(keys.network(key.network))
   if (network === undefined) {
     return refuse('unknown-network', `Cannot allocate in network ${key.network}: there is none`)
   }
-  const present = tx.get(keys.attachment(node, key))
+  const present = reader.get(keys.attachment(node, key))
   if (present !== undefined) {
     const who = `${key.ifname} of container ${key.containerId}`
     const found = `it has ${present.ips.join(' and ')} in network ${key.network}`
     return refuse('duplicate', `Cannot add ${who}: ${found}, wanted a new one or DEL first`)
   }
   const families = networkFamilies(network)
-  const misfit = misfitOf(requested, network, families)
+  const misfit = misfitOf(request, network, families)
   if (misfit !== undefined) return misfit
 
   const grants: Grant[] = []
@@ -108,12 +134,12 @@ export function allocate(tx: Tx, request: AllocateRequest): AllocateAnswer {
     const wanted = requested.find((ip) => ipFamily(ip) === family)
     const grant =
       wanted === undefined
-        ? grantAny(tx, network, family, request)
-        : grantRequested(tx, network, wanted, request)
+        ? grantAny(reader, network, family, request)
+        : grantRequested(reader, network, wanted, request)
     if (grant.kind === 'refused') return grant
     grants.push(grant)
   }
-  return { kind: 'allocated', attachment: record(tx, request, grants) }
+  return { kind: 'grants', grants }
 }
 
 /**
@@ -186,12 +212,17 @@ const refuse = (reason: RefusalReason, message: string): Refusal => ({
   message,
 })
 
-/** Requested addresses that no block can satisfy. */
+/** Requested addresses and pools that no block can satisfy. */
 function misfitOf(
-  requested: readonly Ip[],
+  request: AllocateRequest,
   network: NetworkRecord,
   families: readonly IpFamily[],
 ): Refusal | undefined {
+  const { requested = [] } = request
+  const misfit = poolMisfit(network, request)
+  if (misfit !== undefined) {
+    return refuse('not-available', `Cannot allocate in pool ${misfit.cidr}: ${misfit.why}`)
+  }
   for (const [index, ip] of requested.entries()) {
     const family = ipFamily(ip)
     const others = requested.slice(0, index).filter((other) => ipFamily(other) === family)
@@ -206,25 +237,43 @@ function misfitOf(
 }
 
 function grantAny(
-  tx: Tx,
+  reader: Reader,
   network: NetworkRecord,
   family: IpFamily,
-  { node, mayClaim, nowMs }: AllocateRequest,
+  request: AllocateRequest,
 ): Grant | Refusal {
-  const own = ownBlocks(tx, network, node, family)
+  const groups = poolGroups(network, family, request)
+  if (groups.length === 0) return closed(network, family, request)
+  const { node } = request
+  const all = ownBlocks(reader, network, node, family)
+  for (const pools of groups) {
+    const grant = grantIn(reader, network, pools, request, blocksIn(all, pools))
+    if (grant !== undefined) return grant
+  }
+  return exhausted(reader, network, family, request, blocksIn(all, groups.flat()))
+}
+
+/** From the node's own blocks of the pools, or a new one; undefined when there is no more. */
+function grantIn(
+  reader: Reader,
+  network: NetworkRecord,
+  pools: readonly Pool[],
+  { node, mayClaim, nowMs }: AllocateRequest,
+  own: readonly BlockUse[],
+): Grant | Refusal | undefined {
   for (const use of own) {
-    const grant = grantFrom(tx, network, use, [])
+    const grant = grantFrom(reader, network, use, [])
     if (grant !== undefined) return grant
   }
   const claims: BlockClaim[] = []
-  for (const claim of claimable(tx, network, family, node, nowMs)) {
-    if (!mayClaim) return needsBlock(network, family, node, own)
+  for (const claim of claimable(reader, network, pools, node, nowMs)) {
+    if (!mayClaim) return needsBlock(network, prefixFamily(claim.cidr), node, own)
     claims.push(claim)
     // A block of one or two addresses may have none for pods; then the next one is needed too.
-    const grant = grantFrom(tx, network, unused(claim), claims)
+    const grant = grantFrom(reader, network, unused(claim), claims)
     if (grant !== undefined) return grant
   }
-  return exhausted(tx, network, family, node, own)
+  return undefined
 }
 
 /** Takes the next free address after the block's cursor. */
@@ -251,33 +300,36 @@ function grantFrom(
 }
 
 function grantRequested(
-  tx: Tx,
+  reader: Reader,
   network: NetworkRecord,
   ip: Ip,
-  { node, mayClaim, nowMs }: AllocateRequest,
+  request: AllocateRequest,
 ): Grant | Refusal {
+  const { node, mayClaim, nowMs } = request
   const unavailable = (why: string): Refusal =>
     refuse('not-available', `Cannot allocate ${ip} in network ${network.name}: ${why}`)
 
   const pool = network.pools.find(({ cidr }) => containsIp(cidr, ip))
   if (pool === undefined) return unavailable('no pool of the network contains it')
+  const why = closedBecause(pool, request)
+  if (why !== undefined) return unavailable(why)
   const block = blockOf(pool, ip)
-  const claim = tx.get(keys.claim(network.name, block))
+  const claim = reader.get(keys.claim(network.name, block))
   if (claim !== undefined && claim.node !== node) {
-    const holder = holderOf(tx, network.name, ip, claim.node)
+    const holder = holderOf(reader, network.name, ip, claim.node)
     return unavailable(`${holder}block ${block} belongs to node ${claim.node}, wanted ${node}`)
   }
   if (claim === undefined && !mayClaim) {
     return unavailable(`node ${node} does not have block ${block} and may not claim it now`)
   }
-  if (claim === undefined && !isOpen(pool, tx.get(keys.node(node))?.rack)) {
+  if (claim === undefined && !isOpen(pool, reader.get(keys.node(node))?.rack)) {
     return unavailable(`pool ${pool.cidr} is for nodes of rack ${pool.rack}`)
   }
-  const fresh = claim ?? newClaim(tx, network, pool, block, node, nowMs)
-  const use = tx.get(keys.use(node, network.name, block)) ?? unused(fresh)
+  const fresh = claim ?? newClaim(reader, network, pool, block, node, nowMs)
+  const use = reader.get(keys.use(node, network.name, block)) ?? unused(fresh)
   const reserved = reservedOffsets(network, use).get(Number(offsetIn(block, ip)))
   if (reserved !== undefined) return unavailable(`it is ${reserved}`)
-  const holder = holderOf(tx, network.name, ip, node)
+  const holder = holderOf(reader, network.name, ip, node)
   if (holder !== '') return unavailable(`${holder}wanted a free one`)
   const after = { ...use, used: use.used + 1 }
   return { kind: 'grant', ip, use: after, claims: claim === undefined ? [fresh] : [] }
@@ -294,7 +346,7 @@ function holderOf(reader: Reader, network: string, ip: Ip, node: string): string
 
 /** Writes what was granted. */
 function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): AttachmentRecord {
-  const { key, node, netns, hostLink, pod, bootId, nowMs } = request
+  const { key, node, netns, hostLink, pod, mac, bootId, nowMs } = request
   const { network, containerId, ifname } = key
   const sequence = (tx.get(keys.sequence(node)) ?? 0) + 1
   tx.put(keys.sequence(node), sequence)
@@ -314,6 +366,7 @@ function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): Att
     ...(hostLink === undefined ? {} : { hostLink }),
     netns,
     ...(pod === undefined ? {} : { pod }),
+    ...(mac === undefined ? {} : { mac }),
     sequence,
     bootId,
     addedMs: nowMs,
@@ -332,15 +385,24 @@ function needsBlock(
   return refuse('needs-block', `${cannot(network, family)}: ${found}`)
 }
 
+/** No pool is for this pod. */
+function closed(network: NetworkRecord, family: IpFamily, request: AllocateRequest): Refusal {
+  const why = familyPools(network, family).flatMap((pool) => closedBecause(pool, request) ?? [])
+  const wanted = 'wanted a pool for any namespace, or for this one'
+  return refuse('not-available', `${cannot(network, family)}: ${why.join('; ')}, ${wanted}`)
+}
+
 function exhausted(
   reader: Reader,
   network: NetworkRecord,
   family: IpFamily,
-  node: string,
+  request: AllocateRequest,
   own: readonly BlockUse[],
 ): Refusal {
+  const { node } = request
   const rack = reader.get(keys.node(node))?.rack
-  const open = familyPools(network, family).filter((pool) => isOpen(pool, rack))
+  const admitted = poolGroups(network, family, request).flat()
+  const open = admitted.filter((pool) => isOpen(pool, rack))
   if (open.length === 0) {
     const found = `its pools are for other racks, node ${node} says ${rack ?? 'none'}`
     const wanted = 'wanted a pool for any rack, or for this one'

@@ -65,8 +65,10 @@ export function ensureBlocks(
 ): readonly BlockClaim[] {
   const claims: BlockClaim[] = []
   for (const family of networkFamilies(network)) {
-    if (ownBlocks(tx, network, node, family).some((use) => isSpare(network, use))) continue
-    for (const claim of claimable(tx, network, family, node, nowMs)) {
+    const pools = sparePools(network, family)
+    const own = blocksIn(ownBlocks(tx, network, node, family), pools)
+    if (own.some((use) => isSpare(network, use))) continue
+    for (const claim of claimable(tx, network, pools, node, nowMs)) {
       putClaim(tx, claim)
       claims.push(claim)
       if (isSpare(network, unused(claim))) break
@@ -85,17 +87,22 @@ export function ownBlocks(
   return [...reader.range(keys.familyUses(node, network.name, family))].map(([, use]) => use)
 }
 
-/** What `node` would claim, best first: pools in order, then blocks. Writes nothing. */
+/**
+ * What `node` would claim of `pools`, which are of one family, best first:
+ * pools in order, then blocks. Writes nothing.
+ */
 export function* claimable(
   reader: Reader,
   network: NetworkRecord,
-  family: IpFamily,
+  pools: readonly Pool[],
   node: string,
   nowMs: number,
 ): Generator<BlockClaim> {
-  let first = ownBlocks(reader, network, node, family).length === 0
+  const [one] = pools
+  if (one === undefined) return
+  let first = ownBlocks(reader, network, node, prefixFamily(one.cidr)).length === 0
   const rack = reader.get(keys.node(node))?.rack
-  for (const pool of familyPools(network, family)) {
+  for (const pool of pools) {
     if (!isOpen(pool, rack)) continue
     for (const cidr of freeBlocks(reader, network, pool, node)) {
       yield { ...newClaim(reader, network, pool, cidr, node, nowMs), first }
@@ -106,6 +113,19 @@ export function* claimable(
 
 export const familyPools = (network: NetworkRecord, family: IpFamily): readonly Pool[] =>
   network.pools.filter((pool) => prefixFamily(pool.cidr) === family)
+
+/** Pools in which blocks are kept ready: those for any pod, if there are some. */
+function sparePools(network: NetworkRecord, family: IpFamily): readonly Pool[] {
+  const pools = familyPools(network, family)
+  const common = pools.filter(({ namespaces }) => namespaces === undefined)
+  return common.length === 0 ? pools : common
+}
+
+/** The blocks that lie in one of the pools. */
+export const blocksIn = (
+  blocks: readonly BlockUse[],
+  pools: readonly Pool[],
+): readonly BlockUse[] => blocks.filter(({ pool }) => pools.some(({ cidr }) => cidr === pool))
 
 /** Whether a node of the rack may claim blocks of the pool. */
 export const isOpen = (pool: Pool, rack: string | undefined): boolean =>

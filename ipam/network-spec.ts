@@ -42,6 +42,7 @@ export interface PoolSpec {
   readonly blockLength?: number
   readonly gateway?: string
   readonly rack?: string
+  readonly namespaces?: readonly string[]
 }
 
 /** UDP port of a flavour's tunnels, unless told otherwise. */
@@ -60,6 +61,9 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 const NAME_LENGTH_MAX = 64
 /** As agents say it: `--rack`. */
 const RACK = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/
+/** RFC 1123 label, as Kubernetes names namespaces. */
+const NAMESPACE = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const NAMESPACES_MAX = 100
 const DEFAULT_BLOCK_LENGTH = { 4: 26, 6: 122 } as const
 /** An allocation may have to look at every address of a block. */
 const BLOCK_HOST_BITS_MAX = 16
@@ -140,10 +144,12 @@ function parsePool(spec: PoolSpec, subject: string): Pool {
   )
   const gateway = parseGateway(spec.gateway, cidr, subject)
   const rack = parseRack(spec.rack, cidr, subject)
+  const namespaces = parseNamespaces(spec.namespaces, cidr, subject)
   return {
     cidr,
     blockLength,
     ...(rack === undefined ? {} : { rack }),
+    ...(namespaces === undefined ? {} : { namespaces }),
     ...(gateway === undefined ? {} : { gateway }),
   }
 }
@@ -152,6 +158,24 @@ function parseRack(raw: unknown, cidr: Prefix, subject: string): string | undefi
   if (raw === undefined || (typeof raw === 'string' && RACK.test(raw))) return raw
   const wanted = 'at most 63 letters, digits, "_", "." and "-", a letter or digit first'
   throw bad(subject, `rack of pool ${cidr}`, raw, wanted)
+}
+
+function parseNamespaces(
+  raw: unknown,
+  cidr: Prefix,
+  subject: string,
+): readonly string[] | undefined {
+  if (raw === undefined) return undefined
+  const field = `namespaces of pool ${cidr}`
+  if (!Array.isArray(raw) || raw.length === 0 || raw.length > NAMESPACES_MAX) {
+    throw bad(subject, field, raw, `1 to ${NAMESPACES_MAX} names`)
+  }
+  for (const name of raw) {
+    if (typeof name === 'string' && NAMESPACE.test(name)) continue
+    throw bad(subject, field, name, 'at most 63 lower-case letters, digits and "-" a name')
+  }
+  // One meaning, one record: creating the same network again changes nothing.
+  return [...new Set<string>(raw)].sort()
 }
 
 function parseGateway(raw: unknown, cidr: Prefix, subject: string): Ip | undefined {

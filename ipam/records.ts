@@ -17,6 +17,8 @@ export interface Pool {
   readonly blockLength: number
   /** Only nodes of this rack claim blocks here, so that its switch can announce the pool. undefined: any node. */
   readonly rack?: string
+  /** Only pods of these Kubernetes namespaces get addresses here. undefined: any pod. */
+  readonly namespaces?: readonly string[]
   /** An address on the wire that answers for the rest of the world (VLAN mode); never a pod's. */
   readonly gateway?: Ip
 }
@@ -140,6 +142,8 @@ export interface AttachmentRecord extends AttachmentKey {
   /** CNI_NETNS at the time of ADD. */
   readonly netns: string
   readonly pod?: PodIdentity
+  /** MAC of the pod's end where the caller chose one. undefined: made from the key. */
+  readonly mac?: Mac
   /** Grows by one with every allocation of this node; guards late releases. */
   readonly sequence: number
   /** Boot of the node in which it was made (/proc/sys/kernel/random/boot_id). */

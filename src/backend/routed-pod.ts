@@ -91,9 +91,13 @@ function hostEndAddress(link: string, ips: readonly Ip[]): readonly KernelObject
   return [{ kind: 'addr', link, ip: POD_GATEWAY[6], prefixLength: 64 }]
 }
 
-/** The pod's MAC: the same for the same attachment, so that no dump is needed to know it. */
-export function podMac({ network, containerId, ifname }: AttachmentKey): Mac {
-  return macFromName(`${network}/${containerId}/${ifname}`)
+/**
+ * The pod's MAC: what the caller chose, or the same for the same attachment, so
+ * that no dump is needed to know it.
+ */
+export function podMac(attachment: AttachmentKey & Pick<AttachmentRecord, 'mac'>): Mac {
+  const { network, containerId, ifname, mac } = attachment
+  return mac ?? macFromName(`${network}/${containerId}/${ifname}`)
 }
 
 /** The host's end of an attachment's pair. */

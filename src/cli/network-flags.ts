@@ -42,19 +42,26 @@ export function networkFlags(): readonly Option[] {
   ]
 }
 
-/** `CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL]` */
-function poolOf(text: string): NetworkSpec['pools'][number] {
+/** How `--pool` is written. */
+export const POOL_FORM =
+  'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL][,namespaces=A+B], repeatable'
+
+type PoolSpec = NetworkSpec['pools'][number]
+
+/** As POOL_FORM says. */
+function poolOf(text: string): PoolSpec {
   const [cidr = '', ...settings] = text.split(',')
-  const pool: { cidr: string; blockLength?: number; gateway?: string; rack?: string } = { cidr }
+  const pool: { -readonly [K in keyof PoolSpec]: PoolSpec[K] } = { cidr }
   for (const setting of settings) {
     const [key, value = ''] = setting.split('=')
     if (key === 'block') pool.blockLength = numberOf('block', value)
     else if (key === 'gateway') pool.gateway = value
     else if (key === 'rack') pool.rack = value
+    else if (key === 'namespaces') pool.namespaces = value.split('+')
     else {
       throw new TriviumError(
         'USAGE',
-        `Cannot read pool ${JSON.stringify(text)}: unknown setting ${JSON.stringify(key)}, wanted block=LENGTH, gateway=ADDRESS or rack=LABEL`,
+        `Cannot read pool ${JSON.stringify(text)}: unknown setting ${JSON.stringify(key)}, wanted block=LENGTH, gateway=ADDRESS, rack=LABEL or namespaces=A+B`,
       )
     }
   }

@@ -96,10 +96,12 @@ function refuseContradiction(options: InstallOptions, found: NetworkRecord): voi
     throw contradiction(name, 'mode', found.mode, mode)
   }
   const asked = specOf(name, found.mode, options.pool ?? [], options)
-  const misfit = asked.pools.some(({ cidr, blockLength, gateway }) => {
+  const misfit = asked.pools.some(({ cidr, blockLength, gateway, namespaces }) => {
     const pool = found.pools.find((each) => each.cidr === cidr)
     if (pool === undefined) return true
     const isBlock = blockLength === undefined || blockLength === pool.blockLength
+    const names = namespaces && [...namespaces].sort().join()
+    if (names !== undefined && names !== pool.namespaces?.join()) return true
     return !isBlock || (gateway !== undefined && gateway !== pool.gateway)
   })
   const isFewer = options.pool !== undefined && asked.pools.length !== found.pools.length

@@ -22,6 +22,7 @@ import {
   type NetworkFlags,
   networkFlags,
   optionsOf,
+  POOL_FORM,
   specOf,
 } from '../network-flags.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
@@ -49,17 +50,13 @@ function createCommand(): Command {
     .argument('<name>', 'letters, digits, dots, dashes, underscores')
     .description('create a network')
     .option('--mode <mode>', 'vxlan, route or vlan', DEFAULTS.mode)
-    .requiredOption(
-      '--pool <cidr>',
-      'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL], repeatable',
-      collect,
-    )
+    .requiredOption('--pool <cidr>', POOL_FORM, collect)
     .addOption(storeOption())
   for (const flag of networkFlags()) command.addOption(flag)
   return command
     .addHelpText(
       'after',
-      '\nExamples:\n  trivium network create pods --mode vxlan --pool 10.42.0.0/16,block=26 --pool fd42::/48\n  trivium network create racks --mode vlan --vlan 100 --pool 192.0.2.0/24,gateway=192.0.2.1\n',
+      '\nExamples:\n  trivium network create pods --mode vxlan --pool 10.42.0.0/16,block=26 --pool fd42::/48\n  trivium network create racks --mode vlan --vlan 100 --pool 192.0.2.0/24,gateway=192.0.2.1\n  trivium network create shops --pool 10.43.0.0/16,namespaces=shop+till --pool 10.44.0.0/16\n',
     )
     .action(async (name: string, options: CreateOptions) => {
       const record = parseNetworkSpec(specOf(name, options.mode, options.pool, options), Date.now())
@@ -104,8 +101,13 @@ const COLUMNS: readonly Column<NetworkRecord>[] = [
     value: ({ pools }) => pools.map(({ blockLength }) => `/${blockLength}`).join(' '),
     wide: true,
   },
+  { title: 'NAMESPACES', value: ({ pools }) => namespaceWords(pools), wide: true },
   { title: 'CREATED', value: ({ createdMs }) => new Date(createdMs).toISOString(), wide: true },
 ]
+
+/** Which namespaces each pool is for; `any` where none is named. */
+const namespaceWords = (pools: NetworkRecord['pools']): string =>
+  pools.map(({ namespaces }) => namespaces?.join('+') ?? 'any').join(' ')
 
 /** Only what the mode reads. */
 function optionWords({ mode, options }: NetworkRecord): string {
