@@ -35,6 +35,11 @@ const PEERS = {
   chromium: '/usr/bin/chromium',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   ethtool: '/usr/sbin/ethtool',
+  // For cnitool, which is built from source.
+  'golang-github-appc-cni-dev': '/usr/share/gocode/src/github.com/containernetworking/cni',
+  'golang-go': '/usr/bin/go',
+  iperf3: '/usr/bin/iperf3',
+  iptables: '/usr/sbin/iptables',
   nftables: '/usr/sbin/nft',
 }
 
@@ -124,5 +129,9 @@ if (readFileSync('/proc/sys/kernel/ostype', 'utf8').trim() !== 'Linux')
   say('not Linux: only the unit tests will run')
 npmPackages()
 aptPackages(wants.has('--test') ? PEERS : NEEDED)
+if (wants.has('--test') && aptRefusal() === undefined)
+  execFileSync(process.execPath, [join(root, 'test', 'runtimes', 'build-cnitool.mjs')], {
+    stdio: ['ignore', 2, 2],
+  })
 if (isStale())
   execFileSync(process.execPath, [join(root, 'cni-bin', 'build.mjs')], { stdio: ['ignore', 2, 2] })

@@ -15,7 +15,7 @@ import { createInterface } from 'node:readline'
 const DEFAULT_SEED = '20261121'
 
 /** Need root, a compiler or other programs. */
-const NOT_UNIT = /^test\/(e2e|launcher)\/|\.live\.test\.ts$/
+const NOT_UNIT = /^test\/(e2e|launcher|runtimes)\/|\.live\.test\.ts$/
 
 const args = process.argv.slice(2)
 const unitOnly = args.includes('--unit')
