@@ -2,20 +2,12 @@
  * The socket on which the agent takes CNI requests from launchers.
  *
  * The frames and the promise that no request runs twice are in
- * `src/wire/frame.ts`. Here: where the socket lives, who may connect, and how
- * long a connection may say nothing.
- *
- * The socket is for root alone: mode 0600, in a directory made with mode 0700.
- * It is bound under a private directory and linked to its name only when it is
- * complete, so nobody ever connects to a half-made one, and two agents that
- * start together cannot both believe that the name is theirs.
+ * `src/wire/frame.ts`. Here: how long a connection may say nothing. Where the
+ * socket lives and who may connect is in `socket-file.ts`.
  *
  * @module
  */
-import { randomBytes } from 'node:crypto'
-import { chmod, link, lstat, mkdir, rename, rm, unlink } from 'node:fs/promises'
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { dirname, isAbsolute, join } from 'node:path'
+import { createServer, type Server, type Socket } from 'node:net'
 import {
   type Decoded,
   type DecodedRequest,
@@ -27,6 +19,9 @@ import {
   type RequestFrame,
   type Verdict,
 } from '../wire/frame.ts'
+import { publishSocket, withdrawSocket } from './socket-file.ts'
+
+export { SocketError as AgentSocketError } from './socket-file.ts'
 
 /** One request of a container runtime, as the launcher passed it on. */
 export interface CniCall {
@@ -64,21 +59,8 @@ export interface AgentSocket {
   close(): Promise<void>
 }
 
-/** The path of the socket cannot be used. */
-export class AgentSocketError extends Error {
-  override readonly name = 'AgentSocketError'
-  readonly code: 'AGENT_SOCKET_PATH' | 'AGENT_SOCKET_IN_USE' | 'AGENT_SOCKET_NOT_A_SOCKET'
-
-  constructor(code: AgentSocketError['code'], path: string, reason: string) {
-    super(`Cannot serve on ${path}: ${reason}`)
-    this.code = code
-  }
-}
-
 const STALL_MS = 10_000
 const CONNECTIONS_MAX = 512
-/** What sun_path holds with its final NUL. Source: unix(7). */
-const PATH_BYTES_MAX = 107
 /** Answer when `serve` broke its promise. Code 999 is libcni's "internal". */
 const INTERNAL_ERROR_CODE = 999
 
@@ -108,7 +90,7 @@ export async function serveAgentSocket(
   }
   const server = createServer((socket) => converse(socket, state))
   server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX
-  const inode = await publish(server, path)
+  const inode = await publishSocket(server, path)
   // A connection that cannot be accepted (ENFILE, say) is no reason for the agent to end.
   server.on('error', state.onError)
   let closed: Promise<void> | undefined
@@ -258,115 +240,14 @@ class Inbox {
   }
 }
 
-/** Listens at `path` and returns the inode there. */
-async function publish(server: Server, path: string): Promise<bigint> {
-  // As long as `/agent.sock`, so a path that fits usually fits here too.
-  const nursery = join(dirname(path), `.${randomBytes(3).toString('hex')}`)
-  const born = join(nursery, 's')
-  checkPath(path, path)
-  checkPath(path, born)
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await mkdir(nursery, { mode: 0o700 })
-  try {
-    await listen(server, born)
-    await chmod(born, 0o600)
-    await removeStale(path, join(nursery, 'o'))
-    const { ino } = await lstat(born, { bigint: true })
-    await linkUnlessTaken(born, path)
-    return ino
-  } catch (error) {
-    server.close()
-    throw error
-  } finally {
-    await rm(nursery, { recursive: true, force: true })
-  }
-}
-
-function checkPath(path: string, used: string): void {
-  const bytes = Buffer.byteLength(used)
-  if (isAbsolute(path) && bytes <= PATH_BYTES_MAX) return
-  const reason = isAbsolute(path)
-    ? `${used} has ${bytes} bytes, a socket path at most ${PATH_BYTES_MAX}`
-    : 'the path is relative, launchers need an absolute one'
-  throw new AgentSocketError('AGENT_SOCKET_PATH', path, reason)
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-}
-
-/**
- * Removes a socket that nobody listens on.
- *
- * It is moved aside first and tried again there: between the first look and the
- * move another agent may have put its own socket at `path`.
- */
-async function removeStale(path: string, aside: string): Promise<void> {
-  const found = await lstat(path).catch(ignoring('ENOENT'))
-  if (found === undefined) return
-  if (!found.isSocket()) {
-    throw new AgentSocketError('AGENT_SOCKET_NOT_A_SOCKET', path, 'it exists and is no socket')
-  }
-  if (await answers(path)) throw inUse(path)
-  await rename(path, aside).catch(ignoring('ENOENT'))
-  if (await answers(aside)) {
-    await linkUnlessTaken(aside, path)
-    throw inUse(path)
-  }
-}
-
-async function linkUnlessTaken(born: string, path: string): Promise<void> {
-  try {
-    await link(born, path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw inUse(path)
-    throw error
-  }
-}
-
-function inUse(path: string): AgentSocketError {
-  return new AgentSocketError('AGENT_SOCKET_IN_USE', path, 'another agent listens there')
-}
-
-/** Whether somebody listens at `path`. */
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path)
-    const done = (answer: boolean): void => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.once('connect', () => done(true))
-    // ECONNREFUSED: a file without a listener. EAGAIN: a listener with a full backlog.
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      done(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
-    )
-  })
-}
-
 async function shutDown(server: Server, state: State, path: string, inode: bigint): Promise<void> {
   state.closing = true
   // The name goes before the listener: afterwards it could be another agent's.
-  const found = await lstat(path, { bigint: true }).catch(ignoring('ENOENT'))
-  if (found?.ino === inode) await unlink(path).catch(ignoring('ENOENT'))
+  await withdrawSocket(path, inode)
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   for (const turnAway of [...state.waiting.values()]) turnAway('shutting-down')
   await Promise.all(state.running)
   await closed
-}
-
-/** A handler that turns one expected errno into undefined. */
-function ignoring(code: string): (error: NodeJS.ErrnoException) => undefined {
-  return (error) => {
-    if (error.code !== code) throw error
-    return undefined
-  }
 }
 
 function bytesOf(text: string): Uint8Array {

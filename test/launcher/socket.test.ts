@@ -3,10 +3,11 @@
  * do, and how it ends.
  */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -18,7 +19,7 @@ import {
 } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { type AgentCallError, callAgent } from '../../src/live/agent-client.ts'
 import {
@@ -112,14 +113,55 @@ t.test('only its owner can connect', async (t) => {
   t.strictSame(readdirSync(join(ROOT, 'deep', 'er')), ['agent.sock'], 'and nothing lies around')
   await server.close()
   t.strictSame(readdirSync(join(ROOT, 'deep', 'er')), [], 'nor after the end')
-  const open = newPath()
-  chmodSync(join(open, '..'), 0o755)
-  await (await serveAgentSocket(open, recorder().serve)).close()
-  t.equal(
-    statSync(join(open, '..')).mode & 0o777,
-    0o755,
-    'a directory that was there stays as it is',
-  )
+})
+
+/** How a connection ends that somebody without any rights tries. */
+function connectAsNobody(path: string): string {
+  const script = `const s = require('node:net').connect(${JSON.stringify(path)})
+    s.once('connect', () => { console.log('connected'); s.destroy() })
+    s.once('error', (error) => console.log(error.code))`
+  const nobody = { uid: 65534, gid: 65534 }
+  return execFileSync(process.execPath, ['-e', script], { ...nobody, encoding: 'utf8' }).trim()
+}
+
+const needsRoot = process.getuid?.() === 0 ? false : 'only root can become somebody else'
+t.test('another user cannot connect', { skip: needsRoot }, async (t) => {
+  chmodSync(ROOT, 0o755)
+  t.teardown(() => chmodSync(ROOT, 0o700))
+  const place = (mode: number): string => {
+    const path = newPath()
+    chmodSync(dirname(path), mode)
+    return path
+  }
+  const modeOf = (path: string): number => statSync(dirname(path)).mode & 0o7777
+  const serve = async (path: string): Promise<void> => {
+    const server = await serveAgentSocket(path, recorder().serve)
+    t.teardown(() => server.close())
+  }
+
+  const alone = place(0o755)
+  await serve(alone)
+  t.equal(modeOf(alone), 0o700, 'a directory for it alone is tightened')
+  t.equal(connectAsNobody(alone), 'EACCES')
+
+  const shared = place(0o755)
+  writeFileSync(join(shared, '..', 'of somebody else'), '')
+  await serve(shared)
+  t.equal(modeOf(shared), 0o755, 'one with other things in it stays as it is')
+  t.equal(connectAsNobody(shared), 'EACCES', 'the socket itself keeps them out')
+  chmodSync(shared, 0o666)
+  t.equal(connectAsNobody(shared), 'connected', 'which is what it takes')
+
+  for (const mode of [0o777, 0o1777, 0o775]) {
+    const path = place(mode)
+    const code = 'AGENT_SOCKET_DIRECTORY'
+    await t.rejects(serveAgentSocket(path, recorder().serve), { code, message: /has mode [01]77/ })
+    t.strictSame([modeOf(path), readdirSync(dirname(path))], [mode, []], 'left alone')
+  }
+  const theirs = place(0o700)
+  chownSync(dirname(theirs), 65534, 65534)
+  const belongs = { message: /belongs to user 65534.*mode 0700/ }
+  await t.rejects(serveAgentSocket(theirs, recorder().serve), belongs)
 })
 
 t.test('a stale socket is replaced', async (t) => {
@@ -135,7 +177,7 @@ t.test('a live agent is left alone', async (t) => {
   const { path } = await start(t)
   const { ctimeNs } = lstatSync(path, { bigint: true })
   await t.rejects(serveAgentSocket(path, recorder().serve), {
-    name: 'AgentSocketError',
+    name: 'SocketError',
     code: 'AGENT_SOCKET_IN_USE',
     message: `Cannot serve on ${path}: another agent listens there`,
   })
