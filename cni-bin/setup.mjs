@@ -32,7 +32,9 @@ const NEEDED = {
 }
 const PEERS = {
   ...NEEDED,
+  'busybox-static': '/var/lib/dpkg/info/busybox-static.list', // busybox has the same executable
   chromium: '/usr/bin/chromium',
+  containerd: '/usr/bin/containerd',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   ethtool: '/usr/sbin/ethtool',
   // For cnitool, which is built from source.
@@ -41,6 +43,7 @@ const PEERS = {
   iperf3: '/usr/bin/iperf3',
   iptables: '/usr/sbin/iptables',
   nftables: '/usr/sbin/nft',
+  runc: '/usr/sbin/runc',
 }
 
 function npmPackages() {

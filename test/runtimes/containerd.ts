@@ -22,7 +22,7 @@ import type { Lab, LabNode } from '../../src/lab/lab.ts'
 import { settle } from '../support/e2e.ts'
 import { cgroupOf, deadCgroups, endCgroup } from './cgroup.ts'
 import { Cri } from './cri.ts'
-import { BUSYBOX, busyboxImage } from './image.ts'
+import { BUSYBOX, busyboxImage, isStatic } from './image.ts'
 
 /** Where Debian puts the plugins that a chain is made of. */
 export const PLUGIN_DIR = '/usr/lib/cni'
@@ -39,8 +39,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 /** Why no containerd can run here; false when one can. */
 export function containerdSkip(): string | false {
   const missing = Object.entries(PROGRAMS).filter(([, file]) => !existsSync(file))
-  if (missing.length === 0) return false
-  return `not installed: ${missing.map(([name]) => name).join(' ')}`
+  if (missing.length > 0) return `not installed: ${missing.map(([name]) => name).join(' ')}`
+  return isStatic(BUSYBOX) ? false : `${BUSYBOX} is not static: install busybox-static`
 }
 
 export interface Containerd {

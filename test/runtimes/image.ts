@@ -12,6 +12,18 @@ import { readFileSync } from 'node:fs'
 
 export const BUSYBOX = '/bin/busybox'
 
+/** Whether a 64-bit little-endian executable needs no loader: no PT_INTERP. Source: elf(5). */
+export function isStatic(path: string): boolean {
+  const elf = readFileSync(path)
+  const [at, size, count] = [
+    Number(elf.readBigUInt64LE(32)),
+    elf.readUInt16LE(54),
+    elf.readUInt16LE(56),
+  ]
+  const types = Array.from({ length: count }, (_, index) => elf.readUInt32LE(at + index * size))
+  return !types.includes(3)
+}
+
 /** A file, a folder or a symbolic link of an archive. */
 interface Entry {
   readonly path: string
