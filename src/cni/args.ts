@@ -5,12 +5,12 @@
  */
 import type { PodIdentity } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
-import { type Ip, parseIp } from '../net/mod.ts'
 
 export interface CniArgs {
   readonly pod?: PodIdentity
-  /** Addresses asked for by `IP=`; a prefix length is dropped. */
-  readonly ips: readonly Ip[]
+  /** `IP=` and `MAC=` as they came; `args.cni` may take their place. */
+  readonly ip?: string
+  readonly mac?: string
 }
 
 const KNOWN = new Set([
@@ -40,9 +40,10 @@ export function parseCniArgs(text: string, tolerant = false): CniArgs {
   if (!tolerant) checkKeys(values)
   const namespace = values.get('K8S_POD_NAMESPACE')
   const name = values.get('K8S_POD_NAME')
-  const ips = tolerant ? [] : askedIps(values)
-  if (namespace === undefined || name === undefined) return { ips }
-  return { ips, pod: { namespace, name, uid: values.get('K8S_POD_UID') ?? '' } }
+  const [ip, mac] = [values.get('IP'), values.get('MAC')]
+  const asked = { ...(ip === undefined ? {} : { ip }), ...(mac === undefined ? {} : { mac }) }
+  if (namespace === undefined || name === undefined) return asked
+  return { ...asked, pod: { namespace, name, uid: values.get('K8S_POD_UID') ?? '' } }
 }
 
 function checkKeys(values: ReadonlyMap<string, string>): void {
@@ -50,9 +51,4 @@ function checkKeys(values: ReadonlyMap<string, string>): void {
   const unknown = [...values.keys()].filter((key) => !KNOWN.has(key))
   if (unknown.length === 0) return
   throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: unknown args ${JSON.stringify(unknown)}`)
-}
-
-function askedIps(values: ReadonlyMap<string, string>): readonly Ip[] {
-  const asked = values.get('IP')?.split('/')[0]
-  return asked === undefined ? [] : [parseIp(asked, 'IP in CNI_ARGS')]
 }

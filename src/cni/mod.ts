@@ -9,9 +9,11 @@
  *
  * @module
  */
+export { ASKS_NOTHING, CAPABILITIES, type PodAsk } from './ask.ts'
 export type { Plugin } from './config.ts'
 export * from './errors.ts'
 export * from './plan.ts'
 export * from './request.ts'
 export * from './result.ts'
+export * from './result-json.ts'
 export * from './versions.ts'

@@ -9,8 +9,10 @@
  */
 import { TriviumError } from '../errors.ts'
 import { type CniArgs, parseCniArgs } from './args.ts'
+import { ASKS_NOTHING, type PodAsk, parseAsk } from './ask.ts'
 import { type NetConf, type Plugin, parseNetConf } from './config.ts'
 import { isRecord } from './json.ts'
+import { readResult } from './result-json.ts'
 import { CNI_VERSION_CURRENT, type CniVersion, parseCniVersion, requireVerb } from './versions.ts'
 
 /** What arrives: variables and the text on standard input. */
@@ -32,6 +34,8 @@ export interface CniRequest {
   readonly netns: string
   readonly ifname: string
   readonly args: CniArgs
+  /** What ADD shall give; other verbs ask for nothing. */
+  readonly ask: PodAsk
   /** CNI_NETNS_OVERRIDE: our own namespace is allowed. */
   readonly netnsOverride: boolean
   readonly config: NetConf
@@ -72,6 +76,11 @@ export function parseRequest({ plugin, env, config }: CniInput): CniRequest | Ve
   requireVerb(known, cniVersion)
   // DEL has to succeed whatever became of the configuration since ADD.
   const tolerant = known === 'DEL'
+  const args = parseCniArgs(env['CNI_ARGS'] ?? '', tolerant)
+  const netConf = parseNetConf(raw, name, plugin, tolerant)
+  // Before anything is made: what cannot be read can be neither handed on nor compared.
+  const usesResult = known === 'ADD' || known === 'CHECK'
+  if (usesResult && netConf.prevResult !== undefined) readResult(netConf.prevResult, cniVersion)
   return {
     plugin,
     verb: known,
@@ -79,9 +88,10 @@ export function parseRequest({ plugin, env, config }: CniInput): CniRequest | Ve
     containerId: env['CNI_CONTAINERID'] ?? '',
     netns: env['CNI_NETNS'] ?? '',
     ifname: env['CNI_IFNAME'] ?? '',
-    args: parseCniArgs(env['CNI_ARGS'] ?? '', tolerant),
+    args,
+    ask: known === 'ADD' ? parseAsk(raw, args) : ASKS_NOTHING,
     netnsOverride: ['1', 'true'].includes(env['CNI_NETNS_OVERRIDE'] ?? ''),
-    config: parseNetConf(raw, name, plugin, tolerant),
+    config: netConf,
   }
 }
 

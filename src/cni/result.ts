@@ -32,10 +32,19 @@ export interface ResultRoute {
   readonly via?: Ip
 }
 
+/** How names are looked up, in the words of a result. */
+export interface Dns {
+  readonly nameservers?: readonly string[]
+  readonly domain?: string
+  readonly search?: readonly string[]
+  readonly options?: readonly string[]
+}
+
 export interface CniResult {
   readonly interfaces: readonly ResultInterface[]
   readonly ips: readonly ResultIp[]
   readonly routes: readonly ResultRoute[]
+  readonly dns?: Dns
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -47,7 +56,10 @@ export function renderResult(result: CniResult, cniVersion: CniVersion): Json {
     : renderLegacy(result, cniVersion)
 }
 
-function renderCurrent({ interfaces, ips, routes }: CniResult, cniVersion: CniVersion): Json {
+function renderCurrent(
+  { interfaces, ips, routes, dns = {} }: CniResult,
+  cniVersion: CniVersion,
+): Json {
   const isTyped = !isAtLeast(cniVersion, '1.0.0')
   return {
     cniVersion,
@@ -61,7 +73,7 @@ function renderCurrent({ interfaces, ips, routes }: CniResult, cniVersion: CniVe
       ...(ip.gateway === undefined ? {} : { gateway: ip.gateway }),
     })),
     routes: routes.map(renderRoute),
-    dns: {},
+    dns,
   }
 }
 
@@ -82,7 +94,7 @@ const renderRoute = ({ dst, via }: ResultRoute): Json => ({
   ...(via === undefined ? {} : { gw: via }),
 })
 
-function renderLegacy({ ips, routes }: CniResult, cniVersion: CniVersion): Json {
+function renderLegacy({ ips, routes, dns = {} }: CniResult, cniVersion: CniVersion): Json {
   const family = (wanted: 4 | 6): Json => {
     const first = ips.find(({ ip }) => ipFamily(ip) === wanted)
     if (first === undefined) return {}
@@ -97,7 +109,44 @@ function renderLegacy({ ips, routes }: CniResult, cniVersion: CniVersion): Json 
   if (Object.keys(families).length === 0) {
     throw new TriviumError('INTERNAL', 'cannot convert: no valid IP addresses')
   }
-  return { cniVersion, ...families, dns: {} }
+  return { cniVersion, ...families, dns }
+}
+
+/** More servers, domains or options than any resolver reads. */
+const DNS_ENTRIES_MAX = 64
+const DNS_TEXT_MAX = 1024
+
+/**
+ * DNS settings from outside, in a result's words. Absent, null and empty parts are left out.
+ *
+ * @returns undefined when nothing is said.
+ * @throws {TriviumError} BAD_CONFIG
+ */
+export function readDns(value: unknown, subject: string): Dns | undefined {
+  if (value === undefined || value === null) return undefined
+  const bad = (part: string, found: unknown, wanted: string): TriviumError =>
+    new TriviumError(
+      'BAD_CONFIG',
+      `Cannot read ${subject}${part}: found ${JSON.stringify(found)?.slice(0, 128)}, wanted ${wanted}`,
+    )
+  if (typeof value !== 'object' || Array.isArray(value)) throw bad('', value, 'an object')
+  const object = value as Json
+  const isText = (each: unknown): boolean => typeof each === 'string' && each.length <= DNS_TEXT_MAX
+  const dns: { -readonly [K in keyof Dns]: Dns[K] } = {}
+  for (const key of ['nameservers', 'search', 'options'] as const) {
+    const list = object[key]
+    if (list === undefined || list === null || (Array.isArray(list) && list.length === 0)) continue
+    if (!Array.isArray(list) || list.length > DNS_ENTRIES_MAX || !list.every(isText)) {
+      throw bad(`.${key}`, list, `a list of at most ${DNS_ENTRIES_MAX} texts`)
+    }
+    dns[key] = list as readonly string[]
+  }
+  const { domain } = object
+  if (domain !== undefined && domain !== null && domain !== '') {
+    if (!isText(domain)) throw bad('.domain', domain, 'a text')
+    dns.domain = domain as string
+  }
+  return Object.keys(dns).length === 0 ? undefined : dns
 }
 
 /** The addresses in a result of any version, as text with prefix length. */

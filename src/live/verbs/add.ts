@@ -5,11 +5,12 @@
  */
 import {
   addResult,
+  answerOf,
   type CniRequest,
+  type CniResult,
   ipamResult,
   planAdd,
   planPod,
-  renderResult,
 } from '../../cni/mod.ts'
 import { TriviumError } from '../../errors.ts'
 import {
@@ -46,7 +47,7 @@ export async function add(
     try {
       const plan = planPod(attachment, network, self)
       plumb(planAdd(plan, request.ifname), request.ifname, host, netns, steps)
-      return renderResult(addResult(plan, attachment, request.netns), request.cniVersion)
+      return answer(request, addResult(plan, attachment, request.netns))
     } catch (thrown) {
       await del(key, true, host)
       steps.mark('undo')
@@ -132,5 +133,12 @@ export async function addIpam(
   const { attachment, network } = await allocateFor(request, host)
   steps.attachment = attachment
   steps.mark('store')
-  return renderResult(ipamResult(attachment, network), request.cniVersion)
+  return answer(request, ipamResult(attachment, network))
 }
+
+const answer = ({ ask, config, cniVersion }: CniRequest, result: CniResult): unknown =>
+  answerOf(
+    ask.dns === undefined ? result : { ...result, dns: ask.dns },
+    config.prevResult,
+    cniVersion,
+  )

@@ -4,7 +4,7 @@
  * @module
  */
 import { keys } from '../../../ipam/keys.ts'
-import { allocate, ensureBlocks, type Refusal } from '../../../ipam/mod.ts'
+import { type AllocateRequest, allocate, ensureBlocks, type Refusal } from '../../../ipam/mod.ts'
 import type { AttachmentRecord, NetworkRecord, NodeRecord } from '../../../ipam/records.ts'
 import type { Reader, Tx } from '../../../ipam/store.ts'
 import type { CniRequest } from '../../cni/mod.ts'
@@ -41,18 +41,30 @@ export function allocateIn(
   host: CniHost,
   hostLink?: string,
 ): ReturnType<typeof allocate> {
-  const { pod, ips } = request.args
-  return allocate(tx, {
+  return allocate(tx, allocationOf(request, host, hostLink))
+}
+
+/** What the request asks of the allocator; without a host link, somebody else makes one. */
+export function allocationOf(
+  request: CniRequest,
+  host: CniHost,
+  hostLink?: string,
+): AllocateRequest {
+  const { args, ask } = request
+  const { ips, pools, mac } = ask
+  return {
     key: keyOf(request),
     node: host.nodeName,
     netns: request.netns,
     ...(hostLink === undefined ? {} : { hostLink }),
-    ...(pod === undefined ? {} : { pod }),
+    ...(args.pod === undefined ? {} : { pod: args.pod }),
+    ...(hostLink === undefined || mac === undefined ? {} : { mac }),
     ...(ips.length === 0 ? {} : { requested: ips }),
+    ...(pools.length === 0 ? {} : { pools }),
     mayClaim: host.mayClaim,
     nowMs: Date.now(),
     bootId: host.bootId,
-  })
+  }
 }
 
 export function contextOf(
