@@ -21,6 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { CAPABILITIES } from '../cni/mod.ts'
 import { TriviumError } from '../errors.ts'
 
 /** The executables that a runtime calls. */
@@ -132,7 +133,9 @@ function writeConflist({ confDir, network, storeUrl, socketPath }: InstallPlan):
  * older refuse a list that asks for 1.1.0, newer ones read `cniVersions`.
  */
 function renderConflist(name: string, store: string, socket: string): string {
-  const plugins = [{ type: 'trivium', store, socket }]
+  // What a runtime hands on only to a plugin that declares it.
+  const capabilities = Object.fromEntries(CAPABILITIES.map((name) => [name, true]))
+  const plugins = [{ type: 'trivium', store, socket, capabilities }]
   const list = { cniVersion: '1.0.0', cniVersions: ['0.4.0', '1.0.0', '1.1.0'], name, plugins }
   return `${JSON.stringify(list, undefined, 2)}\n`
 }

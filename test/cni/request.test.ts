@@ -286,7 +286,8 @@ t.test('a whole request', async (t) => {
     containerId: 'c0ffee',
     netns: '/run/netns/c0ffee',
     ifname: 'eth0',
-    args: { ips: [], pod: { namespace: 'web', name: 'a', uid: '' } },
+    args: { pod: { namespace: 'web', name: 'a', uid: '' } },
+    ask: { ips: [], pools: [] },
     netnsOverride: true,
     config: { name: 'pods', store: 'memory:', socket: '/run/a.sock' },
   })

@@ -47,7 +47,8 @@ export async function add(
     try {
       const plan = planPod(attachment, network, self)
       plumb(planAdd(plan, request.ifname), request.ifname, host, netns, steps)
-      return answer(request, addResult(plan, attachment, request.netns))
+      const result = withDns(request, addResult(plan, attachment, request.netns))
+      return answerOf(result, request.config.prevResult, request.cniVersion)
     } catch (thrown) {
       await del(key, true, host)
       steps.mark('undo')
@@ -133,12 +134,9 @@ export async function addIpam(
   const { attachment, network } = await allocateFor(request, host)
   steps.attachment = attachment
   steps.mark('store')
-  return answer(request, ipamResult(attachment, network))
+  // The plugin above puts this together with what it was given.
+  return answerOf(withDns(request, ipamResult(attachment, network)), undefined, request.cniVersion)
 }
 
-const answer = ({ ask, config, cniVersion }: CniRequest, result: CniResult): unknown =>
-  answerOf(
-    ask.dns === undefined ? result : { ...result, dns: ask.dns },
-    config.prevResult,
-    cniVersion,
-  )
+const withDns = ({ ask }: CniRequest, result: CniResult): CniResult =>
+  ask.dns === undefined ? result : { ...result, dns: ask.dns }
