@@ -53,7 +53,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const first = recordNow(options, Date.now())
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
   await warmPool()
-  const store = openStore(options.storeUrl)
+  const store = openStore(options.storeUrl, { patience: 'pool' })
   const kernel = openKernel()
 
   let setReady = (): void => {}

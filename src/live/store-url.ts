@@ -4,7 +4,7 @@
  * @module
  */
 import { isAbsolute } from 'node:path'
-import { openLmdbStore } from '../../ipam/lmdb-store.ts'
+import { type LmdbStoreOptions, openLmdbStore } from '../../ipam/lmdb-store.ts'
 import { memoryStore } from '../../ipam/memory-store.ts'
 import type { Store } from '../../ipam/store.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
@@ -12,12 +12,14 @@ import { asTriviumError, TriviumError } from '../errors.ts'
 export interface StoreOptions {
   /** Refuse a store that does not exist yet instead of making an empty one. */
   readonly mustExist?: boolean
+  /** How a transaction waits while another process writes. @default 'blocks' */
+  readonly patience?: NonNullable<LmdbStoreOptions['patience']>
 }
 
 /**
  * @throws {TriviumError} USAGE for a URL we do not know; STORE when it cannot be opened.
  */
-export function openStore(url: string, { mustExist = false }: StoreOptions = {}): Store {
+export function openStore(url: string, options: StoreOptions = {}): Store {
   if (url === 'memory:') return memoryStore({ defer: setImmediate })
   const path = /^lmdb:(.+)$/.exec(url)?.[1]
   if (path === undefined || !isAbsolute(path)) {
@@ -27,7 +29,7 @@ export function openStore(url: string, { mustExist = false }: StoreOptions = {})
     )
   }
   try {
-    return openLmdbStore(path, { mustExist })
+    return openLmdbStore(path, options)
   } catch (thrown) {
     throw asTriviumError(thrown, 'STORE')
   }

@@ -1,7 +1,7 @@
 /**
  * The C functions in use, declared once. All are called synchronously on the
- * main thread, but `send` and `getpid`, which also have an asynchronous form
- * that runs in libuv's thread pool.
+ * main thread, but `send`, `fcntl` and `getpid`, which also have an asynchronous
+ * form that runs in libuv's thread pool.
  *
  * Struct layouts are those of 64-bit Linux.
  *
@@ -66,6 +66,12 @@ export const ioctlPointer: (fd: Fd, request: number, value: Uint8Array) => numbe
   'ioctl',
   'int',
   ['int', 'unsigned long', 'void *'],
+)
+type FcntlArgs = readonly [Fd, number, Uint8Array]
+
+// Variadic like ioctl.
+export const fcntl: ((...args: FcntlArgs) => number) & Async<FcntlArgs> = libc.func(
+  'int fcntl(int, int, void *)',
 )
 export const getpid: (() => number) & Async<readonly []> = libc.func('int getpid()')
 

@@ -1,9 +1,10 @@
 /**
- * The part of netlink-ts that talks to the kernel: sockets, notifications and
- * network namespaces. It needs Linux, 64 bits, and koffi.
+ * The part of netlink-ts that talks to the kernel: sockets, notifications, network
+ * namespaces, and locks between processes. It needs Linux, 64 bits, and koffi.
  *
  * @module
  */
+export { lockByte, lockByteInPool, tryLockByte, unlockByte } from './file-lock.ts'
 export { type Drained, type Group, Monitor, type MonitorOptions } from './monitor.ts'
 export {
   inNetns,

@@ -48,10 +48,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['src/net', 'src/machine.ts', 'src/errors.ts', 'src/hash.ts', 'src/kernel-release.ts'],
   },
   {
-    unit: 'ipam/lmdb-store.ts',
-    units: ['ipam', 'src/net', 'src/errors.ts'],
-    packages: ['lmdb', 'node:*'],
+    unit: 'ipam/lmdb',
+    units: ['ipam', 'src/errors.ts'],
+    packages: ['lmdb', 'netlink-ts/live', 'node:*'],
   },
+  { unit: 'ipam/lmdb-store.ts', units: ['ipam', 'ipam/lmdb', 'src/errors.ts'] },
   { unit: 'src/cluster', units: ['src/net', 'src/errors.ts', 'ipam'] },
   { unit: 'src/kernel', units: ['src/net', 'src/errors.ts', 'src/hash.ts'] },
   {

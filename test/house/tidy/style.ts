@@ -15,7 +15,8 @@ export const FILE_LINES_SOFT = 400
 /** Code that decides: told what happened, answers with data, never waits. */
 const PURE =
   /^(src\/(net|wire|cluster|kernel|backend|agent|cni|explain|netlink-ts)\/|src\/[a-z-]+\.ts$|ipam\/|simulator\/)/
-const IMPURE = /^(src\/netlink-ts\/live\/|ipam\/lmdb-store\.ts$|simulator\/(main|files)\.ts$)/
+const IMPURE =
+  /^(src\/netlink-ts\/live\/|ipam\/lmdb-store\.ts$|ipam\/lmdb\/|simulator\/(main|files)\.ts$)/
 
 export const isPure = (path: string): boolean => PURE.test(path) && !IMPURE.test(path)
 

@@ -1,0 +1,153 @@
+/**
+ * LMDB environments, one for each directory and process.
+ *
+ * A second environment on the same files would not do: closing it, or merely
+ * looking at the lock file, drops the file locks by which LMDB knows that this
+ * process lives, and others would then reset the mutexes under us. So stores on
+ * one path share one environment, and the last one closes it.
+ *
+ * @module
+ */
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import { open, type RootDatabase, type RootDatabaseOptions } from 'lmdb'
+import { TriviumError } from '../../src/errors.ts'
+import { type Gate, openGate, type Patience } from './gate.ts'
+
+export type Database = RootDatabase<unknown, string>
+
+export const DATA_FILE = 'data.mdb'
+const GATE_FILE = 'writers.lock'
+
+/** Address space set aside, not disk: a million records fit, and LMDB grows it if they do not. */
+const MAP_BYTES = 1 << 30
+/** Processes that read at the same time; a slot has 64 bytes in the lock file. */
+const READERS_MAX = 1000
+
+export interface Environment {
+  readonly db: Database
+  readonly gate: Gate
+  /** Once for each opening. */
+  release(): void
+}
+
+interface Shared extends Environment {
+  users: number
+}
+
+const opened = new Map<string, Shared>()
+
+export interface EnvironmentOptions {
+  readonly mustExist: boolean
+  /** Of the first in this process who opens it. */
+  readonly patience: Patience
+  /** Runs once when the environment is new to this process, inside the gate. */
+  prepare(db: Database): void
+}
+
+/**
+ * Opens the directory `path`, and makes it (0700, files 0600) when it is missing.
+ *
+ * @throws {TriviumError} NOT_FOUND when it is missing and must exist; STORE when it cannot be opened.
+ */
+export function openEnvironment(path: string, options: EnvironmentOptions): Environment {
+  if (options.mustExist && !existsSync(join(path, DATA_FILE))) {
+    throw new TriviumError(
+      'NOT_FOUND',
+      `Cannot open store ${path}: there is none, wanted a directory with ${DATA_FILE}`,
+      'The agent makes it when it starts; check the path if it already runs',
+    )
+  }
+  const name = directory(path)
+  const known = opened.get(name)
+  if (known !== undefined) {
+    known.users++
+    return known
+  }
+  const made = make(name, options)
+  if (opened.size === 0) process.on('exit', closeAll)
+  opened.set(name, made)
+  return made
+}
+
+function directory(path: string): string {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    return realpathSync(path)
+  } catch (thrown) {
+    throw cannotOpen(path, thrown)
+  }
+}
+
+function make(path: string, { patience, prepare }: EnvironmentOptions): Shared {
+  const gate = orCannotOpen(path, () => openGate(join(path, GATE_FILE), patience))
+  let db: Database
+  try {
+    db = gate.inside(() => {
+      const made = orCannotOpen(path, () => openDatabase(path))
+      try {
+        prepare(made)
+      } catch (thrown) {
+        void made.close()
+        throw thrown
+      }
+      return made
+    })
+  } catch (thrown) {
+    gate.close()
+    throw thrown
+  }
+  const shared: Shared = {
+    db,
+    gate,
+    users: 1,
+    release() {
+      if (--shared.users > 0) return
+      opened.delete(path)
+      if (opened.size === 0) process.off('exit', closeAll)
+      close(shared)
+    },
+  }
+  return shared
+}
+
+function openDatabase(path: string): Database {
+  // The library reads this option too, but its types do not name it.
+  const permissions: object = { permissionsMode: 0o600 }
+  const options: RootDatabaseOptions = {
+    encoding: 'json',
+    overlappingSync: false,
+    // Otherwise a failed commit also rejects a promise of the library's own, which ends the process.
+    eventTurnBatching: false,
+    noSubdir: false,
+    mapSize: MAP_BYTES,
+    maxReaders: READERS_MAX,
+    ...permissions,
+  }
+  return open<unknown, string>(path, options)
+}
+
+/** Nothing asynchronous is ever under way in it, so it closes at once. */
+function close({ db, gate }: Environment): void {
+  gate.inside(() => void db.close())
+  gate.close()
+}
+
+/** What a process leaves open, the library would close at its end, outside the gate. */
+function closeAll(): void {
+  for (const shared of opened.values()) close(shared)
+  opened.clear()
+}
+
+function orCannotOpen<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (thrown) {
+    throw cannotOpen(path, thrown)
+  }
+}
+
+function cannotOpen(path: string, thrown: unknown): TriviumError {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  return new TriviumError('STORE', `Cannot open store ${path}: ${reason}`, '', thrown)
+}

@@ -1,0 +1,118 @@
+/**
+ * One process at a time opens, writes or closes an LMDB environment.
+ *
+ * LMDB has a lock for writers, but the one in lmdb-js 3.5.6 opens without it:
+ * `mdb_env_open2` reads the newest transaction's number and, a moment later,
+ * stores it where writers look, even if others have committed meanwhile. The
+ * next writer then starts from an old snapshot: commits that were answered are
+ * lost, or it meets pages from the future (MDB_BAD_TXN "mdb_page_touch no
+ * parent", or SIGSEGV). LMDB itself has repaired this (ITS#9496). Closing has a
+ * hole of its own: the last one destroys the mutexes after somebody new has
+ * begun to wait for the file (ITS#9278's repair).
+ *
+ * The gate is a lock on a file beside the data. The kernel opens it when its
+ * holder ends, however that is. Reads need none.
+ *
+ * @module
+ */
+import { closeSync, openSync } from 'node:fs'
+import { lockByte, lockByteInPool, tryLockByte, unlockByte } from 'netlink-ts/live'
+
+/** A holder opens, or commits once: milliseconds. Who holds it longer stands still. */
+const WAIT_MS_MAX = 10_000
+const BYTE = 0n
+
+export interface Gate {
+  /** Runs `work` inside; blocks the thread until it may. No request may be open. */
+  inside<T>(work: () => T): T
+  /**
+   * Runs `work` inside, now or later, and what it returns when outside again; or
+   * `refused` when it could not in time.
+   */
+  request(work: Work, refused: () => void): void
+  /** When no request is open. The lock, should it be held, goes with the file. */
+  close(): void
+}
+
+/** Something to do inside, and what to do afterwards. */
+export type Work = () => () => void
+
+/**
+ * How a request waits: `blocks` the thread, or has a thread of the `pool` wait
+ * while the event loop goes on. Blocking is quicker, for whoever does nothing else.
+ */
+export type Patience = 'blocks' | 'pool'
+
+export function openGate(path: string, patience: Patience, waitMsMax: number = WAIT_MS_MAX): Gate {
+  const fd = openSync(path, 'a', 0o600)
+  let closed = false
+  /** A pool thread waits for the lock, or has it and we do not know yet. */
+  let asked = false
+  /** What waits for it, and until when. */
+  const waiting = new Map<Work, NodeJS.Timeout>()
+
+  function ask(): void {
+    asked = true
+    lockByteInPool(fd, BYTE).then(granted, () => {
+      asked = false
+    })
+  }
+
+  function granted(): void {
+    asked = false
+    if (closed) return
+    const [first] = waiting
+    if (first === undefined) {
+      unlockByte(fd, BYTE)
+      return
+    }
+    const [work, deadline] = first
+    clearTimeout(deadline)
+    waiting.delete(work)
+    workAndLeave(work)
+  }
+
+  function workAndLeave(work: Work): void {
+    let after: () => void
+    try {
+      after = work()
+    } finally {
+      unlockByte(fd, BYTE)
+      if (waiting.size > 0) ask()
+    }
+    after()
+  }
+
+  return {
+    inside(work) {
+      lockByte(fd, BYTE)
+      try {
+        return work()
+      } finally {
+        unlockByte(fd, BYTE)
+      }
+    },
+    request(work, refused) {
+      if (patience === 'blocks') {
+        lockByte(fd, BYTE)
+        workAndLeave(work)
+        return
+      }
+      // The lock is this file's, whichever thread took it: while one waits, it must be the one to tell.
+      if (!asked && tryLockByte(fd, BYTE)) {
+        workAndLeave(work)
+        return
+      }
+      const own: Work = () => work() // the same function may wait twice
+      const late = (): void => {
+        if (waiting.delete(own)) refused()
+      }
+      waiting.set(own, setTimeout(late, waitMsMax))
+      if (!asked) ask()
+    },
+    close() {
+      closed = true
+      closeSync(fd)
+    },
+  }
+}

@@ -1,0 +1,83 @@
+/** Processes that write to one store on disk, and a book of what each was told. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { keys } from '../../ipam/mod.ts'
+import type { Reader } from '../../ipam/store.ts'
+
+/** What the writers said they did. */
+export interface Answers {
+  /** Container to address, of those that nobody began to release. */
+  readonly held: Map<string, string>
+  readonly released: string[]
+  allocations: number
+  /** Refusals that no writer should ever see. */
+  readonly troubles: string[]
+}
+
+export const answers = (): Answers => ({
+  held: new Map(),
+  released: [],
+  allocations: 0,
+  troubles: [],
+})
+
+/** What the store and the book disagree about. */
+export function bookErrors(reader: Reader, book: Answers, nodes: readonly string[]): string[] {
+  const ipsOf = (containerId: string): readonly string[] =>
+    nodes.flatMap((node) => {
+      const key = { network: 'pods', containerId, ifname: 'eth0' }
+      return reader.get(keys.attachment(node, key))?.ips ?? []
+    })
+  const lost = [...book.held].filter(([containerId, ip]) => !ipsOf(containerId).includes(ip))
+  const back = book.released.filter((containerId) => ipsOf(containerId).length > 0)
+  return [
+    ...lost.map(([containerId, ip]) => `lost ${ip} of ${containerId}`),
+    ...back.map((containerId) => `released ${containerId} came back`),
+    ...book.troubles,
+  ]
+}
+
+export interface WriterOptions {
+  readonly path: string
+  readonly node: string
+  readonly life: number
+  /** Opens the store anew each round, so many times, and ends; absent: goes on until it is killed. */
+  readonly rounds?: number
+  /** A bundle of lmdb-writer.ts, which starts quicker than the source. */
+  readonly program?: string
+  readonly env?: NodeJS.ProcessEnv
+}
+
+export interface Writer {
+  readonly process: ChildProcess
+  readonly ready: Promise<unknown>
+  /** Its exit status. */
+  readonly ended: Promise<number | null>
+}
+
+export function startWriter(options: WriterOptions, book: Answers): Writer {
+  const { path, node, life, rounds = 0, program, env = process.env } = options
+  const source = fileURLToPath(new URL('lmdb-writer.ts', import.meta.url))
+  const run = program ?? ['--conditions=trivium-source', '--import', 'tsx', source]
+  const args = [run, path, node, `${life}`, `${rounds}`].flat()
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout })
+  const ready = new Promise((resolve) => lines.once('line', resolve))
+  lines.on('line', (line) => note(line, book))
+  const closed = new Promise((resolve) => lines.once('close', resolve))
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  return { process: child, ready, ended: closed.then(() => exited) }
+}
+
+function note(line: string, book: Answers): void {
+  const [what, containerId = '', ip = ''] = line.split(' ')
+  if (what === '+') {
+    if ([...book.held.values()].includes(ip)) book.troubles.push(`${ip} was given twice`)
+    book.allocations++
+    book.held.set(containerId, ip)
+  }
+  if (what === '?') book.held.delete(containerId)
+  if (what === '-') book.released.push(containerId)
+  if (what === '!') book.troubles.push(line)
+}
