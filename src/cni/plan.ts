@@ -92,13 +92,31 @@ export function checkPod(plan: PodPlan, ifname: string, node: KernelState, pod: 
       `Cannot vouch for interface ${ifname}: it is down, wanted up`,
     )
   }
-  for (const object of plan.pod) checkObject(object, pod, 'the pod')
+  for (const object of plan.pod) {
+    if (object.kind === 'neigh' && !pod.has(identity(object))) checkMac(plan, link)
+    checkObject(object, pod, 'the pod')
+  }
   for (const object of plan.node) {
     // The table is the agent's to make; ADD works without.
     if (isNft(object) && !node.has(`nft-table ${NFT_TABLE}`)) continue
     if (object.kind !== 'link') checkObject(object, node, 'the node')
     else if (!node.has(identity(object))) throw missing(`link ${object.name}`, 'the node')
   }
+}
+
+/**
+ * The likely reason for a missing neighbour. Source: net/core/neighbour.c,
+ * neigh_changeaddr, which flushes a device's permanent entries, too.
+ */
+function checkMac(plan: PodPlan, { name, mac }: Link): void {
+  const made = plan.node.find((object): object is Link => object.kind === 'link')?.link
+  const given = made?.type === 'veth' ? made.peer?.mac : undefined
+  if (mac === undefined || given === undefined || mac === given) return
+  throw new TriviumError(
+    'CHECK_FAILED',
+    `Cannot vouch for interface ${name}: its MAC was changed from ${given} to ${mac}, and the kernel dropped the neighbour entry of its gateway with it`,
+    'Let ADD set the MAC: "capabilities": { "mac": true } belongs to trivium, not to tuning',
+  )
 }
 
 /** @throws {TriviumError} CHECK_FAILED when prevResult names other addresses than the record. */

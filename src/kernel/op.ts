@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { KernelObject, Link } from './state.ts'
+import { type KernelObject, type Link, peerMtuDiffers } from './state.ts'
 
 export type KernelOp =
   | { readonly kind: 'add'; readonly object: KernelObject }
@@ -44,11 +44,7 @@ export function linkChanges(from: Link | undefined, to: Link): Partial<Link> {
   const change: { -readonly [K in keyof Link]?: Link[K] } = {}
   if (to.mac !== undefined && to.mac !== from?.mac) change.mac = to.mac
   if (to.mtuBytes !== undefined && to.mtuBytes !== from?.mtuBytes) change.mtuBytes = to.mtuBytes
-  if (
-    to.peerMtuBytes !== undefined &&
-    from?.peerMtuBytes !== undefined &&
-    to.peerMtuBytes !== from.peerMtuBytes
-  ) {
+  if (to.peerMtuBytes !== undefined && from !== undefined && peerMtuDiffers(from, to)) {
     change.peerMtuBytes = to.peerMtuBytes
   }
   if (to.alias !== undefined && to.alias !== from?.alias) change.alias = to.alias

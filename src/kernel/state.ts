@@ -279,9 +279,19 @@ function linkSettingsMatch(actual: Link, desired: Link): boolean {
     actual.master === desired.master &&
     open(actual.mac, desired.mac) &&
     open(actual.mtuBytes, desired.mtuBytes) &&
-    (actual.peerMtuBytes === undefined || open(actual.peerMtuBytes, desired.peerMtuBytes)) &&
+    !peerMtuDiffers(actual, desired) &&
     open(actual.alias, desired.alias)
   )
+}
+
+/**
+ * Whether the MTU of a pair's other end has to change. One below both the plan
+ * and its own host's end was chosen in the pod (a chained `tuning`), and stays.
+ */
+export function peerMtuDiffers(actual: Link, desired: Link): boolean {
+  const [found, wanted] = [actual.peerMtuBytes, desired.peerMtuBytes]
+  if (found === undefined || wanted === undefined || found === wanted) return false
+  return found > wanted || found >= (actual.mtuBytes ?? found)
 }
 
 /** Field by field; an absent field equals undefined and `onlink: false`. */

@@ -17,7 +17,7 @@ import {
   NFT_TABLE,
   renderOp,
 } from '../../src/kernel/mod.ts'
-import { parseIp } from '../../src/net/mod.ts'
+import { parseIp, parseMac } from '../../src/net/mod.ts'
 import { attachment, network, node, POOL_4, POOL_6 } from '../backend/views.ts'
 
 const POD = attachment('c0ffee', ['10.42.0.7', 'fd42::7'])
@@ -143,6 +143,24 @@ t.test('CHECK sees what is wrong', async (t) => {
     message:
       /^Cannot vouch for route 0\.0\.0\.0\/0 metric 0 in the pod: found .*10\.9\.9\.9.*, wanted .*169\.254\.1\.1/,
   })
+})
+
+t.test('CHECK tells a changed MAC from a lost neighbour', async (t) => {
+  const { host, pod } = afterAdd()
+  const renamed: KernelObject = {
+    kind: 'link',
+    name: 'eth0',
+    link: { type: 'veth' },
+    up: true,
+    mac: parseMac('02:00:00:00:00:77'),
+  }
+  const flushed = withObject(without(pod, 'neigh eth0 169.254.1.1'), renamed)
+  t.throws(() => checkPod(plan, 'eth0', host, flushed), {
+    code: 'CHECK_FAILED',
+    message: /^Cannot vouch for interface eth0: its MAC was changed from 02:\S+ to 02:00:00:00:00:77/,
+    details: /belongs to trivium/,
+  })
+  checkPod(plan, 'eth0', host, withObject(pod, renamed))
 })
 
 t.test('CHECK allows what later plugins of the chain may do', async () => {

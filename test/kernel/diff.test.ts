@@ -237,3 +237,28 @@ t.test('a pod whose link is gone is not vouched for; DEL takes the link first', 
     'nft add element inet trivium pods4 { trv0123456789a . 10.42.0.7 }',
   ])
 })
+
+t.test("a pod's end follows its host's end, and stays where it was made smaller", async (t) => {
+  const pair = (mtuBytes: number, peerMtuBytes: number): KernelObject => ({
+    kind: 'link',
+    name: 'trv0123456789a',
+    link: { type: 'veth' },
+    up: true,
+    mtuBytes,
+    peerMtuBytes,
+    alias: 'trivium pods c0ffee eth0 1',
+  })
+  const ways = [
+    { found: pair(1450, 1450), wanted: pair(1350, 1350), says: ['mtu 1350 peer mtu 1350'] },
+    { found: pair(1350, 1350), wanted: pair(1450, 1450), says: ['mtu 1450 peer mtu 1450'] },
+    { found: pair(1450, 1500), wanted: pair(1450, 1450), says: ['peer mtu 1450'] },
+    { found: pair(1450, 1300), wanted: pair(1450, 1450), says: [] },
+    { found: pair(1400, 1300), wanted: pair(1450, 1450), says: ['mtu 1450'] },
+    { found: pair(1450, 1300), wanted: pair(1250, 1250), says: ['mtu 1250 peer mtu 1250'] },
+  ]
+  for (const { found, wanted, says } of ways) {
+    const { ops } = diff(kernelState([wanted]), kernelState([found]))
+    const lines = ops.map((op) => renderOp(op).replace('ip link set dev trv0123456789a ', ''))
+    t.strictSame(lines, says, `${JSON.stringify(found)} to ${JSON.stringify(wanted)}`)
+  }
+})
