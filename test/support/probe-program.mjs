@@ -29,6 +29,57 @@ const ORDERS = {
       })
     })
   },
+  /** Tells each caller its address. */
+  serveUdp: ({ port }, done) => {
+    const socket = dgram.createSocket('udp6')
+    socket.on('message', (_data, { address, port: back }) => {
+      socket.send(plain(address), back, address)
+    })
+    socket.on('error', (error) => done({ error: error.code }))
+    socket.bind(port, '::', () => done({}))
+  },
+  /** Asks a few times, as UDP must, and answers with the first answer. */
+  callUdp: ({ to, port, msMax }, done) => {
+    const socket = dgram.createSocket(to.includes(':') ? 'udp6' : 'udp4')
+    const ask = () => socket.send('?', port, to)
+    const again = setInterval(ask, 200)
+    const end = (answer) => {
+      clearInterval(again)
+      clearTimeout(patience)
+      socket.close()
+      done(answer)
+    }
+    const patience = setTimeout(() => end({ error: 'ETIMEDOUT' }), msMax)
+    socket.on('error', (error) => end({ error: error.code }))
+    socket.once('message', (data) => end({ line: data.toString() }))
+    socket.connect(port, to, () => ask())
+  },
+  /** Counts what one caller sends: bytes, and milliseconds from the first to the last. */
+  measureTcp: ({ port }, done) => {
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+      let [bytes, first, last] = [0, 0, 0]
+      socket.on('data', (data) => {
+        last = performance.now()
+        if (bytes === 0) first = last
+        bytes += data.length
+      })
+      socket.on('error', () => {})
+      socket.on('end', () => socket.end(JSON.stringify({ bytes, ms: last - first })))
+    })
+    server.on('error', (error) => done({ error: error.code }))
+    server.listen(port, '::', () => done({}))
+  },
+  /** Sends so many bytes and answers with what the far end counted. */
+  pourTcp: ({ to, port, bytes, msMax }, done) => {
+    const socket = net.connect({ host: to, port })
+    const patience = setTimeout(() => socket.destroy(new Error('ETIMEDOUT')), msMax)
+    socket.once('error', (error) => done({ error: error.code ?? error.message }))
+    socket.once('data', (data) => {
+      clearTimeout(patience)
+      done({ line: data.toString() })
+    })
+    socket.end(Buffer.alloc(bytes))
+  },
   /** Says who called, then repeats whatever it is told. */
   serveTcp: ({ port }, done) => {
     const server = net.createServer((socket) => {

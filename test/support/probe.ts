@@ -31,11 +31,24 @@ export type Call =
   | { readonly kind: 'answered'; readonly id: number; readonly line: string }
   | { readonly kind: 'failed'; readonly error: string }
 
+/** What the receiver counted, from its first byte to its last. */
+export interface Flow {
+  readonly bytes: number
+  readonly ms: number
+}
+
 export interface Probe {
   /** Every datagram so far, of all ports. */
   readonly heard: readonly Heard[]
   listenUdp(port: number): Promise<void>
   sendUdp(datagram: Datagram): Promise<void>
+  /** A server that tells each caller its address. */
+  serveUdp(port: number): Promise<void>
+  callUdp(to: string, port: number, msMax?: number): Promise<Call>
+  /** A server that counts what `pourTcp` sends. */
+  measureTcp(port: number): Promise<void>
+  /** Sends so many bytes; what arrived, and in which time. */
+  pourTcp(to: string, port: number, bytes: number, msMax?: number): Promise<Flow>
   /** A server that says each caller's address and then repeats what it is told. */
   serveTcp(port: number): Promise<void>
   callTcp(to: string, port: number, msMax?: number): Promise<Call>
@@ -88,6 +101,14 @@ export function probe(t: Test, netns: string): Probe {
     listenUdp: (port) => mustOrder('listenUdp', { port }),
     sendUdp: ({ payload, ...rest }) =>
       mustOrder('sendUdp', { ...rest, hex: Buffer.from(payload).toString('hex') }),
+    serveUdp: (port) => mustOrder('serveUdp', { port }),
+    callUdp: (to, port, msMax = BRIEF_MS) => call('callUdp', { to, port, msMax }),
+    measureTcp: (port) => mustOrder('measureTcp', { port }),
+    async pourTcp(to, port, bytes, msMax = 3 * PATIENT_MS) {
+      const { error, line = '' } = await order('pourTcp', { to, port, bytes, msMax })
+      if (error !== undefined) throw new Error(`Cannot send to ${to} from ${netns}: ${error}`)
+      return JSON.parse(line) as Flow
+    },
     serveTcp: (port) => mustOrder('serveTcp', { port }),
     callTcp: (to, port, msMax = BRIEF_MS) => call('callTcp', { to, port, msMax }),
     talkTcp: (id, text, msMax = BRIEF_MS) => call('talkTcp', { call: id, text, msMax }),
