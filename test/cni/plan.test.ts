@@ -157,7 +157,8 @@ t.test('CHECK tells a changed MAC from a lost neighbour', async (t) => {
   const flushed = withObject(without(pod, 'neigh eth0 169.254.1.1'), renamed)
   t.throws(() => checkPod(plan, 'eth0', host, flushed), {
     code: 'CHECK_FAILED',
-    message: /^Cannot vouch for interface eth0: its MAC was changed from 02:\S+ to 02:00:00:00:00:77/,
+    message:
+      /^Cannot vouch for interface eth0: its MAC was changed from 02:\S+ to 02:00:00:00:00:77/,
     details: /belongs to trivium/,
   })
   checkPod(plan, 'eth0', host, withObject(pod, renamed))

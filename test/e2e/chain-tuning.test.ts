@@ -18,6 +18,8 @@ import {
 } from '../support/e2e.ts'
 
 const MAC = '02:00:00:00:00:77'
+const OF_TRIVIUM = { capabilities: { mac: true } }
+const CHOSEN: CallOptions = { capabilities: { mac: MAC } }
 const FINE = { status: 0, stdout: '', stderr: '' }
 
 interface Case {
@@ -39,6 +41,13 @@ const CASES: readonly Case[] = [
       sysctl: { 'net.ipv4.conf.eth0.arp_filter': '1' },
     },
     link: { mtu: 1300, promiscuity: 1, allmulti: 1 },
+  },
+  {
+    name: 'a MAC that trivium gave, behind tuning without one',
+    trivium: OF_TRIVIUM,
+    tuning: { mtu: 1400 },
+    options: CHOSEN,
+    link: { address: MAC, mtu: 1400 },
   },
 ]
 
