@@ -23,18 +23,22 @@ export async function endCgroup(cgroup: string): Promise<void> {
     return pids.map(String)
   })
   if (left.length > 0) throw new Error(`Cannot end ${left.join(' ')} of ${cgroup}`)
-  for (const folder of hierarchies().map((hierarchy) => join(hierarchy, cgroup))) {
-    removeTree(folder)
-  }
+  for (const folder of foldersOf(cgroup)) removeTree(folder)
 }
 
-/** Groups whose maker is dead, e.g. killed. */
-export function deadCgroups(): readonly string[] {
+/** One a hierarchy. */
+export const foldersOf = (cgroup: string): readonly string[] =>
+  hierarchies()
+    .map((hierarchy) => join(hierarchy, cgroup))
+    .filter(existsSync)
+
+/** The same for groups whose maker is dead, e.g. killed. */
+export async function sweepDeadCgroups(): Promise<void> {
   const names = hierarchies().flatMap((hierarchy) => readdirSync(hierarchy))
-  return [...new Set(names)].flatMap((name) => {
+  for (const name of new Set(names)) {
     const maker = NAME.exec(name)?.[1]
-    return maker === undefined || existsSync(`/proc/${maker}`) ? [] : [`/${name}`]
-  })
+    if (maker !== undefined && !existsSync(`/proc/${maker}`)) await endCgroup(`/${name}`)
+  }
 }
 
 /** Version 2 has one hierarchy at the root; version 1 has one a controller below it. */
@@ -47,25 +51,31 @@ function hierarchies(): readonly string[] {
 /** Processes in a group or below it. */
 export function members(cgroup: string): readonly number[] {
   return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && groupsOf(name).includes(`:${cgroup}/`))
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => groupsOf(pid).some((group) => `${group}/`.startsWith(`${cgroup}/`)))
     .map(Number)
 }
 
-function groupsOf(pid: string): string {
+/** One path a hierarchy. */
+function groupsOf(pid: string): readonly string[] {
   try {
-    return readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n')
+    return lines.map((line) => line.split(':').slice(2).join(':'))
   } catch {
-    return ''
+    return []
   }
 }
 
-/** Deepest first: a group with others in it cannot go. */
+/** Deepest first: a group with others in it cannot go. Another test may be sweeping, too. */
 function removeTree(folder: string): void {
-  if (!existsSync(folder)) return
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeTree(join(folder, entry.name))
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isDirectory()) removeTree(join(folder, entry.name))
+    }
+    rmdirSync(folder)
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown
   }
-  rmdirSync(folder)
 }
 
 function kill(pid: number): void {

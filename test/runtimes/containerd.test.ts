@@ -160,8 +160,7 @@ async function failures(t: Test, lab: Lab, containerds: readonly Containerd[]): 
   const config = podConfig(containerd, 'unlucky', { portMappings: [hostPort(HOST_PORT)] })
   const before = await snapshot(lab)
   for (const { what, says, ...change } of UNSERVED) {
-    const { list, plugin } = { list: {}, plugin: {}, ...change }
-    const takeAway = await listInFront(containerd, list, plugin)
+    const takeAway = await listInFront(containerd, change)
     const failed = await cri.call('runPodSandbox', { config }).catch((error: unknown) => error)
     t.match(failed, { message: 'plugin type="trivium" failed (add): ' })
     t.match(failed, { message: says }, what)

@@ -6,21 +6,29 @@
  * ```
  *   anchor   holds the mount namespace; ends when the test does, however that was
  *     containerd          started, killed and started again by the test
- *     containerd-shim …   outlive containerd; found by the network namespace
+ *     containerd-shim …   outlive containerd; found by the two namespaces
  *       containers        outlive both; found by their control group
  * ```
  *
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { type Finished, must, run } from '../../src/lab/exec.ts'
 import type { Lab, LabNode } from '../../src/lab/lab.ts'
 import { settle } from '../support/e2e.ts'
-import { cgroupOf, deadCgroups, endCgroup } from './cgroup.ts'
+import { cgroupOf, endCgroup, sweepDeadCgroups } from './cgroup.ts'
 import { Cri } from './cri.ts'
 import { BUSYBOX, busyboxImage, isStatic } from './image.ts'
 
@@ -59,8 +67,7 @@ export interface Containerd {
 
 /** Starts a containerd and gives it the image; it ends with the test, and all that it started. */
 export async function startContainerd(t: Test, lab: Lab, node: LabNode): Promise<Containerd> {
-  // The lab has swept what else killed tests left.
-  for (const cgroup of deadCgroups()) await endCgroup(cgroup)
+  await sweepDeadCgroups() // the lab has swept what else killed tests left
   const home = join(lab.dir, node.name, 'containerd')
   mkdirSync(home, { mode: 0o700 })
   const paths = { socket: join(home, 'cri.sock'), config: join(home, 'config.toml') }
@@ -70,7 +77,7 @@ export async function startContainerd(t: Test, lab: Lab, node: LabNode): Promise
   let daemon: ChildProcess | undefined
   t.teardown(async () => {
     await end(daemon)
-    await endShims(node)
+    await endLike(anchor, node)
     await endCgroup(cgroup)
     await end(anchor)
   })
@@ -163,11 +170,12 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   await exit
 }
 
-/** Everything else that runs in the node's network namespace and is a shim. */
-async function endShims({ netns }: LabNode): Promise<void> {
+/** What runs in both namespaces of the anchor: shims, and plugins without their caller. */
+async function endLike({ pid: anchor }: ChildProcess, { netns }: LabNode): Promise<void> {
+  const mounts = mountNamespace(String(anchor))
   const { stdout } = await run(['ip', 'netns', 'pids', netns])
   for (const pid of stdout.split('\n').filter((line) => /^\d+$/.test(line))) {
-    if (!commandOf(pid).startsWith('containerd-shim')) continue
+    if (Number(pid) === anchor || mountNamespace(pid) !== mounts) continue
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
@@ -176,10 +184,10 @@ async function endShims({ netns }: LabNode): Promise<void> {
   }
 }
 
-function commandOf(pid: string): string {
+function mountNamespace(pid: string): string | undefined {
   try {
-    return basename(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] ?? '')
+    return readlinkSync(`/proc/${pid}/ns/mnt`)
   } catch {
-    return ''
+    return undefined
   }
 }

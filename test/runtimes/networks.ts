@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LabNode } from '../../src/lab/lab.ts'
 import { type Json, settle } from '../support/e2e.ts'
@@ -45,27 +46,47 @@ function writeList({ confDir }: LabNode, file: string, list: NetworkList): void 
   renameSync(`${path}.new`, path)
 }
 
+/** What a list has that the installed one has not. */
+export interface ListChange {
+  readonly list?: Partial<Omit<NetworkList, 'plugins'>>
+  /** In our plugin's part. */
+  readonly plugin?: Json
+  /** Plugins behind all others. */
+  readonly behind?: readonly Json[]
+}
+
 /**
- * A list in front of the installed one: the same with changes to itself and to
- * our plugin's part. Resolves when containerd goes by it.
+ * A changed list in front of the installed one. Resolves when containerd goes by it.
  *
  * @returns What takes it away again.
  */
 export async function listInFront(
   containerd: Containerd,
-  changes: Partial<NetworkList>,
-  plugin: Json = {},
+  { list = {}, plugin = {}, behind = [] }: ListChange,
 ): Promise<() => Promise<void>> {
   const { node } = containerd
-  const { plugins, ...list } = installedList(node)
-  const [ours, ...others] = plugins
-  const changed = { ...list, ...changes, plugins: [{ ...ours, ...plugin }, ...others] }
+  const installed = installedList(node)
+  const [ours, ...others] = installed.plugins
+  const plugins = [{ ...ours, ...plugin }, ...others, ...behind]
+  const changed = { ...installed, ...list, plugins }
   writeList(node, '05-front.conflist', changed)
   await whenLoaded(containerd, changed)
   return async () => {
     rmSync(join(node.confDir, '05-front.conflist'))
     await whenLoaded(containerd, installedList(node))
   }
+}
+
+/** A plugin for the end of a chain whose ADD does not come back; the file says that it was reached. */
+export function addGate({ binDir, confDir }: LabNode): {
+  readonly plugin: Json
+  reached(): boolean
+} {
+  const file = join(confDir, 'gate-reached')
+  const script = `#!/bin/sh\n[ "$CNI_COMMAND" != ADD ] || { touch ${file}; exec cat ${file}.never; }\n`
+  execFileSync('mkfifo', [`${file}.never`])
+  writeFileSync(join(binDir, 'gate'), script, { mode: 0o755 })
+  return { plugin: { type: 'gate' }, reached: () => existsSync(file) }
 }
 
 /** Whether the runtime takes pods, and why not. */

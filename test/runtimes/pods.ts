@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { compareDumps } from '../../src/lab/dump.ts'
 import { inNetns, run } from '../../src/lab/exec.ts'
 import type { Lab, LabNode } from '../../src/lab/lab.ts'
 import { type Cluster, cluster, converged, type Json, settle, snapshot } from '../support/e2e.ts'
+import { members } from './cgroup.ts'
 import { type Containerd, IMAGE, startContainerd } from './containerd.ts'
 import type { PodConfig } from './cri.ts'
 import { BUSYBOX } from './image.ts'
@@ -127,6 +130,39 @@ export async function nameSeenBy({ netns }: LabNode, ip: string, port: number): 
 }
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
+
+/** The processes of a pod, its container's first. */
+export const processesOf = ({ containerd, containerId, sandboxId }: CriPod): readonly number[] =>
+  [containerId, sandboxId].flatMap((id) => members(`${containerd.cgroup}/${id}`))
+
+/**
+ * Echoes from a pod to an address, twenty a second, while something happens.
+ *
+ * @returns Sequence numbers that came back; what is missing in between was lost.
+ */
+export async function echoesDuring(
+  from: CriPod,
+  ip: string,
+  happening: Promise<unknown>,
+): Promise<readonly number[]> {
+  const [pid] = processesOf(from)
+  const args = [`--net=/proc/${pid}/ns/net`, '--', 'ping', '-n', '-i', '0.05', ip]
+  const ping = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exit = new Promise((resolve) => ping.once('exit', resolve))
+  const seen: number[] = []
+  createInterface({ input: ping.stdout }).on('line', (line) => {
+    const sequence = /icmp_seq=(\d+) .*time=/.exec(line)?.[1]
+    if (sequence !== undefined) seen.push(Number(sequence))
+  })
+  try {
+    await happening
+    await settle(() => (seen.length > 10 ? [] : ['too few']))
+  } finally {
+    ping.kill('SIGINT')
+    await exit
+  }
+  return seen
+}
 
 /** What differs from a snapshot, once the agents have had time to act. */
 export const changesSince = (lab: Lab, before: readonly string[]): Promise<readonly string[]> =>
