@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { asTriviumError } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { agentCommand } from './commands/agent.ts'
+import { conformanceCommand } from './commands/conformance.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { explainCommand } from './commands/explain.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
@@ -49,6 +50,7 @@ export function program(): Command {
     ipamCommand(),
     explainCommand(),
     doctorCommand(),
+    conformanceCommand(),
     simCommand(),
     quickstartCommand(),
   ]

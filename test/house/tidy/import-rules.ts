@@ -121,9 +121,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['pino', 'netlink-ts', 'netlink-ts/live', 'node:*'],
   },
   { unit: 'src/lab', units: ['src/errors.ts'], packages: ['node:*'] },
+  { unit: 'src/conformance', units: ['src/lab', 'src/errors.ts'], packages: ['node:*'] },
   {
     unit: 'src/cli',
-    units: [...PURE, 'src/live', 'src/lab', 'simulator', 'simulator/main.ts'],
+    units: [...PURE, 'src/live', 'src/lab', 'src/conformance', 'simulator', 'simulator/main.ts'],
     packages: ['commander', 'yaml', 'cli-progress', 'node:*'],
   },
   { unit: 'simulator', units: PURE, packages: ['yaml', 'zod'] },
