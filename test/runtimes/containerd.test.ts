@@ -9,6 +9,7 @@ import { inNetns, must } from '../../src/lab/exec.ts'
 import { parseIpJson } from '../../src/lab/json.ts'
 import type { Lab } from '../../src/lab/lab.ts'
 import { inUse, ipJson, type Json, settle, skip, snapshot, usage } from '../support/e2e.ts'
+import { asks } from './asks.ts'
 import { type Containerd, containerdSkip } from './containerd.ts'
 import { listInFront, networkReady } from './networks.ts'
 import {
@@ -53,6 +54,7 @@ t.test('pods through containerd', { skip: skip || containerdSkip() }, async (t) 
     t.strictSame(items, [])
   }
   t.strictSame(await changesSince(lab, idle), [], 'as before the pods')
+  await t.test('a pod asks for what it needs', (t) => asks(t, lab, left))
   await t.test('an ADD that fails says why and leaves nothing', (t) =>
     failures(t, lab, containerds),
   )
