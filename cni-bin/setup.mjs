@@ -43,7 +43,6 @@ const PEERS = {
   iperf3: '/usr/bin/iperf3',
   iptables: '/usr/sbin/iptables',
   nftables: '/usr/sbin/nft',
-  prometheus: '/usr/bin/promtool',
   runc: '/usr/sbin/runc',
 }
 

@@ -82,13 +82,24 @@ function shapeOf(key: string, interval: boolean): nft.SetShape {
 const SETS = new Map(NFT_SETS.map((set) => [set.name, set]))
 
 function elementRequest(ops: readonly KernelOp[], set: string, gone: boolean): nft.NftRequest {
+  const spec = elementSpec(
+    set,
+    ops.map((op) => subjectOf(op) as NftElement),
+  )
+  return gone ? nft.element.remove(spec) : nft.element.add(spec)
+}
+
+function elementSpec(set: string, elements: readonly NftElement[]): nft.ElementSpec {
   const known = SETS.get(set)
   if (known === undefined) return unreachable(`a set of ours: ${set}`)
   const types = known.key.split(' . ') as NftKeyType[]
-  const elements = ops.map((op) => fieldsOf(subjectOf(op) as NftElement, types))
-  const spec = { ...PLACE, set, ...shapeOf(known.key, known.interval), elements }
-  return gone ? nft.element.remove(spec) : nft.element.add(spec)
+  const keys = elements.map((element) => fieldsOf(element, types))
+  return { ...PLACE, set, ...shapeOf(known.key, known.interval), elements: keys }
 }
+
+/** Requests that remove those of the elements that are there; since Linux 6.3. */
+export const destroyElements = (elements: readonly NftElement[]): readonly nft.NftRequest[] =>
+  elements.map((element) => nft.element.destroy(elementSpec(element.set, [element])))
 
 const PROTOCOLS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 }
 const PROTOCOL_NAMES = new Map(Object.entries(PROTOCOLS).map(([name, number]) => [number, name]))

@@ -29,25 +29,75 @@ export interface KernelWays {
   readonly nft: LiveNft | undefined
 }
 
+/** One exchange with the kernel: a batch of rtnetlink requests, or nftables operations. */
+type Exchange =
+  | { readonly with: 'routes'; readonly requests: readonly nl.Request[] }
+  | { readonly with: 'nft'; readonly nft: LiveNft; readonly ops: readonly KernelOp[] }
+
+/** Why each request or operation of an exchange failed. */
+type Answers = readonly (KernelFailure | undefined)[]
+
 /**
  * Applies in order. Runs of routes, neighbours and the like share system calls,
- * runs of nftables operations are one transaction. A link's own operation
- * stands alone, because what follows needs the index that it creates.
+ * runs of nftables operations are one transaction. The creation of a link
+ * stands alone, because what follows needs the index that it makes.
  */
 export function applyOps(
-  { socket, nft }: KernelWays,
+  ways: KernelWays,
   ops: readonly KernelOp[],
   peerNetnsFd?: number,
 ): Failures {
+  const program = exchanges(ways, ops, peerNetnsFd)
+  let step = program.next()
+  while (step.done !== true) {
+    const { value } = step
+    const answers =
+      value.with === 'nft'
+        ? value.nft.apply(value.ops)
+        : ways.socket.execute(value.requests).map(answerOf)
+    step = program.next(answers)
+  }
+  return step.value
+}
+
+/**
+ * The same from pool threads: for when others hold the kernel's lock, and for
+ * transactions that may be refused, which waits for RCU (17 ms).
+ */
+export async function applyOpsAsync(
+  ways: KernelWays,
+  ops: readonly KernelOp[],
+  peerNetnsFd?: number,
+): Promise<Failures> {
+  const program = exchanges(ways, ops, peerNetnsFd)
+  let step = program.next()
+  while (step.done !== true) {
+    const { value } = step
+    const answers =
+      value.with === 'nft'
+        ? await value.nft.applyAsync(value.ops)
+        : (await ways.socket.executeAsync(value.requests)).map(answerOf)
+    step = program.next(answers)
+  }
+  return step.value
+}
+
+const answerOf = (error: nl.NetlinkError | undefined): KernelFailure | undefined =>
+  error === undefined ? undefined : failureOf(error)
+
+function* exchanges(
+  { socket, nft }: KernelWays,
+  ops: readonly KernelOp[],
+  peerNetnsFd: number | undefined,
+): Generator<Exchange, Failures, Answers> {
   const failures: (KernelFailure | undefined)[] = []
   for (let start = 0; start < ops.length; ) {
     const end = runEnd(ops, start)
     const run = ops.slice(start, end)
     const isOfNft = isNft(subjectOf(run[0] as KernelOp))
     invariant(!isOfNft || nft !== undefined, 'a table of ours stands on nodes only')
-    failures.push(
-      ...(isOfNft && nft !== undefined ? nft.apply(run) : applyRun(socket, run, peerNetnsFd)),
-    )
+    if (isOfNft && nft !== undefined) failures.push(...(yield { with: 'nft', nft, ops: run }))
+    else failures.push(...(yield* batches(socket, run, peerNetnsFd)))
     start = end
   }
   return failures
@@ -60,14 +110,15 @@ function runEnd(ops: readonly KernelOp[], start: number): number {
   return next < 0 ? ops.length : next
 }
 
-function applyRun(
+/** A run without nftables, as batches of requests. */
+function* batches(
   socket: NetlinkSocket,
   ops: readonly KernelOp[],
   peerNetnsFd: number | undefined,
-): Failures {
+): Generator<Exchange, Failures, Answers> {
   const indexes = new Map<string, number>()
   const indexOf: IndexOf = (name) => {
-    const index = indexes.get(name) ?? socket.get(nl.link.get({ name }))?.index
+    const index = indexes.get(name) ?? socket.indexOf(name)
     if (index === undefined) throw unknownLink(name)
     indexes.set(name, index)
     return index
@@ -76,43 +127,61 @@ function applyRun(
   const failures: (KernelFailure | undefined)[] = ops.map(() => undefined)
   let batch: { request: nl.Request; op: number }[] = []
 
-  function flush(): void {
+  function* flush(): Generator<Exchange, void, Answers> {
     if (batch.length === 0) return
-    const errors = socket.execute(batch.map(({ request }) => request))
-    for (const [position, error] of errors.entries()) {
-      const op = batch[position]?.op
-      if (error !== undefined && op !== undefined) failures[op] ??= failureOf(error)
-    }
+    const sent = batch
     batch = []
+    const answers = yield { with: 'routes', requests: sent.map(({ request }) => request) }
+    for (const [position, failure] of answers.entries()) {
+      const op = sent[position]?.op
+      if (failure !== undefined && op !== undefined) failures[op] ??= failure
+    }
   }
 
   for (const [position, op] of ops.entries()) {
     const object = subjectOf(op)
-    if (object.kind === 'link' || object.kind === 'offload-off') flush()
+    const makesOrEnds = object.kind === 'link' && op.kind !== 'change'
+    // In order: a setting takes effect after what was asked before it.
+    if (makesOrEnds || isAside(object)) yield* flush()
     try {
-      if (aside(socket, op, object)) continue
+      if (isAside(object)) {
+        setAside(socket, op, object)
+        continue
+      }
       for (const request of opRequests(op, context)) {
         batch.push({ request, op: position })
-        if (object.kind !== 'link') continue
+        if (!makesOrEnds) continue
         // After a refused creation, the alias would go to somebody else's link of that name.
-        flush()
+        yield* flush()
+        indexes.delete(object.name)
         if (failures[position] !== undefined) break
       }
-      if (object.kind === 'link' && failures[position] === undefined) lowerPeer(socket, op, object)
+      if (!lowersPeer(op, object)) continue
+      yield* flush()
+      if (failures[position] === undefined) lowerPeer(socket, op, object)
     } catch (thrown) {
       failures[position] = failureOf(thrown)
     }
   }
-  flush()
+  yield* flush()
   return failures
 }
 
-/** What does not go through rtnetlink; false when it does. */
-function aside(socket: NetlinkSocket, op: KernelOp, object: KernelObject): boolean {
+type Aside = Extract<KernelObject, { kind: 'sysctl' | 'offload-off' }>
+
+/** What does not go through rtnetlink. */
+const isAside = (object: KernelObject): object is Aside =>
+  object.kind === 'sysctl' || object.kind === 'offload-off'
+
+function setAside(socket: NetlinkSocket, op: KernelOp, object: Aside): void {
   if (object.kind === 'sysctl') writeSysctl(object.name, object.value)
-  else if (object.kind === 'offload-off') socket.setTxChecksum(object.link, op.kind === 'remove')
-  else return false
-  return true
+  else socket.setTxChecksum(object.link, op.kind === 'remove')
+}
+
+/** Whether the other end of a pair has to follow. */
+function lowersPeer(op: KernelOp, to: KernelObject): to is Link {
+  if (op.kind !== 'change' || op.from.kind !== 'link' || to.kind !== 'link') return false
+  return linkChanges(op.from, to).peerMtuBytes !== undefined
 }
 
 function lowerPeer(socket: NetlinkSocket, op: KernelOp, to: Link): void {

@@ -8,6 +8,7 @@ import { type Group, Monitor, type NetlinkSocket } from 'netlink-ts/live'
 import { type KernelEvent, NFT_TABLE } from '../kernel/mod.ts'
 import { eventObjects, type NameOf } from '../kernel/netlink-read.ts'
 import type { KernelWays } from './kernel-apply.ts'
+import type { LiveNft } from './nft.ts'
 import { offloadEvents } from './offload.ts'
 
 const GROUPS: readonly Group[] = ['link', 'neigh', 'addr4', 'addr6', 'route4', 'route6']
@@ -29,7 +30,7 @@ export function watchKernel(
   netnsFd?: number,
 ): () => void {
   const stops = [watchRoutes(socket, told, netnsFd)]
-  if (nft !== undefined) stops.push(watchTable(nft.portId, told, netnsFd))
+  if (nft !== undefined) stops.push(watchTable(nft, told, netnsFd))
   return () => {
     for (const stop of stops) stop()
   }
@@ -89,15 +90,15 @@ function linkEvents(
 }
 
 /**
- * Changes of our table by anybody but `portId`. What became of a rule or an
+ * Changes of our table by anybody but ourselves. What became of a rule or an
  * element is not read from the notification: a dump of the table is as good.
  */
-function watchTable(portId: number, told: KernelWatch, netnsFd: number | undefined): () => void {
+function watchTable(nft: LiveNft, told: KernelWatch, netnsFd: number | undefined): () => void {
   const monitor = Monitor.openNft({ netnsFd })
   monitor.watch(() => {
     const { events, lost } = monitor.drain()
     const foreign = events.some(
-      (event) => event.family === 'inet' && event.table === NFT_TABLE && event.portId !== portId,
+      (event) => event.family === 'inet' && event.table === NFT_TABLE && !nft.isOwn(event.portId),
     )
     if (foreign || lost) told.changed()
   })

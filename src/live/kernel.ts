@@ -17,17 +17,31 @@ import {
   type KernelObject,
   type KernelOp,
   type KernelState,
+  type NftElement,
+  ownsLink,
   subjectOf,
 } from '../kernel/mod.ts'
 import { unknownLink } from '../kernel/netlink.ts'
 import { readTables } from '../kernel/netlink-read.ts'
 import type { KernelPort } from '../ports.ts'
-import { applyOps, type Failures, failureOf, type KernelWays } from './kernel-apply.ts'
+import {
+  applyOps,
+  applyOpsAsync,
+  type Failures,
+  failureOf,
+  type KernelWays,
+} from './kernel-apply.ts'
 import { type KernelWatch, watchKernel } from './kernel-watch.ts'
 import { linkEnds } from './link-ends.ts'
 import { openNft } from './nft.ts'
 import { offloadsOff } from './offload.ts'
 import { readSysctl } from './sysctl.ts'
+
+/**
+ * Removals of links that the kernel has not acknowledged, in any namespace: each
+ * holds its one lock (rtnl_mutex) for most of a millisecond, and they queue.
+ */
+let removing = 0
 
 /** Operations between two returns to the event loop: about 3 ms. */
 const CHUNK_OPS = 512
@@ -40,10 +54,28 @@ export interface LiveKernel extends KernelPort {
    * that waits for RCU, 13 to 20 ms.
    */
   applyNow(ops: readonly KernelOp[], peerNetnsFd?: number): Failures
+  /**
+   * The same without keeping anybody waiting: on the calling thread while nobody
+   * is known to hold the kernel's lock for long, or else in pool threads.
+   */
+  applySoon(ops: readonly KernelOp[], peerNetnsFd?: number): Promise<Failures>
   /** Removes a link by name and waits until it is gone; absent is fine. */
   removeLink(name: string): Promise<KernelFailure | undefined>
+  /**
+   * Removes a link of ours by name and waits until it is gone. One of that name
+   * that is not ours stays; absent is fine.
+   */
+  removeOwnLink(name: string): Promise<KernelFailure | undefined>
+  /** Whether there is a link of that name. 2 µs, and never waits. */
+  hasLink(name: string): boolean
   /** One link by name, without a dump. */
   link(name: string): nl.Link | undefined
+  /** Whether our nftables table is there. */
+  hasTable(): boolean
+  /** Removes those of the elements that are there. */
+  removeElements(elements: readonly NftElement[]): Promise<void>
+  /** Everything, table by table, so that others get their turn. */
+  stateSoon(sysctls?: readonly string[]): Promise<KernelState>
   /** Tells of every change until the returned function is called; needs `netnsFd` still open. */
   watch(told: KernelWatch): () => void
   close(): void
@@ -63,17 +95,30 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
 
   const ends = linkEnds(netnsFd, (index) => socket.get(nl.link.get({ index })) === undefined)
 
-  async function removeLink(name: string): Promise<KernelFailure | undefined> {
-    const found = link(name)
-    if (found === undefined) return undefined
-    const gone = ends.wait(found.index)
+  async function removeIndex(index: number): Promise<KernelFailure | undefined> {
+    const gone = ends.wait(index)
+    removing += 1
     const acknowledged = socket
-      .executeAsync([nl.link.remove({ index: found.index })])
+      .executeAsync([nl.link.remove({ index })])
       .then(([error]) =>
         error === undefined || error.code === 'ENODEV' ? undefined : failureOf(error),
       )
-      .finally(() => ends.forget(found.index))
+      .finally(() => {
+        removing -= 1
+        ends.forget(index)
+      })
     return Promise.race([gone, acknowledged])
+  }
+
+  async function removeLink(name: string): Promise<KernelFailure | undefined> {
+    const index = socket.indexOf(name)
+    return index === undefined ? undefined : removeIndex(index)
+  }
+
+  async function removeOwnLink(name: string): Promise<KernelFailure | undefined> {
+    const request = nl.link.get({ name })
+    const found = removing > 0 ? await socket.getAsync(request) : socket.get(request)
+    return found === undefined || !ownsLink(found) ? undefined : removeIndex(found.index)
   }
 
   async function apply(ops: readonly KernelOp[]): Promise<Failures> {
@@ -81,13 +126,14 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
     for (let next = 0; next < ops.length; ) {
       const op = ops[next]
       if (op?.kind === 'remove' && op.object.kind === 'link') {
-        const gone = link(op.object.name) === undefined
-        failures.push(gone ? noDevice(op.object.name) : await removeLink(op.object.name))
+        const { name } = op.object
+        const gone = socket.indexOf(name) === undefined
+        failures.push(gone ? failureOf(unknownLink(name)) : await removeLink(name))
         next += 1
         continue
       }
       const end = chunkEnd(ops, next)
-      failures.push(...applyOps(ways, ops.slice(next, end)))
+      failures.push(...(await applyOpsAsync(ways, ops.slice(next, end))))
       next = end
       if (next < ops.length) await turn()
     }
@@ -109,8 +155,17 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
   return {
     state: (sysctls = []) => stateOf(ways, sysctls),
     applyNow: (ops, peerNetnsFd) => applyOps(ways, ops, peerNetnsFd),
+    applySoon: async (ops, peerNetnsFd) =>
+      removing > 0 || nft?.isBusy() === true
+        ? applyOpsAsync(ways, ops, peerNetnsFd)
+        : applyOps(ways, ops, peerNetnsFd),
     removeLink,
+    removeOwnLink,
+    hasLink: (name) => socket.indexOf(name) !== undefined,
     link,
+    hasTable: () => nft?.hasTable() === true,
+    removeElements: async (elements) => nft?.removeElements(elements),
+    stateSoon: (sysctls = []) => observe(sysctls),
     observe(sysctls, done) {
       observe(sysctls).then(
         (state) => done({ kind: 'state', state }),
@@ -184,5 +239,3 @@ function addTo(state: Map<string, KernelObject>, objects: readonly KernelObject[
 
 /** Lets everything else that is due run first. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
-const noDevice = (name: string): KernelFailure => failureOf(unknownLink(name))

@@ -3,28 +3,105 @@
  *
  * @module
  */
+import { nft } from 'netlink-ts'
 import { NftSocket } from 'netlink-ts/live'
-import type { KernelFailure, KernelOp, NftObject } from '../kernel/mod.ts'
-import { nftRequests, readNft } from '../kernel/nft.ts'
+import {
+  type KernelFailure,
+  type KernelOp,
+  NFT_TABLE,
+  type NftElement,
+  type NftObject,
+} from '../kernel/mod.ts'
+import { destroyElements, nftRequests, readNft } from '../kernel/nft.ts'
 import { failureOf } from './kernel-apply.ts'
 
+type Failures = readonly (KernelFailure | undefined)[]
+
 export interface LiveNft {
-  /** Applies all that the kernel accepts; in one transaction when it accepts everything. */
-  apply(ops: readonly KernelOp[]): readonly (KernelFailure | undefined)[]
+  /**
+   * Applies all that the kernel accepts; in one transaction when it accepts
+   * everything. 50 µs; a refusal waits for RCU, 17 ms: see `applyAsync`.
+   */
+  apply(ops: readonly KernelOp[]): Failures
+  /** The same from a pool thread. Calls run one after the other. */
+  applyAsync(ops: readonly KernelOp[]): Promise<Failures>
+  /** Whether a transaction in a pool thread is under way: another one would wait for it. */
+  isBusy(): boolean
+  /** Whether our table is there: 15 µs, where a transaction on a missing one costs 17 ms. */
+  hasTable(): boolean
+  /** Removes those of the elements that are there. */
+  removeElements(elements: readonly NftElement[]): Promise<void>
   state(): readonly NftObject[]
-  /** What notifications of our own changes carry. */
-  readonly portId: number
+  /** Whether notifications with that port id tell of our own changes. */
+  isOwn(portId: number | undefined): boolean
   close(): void
 }
 
+const TABLE = nft.table.get({ family: 'inet', name: NFT_TABLE })
+
 /** Opens the namespace of `netnsFd`, or the process's own. */
 export function openNft(netnsFd?: number): LiveNft {
-  const socket = NftSocket.open(netnsFd === undefined ? {} : { netnsFd })
+  const options = netnsFd === undefined ? {} : { netnsFd }
+  const socket = NftSocket.open(options)
+  // A conversation in a pool thread must not be mixed with one on the main thread. The
+  // descriptor of a foreign namespace may soon be closed; our own is always there.
+  let patient = netnsFd === undefined ? undefined : NftSocket.open(options)
+  const portIds = new Set([socket.portId, ...(patient === undefined ? [] : [patient.portId])])
+
+  let underWay = 0
+  let tail: Promise<unknown> = Promise.resolve()
+  let together: Promise<void> | undefined
+  const waiting: NftElement[] = []
+
+  /** One after the other: answers of two on one socket would mix. */
+  function patiently<T>(work: (socket: NftSocket) => Promise<T>): Promise<T> {
+    const own = patient ?? NftSocket.open(options)
+    patient = own
+    portIds.add(own.portId)
+    underWay += 1
+    const run = (): Promise<T> => work(own)
+    const result = tail.then(run, run).finally(() => {
+      underWay -= 1
+    })
+    tail = result.catch(() => {})
+    return result
+  }
+
+  /** One transaction for all that wait for their turn. */
+  function removeTogether(elements: readonly NftElement[]): Promise<void> {
+    waiting.push(...elements)
+    together ??= patiently(async (own) => {
+      together = undefined
+      await own.transactAsync(destroyElements(waiting.splice(0)))
+    })
+    return together
+  }
+  const isBusy = (): boolean => underWay > 0
+  const applyAsync = (ops: readonly KernelOp[]): Promise<Failures> =>
+    patiently((own) => applyAll(own, ops))
+  const hasTable = (): boolean => socket.get(TABLE) !== undefined
+
   return {
-    apply: (ops) => applyAll(socket, ops),
+    apply: (ops) => applyAllNow(socket, ops),
+    applyAsync,
+    isBusy,
+    hasTable,
+    async removeElements(elements) {
+      if (elements.length === 0 || !hasTable()) return
+      if (socket.canDestroy) {
+        // Refused only when the table or a set goes at this very moment, and with it the elements.
+        if (isBusy()) await removeTogether(elements)
+        else socket.transact(destroyElements(elements))
+        return
+      }
+      await applyAsync(elements.map((object) => ({ kind: 'remove', object })))
+    },
     state: () => readNft(socket),
-    portId: socket.portId,
-    close: () => socket.close(),
+    isOwn: (portId) => portId !== undefined && portIds.has(portId),
+    close() {
+      patient?.close()
+      socket.close()
+    },
   }
 }
 
@@ -33,15 +110,23 @@ export function openNft(netnsFd?: number): LiveNft {
  * that the good ones happen: a guard that cannot be had does not take the
  * others along.
  */
-function applyAll(
-  socket: NftSocket,
-  ops: readonly KernelOp[],
-): readonly (KernelFailure | undefined)[] {
-  if (transact(socket, ops) === undefined) return ops.map(() => undefined)
-  return ops.map((op) => transact(socket, [op]))
+function applyAllNow(socket: NftSocket, ops: readonly KernelOp[]): Failures {
+  const transact = (some: readonly KernelOp[]): KernelFailure | undefined =>
+    refusal(socket.transact(nftRequests(some)))
+  if (transact(ops) === undefined) return ops.map(() => undefined)
+  return ops.map((op) => transact([op]))
 }
 
-function transact(socket: NftSocket, ops: readonly KernelOp[]): KernelFailure | undefined {
-  const refused = socket.transact(nftRequests(ops)).find((error) => error !== undefined)
+async function applyAll(socket: NftSocket, ops: readonly KernelOp[]): Promise<Failures> {
+  const transact = async (some: readonly KernelOp[]): Promise<KernelFailure | undefined> =>
+    refusal(await socket.transactAsync(nftRequests(some)))
+  if ((await transact(ops)) === undefined) return ops.map(() => undefined)
+  const failures: (KernelFailure | undefined)[] = []
+  for (const op of ops) failures.push(await transact([op]))
+  return failures
+}
+
+function refusal(errors: readonly (Error | undefined)[]): KernelFailure | undefined {
+  const refused = errors.find((error) => error !== undefined)
   return refused === undefined ? undefined : failureOf(refused)
 }

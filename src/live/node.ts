@@ -9,20 +9,18 @@ import type { NodeRecord } from '../../ipam/records.ts'
 import type { Store } from '../../ipam/store.ts'
 import { type AgentInput, type AgentReport, agentMachine } from '../agent/agent.ts'
 import { agentPerform } from '../agent/perform.ts'
-import { watchRounds } from '../agent/rounds.ts'
 import type { CniRequest } from '../cni/mod.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
-import { type KernelObject, renderOp } from '../kernel/mod.ts'
+import { type KernelEvent, type KernelObject, renderOp } from '../kernel/mod.ts'
 import { type CniAnswer, type CniCall, serveAgentSocket } from './agent-socket.ts'
 import { bootId } from './boot.ts'
-import { callFields, callLevel } from './call-log.ts'
+import { callFields, callLevel, type FinishedCall } from './call-log.ts'
 import { liveClock } from './clock.ts'
 import { type CniHost, serveCni } from './cni.ts'
+import { heldEvents } from './held-events.ts'
 import { type LiveKernel, openKernel } from './kernel.ts'
 import type { Logger } from './log.ts'
-import { type LiveMetrics, liveMetrics } from './metrics.ts'
-import type { MetricsAddress, MetricsServer } from './metrics-server.ts'
 import { writeNodeFile } from './node-file.ts'
 import { serial } from './serial.ts'
 import { answerSnapshots } from './snapshot-exchange.ts'
@@ -41,8 +39,6 @@ export interface NodeOptions {
   readonly log: Logger
   /** The command line that runs this program: it answers whoever asks for a snapshot. */
   readonly trivium?: readonly string[]
-  /** Where scrapers may ask. undefined: nowhere, and nothing is counted. */
-  readonly metrics?: MetricsAddress
 }
 
 export interface RunningNode {
@@ -58,9 +54,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const first = recordNow(options, Date.now())
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
   await warmPool()
-  const metrics = options.metrics === undefined ? undefined : liveMetrics()
-  const opened = openStore(options.storeUrl, { patience: 'pool' })
-  const store = metrics?.measured(opened) ?? opened
+  const store = openStore(options.storeUrl, { patience: 'pool' })
   const kernel = openKernel()
 
   let setReady = (): void => {}
@@ -68,20 +62,24 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     setReady = resolve
   })
   // The socket first: whoever is refused it is a second agent, and must not touch the kernel.
-  const serve = serveCalls(options, store, kernel, metrics)
+  let tell = (_events: readonly KernelEvent[]): void => {}
+  const held = heldEvents((events) => tell(events))
+  const serve = serveCalls(options, store, kernel, held.hold)
   const socket = await serveAgentSocket(socketPath, serve).catch((thrown: unknown) => {
     store.close()
     kernel.close()
     throw thrown
   })
-  const driven = startReconciler(options, first, { store, kernel, metrics }, setReady)
+  const driven = startReconciler(options, first, store, kernel, setReady)
+  tell = (events) => driven.feed({ kind: 'kernel.events', events })
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
   const { node, storeUrl, trivium = [] } = options
   const told = (reason: string): void => log.warn({ event: 'snapshot', reason })
   const stopAnswering = answerSnapshots(store, { node, storeUrl, trivium, told })
   const stopListening = kernel.watch({
     events(events) {
-      driven.feed({ kind: 'kernel.events', events })
+      const now = held.pass(events)
+      if (now.length > 0) tell(now)
       if (events.some(({ object }) => touchesLink(object, options.underlay))) {
         driven.feed({ kind: 'underlay.changed' })
       }
@@ -89,14 +87,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     changed: () => driven.feed({ kind: 'kernel.changed' }),
   })
   writeNodeFile(socketPath, nodeFile(options))
-  const page = metrics && (await servePage(options, store, metrics))
-  log.info({ event: 'listening', socket: socketPath, metrics: page?.address })
+  log.info({ event: 'listening', socket: socketPath })
 
   return {
     ready,
     async stop() {
       await socket.close()
-      await page?.close()
       stopWatching()
       stopAnswering()
       stopListening()
@@ -104,21 +100,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       store.close()
       kernel.close()
     },
-  }
-}
-
-/** Without the page the node still serves pods; whoever scrapes it notices. */
-async function servePage(
-  { metrics, node, log }: NodeOptions,
-  store: Store,
-  counts: LiveMetrics,
-): Promise<MetricsServer | undefined> {
-  if (metrics === undefined) return undefined
-  try {
-    return await counts.serve(metrics, store, node)
-  } catch (thrown) {
-    log.error({ event: 'metrics', reason: (thrown as Error).message })
-    return undefined
   }
 }
 
@@ -136,16 +117,11 @@ const nodeFile = ({ node, storeUrl, underlay, stateDir }: NodeOptions) => ({
   stateDir,
 })
 
-interface Parts {
-  readonly store: Store
-  readonly kernel: LiveKernel
-  readonly metrics: LiveMetrics | undefined
-}
-
 function startReconciler(
   options: NodeOptions,
   first: NodeRecord,
-  { store, kernel, metrics }: Parts,
+  store: Store,
+  kernel: LiveKernel,
   ready: () => void,
 ): Driven<AgentInput> {
   const { log } = options
@@ -165,14 +141,10 @@ function startReconciler(
     },
     wallMs: Date.now,
     defer: setImmediate,
-    report(report) {
-      metrics?.report(report)
-      logReport(log, report)
-    },
+    report: (report) => logReport(log, report),
     ready,
   })
-  const watched = metrics && watchRounds(perform, () => performance.now(), metrics)
-  return drive(agentMachine(), liveClock, watched ?? perform)
+  return drive(agentMachine(), liveClock, perform)
 }
 
 /** How this node registers itself. */
@@ -212,11 +184,16 @@ function logReport(log: Logger, report: AgentReport): void {
   }
 }
 
+function logCall(log: Logger, call: Omit<FinishedCall, 'road'>): void {
+  const finished = { ...call, road: 'agent' } as const
+  log[callLevel(finished)](callFields(finished))
+}
+
 function serveCalls(
   options: NodeOptions,
   store: Store,
   kernel: LiveKernel,
-  metrics: LiveMetrics | undefined,
+  hold: CniHost['hold'],
 ): (call: CniCall) => Promise<CniAnswer> {
   const inOrder = serial()
   const host: CniHost = {
@@ -225,6 +202,7 @@ function serveCalls(
     store,
     kernel,
     mayClaim: true,
+    hold,
     unavailable: () => undefined,
   }
   const hostFor = (request: CniRequest): CniHost => {
@@ -252,11 +230,7 @@ function serveCalls(
       return serveCni(input, hostFor)
     })
     // The answer is on its way before anybody writes about it.
-    setImmediate(() => {
-      const call = { ...input, exitStatus: answer.exitStatus, road: 'agent' } as const
-      metrics?.call(call)
-      options.log[callLevel(call)](callFields(call))
-    })
+    setImmediate(() => logCall(options.log, { ...input, exitStatus: answer.exitStatus }))
     return answer
   }
 }

@@ -180,6 +180,7 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
     store: storeFor(verb, url),
     kernel: openKernel(),
     mayClaim: false,
+    hold: () => () => {},
     unavailable: () => `Cannot serve ADD for new blocks: ${reason}`,
   }
 }

@@ -6,7 +6,6 @@
 import { Command, Option } from 'commander'
 import { TriviumError } from '../../errors.ts'
 import { LOG_LEVELS, type LogLevel, openLog } from '../../live/log.ts'
-import { parseMetricsAddress } from '../../live/metrics-server.ts'
 import { startNode } from '../../live/node.ts'
 import { DEFAULTS, storeOption } from '../common.ts'
 
@@ -17,7 +16,6 @@ interface AgentOptions {
   readonly underlay: string
   readonly socket: string
   readonly rack?: string
-  readonly metrics?: string
   readonly logLevel: LogLevel
 }
 
@@ -40,15 +38,10 @@ export function agentCommand(): Command {
         .choices(LOG_LEVELS)
         .default('info'),
     )
-    .option(
-      '--metrics <where>',
-      "serve Prometheus' metrics on ADDRESS:PORT, [IPV6]:PORT or unix:/PATH (default: nowhere)",
-    )
     .addHelpText(
       'after',
       '\nExamples:\n  trivium agent --node n1 --underlay eth0 --store lmdb:/var/lib/trivium/store\n' +
-        '  trivium agent --node n1 --underlay eth0 --rack r12\n' +
-        '  trivium agent --node n1 --underlay eth0 --metrics 127.0.0.1:9478\n',
+        '  trivium agent --node n1 --underlay eth0 --rack r12\n',
     )
     .action(run)
 }
@@ -56,7 +49,6 @@ export function agentCommand(): Command {
 async function run(options: AgentOptions): Promise<void> {
   checkName('node name', options.node)
   if (options.rack !== undefined) checkName('rack', options.rack)
-  const metrics = options.metrics === undefined ? undefined : parseMetricsAddress(options.metrics)
   const log = openLog(options.logLevel, { node: options.node })
   const node = await startNode({
     node: options.node,
@@ -65,7 +57,6 @@ async function run(options: AgentOptions): Promise<void> {
     underlay: options.underlay,
     socketPath: options.socket,
     ...(options.rack === undefined ? {} : { rack: options.rack }),
-    ...(metrics === undefined ? {} : { metrics }),
     log,
     trivium: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   })

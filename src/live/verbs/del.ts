@@ -8,7 +8,7 @@ import { release } from '../../../ipam/mod.ts'
 import type { AttachmentKey } from '../../../ipam/records.ts'
 import { podElements } from '../../backend/firewall.ts'
 import { TriviumError } from '../../errors.ts'
-import { ownsLink, podLinkName } from '../../kernel/mod.ts'
+import { podLinkName } from '../../kernel/mod.ts'
 import { transact } from '../transact.ts'
 import type { CniHost } from './host.ts'
 import type { Steps } from './steps.ts'
@@ -24,15 +24,27 @@ export async function del(
   host: CniHost,
   steps?: Steps,
 ): Promise<undefined> {
-  if (isLinkOurs) {
-    const name = podLinkName(key.network, key.containerId, key.ifname)
-    const found = host.kernel.link(name)
+  const name = podLinkName(key.network, key.containerId, key.ifname)
+  const letGo = host.hold(name)
+  try {
+    return await removeAll(key, isLinkOurs ? name : undefined, host, steps)
+  } finally {
+    letGo()
+  }
+}
+
+async function removeAll(
+  key: AttachmentKey,
+  hostLink: string | undefined,
+  host: CniHost,
+  steps: Steps | undefined,
+): Promise<undefined> {
+  if (hostLink !== undefined) {
     // Somebody else's link of that name is why ADD failed; it is not ours to remove.
-    const isOurs = found !== undefined && ownsLink(found)
-    const failure = isOurs ? await host.kernel.removeLink(name) : undefined
+    const failure = await host.kernel.removeOwnLink(hostLink)
     if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
     steps?.mark('unlink')
-    closeGuards(key, name, host)
+    await closeGuards(key, hostLink, host)
     steps?.mark('guards')
   }
   const released = await transact(host.store, (tx) => release(tx, host.nodeName, key))
@@ -42,12 +54,16 @@ export async function del(
 }
 
 /** The address may be another pod's in a moment; what stays behind, the agent removes. */
-function closeGuards(
+async function closeGuards(
   key: AttachmentKey,
   hostLink: string,
   { store, kernel, nodeName }: CniHost,
-): void {
-  const record = store.read((reader) => reader.get(keys.attachment(nodeName, key)))
-  if (record === undefined) return
-  kernel.applyNow(podElements(hostLink, record.ips).map((object) => ({ kind: 'remove', object })))
+): Promise<void> {
+  const ips = store.read((reader) => {
+    const record = reader.get(keys.attachment(nodeName, key))
+    // Pods of a VLAN have no guards on the node: its switches decide.
+    const isGuarded = reader.get(keys.network(key.network))?.mode !== 'vlan'
+    return isGuarded ? (record?.ips ?? []) : []
+  })
+  await kernel.removeElements(podElements(hostLink, ips))
 }

@@ -19,6 +19,8 @@ export interface CniHost {
   readonly kernel: LiveKernel
   /** Whether a new block may be claimed: the agent's privilege. */
   readonly mayClaim: boolean
+  /** A verb is at work on this link of ours, until the returned function is called. */
+  hold(hostLink: string): () => void
   /** Why ADD cannot be served; undefined when it can. */
   unavailable(): string | undefined
 }

@@ -10,10 +10,9 @@ import { NETLINK_NETFILTER } from '../nft/constants.ts'
 import type { GatherRequest, NftRequest } from '../nft/request.ts'
 import type { TransactOptions } from '../nft/transaction.ts'
 import type { DumpRequest, GetRequest } from '../request.ts'
-import type { Wire } from '../session.ts'
 import { openSocket, portIdOf, SNDBUF_BYTES, setSendBuffer } from './fd.ts'
 import { visit } from './netns.ts'
-import { limitsOf, type SocketOptions, wireOf } from './socket.ts'
+import { limitsOf, type SocketOptions, sendAsync, wireOf } from './socket.ts'
 
 const RCVBUF_BYTES = 4 << 20
 
@@ -21,11 +20,23 @@ const RCVBUF_BYTES = 4 << 20
 export class NftSocket implements NftConn {
   readonly #fd: number
   readonly #session: NftSession
+  readonly #makeRoom: (bytes: number) => void
+  #tail: Promise<unknown> = Promise.resolve()
+  #underWay = 0
   #closed = false
 
   private constructor(fd: number) {
     this.#fd = fd
-    this.#session = new NftSession(growing(fd))
+    this.#makeRoom = growing(fd)
+    const { limits, send, receive } = wireOf(fd, limitsOf(fd))
+    this.#session = new NftSession({
+      limits,
+      receive,
+      send: (datagram) => {
+        this.#makeRoom(datagram.length)
+        send(datagram)
+      },
+    })
   }
 
   /**
@@ -44,6 +55,30 @@ export class NftSocket implements NftConn {
     options?: TransactOptions,
   ): readonly (NetlinkError | undefined)[] {
     return this.#session.transact(requests, options)
+  }
+
+  /**
+   * Like `transact`, but the kernel works in a pool thread: a transaction that it
+   * refuses waits for RCU, 17 ms. Calls on one socket run one after the other;
+   * nothing else may be asked of it meanwhile.
+   */
+  transactAsync(requests: readonly NftRequest[]): Promise<readonly (NetlinkError | undefined)[]> {
+    const run = async (): Promise<readonly (NetlinkError | undefined)[]> => {
+      const transaction = this.#session.begin(requests)
+      const datagram = transaction.first()
+      if (datagram === undefined) return transaction.results
+      this.#makeRoom(datagram.length)
+      await sendAsync(this.#fd, datagram)
+      // Answers are there before send returns, so this does not wait.
+      return this.#session.finish(transaction)
+    }
+    this.#underWay += 1
+    const result = this.#tail.then(run, run).finally(() => {
+      this.#underWay -= 1
+      if (this.#closed && this.#underWay === 0) closeSync(this.#fd)
+    })
+    this.#tail = result
+    return result
   }
 
   commit(requests: readonly NftRequest[], options?: TransactOptions): void {
@@ -73,27 +108,20 @@ export class NftSocket implements NftConn {
     return portIdOf(this.#fd)
   }
 
-  /** Closes the socket; a second call does nothing. */
+  /** Closes the socket, after what is under way; a second call does nothing. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    closeSync(this.#fd)
+    if (this.#underWay === 0) closeSync(this.#fd)
   }
 }
 
 /** A transaction is one datagram, which the send buffer must hold as a whole. */
-function growing(fd: number): Wire {
-  const wire = wireOf(fd, limitsOf(fd))
+function growing(fd: number): (bytes: number) => void {
   let room = SNDBUF_BYTES
-  return {
-    limits: wire.limits,
-    send(datagram) {
-      if (datagram.length > room) {
-        room = datagram.length * 2
-        setSendBuffer(fd, room)
-      }
-      wire.send(datagram)
-    },
-    receive: (deliver) => wire.receive(deliver),
+  return (bytes) => {
+    if (bytes <= room) return
+    room = bytes * 2
+    setSendBuffer(fd, room)
   }
 }

@@ -84,12 +84,24 @@ export class NftSession implements NftConn {
     requests: readonly NftRequest[],
     options: TransactOptions = {},
   ): readonly (NetlinkError | undefined)[] {
-    const firstSeq = this.#sequence.take(Transaction.sequenceNumbers(requests))
-    const { messages } = this.#wire.limits
-    const transaction = new Transaction(requests, options, messages, firstSeq)
+    const transaction = this.begin(requests, options)
     const datagram = transaction.first()
     if (datagram === undefined) return transaction.results
     this.#wire.send(datagram)
+    return this.finish(transaction)
+  }
+
+  /**
+   * A transaction that the caller sends, in its own way and time, before it calls
+   * `finish`. Nothing else may use the wire in between.
+   */
+  begin(requests: readonly NftRequest[], options: TransactOptions = {}): Transaction {
+    const firstSeq = this.#sequence.take(Transaction.sequenceNumbers(requests))
+    return new Transaction(requests, options, this.#wire.limits.messages, firstSeq)
+  }
+
+  /** Collects the answers to a transaction that was sent. */
+  finish(transaction: Transaction): readonly (NetlinkError | undefined)[] {
     while (!transaction.done) {
       if (!this.#wire.receive((view, length) => transaction.handle(view, length))) {
         throw noAnswer(transaction.text)

@@ -8,11 +8,19 @@
 import { attr, attrTable, readAttrs, writeAttrs } from '../attrs.ts'
 import { binary, string } from '../codecs.ts'
 import { type Message, NLM_F } from '../message.ts'
-import type { DumpRequest } from '../request.ts'
+import type { DumpRequest, GetRequest } from '../request.ts'
 import { present } from '../route/body.ts'
 import { commentNote, flags32, noteText, readUserdata, u64be } from './codecs.ts'
 import { type Family, NFT_MSG } from './constants.ts'
-import { changeOf, NFGEN_BYTES, type NftRequest, nfgenOf, nftDump, required } from './request.ts'
+import {
+  changeOf,
+  NFGEN_BYTES,
+  type NftRequest,
+  nfgenOf,
+  nftDump,
+  nftMessage,
+  required,
+} from './request.ts'
 
 /** NFT_TABLE_F_*: `dormant` switches every chain of the table off. */
 const TABLE_FLAGS = { dormant: 1, owner: 2, persist: 4 } as const
@@ -85,8 +93,19 @@ const list = (filter: { readonly family?: Family } = {}): DumpRequest<Table> =>
     },
   })
 
+/** Reads one table. */
+const get = ({ family, name }: TableRef): GetRequest<Table> => ({
+  kind: 'get',
+  message: nftMessage(NFT_MSG.getTable, NLM_F.ack, family, (out) =>
+    writeAttrs(out, tableAttrs, { name: required(name, 'table') }),
+  ),
+  text: `list table ${family} ${name}`,
+  missing: new Set(['ENOENT']),
+  decode: decodeTable,
+})
+
 /** Requests about tables. */
-export const table = { add, create, remove, destroy, flush, list } as const
+export const table = { add, create, remove, destroy, flush, list, get } as const
 
 /** Removes every table of a family, or of all families. */
 export const flushRuleset = (filter: { readonly family?: Family } = {}): NftRequest =>

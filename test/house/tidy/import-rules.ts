@@ -34,7 +34,6 @@ const PURE = [
   'src/agent',
   'src/cni',
   'src/explain',
-  'src/metrics',
   'ipam',
 ]
 
@@ -104,10 +103,6 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/kernel-release.ts',
       'ipam',
     ],
-  },
-  {
-    unit: 'src/metrics',
-    units: ['src/net', 'src/kernel', 'src/agent', 'ipam'],
   },
   {
     unit: 'src/live',
