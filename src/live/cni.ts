@@ -57,7 +57,13 @@ function answer(result: unknown): CniAnswer {
   return { exitStatus: 0, stdout, stderr: '' }
 }
 
+/** Whatever acts on one attachment holds its lock from the first look to the last change. */
 function perform(request: CniRequest, input: CniCallInput, host: CniHost): Promise<unknown> {
+  if (request.verb === 'STATUS' || request.verb === 'GC') return carryOut(request, input, host)
+  return host.locks.hold(keyOf(request), () => carryOut(request, input, host))
+}
+
+function carryOut(request: CniRequest, input: CniCallInput, host: CniHost): Promise<unknown> {
   switch (request.verb) {
     case 'ADD':
       return request.plugin === 'trivium'

@@ -14,6 +14,7 @@ import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
 import { type KernelEvent, type KernelObject, renderOp } from '../kernel/mod.ts'
 import { type CniAnswer, type CniCall, serveAgentSocket } from './agent-socket.ts'
+import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
 import { callFields, callLevel, type FinishedCall } from './call-log.ts'
 import { liveClock } from './clock.ts'
@@ -201,6 +202,7 @@ function serveCalls(
     bootId: bootId(),
     store,
     kernel,
+    locks: attachmentLocks(options.socketPath),
     mayClaim: true,
     hold,
     unavailable: () => undefined,

@@ -14,6 +14,7 @@ import { askedVersion, CNI_VERSIONS, type CniRequest, cniError, type Plugin } fr
 import { asTriviumError, TriviumError } from '../errors.ts'
 import { AgentCallError, callAgent } from './agent-client.ts'
 import type { CniAnswer } from './agent-socket.ts'
+import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
 import { type CallLevel, callFields, callLevel, type FinishedCall } from './call-log.ts'
 import { type CniHost, serveCni } from './cni.ts'
@@ -179,6 +180,7 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
     bootId: bootId(),
     store: storeFor(verb, url),
     kernel: openKernel(),
+    locks: attachmentLocks(socketPath),
     mayClaim: false,
     hold: () => () => {},
     unavailable: () => `Cannot serve ADD for new blocks: ${reason}`,

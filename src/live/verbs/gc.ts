@@ -33,7 +33,7 @@ export async function collect(
   for (const [, record] of records) {
     if (valid.has(`${record.containerId}/${record.ifname}`)) continue
     try {
-      await del(record, record.hostLink !== undefined, host, steps)
+      await host.locks.hold(record, () => del(record, record.hostLink !== undefined, host, steps))
     } catch (thrown) {
       failures.push(asTriviumError(thrown).message)
     }

@@ -6,6 +6,7 @@
 import type { AttachmentKey } from '../../../ipam/records.ts'
 import type { Store } from '../../../ipam/store.ts'
 import type { CniInput, CniRequest } from '../../cni/mod.ts'
+import type { AttachmentLocks } from '../attachment-locks.ts'
 import type { LiveKernel } from '../kernel.ts'
 import type { NetnsIdentity, NetnsQuestion } from '../netns.ts'
 import type { Steps } from './steps.ts'
@@ -17,6 +18,8 @@ export interface CniHost {
   readonly store: Store
   /** The node's own namespace. */
   readonly kernel: LiveKernel
+  /** Keeps other verbs from an attachment, those of other processes too. */
+  readonly locks: AttachmentLocks
   /** Whether a new block may be claimed: the agent's privilege. */
   readonly mayClaim: boolean
   /** A verb is at work on this link of ours, until the returned function is called. */
