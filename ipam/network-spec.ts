@@ -54,7 +54,7 @@ export type NetworkDraft = Omit<NetworkRecord, 'options'> & {
   readonly options: Omit<NetworkOptions, 'vni'> & { readonly vni?: number }
 }
 
-export const MODES: readonly Mode[] = ['vxlan', 'route', 'vlan']
+export const MODES: readonly Mode[] = ['vxlan', 'route', 'vlan', 'ipam']
 
 /** CNI specification 1.1.0, "Network configuration format": name. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/

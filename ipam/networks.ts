@@ -70,7 +70,7 @@ export interface NetworkSettings {
  * Changes a network.
  *
  * @throws {TriviumError} NOT_FOUND; BAD_CONFIG when the result breaks a rule;
- * CONFLICT with other networks, or when vlan mode begins or ends while pods are attached.
+ * CONFLICT with other networks, or when vlan or ipam mode begins or ends while pods are attached.
  */
 export function setNetwork(
   tx: Tx,
@@ -91,14 +91,16 @@ export function setNetwork(
   }
   const network = settled(tx, parseNetworkSpec(spec, present.createdMs))
   if (JSON.stringify(network) === JSON.stringify(present)) return { kind: 'unchanged', network }
-  if (network.mode !== present.mode && [network.mode, present.mode].includes('vlan')) {
-    // A pod's link is a bridge port in vlan mode and a routed pair in the others.
+  if (network.mode !== present.mode && !(isRouted(network.mode) && isRouted(present.mode))) {
+    // A pod's link is a routed pair, a bridge port in vlan mode, and none of ours in ipam mode.
     const change = `change network ${name} from ${present.mode} to ${network.mode}`
     refuseWhileAttached(tx, name, change)
   }
   tx.put(keys.network(name), network)
   return { kind: 'changed', network }
 }
+
+const isRouted = (mode: NetworkRecord['mode']): boolean => mode === 'vxlan' || mode === 'route'
 
 /**
  * Removes a network and every claim on its blocks.

@@ -5,8 +5,8 @@
  */
 import type { Ip, IpFamily, Mac, Prefix } from '../src/net/mod.ts'
 
-/** How a pod's packets reach another node. */
-export type Mode = 'vxlan' | 'route' | 'vlan'
+/** How a pod's packets reach another node. `ipam`: addresses only, other plugins make the links. */
+export type Mode = 'vxlan' | 'route' | 'vlan' | 'ipam'
 
 export type Flavour = 'classic' | 'lightweight'
 

@@ -41,7 +41,7 @@ export function strictFilterProblem(view: ClusterView, actual: KernelState): str
   if (filter?.kind !== 'sysctl' || filter.value !== '1') return undefined
   const roads = new Set(
     view.networks.flatMap(({ network: { mode, options } }) => {
-      if (mode === 'vlan') return []
+      if (mode !== 'vxlan' && mode !== 'route') return []
       return options.crossSubnet === true ? [mode, 'direct'] : [mode]
     }),
   )

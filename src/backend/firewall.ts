@@ -94,7 +94,8 @@ export function nodeGuards(
   return nodeElements(node)
 }
 
-const isRouted = ({ network }: NetworkView): boolean => network.mode !== 'vlan'
+const isRouted = ({ network }: NetworkView): boolean =>
+  network.mode === 'vxlan' || network.mode === 'route'
 
 /** By record, because records outlive plans: the largest part of the table is made once a peer. */
 const elementsOfNodes = new WeakMap<NodeRecord, readonly NftElement[]>()

@@ -24,6 +24,7 @@ const OVERHEAD_BYTES = {
   'vxlan-gpe': GPE_OVERHEAD_BYTES,
   route: NO_OVERHEAD,
   vlan: NO_OVERHEAD,
+  ipam: NO_OVERHEAD,
 } as const
 
 /** How a network's packets cross the underlay. */

@@ -33,7 +33,7 @@ export function planNode(view: ClusterView): NodePlan {
   let complete = true
   for (const network of view.networks) {
     const plan = planNetwork(network, view)
-    if (plan.objects.length === 0) complete = false
+    if (plan.objects.length === 0 && plan.problems.length > 0) complete = false
     problems.push(...plan.problems.map((problem) => `network ${network.network.name}: ${problem}`))
     for (const object of plan.objects) desired.set(identity(object), object)
   }

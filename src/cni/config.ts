@@ -8,6 +8,7 @@
  * @module
  */
 import { TriviumError } from '../errors.ts'
+import { type Delegation, parseDelegation } from './delegate.ts'
 import { isRecord } from './json.ts'
 
 /** Which of the two executables was called. */
@@ -27,6 +28,8 @@ export interface NetConf {
   readonly socket?: string
   /** As it came; its shape depends on the version. */
   readonly prevResult?: Readonly<Record<string, unknown>>
+  /** What the plugin above says; empty for `trivium` and on DEL. */
+  readonly delegation: Delegation
   /** undefined when the key is missing, which must not mean "none is valid". */
   readonly validAttachments?: readonly ValidAttachment[]
 }
@@ -42,6 +45,11 @@ const ELSEWHERE = [
   'vlanId',
   'mtu',
   'backend',
+  // Of host-local.
+  'ranges',
+  'rangeStart',
+  'rangeEnd',
+  'gateway',
 ] as const
 
 /**
@@ -68,6 +76,7 @@ export function parseNetConf(
     ...optionalText(readable, 'store', tolerant),
     ...optionalText(readable, 'socket', tolerant),
     ...(isRecord(prevResult) ? { prevResult } : {}),
+    delegation: plugin === 'trivium' || tolerant ? {} : parseDelegation(raw),
     ...(tolerant ? {} : validAttachments(raw['cni.dev/valid-attachments'])),
   }
 }

@@ -11,6 +11,7 @@
  */
 export { ASKS_NOTHING, CAPABILITIES, type PodAsk } from './ask.ts'
 export type { Plugin } from './config.ts'
+export { checkGateways, ipamResult } from './delegate.ts'
 export * from './errors.ts'
 export * from './plan.ts'
 export * from './request.ts'

@@ -18,7 +18,6 @@ import {
   NFT_TABLE,
   satisfies,
 } from '../kernel/mod.ts'
-import { containsIp, hostPrefix, prefixLength } from '../net/mod.ts'
 import { type CniResult, resultAddresses } from './result.ts'
 
 /** An attachment's objects on both sides, as its network's road wants them. */
@@ -61,20 +60,6 @@ export function addResult(plan: PodPlan, attachment: AttachmentRecord, netns: st
     ips: plan.ips.map((ip) => ({ ...ip, interface: hostEnd.length })),
     routes: plan.routes,
   }
-}
-
-/** The result of a delegated IPAM plugin: addresses on the pool's prefix, no interfaces. */
-export function ipamResult(attachment: AttachmentRecord, network: NetworkRecord): CniResult {
-  const ips = attachment.ips.map((ip) => {
-    const pool = network.pools.find(({ cidr }) => containsIp(cidr, ip))
-    const length = prefixLength(pool?.cidr ?? hostPrefix(ip))
-    return {
-      ip,
-      prefixLength: length,
-      ...(pool?.gateway === undefined ? {} : { gateway: pool.gateway }),
-    }
-  })
-  return { interfaces: [], ips, routes: [] }
 }
 
 /**

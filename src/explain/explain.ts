@@ -174,7 +174,8 @@ function sourceOf(a: End, b: End, family: IpFamily): Source | undefined {
   const { side } = a
   if (a.kind === 'pod') {
     const { mode, options } = a.pod.network
-    const translated = b.kind !== 'pod' && mode !== 'vlan' && options.masquerade !== false
+    const isRouted = mode === 'vxlan' || mode === 'route'
+    const translated = b.kind !== 'pod' && isRouted && options.masquerade !== false
     const underlay = side.record.underlayIps.find((ip) => ipFamily(ip) === family)
     return { sent: own, answered: (translated ? underlay : undefined) ?? own }
   }

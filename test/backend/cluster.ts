@@ -33,7 +33,7 @@ export interface Shape {
 }
 
 export const shape: fc.Arbitrary<Shape> = fc.record({
-  mode: fc.constantFrom('vxlan', 'route', 'vlan'),
+  mode: fc.constantFrom('vxlan', 'route', 'vlan', 'ipam'),
   dual: fc.boolean(),
   lightweight: fc.boolean(),
   crossSubnet: fc.boolean(),

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { planNode } from '../../src/backend/plan.ts'
 import { backends } from '../../src/backend/registry.ts'
-import type { ClusterView, Mode } from '../../src/cluster/view.ts'
+import type { ClusterView } from '../../src/cluster/view.ts'
 import { owns, renderState } from '../../src/kernel/mod.ts'
 import { macFromName, parseIp } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
@@ -102,6 +102,21 @@ t.test("vlan: a pod has its pool's prefix and gateway", async (t) => {
   })
 })
 
+t.test('ipam: nothing, and nothing in the way of other networks', async (t) => {
+  const lan = networkView(network('ipam', { name: 'lan', pools: [POOL_6] }), 2, [])
+  const alone = planNode(viewOf([lan], 2))
+  t.strictSame([alone.desired.size, alone.complete, alone.problems], [0, true, []])
+  const beside = planNode(viewOf([lan, networkView(network('route'), 2)], 2))
+  t.ok(beside.complete)
+  const text = renderState(beside.desired)
+  t.notMatch(text, /element inet trivium (inside6|masquerade6)/, 'it is not routed')
+  t.match(text, '10.42.0.64/26 via 192.0.2.1')
+  t.throws(() => backends.ipam.pod(POD, lan, viewOf([lan], 1)), {
+    code: 'BAD_CONFIG',
+    message: 'Cannot make a link in network lan: its mode is ipam, which hands out addresses only',
+  })
+})
+
 t.test('problems: a peer that cannot be reached harms nobody else', async (t) => {
   const lame = node(1, { underlayIps: [] })
   for (const mode of ['vxlan', 'route'] as const) {
@@ -142,7 +157,7 @@ t.test('a claim of a node that nobody knows is passed over', async (t) => {
 
 const viewArb = fc
   .record({
-    mode: fc.constantFrom<Mode>('vxlan', 'route', 'vlan'),
+    mode: fc.constantFrom('vxlan', 'route', 'vlan'),
     nodes: fc.integer({ min: 1, max: 12 }),
     isDual: fc.boolean(),
     pods: fc.uniqueArray(fc.integer({ min: 1, max: 62 }), { maxLength: 8 }),

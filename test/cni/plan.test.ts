@@ -4,7 +4,6 @@ import {
   addResult,
   checkPod,
   checkPrevResult,
-  ipamResult,
   planAdd,
   planPod,
   renderResult,
@@ -62,19 +61,6 @@ t.test("ADD's result lists both ends, host first", async (t) => {
       { dst: '0.0.0.0/0', gw: '169.254.1.1' },
       { dst: '::/0', gw: 'fe80::1' },
     ],
-  })
-})
-
-t.test("a delegated result: the pool's prefix and gateway", async (t) => {
-  const gateway = parseIp('10.42.0.1')
-  const result = ipamResult(POD, network('vlan', { pools: [{ ...POOL_4, gateway }, POOL_6] }))
-  t.strictSame(result, {
-    interfaces: [],
-    ips: [
-      { ip: '10.42.0.7', prefixLength: 16, gateway },
-      { ip: 'fd42::7', prefixLength: 48 },
-    ],
-    routes: [],
   })
 })
 

@@ -23,7 +23,7 @@ const ROWS: readonly Row[] = [
   {
     args: create('x', '--mode', 'carrier-pigeon', '--pool', '10.9.0.0/16'),
     status: 1,
-    says: ['network x', 'mode', '"carrier-pigeon"', 'vxlan, route or vlan'],
+    says: ['network x', 'mode', '"carrier-pigeon"', 'vxlan, route, vlan or ipam'],
   },
   { args: create('x', '--pool', '10.9.0.0'), status: 1, says: ['pool', '10.9.0.0'] },
   { args: create('x', '--pool', '10.9.0.0/33'), status: 1, says: ['10.9.0.0/33'] },
@@ -135,7 +135,7 @@ const ROWS: readonly Row[] = [
   {
     args: ['network', 'set', 'pods', '--mode', 'tunnel'],
     status: 1,
-    says: ['network pods', 'mode', '"tunnel"', 'vxlan, route or vlan'],
+    says: ['network pods', 'mode', '"tunnel"', 'vxlan, route, vlan or ipam'],
   },
   {
     args: ['network', 'set', 'pods', '--mode', 'vlan'],

@@ -32,8 +32,8 @@ const bad: readonly (readonly [what: string, change: object, message: string])[]
   ['dash first', { name: '-a' }, 'Cannot use network name "-a"'],
   ['long name', { name: 'a'.repeat(65) }, 'Cannot use network name "aaa'],
   ['name that is no text', { name: 7 }, 'Cannot use network name 7'],
-  ['unknown mode', { mode: 'bgp' }, `${U}mode is "bgp", wanted vxlan, route or vlan`],
-  ['no mode', { mode: undefined }, `${U}mode is missing, wanted vxlan, route or vlan`],
+  ['unknown mode', { mode: 'bgp' }, `${U}mode is "bgp", wanted vxlan, route, vlan or ipam`],
+  ['no mode', { mode: undefined }, `${U}mode is missing, wanted vxlan, route, vlan or ipam`],
   ['no pools', { pools: [] }, `${U}list of pools is [], wanted at least one`],
   ['pools missing', { pools: undefined }, `${U}list of pools is missing, wanted at least one`],
   ['no CIDR', { pools: [{}] }, `${U}pool CIDR is missing, wanted text like 10.42.0.0/16`],
@@ -251,6 +251,10 @@ t.test('setNetwork()', (t) =>
     t.throws(() => setNetwork(tx, 'a', { mode: 'vlan', options: { vlanId: 9 } }), {
       code: 'CONFLICT',
       message: 'Cannot change network a from vxlan to vlan: 1 pod is attached (1 on node n1)',
+    })
+    t.throws(() => setNetwork(tx, 'a', { mode: 'ipam' }), {
+      code: 'CONFLICT',
+      message: 'Cannot change network a from vxlan to ipam: 1 pod is attached (1 on node n1)',
     })
   }),
 )

@@ -35,7 +35,7 @@ export function installCommand(): Command {
     .addOption(
       new Option(
         '--mode <mode>',
-        `how packets travel: vxlan, route or vlan (new network: ${DEFAULTS.mode})`,
+        `how packets travel: vxlan, route or vlan; ipam: addresses only (new network: ${DEFAULTS.mode})`,
       ),
     )
     .option(

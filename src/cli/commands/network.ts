@@ -49,14 +49,14 @@ function createCommand(): Command {
   const command = new Command('create')
     .argument('<name>', 'letters, digits, dots, dashes, underscores')
     .description('create a network')
-    .option('--mode <mode>', 'vxlan, route or vlan', DEFAULTS.mode)
+    .option('--mode <mode>', 'vxlan, route, vlan or ipam', DEFAULTS.mode)
     .requiredOption('--pool <cidr>', POOL_FORM, collect)
     .addOption(storeOption())
   for (const flag of networkFlags()) command.addOption(flag)
   return command
     .addHelpText(
       'after',
-      '\nExamples:\n  trivium network create pods --mode vxlan --pool 10.42.0.0/16,block=26 --pool fd42::/48\n  trivium network create racks --mode vlan --vlan 100 --pool 192.0.2.0/24,gateway=192.0.2.1\n  trivium network create shops --pool 10.43.0.0/16,namespaces=shop+till --pool 10.44.0.0/16\n',
+      '\nExamples:\n  trivium network create pods --mode vxlan --pool 10.42.0.0/16,block=26 --pool fd42::/48\n  trivium network create racks --mode vlan --vlan 100 --pool 192.0.2.0/24,gateway=192.0.2.1\n  trivium network create lan --mode ipam --pool 198.51.100.0/24,gateway=198.51.100.1,block=28\n  trivium network create shops --pool 10.43.0.0/16,namespaces=shop+till --pool 10.44.0.0/16\n',
     )
     .action(async (name: string, options: CreateOptions) => {
       const record = parseNetworkSpec(specOf(name, options.mode, options.pool, options), Date.now())
@@ -73,7 +73,7 @@ function setCommand(): Command {
   const command = new Command('set')
     .argument('<name>', 'an existing network')
     .description('change mode or options; agents follow within a second')
-    .option('--mode <mode>', 'vxlan, route or vlan')
+    .option('--mode <mode>', 'vxlan, route, vlan or ipam')
     .addOption(storeOption())
   for (const flag of networkFlags()) command.addOption(flag)
   return command
@@ -120,9 +120,11 @@ function optionWords({ mode, options }: NetworkRecord): string {
     ].join(''),
     route: '-',
     vlan: `vlan ${options.vlanId}`,
+    ipam: '-',
   }
   const words = [own[mode]]
-  if (mode !== 'vlan' && options.masquerade === false) words.push('no-masquerade')
+  if (mode !== 'vlan' && mode !== 'ipam' && options.masquerade === false)
+    words.push('no-masquerade')
   if (options.mtuBytes !== undefined) words.push(`mtu ${options.mtuBytes}`)
   return words.join(' ').replace(/^- /, '')
 }

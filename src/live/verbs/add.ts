@@ -8,6 +8,7 @@ import {
   answerOf,
   type CniRequest,
   type CniResult,
+  checkGateways,
   ipamResult,
   planAdd,
   planPod,
@@ -26,7 +27,7 @@ import { ipFamily } from '../../net/mod.ts'
 import type { LiveKernel } from '../kernel.ts'
 import type { Failures } from '../kernel-apply.ts'
 import { openPodNetns, type PodNetns } from '../netns.ts'
-import { allocateFor } from './allocate.ts'
+import { allocateFor, contextOf } from './allocate.ts'
 import { del } from './del.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
 import type { Steps } from './steps.ts'
@@ -153,11 +154,14 @@ export async function addIpam(
   { steps }: CniCallInput,
   host: CniHost,
 ): Promise<unknown> {
+  const { delegation } = request.config
+  checkGateways(delegation, host.store.read((reader) => contextOf(reader, request, host)).network)
   const { attachment, network } = await allocateFor(request, host)
   steps.attachment = attachment
   steps.mark('store')
   // The plugin above puts this together with what it was given.
-  return answerOf(withDns(request, ipamResult(attachment, network)), undefined, request.cniVersion)
+  const result = withDns(request, ipamResult(attachment, network, delegation))
+  return answerOf(result, undefined, request.cniVersion)
 }
 
 const withDns = ({ ask }: CniRequest, result: CniResult): CniResult =>

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Refusal } from '../../../ipam/mod.ts'
-import type { CniRequest } from '../../cni/mod.ts'
+import { noLink } from '../../backend/ipam/plan.ts'
+import { type CniRequest, checkGateways } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
 import { transact } from '../transact.ts'
 import { allocateIn, contextOf } from './allocate.ts'
@@ -20,7 +21,9 @@ export async function status(request: CniRequest, host: CniHost): Promise<undefi
   let refused: Refusal | undefined
   try {
     await transact(host.store, (tx) => {
-      contextOf(tx, request, host)
+      const { network } = contextOf(tx, request, host)
+      if (request.plugin === 'trivium-ipam') checkGateways(request.config.delegation, network)
+      else if (network.mode === 'ipam') throw noLink(network.name)
       const tried = allocateIn(tx, probe, host)
       refused = tried.kind === 'refused' ? tried : undefined
       throw new DryRun()
