@@ -1,5 +1,5 @@
-/** A test that was killed with pods running leaves nothing once the next one has started. */
-import { spawn } from 'node:child_process'
+/** A test with a pod running leaves nothing: when it ends, or once the next one starts if it was killed. */
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -9,36 +9,54 @@ import { settle, skip } from '../support/e2e.ts'
 import { cgroupOf, foldersOf, members, sweepDeadCgroups } from './cgroup.ts'
 import { containerdSkip } from './containerd.ts'
 
-t.test('what a killed test left is swept', { skip: skip || containerdSkip() }, async (t) => {
-  const maker = spawn(
-    process.execPath,
-    [...process.execArgv, join(import.meta.dirname, 'killed-maker.ts')],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  const exit = new Promise((resolve) => maker.once('exit', resolve))
-  t.teardown(() => maker.kill('SIGKILL'))
-  const [id, dir, ...pids] = await whenRunning(maker.stdout)
-  t.ok(pids.length >= 2, `a container and its sandbox run: ${pids.join(' ')}`)
-  const cgroup = cgroupOf(id, 'n1')
-  t.ok(foldersOf(cgroup).length > 0)
-  t.strictSame(members(cgroup).map(String).sort(), [...pids].sort())
-  t.ok(processesNaming(dir).length >= 3, 'so do containerd, a shim and the agent')
+/** How a test with a pod running ends. */
+const ENDS: Readonly<Record<string, (maker: ChildProcess) => Promise<void>>> = {
+  async 'by itself'(maker) {
+    const exit = exitOf(maker)
+    maker.stdin?.end()
+    await exit
+  },
+  async 'by SIGKILL'(maker) {
+    const exit = exitOf(maker)
+    maker.kill('SIGKILL')
+    await exit
+    // As the next test does.
+    await sweepDeadLabs()
+    await sweepDeadCgroups()
+  },
+}
 
-  maker.kill('SIGKILL')
-  await exit
-  await sweepDeadLabs()
-  await sweepDeadCgroups()
-  const left = await settle(() => [
-    ...processesNaming(dir),
-    ...pids.filter((pid) => existsSync(`/proc/${pid}`)),
-    ...foldersOf(cgroup),
-    ...readdirSync('/run/netns').filter((name) => name.includes(id)),
-    ...(existsSync(dir) ? [dir] : []),
-  ])
-  t.strictSame(left, [])
-})
+for (const [how, end] of Object.entries(ENDS)) {
+  const title = `a test with a pod running ends ${how}`
+  t.test(title, { skip: skip || containerdSkip() }, async (t) => {
+    const program = [...process.execArgv, join(import.meta.dirname, 'pod-maker.ts')]
+    const maker = spawn(process.execPath, program, { stdio: ['pipe', 'pipe', 'inherit'] })
+    t.teardown(() => maker.kill('SIGKILL'))
+    const [id, dir, ...pids] = await whenRunning(maker.stdout)
+    const cgroup = cgroupOf(id, 'n1')
+    t.ok(pids.length >= 2, `a container and its sandbox run: ${pids.join(' ')}`)
+    t.ok(foldersOf(cgroup).length > 0)
+    t.strictSame(members(cgroup).map(String).sort(), [...pids].sort())
+    t.ok(processesNaming(dir).length >= 3, 'so do containerd, a shim and the agent')
 
-async function whenRunning(stdout: NodeJS.ReadableStream): Promise<[string, string, ...string[]]> {
+    await end(maker)
+    const left = await settle(() => [
+      ...processesNaming(dir),
+      ...pids.filter((pid) => existsSync(`/proc/${pid}`)),
+      ...foldersOf(cgroup),
+      ...readdirSync('/run/netns').filter((name) => name.includes(id)),
+      ...(existsSync(dir) ? [dir] : []),
+    ])
+    t.strictSame(left, [], 'nothing is left')
+  })
+}
+
+const exitOf = (child: ChildProcess): Promise<unknown> =>
+  new Promise((resolve) => child.once('exit', resolve))
+
+async function whenRunning(
+  stdout: NodeJS.ReadableStream,
+): Promise<readonly [string, string, ...string[]]> {
   for await (const line of createInterface({ input: stdout })) {
     const [, id = '', dir = '', pids = ''] = /running (\S+) (\S+) (.*)$/.exec(line) ?? []
     if (id !== '') return [id, dir, ...pids.split(' ')]
