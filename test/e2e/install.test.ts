@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   watch,
@@ -19,7 +20,7 @@ import { pluginConfig } from '../../src/lab/cni.ts'
 import { type Finished, inNetns, run } from '../../src/lab/exec.ts'
 import { createLab, type Lab, type LabNode, type LabPod } from '../../src/lab/lab.ts'
 import { ping } from '../../src/lab/reach.ts'
-import { added, builtCli, DIST, ipsOf, resultOf, skip } from '../support/e2e.ts'
+import { added, builtCli, cli, DIST, ipsOf, resultOf, skip, sleep } from '../support/e2e.ts'
 
 interface Place {
   readonly lab: Lab
@@ -113,7 +114,7 @@ t.test('the conflist', { skip }, async (t) => {
     t.equal(status, 0, `${time}: ${stderr}`)
   }
   const text = readFileSync(join(node.confDir, '10-pods.conflist'), 'utf8')
-  t.strictSame(JSON.parse(text), {
+  t.match(JSON.parse(text), {
     cniVersion: '1.0.0',
     cniVersions: ['0.4.0', '1.0.0', '1.1.0'],
     name: 'pods',
@@ -125,7 +126,12 @@ t.test('the conflist', { skip }, async (t) => {
     'nobody ever saw a part of it',
   )
   t.strictSame(readdirSync(node.confDir), ['10-pods.conflist'], 'nothing else is left there')
-  t.strictSame(readdirSync(node.binDir).sort(), ['.trivium', 'trivium', 'trivium-ipam'])
+  const names = readdirSync(node.binDir).sort()
+  t.strictSame(names.slice(-2), ['trivium', 'trivium-ipam'])
+  const [link = '', ...trees] = names.slice(0, -2)
+  t.equal(link, '.trivium')
+  t.equal(trees.length, 2, 'the tree, and the one before for calls that load from it')
+  t.ok(trees.includes(readlinkSync(join(node.binDir, link))))
 })
 
 t.test('a contradiction is refused', { skip }, async (t) => {
@@ -170,9 +176,16 @@ t.test('an upgrade while a pod runs', { skip }, async (t) => {
     await added(lab, other)
     return (await lab.cni('DEL', other)).status
   })
-  const [upgraded, ...statuses] = await Promise.all([install(DIST), ...calls])
+  // Without the agent each call loads Node and the bundle from the tree.
+  const alone = [1, 2, 3, 4, 5, 6].map(async (nth) => {
+    const other = await lab.addPod(node)
+    await sleep(nth * 100)
+    await added(lab, other, {}, { TRIVIUM_NO_AGENT: '1' })
+    return (await lab.cni('DEL', other, {}, { TRIVIUM_NO_AGENT: '1' })).status
+  })
+  const [upgraded, ...statuses] = await Promise.all([install(DIST), ...calls, ...alone])
   t.equal(upgraded.status, 0)
-  t.strictSame(statuses, [0, 0, 0, 0], 'calls during the upgrade')
+  t.ok(statuses.length === 10 && statuses.every((status) => status === 0), 'calls meanwhile')
   await agent.stop()
   agent = await lab.startAgent(node)
   t.match((await pinging).stdout, /100 packets transmitted, 100 received/, 'the pod lost nothing')
@@ -195,6 +208,54 @@ t.test('uninstall', { skip }, async (t) => {
   t.strictSame([tree(node.binDir), tree(node.confDir)], before, 'all of ours, nothing else')
   t.match(await lab.trivium('network', 'show', '--store', lab.storeUrl), 'pods', 'the store stays')
   t.match(await lab.trivium('uninstall', ...where), 'nothing to remove', 'twice is fine')
+})
+
+t.test('uninstall where nothing was before', { skip }, async (t) => {
+  const { lab, node } = await place(t)
+  const root = join(lab.dir, 'host')
+  const [binDir, confDir] = [join(root, 'opt', 'cni', 'bin'), join(root, 'etc', 'cni', 'net.d')]
+  mkdirSync(join(root, 'etc'), { recursive: true })
+  const before = tree(root)
+  const where = ['--bin-dir', binDir, '--conf-dir', confDir]
+  const more = ['--store', lab.storeUrl, '--socket', node.socketPath]
+  for (const name of ['pods', 'others', 'others']) {
+    await lab.trivium(
+      'install',
+      ...where,
+      ...more,
+      '--name',
+      name,
+      '--pool',
+      `10.4${name.length}.0.0/16`,
+    )
+  }
+  t.strictSame(readdirSync(confDir), ['10-others.conflist', '10-pods.conflist'])
+  t.equal(readdirSync(binDir).length, 5, 'the tree before, but not the one before that')
+  await lab.trivium('uninstall', ...where)
+  t.strictSame(tree(root), before, 'both networks and the directories are gone')
+})
+
+t.test('uninstall while pods are attached', { skip }, async (t) => {
+  const { lab, node, install } = await place(t)
+  t.equal((await install(DIST, '--pool', '10.42.0.0/16')).status, 0)
+  const agent = await lab.startAgent(node)
+  const pod = await lab.addPod(node)
+  await added(lab, pod, {}, { CNI_ARGS: 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0' })
+  await agent.stop()
+  const before = [tree(node.binDir), tree(node.confDir)]
+  const where = ['--bin-dir', node.binDir, '--conf-dir', node.confDir]
+  const refused = await cli('uninstall', ...where)
+  t.equal(refused.status, 1)
+  t.match(refused.stderr, /1 pods of node n1 are attached, e\.g\. shop\/cart-0 to network pods/)
+  t.match(refused.stderr, '--force')
+  t.strictSame([tree(node.binDir), tree(node.confDir)], before, 'nothing is removed')
+  const forced = await cli('uninstall', ...where, '--force')
+  t.equal(forced.status, 0, forced.stderr)
+  t.notOk(existsSync(node.confDir))
+
+  t.equal((await install(DIST)).status, 0)
+  t.equal((await lab.cni('DEL', pod)).status, 0, 'installed again, DEL finds it')
+  t.equal((await cli('uninstall', ...where)).status, 0, 'no pods, no refusal')
 })
 
 t.test('built without a compiler', { skip }, async (t) => {

@@ -8,9 +8,18 @@ import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { keys } from '../../../ipam/keys.ts'
 import { createNetwork, parseNetworkSpec } from '../../../ipam/mod.ts'
-import type { NetworkRecord } from '../../../ipam/records.ts'
-import { TriviumError } from '../../errors.ts'
-import { distDirOf, installFiles, uninstallFiles } from '../../live/install.ts'
+import type { AttachmentRecord, NetworkRecord } from '../../../ipam/records.ts'
+import type { Store } from '../../../ipam/store.ts'
+import { asTriviumError, TriviumError } from '../../errors.ts'
+import { bootId } from '../../live/boot.ts'
+import {
+  distDirOf,
+  findInstalled,
+  type InstalledNetwork,
+  installFiles,
+  uninstallFiles,
+} from '../../live/install.ts'
+import { openStore } from '../../live/store-url.ts'
 import { transact } from '../../live/transact.ts'
 import { collect, DEFAULTS, print, storeOption, withStore } from '../common.ts'
 import { type NetworkFlags, networkFlags, specOf } from '../network-flags.ts'
@@ -133,10 +142,59 @@ export function uninstallCommand(): Command {
     .option('--bin-dir <dir>', 'where the plugin is', DEFAULTS.binDir)
     .option('--conf-dir <dir>', 'where the network configuration is', DEFAULTS.confDir)
     .option('--name <network>', 'name of the network', DEFAULTS.networkName)
-    .addHelpText('after', '\nExample:\n  trivium uninstall --name pods\n')
-    .action(({ binDir, confDir, name }: Pick<InstallOptions, 'binDir' | 'confDir' | 'name'>) => {
-      const files = uninstallFiles(resolve(binDir), resolve(confDir), name)
-      for (const file of files) print(`removed ${file}\n`)
-      if (files.length === 0) print('nothing to remove\n')
+    .option('--force', 'also while pods of this node are attached: their DEL will fail')
+    .addHelpText(
+      'after',
+      '\nStop the agent first. Refused while pods of this node are attached.\n\nExamples:\n  trivium uninstall\n  trivium uninstall --name pods --force\n',
+    )
+    .action(uninstall)
+}
+
+interface UninstallOptions extends Pick<InstallOptions, 'binDir' | 'confDir' | 'name'> {
+  readonly force?: boolean
+}
+
+function uninstall({ binDir, confDir, name, force = false }: UninstallOptions): void {
+  if (!force) refuseWhileAttached(findInstalled(resolve(confDir), name))
+  const files = uninstallFiles(resolve(binDir), resolve(confDir), name)
+  for (const file of files) print(`removed ${file}\n`)
+  if (files.length === 0) print('nothing to remove\n')
+}
+
+/** Pods of an earlier boot are gone, whatever the store still says of them. */
+function refuseWhileAttached(installed: InstalledNetwork | undefined): void {
+  if (installed === undefined) return
+  const { storeUrl, node } = installed
+  const attached = attachmentsIn(storeUrl, node).filter(({ bootId: boot }) => boot === bootId())
+  const [first] = attached
+  if (first === undefined) return
+  const { pod, containerId, network } = first
+  const example = pod === undefined ? containerId : `${pod.namespace}/${pod.name}`
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot uninstall: ${attached.length} pods of ${node === undefined ? 'the nodes in the store' : `node ${node}`} are attached, e.g. ${example} to network ${network}`,
+    'Move the pods away first, or use --force: their DEL will fail afterwards',
+  )
+}
+
+/** A store that is not there holds nothing. */
+function attachmentsIn(storeUrl: string, node: string | undefined): readonly AttachmentRecord[] {
+  let store: Store
+  try {
+    store = openStore(storeUrl, { mustExist: true })
+  } catch (thrown) {
+    if (asTriviumError(thrown).code === 'NOT_FOUND') return []
+    throw thrown
+  }
+  try {
+    return store.read((reader) => {
+      const nodes =
+        node === undefined ? [...reader.range(keys.nodes)].map(([, each]) => each.name) : [node]
+      return nodes.flatMap((each) =>
+        [...reader.range(keys.attachments(each))].map(([, record]) => record),
+      )
     })
+  } finally {
+    store.close()
+  }
 }
