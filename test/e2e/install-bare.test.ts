@@ -12,6 +12,14 @@ import { ping } from '../../src/lab/reach.ts'
 import { bareHost } from '../support/bare-host.ts'
 import { builtCli, ipsOf, resultOf, skip } from '../support/e2e.ts'
 
+const variablesOf = (verb: string, { containerId, netnsPath, node }: LabPod): readonly string[] => [
+  `CNI_COMMAND=${verb}`,
+  `CNI_CONTAINERID=${containerId}`,
+  `CNI_NETNS=${netnsPath}`,
+  'CNI_IFNAME=eth0',
+  `CNI_PATH=${node.binDir}`,
+]
+
 t.test('a host without Node', { skip }, async (t) => {
   const lab = await createLab({ nodes: 1, trivium: builtCli() })
   t.teardown(() => lab.destroy())
@@ -50,14 +58,7 @@ t.test('a host without Node', { skip }, async (t) => {
 
   const call = (verb: string, pod: LabPod, env: readonly string[]): Promise<Finished> => {
     const config = JSON.stringify(pluginConfig(join(node.confDir, '10-pods.conflist')))
-    const variables = [
-      `CNI_COMMAND=${verb}`,
-      `CNI_CONTAINERID=${pod.containerId}`,
-      `CNI_NETNS=${pod.netnsPath}`,
-      'CNI_IFNAME=eth0',
-      `CNI_PATH=${node.binDir}`,
-    ]
-    return onHost([], [...variables, ...env], config)
+    return onHost([], [...variablesOf(verb, pod), ...env], config)
   }
   for (const [title, env] of [
     ['launcher and agent', []],
