@@ -172,8 +172,16 @@ function converse(socket: Socket, state: State): void {
   if (state.closing) turnAway('shutting-down')
 }
 
-/** Executes a request and sends its answer. Never rejects. */
+/**
+ * Executes a request and sends its answer. Never rejects.
+ *
+ * A launcher that said go and was killed while this process stood still has
+ * closed its end by now. It is not served: its runtime has cleaned up since,
+ * and nobody would remove what an ADD makes so late.
+ */
 async function execute(socket: Socket, state: State, request: RequestFrame): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  if (socket.destroyed || socket.readableEnded) return
   let response: Uint8Array
   try {
     response = encodeAnswer(await state.serve({ ...request, config: textOf(request.config) }))

@@ -46,9 +46,10 @@ export async function runPlugin(env: Environment, argv: readonly string[]): Prom
     return 0
   }
   const answer = await serve(plugin, env)
-  writeAll(1, answer.stdout)
+  const isTold = writeAll(1, answer.stdout)
   writeAll(2, answer.stderr)
-  return answer.exitStatus
+  // A result that nobody could read is none: the runtime is to see a failure, and cleans up.
+  return isTold ? answer.exitStatus : 1
 }
 
 /** As the reference library prints it when a person runs a plugin by hand. */
@@ -198,13 +199,14 @@ function storeFor(verb: CniRequest['verb'], url: string): Store {
 }
 
 /** Standard output may be a pipe that takes less than a result at a time. */
-function writeAll(fd: number, text: string): void {
+function writeAll(fd: number, text: string): boolean {
   const bytes = Buffer.from(text)
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(fd, bytes, at)
     } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') return false
     }
   }
+  return true
 }

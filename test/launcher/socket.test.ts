@@ -337,6 +337,18 @@ t.test('a caller that dies does not disturb', async (t) => {
   t.equal(done, 1, 'the call ran to its end')
 })
 
+t.test('a caller that was gone before its call began', async (t) => {
+  const { path, calls } = await start(t)
+  const socket = createConnection(path)
+  socket.write(REQUEST)
+  await once(socket, 'data')
+  // Both are there when the agent looks next, as after it stood still.
+  socket.write(encodeGo())
+  socket.destroy()
+  t.match(await callAgent(path, CALL), { exitStatus: 0 })
+  t.equal(calls.length, 1, 'only who waits for an answer is served')
+})
+
 t.test('a caller that does not read its answer', async (t) => {
   const { path, server } = await start(t, { stallMs: 150 })
   const socket = createConnection(path)
