@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { inNetns, run } from './exec.ts'
+import { run } from './exec.ts'
 import { type Json, parseIpJson } from './json.ts'
 
 const ROUTE_FIELDS = [
@@ -14,34 +14,87 @@ const ROUTE_FIELDS = [
 
 /** Sorted lines, one an object; two equal dumps are two equal namespaces. */
 export async function dumpNetns(netns: string): Promise<readonly string[]> {
-  const read = async (...command: string[]): Promise<readonly Json[]> => {
-    const { status, stdout } = await run(inNetns(netns, command))
-    return status === 0 ? parseIpJson(stdout) : []
-  }
-  const [links, addrs, routes4, routes6, neighs, fdb, vnis, nft] = await Promise.all([
-    read('ip', '-j', '-d', 'link'),
-    read('ip', '-j', 'addr'),
-    read('ip', '-j', '-4', 'route', 'show', 'table', 'all'),
-    read('ip', '-j', '-6', 'route', 'show', 'table', 'all'),
-    read('ip', '-j', 'neigh', 'show', 'nud', 'permanent'),
-    read('bridge', '-j', 'fdb'),
-    read('bridge', '-j', 'vni'),
-    nftLines(netns),
-  ])
+  const [lines = []] = await dumpAll([netns])
+  return lines
+}
+
+/** Dumps of several namespaces, by one process of ours. */
+export async function dumpAll(names: readonly string[]): Promise<readonly (readonly string[])[]> {
+  const { stdout } = await run(['sh', '-c', SCRIPT, 'dump', SCRIPT_INSIDE, ...names])
+  const dumps = stdout.split(/^=== \n/m).slice(1)
+  if (dumps.length !== names.length) throw new Error(`Cannot dump ${names.join(', ')}`)
+  return dumps.map((dump) => linesOf(partsOf(dump)))
+}
+
+/** What a program does not print to its end is nothing: half an answer is no JSON. */
+const SCRIPT_INSIDE = `
+say() { echo "== $1"; shift; out=$("$@" 2>/dev/null) && printf '%s\\n' "$out"; }
+say links ip -j -d link
+say plain ip -j -batch - <<END
+addr
+neigh show nud permanent
+END
+say plain4 ip -j -4 -batch - <<END
+route show table all
+rule
+END
+say plain6 ip -j -6 -batch - <<END
+route show table all
+rule
+END
+say fdb bridge -j fdb
+say vnis bridge -j vni
+say nft nft -j list ruleset
+echo '== offloads'
+ip -o link show type vxlan | while IFS=': ' read -r _ link _; do
+  ethtool -k "\${link%@*}" 2>/dev/null |
+    sed -n "s/.*tx-checksum-ip-generic: off.*/offload \${link%@*} checksum off/p"
+done
+`
+
+const SCRIPT = `
+inside=$1; shift
+for name; do
+  echo '=== '
+  nsenter --net="/run/netns/$name" -- sh -c "$inside" || exit 1
+done
+`
+
+type Parts = Readonly<Record<string, string>>
+
+function partsOf(dump: string): Parts {
+  const parts = dump.split(/^== /m).slice(1)
+  return Object.fromEntries(
+    parts.map((part) => {
+      const end = part.indexOf('\n')
+      return [part.slice(0, end), part.slice(end + 1)]
+    }),
+  )
+}
+
+function linesOf(parts: Parts): readonly string[] {
+  const read = (name: string): readonly Json[] => parseIpJson(parts[name] ?? '')
+  // An answer a line.
+  const answers = (name: string) => (parts[name] ?? '').trim().split('\n').map(parseIpJson)
+  const [addrs = [], neighs = []] = answers('plain')
+  const [routes4 = [], rules4 = []] = answers('plain4')
+  const [routes6 = [], rules6 = []] = answers('plain6')
   const lines = [
-    ...links.map((link) => `link ${fields({ ...link, ...kindOf(link) }, LINK_FIELDS)}`),
+    ...read('links').map((link) => `link ${fields({ ...link, ...kindOf(link) }, LINK_FIELDS)}`),
     ...addrs.flatMap(addressLines),
     // The local table is the kernel's own echo of links and addresses.
     ...[...routes4, ...routes6]
       .filter(({ table }) => table !== 'local')
       .map((route) => `route ${fields(route, ROUTE_FIELDS)}`),
+    ...rules4.map((rule) => `rule inet ${JSON.stringify(rule)}`),
+    ...rules6.map((rule) => `rule inet6 ${JSON.stringify(rule)}`),
     ...neighs.map((neigh) => `neigh ${fields(neigh, ['dst', 'lladdr', 'dev'])}`),
-    ...fdb
+    ...read('fdb')
       .filter(({ mac }) => !isMulticast(String(mac)))
       .map((entry) => `fdb ${fields(entry, ['mac', 'dst', 'ifname', 'master'])}`),
-    ...vnis.map((filter) => `vni ${fields(filter, ['ifname', 'vnis'])}`),
-    ...(await offloadLines(netns, links)),
-    ...nft,
+    ...read('vnis').map((filter) => `vni ${fields(filter, ['ifname', 'vnis'])}`),
+    ...(parts['offloads'] ?? '').split('\n').filter((line) => line !== ''),
+    ...nftLines(parts['nft'] ?? ''),
   ]
   return lines.sort()
 }
@@ -63,17 +116,6 @@ function kindOf({ linkinfo }: Json): Json {
   const { info_kind: kind, info_data: data } = (linkinfo ?? {}) as Json
   if (kind !== 'vxlan') return kind === undefined ? {} : { kind }
   return { kind, tunnel: fields((data ?? {}) as Json, TUNNEL_FIELDS) }
-}
-
-/** What tunnels have switched off; nothing where ethtool is not installed. */
-async function offloadLines(netns: string, links: readonly Json[]): Promise<readonly string[]> {
-  const tunnels = links.filter((link) => kindOf(link)['kind'] === 'vxlan')
-  const each = tunnels.map(async ({ ifname }) => {
-    const name = String(ifname)
-    const { stdout } = await run(inNetns(netns, ['ethtool', '-k', name]))
-    return stdout.includes('tx-checksum-ip-generic: off') ? [`offload ${name} checksum off`] : []
-  })
-  return (await Promise.all(each)).flat()
 }
 
 /** Lines that one dump has more often than the other, marked as diff does. */
@@ -104,13 +146,7 @@ function addressLines({ ifname, addr_info: addresses }: Json): readonly string[]
 }
 
 /** A line a table, chain and set, and one a rule (with its place) and element. */
-async function nftLines(netns: string): Promise<readonly string[]> {
-  let text: string
-  try {
-    text = (await run(inNetns(netns, ['nft', '-j', 'list', 'ruleset']))).stdout
-  } catch {
-    return [] // no nft on this machine
-  }
+function nftLines(text: string): readonly string[] {
   if (text.trim() === '') return []
   const { nftables } = JSON.parse(text) as { nftables: readonly Json[] }
   const places = new Map<string, number>()
