@@ -43,6 +43,7 @@ const PEERS = {
   iperf3: '/usr/bin/iperf3',
   iptables: '/usr/sbin/iptables',
   nftables: '/usr/sbin/nft',
+  prometheus: '/usr/bin/promtool',
   runc: '/usr/sbin/runc',
 }
 

@@ -58,7 +58,7 @@ export interface Lab {
   trivium(...args: readonly string[]): Promise<string>
   /** Installs the plugin for a node, with this lab's store and the node's socket. */
   install(node: LabNode, ...args: readonly string[]): Promise<void>
-  startAgent(node: LabNode): Promise<LabAgent>
+  startAgent(node: LabNode, ...args: readonly string[]): Promise<LabAgent>
   addPod(node: LabNode): Promise<LabPod>
   removePod(pod: LabPod): Promise<void>
   /** A machine on the nodes' (first) underlay network. */
@@ -181,7 +181,7 @@ function actions(
       ]
       await must([...trivium, 'install', ...where, ...args])
     },
-    async startAgent(node) {
+    async startAgent(node, ...more) {
       const args = [
         'agent',
         '--node',
@@ -194,7 +194,7 @@ function actions(
         'eth0',
       ]
       const agent = await spawnAgent(
-        inNetns(node.netns, [...trivium, ...args, '--socket', node.socketPath]),
+        inNetns(node.netns, [...trivium, ...args, '--socket', node.socketPath, ...more]),
       )
       held.agents.add(agent)
       return agent

@@ -9,6 +9,7 @@ import type { NodeRecord } from '../../ipam/records.ts'
 import type { Store } from '../../ipam/store.ts'
 import { type AgentInput, type AgentReport, agentMachine } from '../agent/agent.ts'
 import { agentPerform } from '../agent/perform.ts'
+import { watchRounds } from '../agent/rounds.ts'
 import type { CniRequest } from '../cni/mod.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
@@ -16,12 +17,14 @@ import { type KernelEvent, type KernelObject, renderOp } from '../kernel/mod.ts'
 import { type CniAnswer, type CniCall, serveAgentSocket } from './agent-socket.ts'
 import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
-import { callFields, callLevel, type FinishedCall } from './call-log.ts'
+import { callFields, callLevel } from './call-log.ts'
 import { liveClock } from './clock.ts'
 import { type CniHost, serveCni } from './cni.ts'
 import { heldEvents } from './held-events.ts'
 import { type LiveKernel, openKernel } from './kernel.ts'
 import type { Logger } from './log.ts'
+import { type LiveMetrics, liveMetrics } from './metrics.ts'
+import type { MetricsAddress, MetricsServer } from './metrics-server.ts'
 import { writeNodeFile } from './node-file.ts'
 import { serial } from './serial.ts'
 import { answerSnapshots } from './snapshot-exchange.ts'
@@ -40,6 +43,8 @@ export interface NodeOptions {
   readonly log: Logger
   /** The command line that runs this program: it answers whoever asks for a snapshot. */
   readonly trivium?: readonly string[]
+  /** Where scrapers may ask. undefined: nowhere, and nothing is counted. */
+  readonly metrics?: MetricsAddress
 }
 
 export interface RunningNode {
@@ -55,7 +60,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const first = recordNow(options, Date.now())
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
   await warmPool()
-  const store = openStore(options.storeUrl, { patience: 'pool' })
+  const metrics = options.metrics === undefined ? undefined : liveMetrics()
+  const opened = openStore(options.storeUrl, { patience: 'pool' })
+  const store = metrics?.measured(opened) ?? opened
   const kernel = openKernel()
 
   let setReady = (): void => {}
@@ -65,13 +72,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   // The socket first: whoever is refused it is a second agent, and must not touch the kernel.
   let tell = (_events: readonly KernelEvent[]): void => {}
   const held = heldEvents((events) => tell(events))
-  const serve = serveCalls(options, store, kernel, held.hold)
+  const parts: Parts = { store, kernel, metrics }
+  const serve = serveCalls(options, parts, held.hold)
   const socket = await serveAgentSocket(socketPath, serve).catch((thrown: unknown) => {
     store.close()
     kernel.close()
     throw thrown
   })
-  const driven = startReconciler(options, first, store, kernel, setReady)
+  const driven = startReconciler(options, first, parts, setReady)
   tell = (events) => driven.feed({ kind: 'kernel.events', events })
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
   const { node, storeUrl, trivium = [] } = options
@@ -88,12 +96,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     changed: () => driven.feed({ kind: 'kernel.changed' }),
   })
   writeNodeFile(socketPath, nodeFile(options))
-  log.info({ event: 'listening', socket: socketPath })
+  const page = metrics && (await servePage(options, store, metrics))
+  log.info({ event: 'listening', socket: socketPath, metrics: page?.address })
 
   return {
     ready,
     async stop() {
       await socket.close()
+      await page?.close()
       stopWatching()
       stopAnswering()
       stopListening()
@@ -101,6 +111,21 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       store.close()
       kernel.close()
     },
+  }
+}
+
+/** Without the page the node still serves pods; whoever scrapes it notices. */
+async function servePage(
+  { metrics, node, log }: NodeOptions,
+  store: Store,
+  counts: LiveMetrics,
+): Promise<MetricsServer | undefined> {
+  if (metrics === undefined) return undefined
+  try {
+    return await counts.serve(metrics, store, node)
+  } catch (thrown) {
+    log.error({ event: 'metrics', reason: (thrown as Error).message })
+    return undefined
   }
 }
 
@@ -118,11 +143,16 @@ const nodeFile = ({ node, storeUrl, underlay, stateDir }: NodeOptions) => ({
   stateDir,
 })
 
+interface Parts {
+  readonly store: Store
+  readonly kernel: LiveKernel
+  readonly metrics: LiveMetrics | undefined
+}
+
 function startReconciler(
   options: NodeOptions,
   first: NodeRecord,
-  store: Store,
-  kernel: LiveKernel,
+  { store, kernel, metrics }: Parts,
   ready: () => void,
 ): Driven<AgentInput> {
   const { log } = options
@@ -142,10 +172,14 @@ function startReconciler(
     },
     wallMs: Date.now,
     defer: setImmediate,
-    report: (report) => logReport(log, report),
+    report(report) {
+      metrics?.report(report)
+      logReport(log, report)
+    },
     ready,
   })
-  return drive(agentMachine(), liveClock, perform)
+  const watched = metrics && watchRounds(perform, () => performance.now(), metrics)
+  return drive(agentMachine(), liveClock, watched ?? perform)
 }
 
 /** How this node registers itself. */
@@ -185,15 +219,9 @@ function logReport(log: Logger, report: AgentReport): void {
   }
 }
 
-function logCall(log: Logger, call: Omit<FinishedCall, 'road'>): void {
-  const finished = { ...call, road: 'agent' } as const
-  log[callLevel(finished)](callFields(finished))
-}
-
 function serveCalls(
   options: NodeOptions,
-  store: Store,
-  kernel: LiveKernel,
+  { store, kernel, metrics }: Parts,
   hold: CniHost['hold'],
 ): (call: CniCall) => Promise<CniAnswer> {
   const inOrder = serial()
@@ -232,7 +260,11 @@ function serveCalls(
       return serveCni(input, hostFor)
     })
     // The answer is on its way before anybody writes about it.
-    setImmediate(() => logCall(options.log, { ...input, exitStatus: answer.exitStatus }))
+    setImmediate(() => {
+      const call = { ...input, exitStatus: answer.exitStatus, road: 'agent' } as const
+      metrics?.call(call)
+      options.log[callLevel(call)](callFields(call))
+    })
     return answer
   }
 }

@@ -6,6 +6,7 @@
 import { Command, Option } from 'commander'
 import { TriviumError } from '../../errors.ts'
 import { LOG_LEVELS, type LogLevel, openLog } from '../../live/log.ts'
+import { parseMetricsAddress } from '../../live/metrics-server.ts'
 import { startNode } from '../../live/node.ts'
 import { DEFAULTS, storeOption } from '../common.ts'
 
@@ -16,6 +17,7 @@ interface AgentOptions {
   readonly underlay: string
   readonly socket: string
   readonly rack?: string
+  readonly metrics?: string
   readonly logLevel: LogLevel
 }
 
@@ -38,10 +40,15 @@ export function agentCommand(): Command {
         .choices(LOG_LEVELS)
         .default('info'),
     )
+    .option(
+      '--metrics <where>',
+      "serve Prometheus' metrics on ADDRESS:PORT, [IPV6]:PORT or unix:/PATH (default: nowhere)",
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  trivium agent --node n1 --underlay eth0 --store lmdb:/var/lib/trivium/store\n' +
-        '  trivium agent --node n1 --underlay eth0 --rack r12\n',
+        '  trivium agent --node n1 --underlay eth0 --rack r12\n' +
+        '  trivium agent --node n1 --underlay eth0 --metrics 127.0.0.1:9478\n',
     )
     .action(run)
 }
@@ -49,6 +56,7 @@ export function agentCommand(): Command {
 async function run(options: AgentOptions): Promise<void> {
   checkName('node name', options.node)
   if (options.rack !== undefined) checkName('rack', options.rack)
+  const metrics = options.metrics === undefined ? undefined : parseMetricsAddress(options.metrics)
   const log = openLog(options.logLevel, { node: options.node })
   const node = await startNode({
     node: options.node,
@@ -57,6 +65,7 @@ async function run(options: AgentOptions): Promise<void> {
     underlay: options.underlay,
     socketPath: options.socket,
     ...(options.rack === undefined ? {} : { rack: options.rack }),
+    ...(metrics === undefined ? {} : { metrics }),
     log,
     trivium: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   })

@@ -34,6 +34,7 @@ const PURE = [
   'src/agent',
   'src/cni',
   'src/explain',
+  'src/metrics',
   'ipam',
 ]
 
@@ -103,6 +104,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/kernel-release.ts',
       'ipam',
     ],
+  },
+  {
+    unit: 'src/metrics',
+    units: ['src/net', 'src/kernel', 'src/agent', 'ipam'],
   },
   {
     unit: 'src/live',
