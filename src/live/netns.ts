@@ -4,6 +4,7 @@
  * @module
  */
 import { closeSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import * as live from 'netlink-ts/live'
 import { asTriviumError, TriviumError } from '../errors.ts'
 import { type LiveKernel, openKernel } from './kernel.ts'
@@ -81,7 +82,9 @@ function openSame({ path, identity, callerPid }: NetnsQuestion): number {
   throw new TriviumError(
     'BAD_NETNS',
     `Cannot open the namespace ${path}: what the agent sees there is not what the runtime named`,
-    "The agent needs the host's PID namespace, or the runtime's /run/netns mounted",
+    path.startsWith('/proc/')
+      ? "The agent needs the host's PID namespace (hostPID: true): the path names a process of the host"
+      : `The agent needs the host's PID namespace (hostPID: true), or the host's ${dirname(path)} mounted at the same path with propagation HostToContainer`,
   )
 }
 
