@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'EXHAUSTED' // no free address or block
   | 'TRY_LATER' // the same request may succeed without any change
   | 'UNAVAILABLE' // the plugin cannot serve ADD now
+  | 'CUT_OFF' // neither that, nor may pods that run now reach each other
   | 'KERNEL' // the kernel refused
   | 'STORE' // the store cannot be read or written
   | 'CHECK_FAILED' // CHECK found a difference

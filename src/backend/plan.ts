@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ClusterView, NetworkView } from '../cluster/view.ts'
+import type { ClusterView, NetworkRecord, NetworkView, NodeRecord } from '../cluster/view.ts'
 import { asTriviumError } from '../errors.ts'
 import { identity, type KernelObject } from '../kernel/mod.ts'
 import type { Desired } from './backend.ts'
@@ -39,6 +39,16 @@ export function planNode(view: ClusterView): NodePlan {
   }
   for (const object of firewall(view)) desired.set(identity(object), object)
   return { desired, complete, problems }
+}
+
+/**
+ * Why this node has no road for the network, with or without peers; undefined
+ * when it has one. Small and cheap: a plan of a node alone.
+ */
+export function roadProblem(network: NetworkRecord, self: NodeRecord): string | undefined {
+  const alone = { network, claims: [], attachments: [] }
+  const view = { self, nodes: new Map(), networks: [alone], allows: [] }
+  return planNetwork(alone, view).problems[0]
 }
 
 /**

@@ -22,6 +22,7 @@ const CNI_CODES: Readonly<Record<ErrorCode, number>> = {
   TRY_LATER: 11,
   EXHAUSTED: 11,
   UNAVAILABLE: 50,
+  CUT_OFF: 51,
   CONFLICT: 100,
   KERNEL: 101,
   STORE: 102,

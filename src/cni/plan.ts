@@ -18,6 +18,7 @@ import {
   NFT_TABLE,
   satisfies,
 } from '../kernel/mod.ts'
+import { isRecord } from './json.ts'
 import { type CniResult, resultAddresses } from './result.ts'
 
 /** An attachment's objects on both sides, as its network's road wants them. */
@@ -66,27 +67,40 @@ export function addResult(plan: PodPlan, attachment: AttachmentRecord, netns: st
  * CHECK: everything ADD made must still be there. What later plugins of the
  * chain may change (MTU, MAC, more routes and addresses) is not looked at.
  *
+ * @param isTableKept Whether an agent keeps the nftables table. Without one, ADD
+ * works without table, too.
  * @throws {TriviumError} CHECK_FAILED naming the first difference.
  */
-export function checkPod(plan: PodPlan, ifname: string, node: KernelState, pod: KernelState): void {
-  const link = pod.get(`link ${ifname}`)
-  if (link?.kind !== 'link') throw missing(`interface ${ifname}`, 'the pod')
-  if (!link.up) {
-    throw new TriviumError(
-      'CHECK_FAILED',
-      `Cannot vouch for interface ${ifname}: it is down, wanted up`,
-    )
-  }
+export function checkPod(
+  plan: PodPlan,
+  ifname: string,
+  node: KernelState,
+  pod: KernelState,
+  isTableKept = false,
+): void {
+  const link = checkEnd(pod.get(`link ${ifname}`), `interface ${ifname}`, 'the pod')
   for (const object of plan.pod) {
     if (object.kind === 'neigh' && !pod.has(identity(object))) checkMac(plan, link)
     checkObject(object, pod, 'the pod')
   }
+  const hasTable = isTableKept || node.has(`nft-table ${NFT_TABLE}`)
   for (const object of plan.node) {
-    // The table is the agent's to make; ADD works without.
-    if (isNft(object) && !node.has(`nft-table ${NFT_TABLE}`)) continue
+    if (isNft(object) && !hasTable) continue
     if (object.kind !== 'link') checkObject(object, node, 'the node')
-    else if (!node.has(identity(object))) throw missing(`link ${object.name}`, 'the node')
+    else checkEnd(node.get(identity(object)), `link ${object.name}`, 'the node')
   }
+}
+
+/** An end of the pair: of its kind and up. */
+function checkEnd(found: KernelObject | undefined, name: string, where: string): Link {
+  if (found?.kind !== 'link') throw missing(name, where)
+  const why = !found.up
+    ? 'it is down, wanted up'
+    : found.link.type !== 'veth'
+      ? `it is of type ${found.link.type === 'other' ? found.link.name : found.link.type}, wanted veth`
+      : undefined
+  if (why === undefined) return found
+  throw new TriviumError('CHECK_FAILED', `Cannot vouch for ${name} in ${where}: ${why}`)
 }
 
 /**
@@ -109,6 +123,7 @@ export function checkPrevResult(
   prevResult: Readonly<Record<string, unknown>> | undefined,
   attachment: AttachmentRecord,
 ): void {
+  const { ifname, ips } = attachment
   if (prevResult === undefined) {
     throw new TriviumError(
       'BAD_CONFIG',
@@ -117,13 +132,22 @@ export function checkPrevResult(
     )
   }
   const named = resultAddresses(prevResult).map((address) => address.split('/')[0] ?? '')
-  for (const ip of attachment.ips) {
+  for (const ip of ips) {
     if (named.includes(ip)) continue
     throw new TriviumError(
       'CHECK_FAILED',
-      `Cannot vouch for ${ip}: prevResult names [${named.join(', ')}], the store gave this attachment [${attachment.ips.join(', ')}]`,
+      `Cannot vouch for ${ip}: prevResult names [${named.join(', ')}], the store gave this attachment [${ips.join(', ')}]`,
     )
   }
+  const { interfaces } = prevResult
+  // A delegated plugin made no link; up to 0.2.0 a result names none.
+  if (attachment.hostLink === undefined || !Array.isArray(interfaces)) return
+  const names = interfaces.map((each: unknown) => (isRecord(each) ? each['name'] : undefined))
+  if (names.includes(ifname)) return
+  throw new TriviumError(
+    'CHECK_FAILED',
+    `Cannot vouch for interface ${ifname}: prevResult names [${names.join(', ')}], wanted it among them`,
+  )
 }
 
 function checkObject(wanted: KernelObject, state: KernelState, where: string): void {

@@ -65,6 +65,14 @@ export function podAlias(
   return `${ALIAS_PREFIX}${network} #${hashHex(containerId, 16)} ${ifname} ${sequence}`
 }
 
+/** The network in `podAlias`; undefined where the alias is not one. */
+export function podAliasNetwork(alias: string | undefined): string | undefined {
+  const [network, ...rest] = alias?.startsWith(ALIAS_PREFIX)
+    ? alias.slice(ALIAS_PREFIX.length).split(' ')
+    : []
+  return rest.length === 3 ? network : undefined
+}
+
 /** Whether the link is one of ours. */
 export function ownsLink(link: Pick<Link, 'name' | 'alias'>): boolean {
   if (!LINK_NAMES.test(link.name)) return false

@@ -28,6 +28,7 @@ import type { MetricsAddress, MetricsServer } from './metrics-server.ts'
 import { writeNodeFile } from './node-file.ts'
 import { serial } from './serial.ts'
 import { answerSnapshots } from './snapshot-exchange.ts'
+import { storeHealth } from './store-health.ts'
 import { openStore } from './store-url.ts'
 import { readUnderlay } from './underlay.ts'
 import { Steps } from './verbs/steps.ts'
@@ -69,17 +70,22 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const ready = new Promise<void>((resolve) => {
     setReady = resolve
   })
+  const health = nodeHealth(options)
   // The socket first: whoever is refused it is a second agent, and must not touch the kernel.
   let tell = (_events: readonly KernelEvent[]): void => {}
   const held = heldEvents((events) => tell(events))
   const parts: Parts = { store, kernel, metrics }
-  const serve = serveCalls(options, parts, held.hold)
+  const { unavailable } = health
+  const serve = serveCalls(options, parts, { hold: held.hold, unavailable })
   const socket = await serveAgentSocket(socketPath, serve).catch((thrown: unknown) => {
     store.close()
     kernel.close()
     throw thrown
   })
-  const driven = startReconciler(options, first, parts, setReady)
+  const driven = startReconciler(options, first, parts, () => {
+    health.ready()
+    setReady()
+  })
   tell = (events) => driven.feed({ kind: 'kernel.events', events })
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
   const { node, storeUrl, trivium = [] } = options
@@ -126,6 +132,22 @@ async function servePage(
   } catch (thrown) {
     log.error({ event: 'metrics', reason: (thrown as Error).message })
     return undefined
+  }
+}
+
+/** Whether ADD can be served: after a first round, on a store that is there. */
+function nodeHealth({ node, storeUrl }: NodeOptions): {
+  readonly ready: () => void
+  readonly unavailable: CniHost['unavailable']
+} {
+  let isReady = false
+  const storeProblem = storeHealth(storeUrl)
+  const early = `Cannot serve ADD yet: the agent of node ${node} has not come through its first round`
+  return {
+    ready() {
+      isReady = true
+    },
+    unavailable: () => (isReady ? storeProblem() : early),
   }
 }
 
@@ -222,7 +244,7 @@ function logReport(log: Logger, report: AgentReport): void {
 function serveCalls(
   options: NodeOptions,
   { store, kernel, metrics }: Parts,
-  hold: CniHost['hold'],
+  ways: Pick<CniHost, 'hold' | 'unavailable'>,
 ): (call: CniCall) => Promise<CniAnswer> {
   const inOrder = serial()
   const host: CniHost = {
@@ -232,8 +254,7 @@ function serveCalls(
     kernel,
     locks: attachmentLocks(options.socketPath),
     mayClaim: true,
-    hold,
-    unavailable: () => undefined,
+    ...ways,
   }
   const hostFor = (request: CniRequest): CniHost => {
     const { store: asked, name } = request.config

@@ -16,6 +16,7 @@ const CODES: Readonly<Record<ErrorCode, number>> = {
   TRY_LATER: 11,
   EXHAUSTED: 11,
   UNAVAILABLE: 50,
+  CUT_OFF: 51,
   CONFLICT: 100,
   KERNEL: 101,
   STORE: 102,

@@ -10,6 +10,7 @@ import {
 } from '../../src/cni/mod.ts'
 import {
   identity,
+  isNft,
   type KernelObject,
   type KernelState,
   kernelState,
@@ -24,29 +25,32 @@ const DUAL = { pools: [POOL_4, POOL_6] }
 const LINK = POD.hostLink
 const plan = planPod(POD, network('route', DUAL), node(0))
 
-t.test('ADD: the pair, then what leads to it; the pod with a gateway nobody has', async (t) => {
-  const { node: host, pod } = planAdd(plan, 'eth0')
-  t.strictSame(host.map(renderOp), [
-    `ip link add name ${LINK} address 02:74:72:69:76:01 mtu 1500 alias "trivium pods c0ffee eth0 1" up type veth peer name eth0`,
-    `ip addr add fe80::1/64 dev ${LINK} nodad`,
-    `nft add element inet trivium pods4 { ${LINK} . 10.42.0.7 }`,
-    `nft add element inet trivium pods6 { ${LINK} . fd42::7 }`,
-    `ip route add 10.42.0.7/32 dev ${LINK} proto 84`,
-    `ip -6 route add fd42::7/128 dev ${LINK} proto 84`,
-  ])
-  t.strictSame(pod.map(renderOp), [
-    'ip link set dev eth0 mtu 1500 up',
-    'ip addr add 10.42.0.7/32 dev eth0',
-    'ip neigh add 169.254.1.1 lladdr 02:74:72:69:76:01 dev eth0 nud permanent',
-    'ip route add 169.254.1.1/32 dev eth0 proto 84',
-    'ip route add 0.0.0.0/0 via 169.254.1.1 dev eth0 proto 84',
-    'ip addr add fd42::7/128 dev eth0 nodad',
-    'ip -6 neigh add fe80::1 lladdr 02:74:72:69:76:01 dev eth0 nud permanent',
-    'ip -6 route add ::/0 via fe80::1 dev eth0 proto 84 onlink',
-  ])
-})
+t.test(
+  'ADD-01 ADD: the pair, then what leads to it; the pod with a gateway nobody has',
+  async (t) => {
+    const { node: host, pod } = planAdd(plan, 'eth0')
+    t.strictSame(host.map(renderOp), [
+      `ip link add name ${LINK} address 02:74:72:69:76:01 mtu 1500 alias "trivium pods c0ffee eth0 1" up type veth peer name eth0`,
+      `ip addr add fe80::1/64 dev ${LINK} nodad`,
+      `nft add element inet trivium pods4 { ${LINK} . 10.42.0.7 }`,
+      `nft add element inet trivium pods6 { ${LINK} . fd42::7 }`,
+      `ip route add 10.42.0.7/32 dev ${LINK} proto 84`,
+      `ip -6 route add fd42::7/128 dev ${LINK} proto 84`,
+    ])
+    t.strictSame(pod.map(renderOp), [
+      'ip link set dev eth0 mtu 1500 up',
+      'ip addr add 10.42.0.7/32 dev eth0',
+      'ip neigh add 169.254.1.1 lladdr 02:74:72:69:76:01 dev eth0 nud permanent',
+      'ip route add 169.254.1.1/32 dev eth0 proto 84',
+      'ip route add 0.0.0.0/0 via 169.254.1.1 dev eth0 proto 84',
+      'ip addr add fd42::7/128 dev eth0 nodad',
+      'ip -6 neigh add fe80::1 lladdr 02:74:72:69:76:01 dev eth0 nud permanent',
+      'ip -6 route add ::/0 via fe80::1 dev eth0 proto 84 onlink',
+    ])
+  },
+)
 
-t.test("ADD's result lists both ends, host first", async (t) => {
+t.test("ADD-05 ADD's result lists both ends, host first", async (t) => {
   const result = addResult(plan, POD, '/run/netns/c0ffee')
   t.match(renderResult(result, '1.1.0'), {
     interfaces: [
@@ -84,12 +88,12 @@ const without = (state: KernelState, key: string): KernelState =>
 const withObject = (state: KernelState, object: KernelObject): KernelState =>
   new Map([...state, [identity(object), object]])
 
-t.test('CHECK passes right after ADD', async () => {
+t.test('CHK-06 CHECK passes right after ADD', async () => {
   const { host, pod } = afterAdd()
   checkPod(plan, 'eth0', host, pod)
 })
 
-t.test('CHECK misses each object that ADD made', async (t) => {
+t.test('CHK-04 CHECK misses each object that ADD made', async (t) => {
   const { host, pod } = afterAdd()
   for (const key of host.keys()) {
     // Without any table there is nothing to check: the agent makes it.
@@ -116,11 +120,33 @@ t.test('CHECK misses each object that ADD made', async (t) => {
   }
 })
 
-t.test('CHECK sees what is wrong', async (t) => {
+t.test(
+  'CHK-05 CHECK minds the guards: where an agent keeps the table, its absence too',
+  async (t) => {
+    const { host, pod } = afterAdd()
+    const bare = new Map([...host].filter(([, object]) => !isNft(object)))
+    checkPod(plan, 'eth0', bare, pod)
+    t.throws(() => checkPod(plan, 'eth0', bare, pod, true), {
+      code: 'CHECK_FAILED',
+      message: `Cannot find nft-element pods4 ${LINK} . 10.42.0.7 in the node: it was made by ADD and is gone`,
+    })
+  },
+)
+
+t.test('CHK-04 CHECK sees what is wrong', async (t) => {
   const { host, pod } = afterAdd()
   const down: KernelObject = { kind: 'link', name: 'eth0', link: { type: 'veth' }, up: false }
   t.throws(() => checkPod(plan, 'eth0', host, withObject(pod, down)), {
-    message: 'Cannot vouch for interface eth0: it is down, wanted up',
+    message: 'Cannot vouch for interface eth0 in the pod: it is down, wanted up',
+  })
+  const bridge: KernelObject = { ...down, link: { type: 'bridge' }, up: true }
+  t.throws(() => checkPod(plan, 'eth0', host, withObject(pod, bridge)), {
+    message: 'Cannot vouch for interface eth0 in the pod: it is of type bridge, wanted veth',
+  })
+  const hostEnd = host.get(`link ${LINK}`)
+  if (hostEnd?.kind !== 'link') throw new Error('the plan has a host end')
+  t.throws(() => checkPod(plan, 'eth0', withObject(host, { ...hostEnd, up: false }), pod), {
+    message: `Cannot vouch for link ${LINK} in the node: it is down, wanted up`,
   })
   const route = pod.get('route 0.0.0.0/0 metric 0')
   if (route?.kind !== 'route') throw new Error('the plan has a default route')
@@ -131,7 +157,7 @@ t.test('CHECK sees what is wrong', async (t) => {
   })
 })
 
-t.test('CHECK tells a changed MAC from a lost neighbour', async (t) => {
+t.test('CHK-04 CHECK tells a changed MAC from a lost neighbour', async (t) => {
   const { host, pod } = afterAdd()
   const renamed: KernelObject = {
     kind: 'link',
@@ -150,13 +176,14 @@ t.test('CHECK tells a changed MAC from a lost neighbour', async (t) => {
   checkPod(plan, 'eth0', host, withObject(pod, renamed))
 })
 
-t.test('CHECK allows what later plugins of the chain may do', async () => {
+t.test('CHK-03 CHECK allows what later plugins of the chain may do', async () => {
   const { host, pod } = afterAdd()
   const tuned: KernelObject = {
     kind: 'link',
     name: 'eth0',
     link: { type: 'veth' },
     up: true,
+    mac: parseMac('02:00:00:00:00:99'),
     mtuBytes: 900,
   }
   const more: KernelObject = {
@@ -168,7 +195,7 @@ t.test('CHECK allows what later plugins of the chain may do', async () => {
   checkPod(plan, 'eth0', host, withObject(withObject(pod, tuned), more))
 })
 
-t.test('CHECK holds the earlier result against the store', async (t) => {
+t.test('CHK-02 CHECK holds the earlier result against the store', async (t) => {
   const ips = [{ address: '10.42.0.7/32' }, { address: 'fd42::7/128' }]
   checkPrevResult({ ips }, POD)
   checkPrevResult({ ip4: { ip: '10.42.0.7/32' }, ip6: { ip: 'fd42::7/128' } }, POD)
@@ -176,6 +203,10 @@ t.test('CHECK holds the earlier result against the store', async (t) => {
   t.throws(() => checkPrevResult(undefined, POD), {
     code: 'BAD_CONFIG',
     message: 'required prevResult missing',
+  })
+  checkPrevResult({ ips, interfaces: [{ name: LINK }, { name: 'eth0' }] }, POD)
+  t.throws(() => checkPrevResult({ ips, interfaces: [{ name: 'net1' }] }, POD), {
+    message: 'Cannot vouch for interface eth0: prevResult names [net1], wanted it among them',
   })
   t.throws(() => checkPrevResult({ ips: ips.slice(0, 1) }, POD), {
     code: 'CHECK_FAILED',

@@ -6,7 +6,7 @@
 import { keys } from '../../../ipam/keys.ts'
 import { type AllocateRequest, allocate, ensureBlocks, type Refusal } from '../../../ipam/mod.ts'
 import type { AttachmentRecord, NetworkRecord, NodeRecord } from '../../../ipam/records.ts'
-import type { Reader, Tx } from '../../../ipam/store.ts'
+import type { Reader } from '../../../ipam/store.ts'
 import type { CniRequest } from '../../cni/mod.ts'
 import { type ErrorCode, TriviumError } from '../../errors.ts'
 import { transact } from '../transact.ts'
@@ -25,7 +25,7 @@ export async function allocateFor(
 ): Promise<Allocated> {
   const made = await transact(host.store, (tx): Allocated | Refusal => {
     const context = contextOf(tx, request, host)
-    const allocated = allocateIn(tx, request, host, hostLink)
+    const allocated = allocate(tx, allocationOf(request, host, hostLink))
     if (allocated.kind === 'refused') return allocated
     // The spare block is claimed with the address, so a new block's route is everywhere in time.
     if (host.mayClaim) ensureBlocks(tx, context.network, host.nodeName, Date.now())
@@ -33,15 +33,6 @@ export async function allocateFor(
   })
   if ('reason' in made) throw refusalError(made)
   return made
-}
-
-export function allocateIn(
-  tx: Tx,
-  request: CniRequest,
-  host: CniHost,
-  hostLink?: string,
-): ReturnType<typeof allocate> {
-  return allocate(tx, allocationOf(request, host, hostLink))
 }
 
 /** What the request asks of the allocator; without a host link, somebody else makes one. */

@@ -6,6 +6,7 @@
 import { keys } from '../../../ipam/keys.ts'
 import { type CniRequest, checkPod, checkPrevResult, planPod } from '../../cni/mod.ts'
 import { TriviumError } from '../../errors.ts'
+import { observed } from '../kernel.ts'
 import { openPodNetns } from '../netns.ts'
 import { contextOf } from './allocate.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
@@ -34,7 +35,10 @@ export async function check(
   const netns = openPodNetns(netnsQuestion(request, input))
   input.steps.mark('netns')
   try {
-    checkPod(plan, request.ifname, host.kernel.state(), netns.kernel.state())
+    const state = await observed(host.kernel)
+    // The agent keeps the table once it has come through a round.
+    const isTableKept = host.mayClaim && host.unavailable() === undefined
+    checkPod(plan, request.ifname, state, netns.kernel.state(), isTableKept)
     input.steps.mark('look')
   } finally {
     netns.close()

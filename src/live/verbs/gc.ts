@@ -4,44 +4,98 @@
  * @module
  */
 import { keys } from '../../../ipam/keys.ts'
-import type { CniRequest } from '../../cni/mod.ts'
+import { type CniRequest, type Garbage, garbageOf } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
+import type { NftElement } from '../../kernel/mod.ts'
+import { observed } from '../kernel.ts'
 import { del } from './del.ts'
 import type { CniCallInput, CniHost } from './host.ts'
 
-/** Only this node's attachments of this network; a missing list is refused, an empty one is not. */
+/** Removals under way at once: the end of a link waits for the kernel, the end of a record for the disk. */
+const AT_ONCE = 32
+
+/**
+ * Only this node's attachments of this network; a missing list is refused, an
+ * empty one is not. What fails is told at the end, after everything else was tried.
+ */
 export async function collect(
   request: CniRequest,
   { steps }: CniCallInput,
   host: CniHost,
 ): Promise<undefined> {
-  const { name, validAttachments } = request.config
+  const { validAttachments } = request.config
   if (validAttachments === undefined) {
     throw new TriviumError(
       'BAD_CONFIG',
       'Cannot collect garbage: "cni.dev/valid-attachments" is missing, wanted a list, empty if none is valid',
+      'Without a list nothing is removed; runtimes send one with CNI 1.1.0',
     )
   }
-  const valid = new Set(
-    validAttachments.map(({ containerId, ifname }) => `${containerId}/${ifname}`),
-  )
-  const records = host.store.read((reader) => [
-    ...reader.range(keys.networkAttachments(host.nodeName, name)),
-  ])
-  steps.mark('store')
-  const failures: string[] = []
-  for (const [, record] of records) {
-    if (valid.has(`${record.containerId}/${record.ifname}`)) continue
-    try {
-      await host.locks.hold(record, () => del(record, record.hostLink !== undefined, host, steps))
-    } catch (thrown) {
-      failures.push(asTriviumError(thrown).message)
-    }
-  }
+  const garbage = await look(request, validAttachments, host)
+  steps.mark('look')
+  const failures = await removeAll(garbage, host)
+  steps.mark('unlink')
   if (failures.length === 0) return undefined
   throw new TriviumError(
     'KERNEL',
-    `Cannot collect ${failures.length} attachments`,
+    `Cannot collect ${failures.length} leftovers of network ${request.config.name}: the rest is gone, wanted all`,
     failures.join('; '),
   )
+}
+
+/** The kernel first: a link that is made meanwhile has a record by the time records are read. */
+async function look(
+  { config, plugin }: CniRequest,
+  valid: NonNullable<CniRequest['config']['validAttachments']>,
+  { kernel, store, nodeName }: CniHost,
+): Promise<Garbage> {
+  // Links of a delegated plugin's pods are another's.
+  const state = plugin === 'trivium' ? await observed(kernel) : new Map()
+  const network = config.name
+  return store.read((reader) =>
+    garbageOf({
+      network,
+      record: reader.get(keys.network(network)),
+      attachments: [...reader.range(keys.networkAttachments(nodeName, network))].map(
+        ([, attachment]) => attachment,
+      ),
+      valid,
+      kernel: state,
+    }),
+  )
+}
+
+/** @returns what went wrong, in words. */
+async function removeAll(
+  { attachments, links, elements }: Garbage,
+  host: CniHost,
+): Promise<readonly string[]> {
+  const failures: string[] = []
+  const attempt = async (work: () => Promise<unknown>): Promise<void> => {
+    await work().catch((thrown: unknown) => failures.push(asTriviumError(thrown).message))
+  }
+  const jobs = [
+    ...attachments.map(
+      (each) => () => host.locks.hold(each, () => del(each, each.hostLink !== undefined, host)),
+    ),
+    ...links.map((name) => () => removeLink(name, host)),
+  ]
+  const waiting = jobs.values()
+  const worker = async (): Promise<void> => {
+    for (const job of waiting) await attempt(job)
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, jobs.length) }, worker))
+  if (elements.length > 0) await attempt(async () => closeElements(elements, host))
+  return failures
+}
+
+async function removeLink(name: string, { kernel }: CniHost): Promise<void> {
+  const failure = await kernel.removeLink(name)
+  if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+}
+
+function closeElements(elements: readonly NftElement[], { kernel }: CniHost): void {
+  const failures = kernel.applyNow(elements.map((object) => ({ kind: 'remove', object })))
+  const failure = failures.find((each) => each !== undefined && each.code !== 'ENOENT')
+  if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
 }

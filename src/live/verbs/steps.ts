@@ -15,8 +15,8 @@ import type { CniErrorObject, CniRequest } from '../../cni/mod.ts'
  * - `netns`: opening the pod's namespace
  * - `store`: reading and committing
  * - `pair`, `pod`, `node`: the pair; the pod's end; what leads to it
- * - `look`: CHECK's comparison
- * - `unlink`, `guards`: DEL's link; its elements of the nftables table
+ * - `look`: CHECK's comparison, GC's search
+ * - `unlink`, `guards`: DEL's link (GC: everything); its elements of the nftables table
  * - `undo`: from where an ADD failed to where nothing of it was left
  * - `answer`: the result's text, or from where the call failed
  */
