@@ -12,7 +12,6 @@ import { addGate, listInFront } from './networks.ts'
 import {
   type CriPod,
   changesSince,
-  echoesDuring,
   holderOf,
   hostPort,
   nameSeenBy,
@@ -22,6 +21,7 @@ import {
   removePod,
   runPod,
   runtimeWorld,
+  startEchoes,
   unreached,
 } from './pods.ts'
 
@@ -56,23 +56,22 @@ async function keepsPinging(
   t: Test,
   from: CriPod,
   to: CriPod,
-  happening: Promise<unknown>,
+  happening: () => Promise<unknown>,
 ): Promise<void> {
-  const all = await Promise.all(to.ips.map((ip) => echoesDuring(from, ip, happening)))
+  const echoes = await Promise.all(to.ips.map((ip) => startEchoes(from, ip)))
+  await happening()
+  const all = await Promise.all(echoes.map((each) => each.stop()))
   for (const [index, seen] of all.entries()) {
     const complete = Array.from(seen, (_, place) => place + 1)
     t.strictSame(seen, complete, `${seen.length} echoes of ${to.ips[index]}`)
   }
 }
 
-async function agentDies(t: Test, world: RuntimeWorld, one: CriPod, two: CriPod): Promise<void> {
-  const { lab, agents } = world
-  const restart = async (): Promise<void> => {
+const agentDies = (t: Test, { lab, agents }: RuntimeWorld, one: CriPod, two: CriPod) =>
+  keepsPinging(t, two, one, async () => {
     await agents[0]?.kill()
     await lab.startAgent(one.containerd.node)
-  }
-  await keepsPinging(t, two, one, restart())
-}
+  })
 
 /** The second node's agent: the launcher starts the Node entry in the runtime's mount namespace. */
 async function agentAway(t: Test, world: RuntimeWorld, one: CriPod, two: CriPod): Promise<void> {
@@ -95,11 +94,10 @@ async function agentAway(t: Test, world: RuntimeWorld, one: CriPod, two: CriPod)
 
 async function containerdDies(t: Test, one: CriPod, two: CriPod): Promise<void> {
   const { containerd } = one
-  const restart = async (): Promise<void> => {
+  await keepsPinging(t, two, one, async () => {
     await containerd.kill()
     await containerd.start()
-  }
-  await keepsPinging(t, two, one, restart())
+  })
   const { status } = await containerd.cri.call('podSandboxStatus', { podSandboxId: one.sandboxId })
   t.equal(status?.network?.ip, one.ips[0], 'the new containerd knows its addresses')
   const [ip = ''] = containerd.node.underlayIps

@@ -135,16 +135,13 @@ const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
 export const processesOf = ({ containerd, containerId, sandboxId }: CriPod): readonly number[] =>
   [containerId, sandboxId].flatMap((id) => members(`${containerd.cgroup}/${id}`))
 
-/**
- * Echoes from a pod to an address, twenty a second, while something happens.
- *
- * @returns Sequence numbers that came back; what is missing in between was lost.
- */
-export async function echoesDuring(
-  from: CriPod,
-  ip: string,
-  happening: Promise<unknown>,
-): Promise<readonly number[]> {
+export interface Echoes {
+  /** Waits for some more, ends, and returns the sequence numbers that came back; a gap is a loss. */
+  stop(): Promise<readonly number[]>
+}
+
+/** Echoes from a pod to an address, twenty a second; the first have come back. */
+export async function startEchoes(from: CriPod, ip: string): Promise<Echoes> {
   const [pid] = processesOf(from)
   const args = [`--net=/proc/${pid}/ns/net`, '--', 'ping', '-n', '-i', '0.05', ip]
   const ping = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -154,14 +151,19 @@ export async function echoesDuring(
     const sequence = /icmp_seq=(\d+) .*time=/.exec(line)?.[1]
     if (sequence !== undefined) seen.push(Number(sequence))
   })
-  try {
-    await happening
-    await settle(() => (seen.length > 10 ? [] : ['too few']))
-  } finally {
-    ping.kill('SIGINT')
-    await exit
+  const more = (count: number) => {
+    const wanted = seen.length + count
+    return settle(() => (seen.length >= wanted ? [] : ['too few']))
   }
-  return seen
+  await more(3)
+  return {
+    async stop() {
+      await more(5)
+      ping.kill('SIGINT')
+      await exit
+      return seen
+    },
+  }
 }
 
 /** What differs from a snapshot, once the agents have had time to act. */
