@@ -10,6 +10,7 @@ import { execFileSync } from 'node:child_process'
 import { cpus, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { bench as cni } from './cni.bench.ts'
+import { bench as cniSteps } from './cni-steps.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
 import { bench as netlink } from './netlink.bench.ts'
 import { bench as peers } from './peers.bench.ts'
@@ -18,6 +19,7 @@ import { bench as simEngine } from './sim-engine.bench.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   cni,
+  'cni-steps': cniSteps,
   netlink,
   peers,
   'sim-cluster': simCluster,

@@ -35,13 +35,8 @@ import { type KernelWatch, watchKernel } from './kernel-watch.ts'
 import { linkEnds } from './link-ends.ts'
 import { openNft } from './nft.ts'
 import { offloadsOff } from './offload.ts'
+import { isLockBusy, waitElsewhere } from './patience.ts'
 import { readSysctl } from './sysctl.ts'
-
-/**
- * Removals of links that the kernel has not acknowledged, in any namespace: each
- * holds its one lock (rtnl_mutex) for most of a millisecond, and they queue.
- */
-let removing = 0
 
 /** Operations between two returns to the event loop: about 3 ms. */
 const CHUNK_OPS = 512
@@ -55,8 +50,8 @@ export interface LiveKernel extends KernelPort {
    */
   applyNow(ops: readonly KernelOp[], peerNetnsFd?: number): Failures
   /**
-   * The same without keeping anybody waiting: on the calling thread while nobody
-   * is known to hold the kernel's lock for long, or else in pool threads.
+   * The same without keeping anybody waiting: in pool threads what takes long by
+   * itself (a new link, 0.5 ms) or while others hold the kernel's lock.
    */
   applySoon(ops: readonly KernelOp[], peerNetnsFd?: number): Promise<Failures>
   /** Removes a link by name and waits until it is gone; absent is fine. */
@@ -85,9 +80,15 @@ export interface LiveKernel extends KernelPort {
  * Opens the namespace of `netnsFd`, or the process's own.
  *
  * @param firewall Whether our nftables table is part of it; in a pod it is not.
+ * @param shared Whether calls may overlap. Where one verb works alone, a second
+ *   socket for pool threads would only cost it 0.1 ms.
  */
-export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): LiveKernel {
-  const socket = NetlinkSocket.open(netnsFd === undefined ? {} : { netnsFd })
+export function openKernel(
+  netnsFd?: number,
+  firewall = netnsFd === undefined,
+  shared = true,
+): LiveKernel {
+  const socket = NetlinkSocket.open({ netnsFd, shared })
   const nft = firewall ? openNft(netnsFd) : undefined
   const ways: KernelWays = { socket, nft }
   let closed = false
@@ -97,16 +98,11 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
 
   async function removeIndex(index: number): Promise<KernelFailure | undefined> {
     const gone = ends.wait(index)
-    removing += 1
-    const acknowledged = socket
-      .executeAsync([nl.link.remove({ index })])
+    const acknowledged = waitElsewhere(() => socket.executeAsync([nl.link.remove({ index })]))
       .then(([error]) =>
         error === undefined || error.code === 'ENODEV' ? undefined : failureOf(error),
       )
-      .finally(() => {
-        removing -= 1
-        ends.forget(index)
-      })
+      .finally(() => ends.forget(index))
     return Promise.race([gone, acknowledged])
   }
 
@@ -117,7 +113,7 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
 
   async function removeOwnLink(name: string): Promise<KernelFailure | undefined> {
     const request = nl.link.get({ name })
-    const found = removing > 0 ? await socket.getAsync(request) : socket.get(request)
+    const found = await waitElsewhere(() => socket.getAsync(request))
     return found === undefined || !ownsLink(found) ? undefined : removeIndex(found.index)
   }
 
@@ -133,7 +129,7 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
         continue
       }
       const end = chunkEnd(ops, next)
-      failures.push(...(await applyOpsAsync(ways, ops.slice(next, end))))
+      failures.push(...(await waitElsewhere(() => applyOpsAsync(ways, ops.slice(next, end)))))
       next = end
       if (next < ops.length) await turn()
     }
@@ -156,8 +152,8 @@ export function openKernel(netnsFd?: number, firewall = netnsFd === undefined): 
     state: (sysctls = []) => stateOf(ways, sysctls),
     applyNow: (ops, peerNetnsFd) => applyOps(ways, ops, peerNetnsFd),
     applySoon: async (ops, peerNetnsFd) =>
-      removing > 0 || nft?.isBusy() === true
-        ? applyOpsAsync(ways, ops, peerNetnsFd)
+      isLockBusy() || nft?.isBusy() === true || ops.some(makesLink)
+        ? waitElsewhere(() => applyOpsAsync(ways, ops, peerNetnsFd))
         : applyOps(ways, ops, peerNetnsFd),
     removeLink,
     removeOwnLink,
@@ -246,6 +242,8 @@ function addTo(state: Map<string, KernelObject>, objects: readonly KernelObject[
     if (!state.has(key)) state.set(key, object)
   }
 }
+
+const makesLink = (op: KernelOp): boolean => op.kind === 'add' && op.object.kind === 'link'
 
 /** Lets everything else that is due run first. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -51,7 +51,7 @@ export function openPodNetns(question: NetnsQuestion): PodNetns {
         question.path,
       )
     }
-    const kernel = openKernel(fd)
+    const kernel = openKernel(fd, false, false)
     return {
       fd,
       kernel,

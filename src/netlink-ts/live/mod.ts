@@ -17,4 +17,4 @@ export {
   warmPool,
 } from './netns.ts'
 export { NftSocket } from './nft-socket.ts'
-export { NetlinkSocket, type SocketOptions } from './socket.ts'
+export { NetlinkSocket, type RouteSocketOptions, type SocketOptions } from './socket.ts'

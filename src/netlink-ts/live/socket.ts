@@ -33,19 +33,30 @@ export interface SocketOptions {
   readonly netnsFd?: number | undefined
 }
 
+/** Options of a new routing socket. */
+export interface RouteSocketOptions extends SocketOptions {
+  /**
+   * Whether calls may overlap. Otherwise asynchronous ones need no socket of
+   * their own, and each call waits for the one before. @default true
+   */
+  readonly shared?: boolean | undefined
+}
+
 /** A conversation with the kernel's routing part (NETLINK_ROUTE) in one namespace. */
 export class NetlinkSocket implements Conn {
   readonly #fd: number
   readonly #foreign: boolean
+  readonly #shared: boolean
   readonly #limits: Limits
   readonly #sequence = new Sequence()
   readonly #session: Session
   readonly #spare: number[] = []
   #closed = false
 
-  private constructor(fd: number, foreign: boolean) {
+  private constructor(fd: number, foreign: boolean, shared: boolean) {
     this.#fd = fd
     this.#foreign = foreign
+    this.#shared = shared
     this.#limits = limitsOf(fd)
     this.#session = new Session(wireOf(fd, this.#limits), this.#sequence)
   }
@@ -55,10 +66,8 @@ export class NetlinkSocket implements Conn {
    *
    * @throws {SyscallError} No permission to enter the namespace, or no descriptors left.
    */
-  static open(options: SocketOptions = {}): NetlinkSocket {
-    const { netnsFd } = options
-    const fd = openIn(netnsFd)
-    return new NetlinkSocket(fd, netnsFd !== undefined)
+  static open({ netnsFd, shared = true }: RouteSocketOptions = {}): NetlinkSocket {
+    return new NetlinkSocket(openIn(netnsFd), netnsFd !== undefined, shared)
   }
 
   execute(requests: readonly Request[]): readonly (NetlinkError | undefined)[] {
@@ -141,6 +150,7 @@ export class NetlinkSocket implements Conn {
 
   /** Lends a socket of its own to `work`. */
   async #inPool<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    if (!this.#shared) return work(this.#fd)
     const fd = this.#spare.pop() ?? this.#another()
     let reusable = false
     try {
