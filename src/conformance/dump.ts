@@ -9,18 +9,32 @@
  */
 import { type Json, parseIpJson } from '../lab/json.ts'
 
+/** Settings that plugins change, of all links and of those to come. */
+const SETTINGS = ['all', 'default'].flatMap((whose) => [
+  ...['forwarding', 'rp_filter', 'proxy_arp', 'accept_local', 'route_localnet', 'arp_ignore'].map(
+    (name) => `ipv4/conf/${whose}/${name}`,
+  ),
+  ...['forwarding', 'accept_ra', 'accept_dad', 'disable_ipv6', 'proxy_ndp'].map(
+    (name) => `ipv6/conf/${whose}/${name}`,
+  ),
+])
+
 /** One program a look; the pod's name as its argument, empty on the node. */
 export const DUMP_SCRIPT = `
 say() { echo "== $1"; }
-say ip; ip -j -d -batch - <<END
+say links; ip -j -d -batch - <<END
 link show
 addr show
 neigh show nud permanent
 END
-say route4; ip -j -N -d -4 route show table all
-say route6; ip -j -N -d -6 route show table all
-say rule; ip -j -4 rule show
-say rule; ip -j -6 rule show
+say tables4; ip -j -N -d -4 -batch - <<END
+route show table all
+rule show
+END
+say tables6; ip -j -N -d -6 -batch - <<END
+route show table all
+rule show
+END
 say fdb; bridge -j fdb
 say qdisc; tc -j qdisc show
 say nft; rules=$(nft -j list ruleset 2>/dev/null); echo "$rules"
@@ -30,7 +44,7 @@ if grep -qs . /proc/net/ip_tables_names /proc/net/ip6_tables_names; then
   say iptables; iptables-legacy-save 2>/dev/null; ip6tables-legacy-save 2>/dev/null
 fi
 cd /proc/sys/net
-say sysctl; grep -s . ipv4/ip_forward ipv4/conf/all/* ipv4/conf/default/* ipv6/conf/all/* ipv6/conf/default/*
+say sysctl; grep -s . ipv4/ip_forward ${SETTINGS.join(' ')}
 if [ -z "$1" ]; then say files; find /run /var/lib -xdev ! -type d ! -path '/run/netns/*' ! -path '/run/conformance/*'; fi
 `
 
@@ -71,25 +85,22 @@ const KERNEL_PROTOCOL = '2'
 /** What a dump printed, as lines and as facts. */
 export function parseDump(text: string): Snapshot {
   const parts = partsOf(text)
-  const [links = [], addresses = [], neighbours = []] = textLines(parts, 'ip').map(parseIpJson)
-  const routes = [
-    ...textLines(parts, 'route4').flatMap((line) => withFamily(parseIpJson(line), 4)),
-    ...textLines(parts, 'route6').flatMap((line) => withFamily(parseIpJson(line), 6)),
-  ].filter(isWorthTelling)
+  const [links = [], addresses = [], neighbours = []] = textLines(parts, 'links').map(parseIpJson)
+  const [routes4 = [], rules4 = []] = textLines(parts, 'tables4').map(parseIpJson)
+  const [routes6 = [], rules6 = []] = textLines(parts, 'tables6').map(parseIpJson)
+  const routes = [...withFamily(routes4, 4), ...withFamily(routes6, 6)].filter(isWorthTelling)
   const held = addresses.flatMap(addressFacts)
   const lines = [
     ...links.map(linkLine),
     ...held.map(({ link, address }) => `addr ${link} ${address}`),
     ...routes.map(routeLine),
     ...neighbours.map(({ dst, lladdr, dev }) => `neigh ${dev} ${dst} ${lladdr}`),
-    ...jsonLines(parts, 'rule').map((rule) => `rule ${JSON.stringify(rule)}`),
+    ...[...rules4, ...rules6].map((rule) => `rule ${JSON.stringify(rule)}`),
     ...jsonLines(parts, 'fdb').filter(isPermanent).map(fdbLine),
     ...jsonLines(parts, 'qdisc').filter(isQueueing).map(qdiscLine),
     ...nftLines(parts),
     ...textLines(parts, 'iptables').flatMap(iptablesLine),
-    ...textLines(parts, 'sysctl')
-      .filter(isSetting)
-      .map((line) => `sysctl ${line.replace(':', ' ')}`),
+    ...textLines(parts, 'sysctl').map((line) => `sysctl ${line.replace(':', ' ')}`),
     ...textLines(parts, 'files')
       .filter(isState)
       .map((path) => `file ${path}`),
@@ -231,9 +242,6 @@ function nftLines(parts: ReadonlyMap<string, string>): readonly string[] {
 /** Rules and chains of somebody's own; nft lists tables and built-in chains. */
 const iptablesLine = (line: string): readonly string[] =>
   /^(-A|:\S+ -)/.test(line) ? [`iptables ${line.replace(/ ?\[\d+:\d+\]/g, '')}`] : []
-
-/** Random for each namespace, or the kernel's own guess. */
-const isSetting = (line: string): boolean => !/stable_secret|\/(hop_limit|mtu):/.test(line)
 
 /** Locks and cursors of allocators are no resources. */
 const isState = (path: string): boolean =>

@@ -10,4 +10,4 @@
 export * from './model.ts'
 export * from './report.ts'
 export { type NetworkList, parseNetworkList } from './runtime.ts'
-export { chooseRules, runSuite, type SuiteOptions, type SuiteResult } from './suite.ts'
+export { chooseRules, runSuite, type SuiteOptions, type SuiteResult, tellSilent } from './suite.ts'

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TriviumError } from '../errors.ts'
 import { compareDumps } from '../lab/dump.ts'
+import { sweepDeadLabs } from '../lab/sweep.ts'
 import type { Snapshot } from './dump.ts'
 import { Lane } from './lane.ts'
 import {
@@ -71,6 +72,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     const where = binDirs.join(', ')
     throw new TriviumError('USAGE', `Cannot find plugin ${String(type)} in ${where}`)
   }
+  await sweepDeadLabs()
   const settings: Settings = { ...DEFAULTS, ...options }
   options.progress?.('first look')
   const first = await Track.open(options, settings)

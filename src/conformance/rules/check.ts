@@ -119,6 +119,7 @@ export const CHECK_RULES: readonly Rule[] = [
     level: 'MUST',
     source: 'SPEC 2 CHECK',
     since,
+    applies: makesInterface,
     async check(world) {
       const { pod } = await world.add()
       const call = await world.call('CHECK', pod)

@@ -130,18 +130,26 @@ export const HABIT_RULES: readonly Rule[] = [
     },
     { env: { CNI_ARGS: KUBERNETES } },
   ),
-  served(
-    {
-      id: 'HAB-09',
-      title: 'runtimeConfig with capital letters',
-      source: 'containerd',
-      applies: ({ capabilities }) =>
-        capabilities.some((key) => key in CAPITALISED)
-          ? undefined
-          : 'it declares none of portMappings, bandwidth, dns',
+  {
+    id: 'HAB-09',
+    subject,
+    level,
+    title: 'runtimeConfig with capital letters',
+    source: 'containerd',
+    applies: ({ capabilities }) =>
+      capabilities.some((key) => key in CAPITALISED)
+        ? undefined
+        : 'it declares none of portMappings, bandwidth, dns',
+    async check(world) {
+      // The first use of a capability may make what stays, as the first ADD may.
+      world.spoil()
+      const options = { runtimeConfig: CAPITALISED }
+      await world.del(await world.add(undefined, options))
+      const before = await world.dump()
+      const attachment = await world.add(undefined, options)
+      return left(world, before, [await world.del(attachment)], 'ADD and DEL are served')
     },
-    { runtimeConfig: CAPITALISED },
-  ),
+  },
   {
     id: 'HAB-11',
     subject,

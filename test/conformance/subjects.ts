@@ -1,0 +1,128 @@
+/**
+ * The plugins that the suite is run on: ours in each of its shapes, and
+ * Debian's containernetworking-plugins.
+ */
+import { join } from 'node:path'
+import { type NetworkList, parseNetworkList } from '../../src/conformance/mod.ts'
+import { must } from '../../src/lab/exec.ts'
+import { TRIVIUM } from '../support/e2e.ts'
+
+export interface Subject {
+  readonly name: string
+  readonly list: NetworkList
+  readonly binDirs: readonly string[]
+  readonly setup?: string
+}
+
+export const REFERENCE = '/usr/lib/cni'
+
+/** Below the lane's own /run, so that every lane has one. */
+const STORE = 'lmdb:/run/trivium/store'
+const SOCKET = '/run/trivium/agent.sock'
+const OURS = { store: STORE, socket: SOCKET }
+const SUBNET = '10.88.0.0/28'
+const HOST_LOCAL = {
+  type: 'host-local',
+  ranges: [[{ subnet: SUBNET }]],
+  routes: [{ dst: '0.0.0.0/0' }],
+}
+
+const list = (cniVersion: string, ...plugins: readonly object[]): NetworkList =>
+  parseNetworkList(JSON.stringify({ cniVersion, name: 'pods', plugins }), 'subjects.ts')
+
+/** Small pools, so that rules can use them up. */
+const POOLS = [`${SUBNET},block=28,gateway=10.88.0.1`, 'fd88::/124,block=124,gateway=fd88::1']
+
+/** Ours, installed, and a store with its networks that every lane gets a copy of. */
+export interface Installed {
+  readonly binDir: string
+  readonly store: string
+}
+
+export async function installOurs(dir: string): Promise<Installed> {
+  const [binDir, store] = [join(dir, 'bin'), join(dir, 'store')]
+  const flags = {
+    'bin-dir': binDir,
+    'conf-dir': join(dir, 'conf'),
+    'state-dir': join(dir, 'state'),
+    store: `lmdb:${store}`,
+    socket: join(dir, 'agent.sock'),
+  }
+  const words = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value])
+  const pools = POOLS.flatMap((pool) => ['--pool', pool])
+  await must([...TRIVIUM, 'install', ...words, ...pools])
+  const other = ['network', 'create', 'pods-other', '--pool', '10.89.0.0/28,block=28']
+  await must([...TRIVIUM, ...other, '--store', `lmdb:${store}`])
+  return { binDir, store }
+}
+
+/** Starts the agent. @param more Shell, when it is ready. */
+export function nodeSetup({ binDir, store }: Installed, more = ''): string {
+  return `
+set -e
+mkdir -p /run/trivium
+cp -r ${store} /run/trivium/store
+${join(binDir, 'trivium')} agent --node n1 --underlay eth0 --store ${STORE} --state-dir /run/trivium --socket ${SOCKET} >/run/trivium/log 2>&1 &
+agent=$!
+until grep -q '"event":"ready"' /run/trivium/log; do kill -0 $agent; sleep 0.05; done
+${more}`
+}
+
+const STOPPED = 'kill -TERM $agent; wait $agent || true'
+
+/** Ours, by what each is called in the README. */
+export function ourSubjects(installed: Installed): readonly Subject[] {
+  const { binDir } = installed
+  const setup = nodeSetup(installed)
+  const ipam = { type: 'trivium-ipam', ...OURS }
+  return [
+    {
+      name: 'trivium',
+      list: list('1.1.0', { type: 'trivium', ...OURS }),
+      binDirs: [binDir],
+      setup,
+    },
+    {
+      name: 'trivium, agent stopped',
+      list: list('1.1.0', { type: 'trivium', ...OURS }),
+      binDirs: [binDir],
+      setup: nodeSetup(installed, STOPPED),
+    },
+    {
+      name: 'trivium-ipam alone',
+      list: list('1.1.0', { type: 'trivium-ipam', ipam }),
+      binDirs: [binDir],
+      setup,
+    },
+    {
+      name: 'trivium + portmap',
+      list: list('1.0.0', { type: 'trivium', ...OURS }, PORTMAP),
+      binDirs: [binDir, REFERENCE],
+      setup,
+    },
+    {
+      name: 'bridge + trivium-ipam',
+      list: list('1.0.0', { type: 'bridge', bridge: 'cni0', isGateway: true, ipam }),
+      binDirs: [REFERENCE, binDir],
+      setup,
+    },
+  ]
+}
+
+const PORTMAP = { type: 'portmap', capabilities: { portMappings: true } }
+
+/** Debian's. */
+export const REFERENCE_SUBJECTS: readonly Subject[] = [
+  ['bridge + host-local', { type: 'bridge', bridge: 'cni0', isGateway: true, ipam: HOST_LOCAL }],
+  [
+    'bridge, masquerade',
+    { type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, ipam: HOST_LOCAL },
+  ],
+  ['ptp + host-local', { type: 'ptp', ipam: HOST_LOCAL }],
+  ['macvlan + host-local', { type: 'macvlan', master: 'eth0', ipam: HOST_LOCAL }],
+  ['host-local alone', { type: 'host-local', ipam: HOST_LOCAL }],
+].map(([name, plugin]) => ({
+  name: name as string,
+  list: list('1.0.0', plugin as object),
+  binDirs: [REFERENCE],
+}))
