@@ -4,7 +4,7 @@
  *
  *     dist/cli.cjs        the admin's command line and the agent
  *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
- *     dist/plugin.cjs     the CNI entry for a host without a running agent
+ *     dist/plugin*.cjs    the CNI entry for a host without a running agent
  *     dist/launcher       static C program, where a compiler is present
  *     dist/node_modules/  koffi and lmdb with what they need at run time
  *     dist/scenarios/     scenarios that `trivium sim run` knows by name
@@ -23,6 +23,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { buildPlugin } from './build-plugin.mjs'
 
 const root = join(import.meta.dirname, '..')
 const target = join(root, 'dist')
@@ -61,27 +62,30 @@ function simulatorEntries() {
   return Object.fromEntries(names.map(([, name]) => [`sim-${name}`, `simulator/${name}.ts`]))
 }
 
+const OPTIONS = {
+  absWorkingDir: root,
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  conditions: ['trivium-source'],
+  legalComments: 'none',
+  logLevel: 'warning',
+  define: { __VERSION__: JSON.stringify(version()) },
+}
+
 async function bundle() {
   await build({
-    absWorkingDir: root,
+    ...OPTIONS,
     entryPoints: {
       cli: 'cni-bin/cli.ts',
-      plugin: 'cni-bin/plugin.ts',
       ...simulatorEntries(),
     },
     outdir: dist,
-    outExtension: { '.js': '.cjs' },
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'cjs',
-    conditions: ['trivium-source'],
     external: NATIVE,
     plugins: [simulatorApart],
     minifySyntax: true,
-    legalComments: 'none',
-    logLevel: 'warning',
-    define: { __VERSION__: JSON.stringify(version()) },
   })
 }
 
@@ -148,6 +152,7 @@ process.on('exit', () => rmSync(dist, { recursive: true, force: true }))
 await bundle()
 const seen = new Set()
 for (const name of NATIVE) copyPackage(name, seen)
+await buildPlugin(root, dist, OPTIONS)
 compileLauncher()
 cpSync(join(root, 'simulator', 'scenarios'), join(dist, 'scenarios'), {
   recursive: true,

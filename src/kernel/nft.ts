@@ -201,14 +201,17 @@ function elementObjects(conn: nft.NftConn, set: nft.NftSet): readonly NftElement
   })
 }
 
-const RULES = new Map(NFT_RULES.map((text) => [JSON.stringify(compileRule(text)), text]))
+/** Compiled on first use: a process that lives for one call does without. */
+let known: ReadonlyMap<string, string> | undefined
+const knownRules = (): ReadonlyMap<string, string> =>
+  (known ??= new Map(NFT_RULES.map((text) => [JSON.stringify(compileRule(text)), text])))
 
 /** Chains of ours are base chains with policy accept; any other reads as one that differs. */
 function chainObject(chain: nft.Chain, rules: readonly nft.Rule[]): readonly NftChain[] {
   const { name, type, hook, priority = 0, policy } = chain
   const own = rules.filter((rule) => rule.chain === name)
   const lines = own.map(
-    ({ expressions }) => RULES.get(JSON.stringify(expressions)) ?? strange(expressions),
+    ({ expressions }) => knownRules().get(JSON.stringify(expressions)) ?? strange(expressions),
   )
   return [
     {

@@ -20,7 +20,6 @@
  */
 import { constants, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { tryLockByte, unlockByte } from 'netlink-ts/live'
 import type { AttachmentKey } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
@@ -82,7 +81,7 @@ async function taken(fd: number, byte: bigint, key: AttachmentKey, msMax: number
   const endMs = performance.now() + msMax
   for (let pauseMs = 1; !tryLockByte(fd, byte); pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
     if (performance.now() > endMs) throw busy(key, msMax)
-    await sleep(pauseMs)
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 

@@ -12,7 +12,6 @@ import { warmPool } from 'netlink-ts/live'
 import type { Store } from '../../ipam/store.ts'
 import { askedVersion, CNI_VERSIONS, type CniRequest, cniError, type Plugin } from '../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
-import { AgentCallError, callAgent } from './agent-client.ts'
 import type { CniAnswer } from './agent-socket.ts'
 import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
@@ -112,6 +111,8 @@ async function tryAgent(
   if (env['TRIVIUM_PLUGIN'] !== undefined || env['TRIVIUM_NO_AGENT'] === '1') return undefined
   const path = socketOf(plugin, env, config)
   if (!existsSync(path)) return undefined
+  // Only now: node:net and what it needs cost milliseconds, and the launcher has asked already.
+  const { AgentCallError, callAgent } = await import('./agent-client.ts')
   const passed = Object.entries(env).filter(([name]) => /^(CNI_|TRACE|TRIVIUM_)/.test(name))
   try {
     return await callAgent(path, {
