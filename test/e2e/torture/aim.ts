@@ -1,0 +1,60 @@
+/**
+ * Which step to aim at next, and what has been hit so far.
+ *
+ * @module
+ */
+import type { Prng } from '../../../src/prng.ts'
+
+export interface Aim {
+  /** A step for the next kill; rare ones more often. */
+  target<S extends string>(what: string, steps: readonly S[], chance: Prng): S
+  hit(what: string, step: string): void
+  /** How long `what` took from its start to its end, or to the step after which it is aimed. */
+  took(what: string, ms: number): void
+  /** Median of the last ones; `guess` before any. */
+  usualMs(what: string, guess: number): number
+  hits(what: string, step: string): number
+  /** One line a step. */
+  table(rows: readonly (readonly [what: string, steps: readonly string[]])[]): readonly string[]
+}
+
+const MEMORY = 15
+
+export function aim(): Aim {
+  const counts = new Map<string, Map<string, number>>()
+  const times = new Map<string, number[]>()
+  const hits = (what: string, step: string): number => counts.get(what)?.get(step) ?? 0
+  return {
+    hits,
+    target(what, steps, chance) {
+      const weights = steps.map((step) => 1 / (1 + hits(what, step)) ** 2)
+      let left = chance.unit() * weights.reduce((sum, weight) => sum + weight, 0)
+      const at = weights.findIndex((weight) => {
+        left -= weight
+        return left < 0
+      })
+      return steps[at < 0 ? 0 : at] as (typeof steps)[number]
+    },
+    hit(what, step) {
+      const row = counts.get(what) ?? new Map<string, number>()
+      counts.set(what, row.set(step, hits(what, step) + 1))
+    },
+    took(what, ms) {
+      const known = times.get(what) ?? []
+      times.set(what, [...known, ms].slice(-MEMORY))
+    },
+    usualMs(what, guess) {
+      const known = [...(times.get(what) ?? [])].sort((left, right) => left - right)
+      return known[known.length >> 1] ?? guess
+    },
+    table(rows) {
+      return rows.flatMap(([what, steps]) => {
+        const seen = [...(counts.get(what)?.keys() ?? [])]
+        const all = [...steps, ...seen.filter((step) => !steps.includes(step))]
+        return all.map(
+          (step) => `${what.padEnd(22)} ${step.padEnd(12)} ${String(hits(what, step)).padStart(5)}`,
+        )
+      })
+    },
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * How far a verb had come when it was cut short, told by what it left.
+ *
+ * @module
+ */
+import type { KernelObject, KernelState } from '../../../src/kernel/mod.ts'
+
+/** What there is of one attachment. */
+export interface Sight {
+  readonly record: boolean
+  /** The host's end; `bare`: without the alias that says whose it is. */
+  readonly link: 'none' | 'bare' | 'named'
+  /** Of the pod's end: up, with an address and a default route a family. */
+  readonly pod: 'none' | 'born' | 'part' | 'whole'
+  /** Addresses that the node lets through. */
+  readonly guards: number
+  /** Routes from the node to the pod. */
+  readonly routes: number
+}
+
+/** Steps in the order in which a verb comes by them. */
+export const STEPS = {
+  ADD: ['nothing', 'record', 'bare pair', 'pair', "pod's end", 'guards', 'routes', 'answered'],
+  DEL: ['untouched', 'link gone', 'guards gone', 'record gone'],
+  GC: ['none gone', 'in one', 'between two', 'all gone'],
+  /** What has been said between launcher and agent. */
+  launcher: ['start', 'asked', 'accepted', 'go', 'half answer', 'answer'],
+} as const
+
+const FAMILIES = 2
+/** The pod's end by name. */
+export const IFNAME = 'eth0'
+
+/** @param pod What the pod's namespace holds; undefined when there is none any more. */
+export function sightOf(
+  record: boolean,
+  hostLink: string,
+  node: KernelState,
+  pod: KernelState | undefined,
+): Sight {
+  const found = node.get(`link ${hostLink}`)
+  const named = found?.kind === 'link' && found.alias !== undefined && found.alias !== ''
+  const count = (of: (object: KernelObject) => boolean): number =>
+    [...node.values()].filter(of).length
+  return {
+    record,
+    link: found === undefined ? 'none' : named ? 'named' : 'bare',
+    pod: pod === undefined ? 'none' : podEnd(pod),
+    guards: count(
+      (each) => each.kind === 'nft-element' && each.key.split(' . ').includes(hostLink),
+    ),
+    routes: count(
+      (each) => each.kind === 'route' && each.link === hostLink && each.protocol === 84,
+    ),
+  }
+}
+
+function podEnd(pod: KernelState): Sight['pod'] {
+  const link = pod.get(`link ${IFNAME}`)
+  if (link?.kind !== 'link') return 'none'
+  const objects = [...pod.values()]
+  const addresses = objects.filter(
+    (each) => each.kind === 'addr' && each.link === IFNAME && !each.ip.startsWith('fe80:'),
+  )
+  const defaults = objects.filter(
+    (each) => each.kind === 'route' && /^(0\.0\.0\.0|::)\/0$/.test(each.dst),
+  )
+  if (link.up && addresses.length === FAMILIES && defaults.length === FAMILIES) return 'whole'
+  return link.up || addresses.length > 0 ? 'part' : 'born'
+}
+
+export function addStep(sight: Sight, answered: boolean): string {
+  if (answered) return 'answered'
+  if (sight.routes === FAMILIES) return 'routes'
+  if (sight.guards > 0 && sight.pod === 'whole') return 'guards'
+  if (sight.pod === 'whole') return "pod's end"
+  if (sight.link !== 'none') return sight.link === 'bare' ? 'bare pair' : 'pair'
+  return sight.record ? 'record' : 'nothing'
+}
+
+export function delStep(sight: Sight): string {
+  if (!sight.record) return 'record gone'
+  if (sight.link !== 'none') return 'untouched'
+  return sight.guards > 0 ? 'link gone' : 'guards gone'
+}
+
+/** @param sights Of what was to be collected. */
+export function gcStep(sights: readonly Sight[]): string {
+  const gone = sights.filter(isVoid).length
+  if (gone === sights.length) return 'all gone'
+  if (sights.some((sight) => !isVoid(sight) && !(sight.record && sight.link !== 'none'))) {
+    return 'in one'
+  }
+  return gone === 0 ? 'none gone' : 'between two'
+}
+
+/** Nothing is left. */
+export const isVoid = ({ record, link, pod, guards, routes }: Sight): boolean =>
+  !record && link === 'none' && pod === 'none' && guards === 0 && routes === 0
+
+/** Everything is there. */
+export const isWhole = ({ record, link, pod, guards, routes }: Sight): boolean =>
+  record && link === 'named' && pod === 'whole' && guards === FAMILIES && routes === FAMILIES
+
+/** What is in the kernel has a record, at every moment: otherwise nobody knows whose it is. */
+export const isKept = ({ record, link, guards, routes }: Sight): boolean =>
+  record || (link === 'none' && guards === 0 && routes === 0)
