@@ -97,8 +97,9 @@ function lacks(type: string): string | false {
   const detail = type === 'vlan' ? ['id', '5'] : []
   const ip = (...args: readonly string[]): number | null => spawnSync('ip', args).status
   ip('netns', 'add', netns)
-  ip('-n', netns, 'link', 'add', 'a', 'type', 'veth', 'peer', 'name', 'b')
-  const status = ip('-n', netns, 'link', 'add', 'link', 'a', 'name', 'c', 'type', type, ...detail)
+  ip('-n', netns, 'link', 'add', 'low0', 'type', 'veth', 'peer', 'name', 'low1')
+  const upper = ['link', 'low0', 'name', 'up0', 'type', type, ...detail]
+  const status = ip('-n', netns, 'link', 'add', ...upper)
   ip('netns', 'del', netns)
   return status === 0 ? false : `this kernel has no ${type}`
 }
