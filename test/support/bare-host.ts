@@ -43,8 +43,23 @@ export async function bareHost(
     mkdirSync(join(root, dirname(library)), { recursive: true })
     copyFileSync(library, join(root, library))
   }
-  const inside = ['/proc', '/dev', '/run/netns', ...shared]
-  for (const path of inside) mkdirSync(join(root, path), { recursive: true })
+  return mountedRoot(
+    root,
+    shared.map((path) => [path, path]),
+  )
+}
+
+/**
+ * A root of its own, with /proc, /dev and the pods' namespaces of the machine.
+ *
+ * @param binds Folders of the machine, and where they are inside.
+ */
+export async function mountedRoot(
+  root: string,
+  binds: readonly (readonly [from: string, to: string])[],
+): Promise<BareHost> {
+  const all = [...['/proc', '/dev', '/run/netns'].map((path) => [path, path] as const), ...binds]
+  for (const [, to] of all) mkdirSync(join(root, to), { recursive: true })
   // The mounts live and die with this process's namespace; pods' namespaces of later arrive in it.
   const holder = spawn('unshare', ['--mount', '--propagation', 'slave', 'cat'], {
     stdio: ['pipe', 'ignore', 'inherit'],
@@ -57,8 +72,8 @@ export async function bareHost(
   }
   try {
     await whenApart(mounts)
-    for (const path of inside) {
-      await must(['nsenter', `--mount=${mounts}`, 'mount', '--rbind', path, join(root, path)])
+    for (const [from, to] of all) {
+      await must(['nsenter', `--mount=${mounts}`, 'mount', '--rbind', from, join(root, to)])
     }
   } catch (thrown) {
     await destroy()

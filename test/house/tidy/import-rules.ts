@@ -144,12 +144,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['src/live', 'src/cli', 'src/cni', 'src/agent', 'ipam'],
     packages: ['esbuild', 'node:*'],
   },
+  { unit: 'deploy', units: [], packages: ['node:*'] },
   { unit: 'bench', units: ['*'], packages: ['*'] },
   { unit: 'test', units: ['*'], packages: ['*'] },
 ]
 
 /** Ends of the graph: programs and what surrounds them. */
-export const NOBODY_IMPORTS = ['cni-bin', 'bench', 'test'] as const
+export const NOBODY_IMPORTS = ['cni-bin', 'deploy', 'bench', 'test'] as const
 
 /** Folders whose subfolders know nothing of each other. */
 export const STRANGERS = ['src/backend'] as const
