@@ -6,6 +6,7 @@
  *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
  *     dist/plugin*.cjs    the CNI entry for a host without a running agent
  *     dist/launcher       static C program, where a compiler is present
+ *     dist/launcher-arm64 the same for arm64, where a cross compiler is present
  *     dist/node_modules/  koffi and lmdb with what they need at run time
  *     dist/scenarios/     scenarios that `trivium sim run` knows by name
  */
@@ -29,6 +30,9 @@ const root = join(import.meta.dirname, '..')
 const target = join(root, 'dist')
 /** Built here and swapped in when complete: a running agent or test never sees half of it. */
 const dist = join(root, `.dist-${process.pid}`)
+
+/** Debian: gcc-aarch64-linux-gnu and libc6-dev-arm64-cross. */
+const ARM64_COMPILER = 'aarch64-linux-gnu-gcc'
 
 /** Packages with native code stay outside the bundles. */
 const NATIVE = ['koffi', 'lmdb']
@@ -118,11 +122,17 @@ function compileLauncher() {
     )
     return
   }
+  compileWith(compiler, 'launcher')
+  if (process.arch !== 'arm64' && canCompile(ARM64_COMPILER))
+    compileWith(ARM64_COMPILER, 'launcher-arm64')
+}
+
+function compileWith(compiler, name) {
   const folder = join(root, 'cni-bin', 'launcher')
   const sources = readdirSync(folder).filter((file) => file.endsWith('.c'))
   const paths = sources.map((file) => join(folder, file))
   const flags = ['-std=c11', '-D_GNU_SOURCE', '-Os', '-static', '-s', '-Wall', '-Wextra', '-Werror']
-  execFileSync(compiler, [...flags, '-o', join(dist, 'launcher'), ...paths], {
+  execFileSync(compiler, [...flags, '-o', join(dist, name), ...paths], {
     stdio: ['ignore', 'inherit', 'inherit'],
   })
 }

@@ -37,11 +37,13 @@ const PEERS = {
   containerd: '/usr/bin/containerd',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   ethtool: '/usr/sbin/ethtool',
+  'gcc-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-gcc',
   // For cnitool, which is built from source.
   'golang-github-appc-cni-dev': '/usr/share/gocode/src/github.com/containernetworking/cni',
   'golang-go': '/usr/bin/go',
   iperf3: '/usr/bin/iperf3',
   iptables: '/usr/sbin/iptables',
+  'libc6-dev-arm64-cross': '/usr/aarch64-linux-gnu/include/stdio.h',
   nftables: '/usr/sbin/nft',
   prometheus: '/usr/bin/promtool',
   runc: '/usr/sbin/runc',
