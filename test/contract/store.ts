@@ -87,6 +87,27 @@ function atomicity(check: Check): void {
     )
   })
 
+  check('one that throws takes back its own writes and no others', async (t, store) => {
+    await answerOf(store, (tx) => tx.put(row('old'), 1))
+    const step = (name: string, fails: boolean) =>
+      outcomeOf(store, (tx) => {
+        tx.put(row('shared'), (tx.get(row('shared')) ?? 0) + 1)
+        tx.put(row(name), 1)
+        tx.put(row(name), 2)
+        tx.remove(row('old'))
+        tx.remove(row('never was'))
+        tx.put(row('old'), (tx.get(row('shared')) ?? 0) * 10)
+        if (fails) throw new Error(name)
+      })
+    await Promise.all([step('a', true), step('b', false), step('c', true), step('d', false)])
+    t.strictSame(all(store), [
+      ['row/b', 2],
+      ['row/d', 2],
+      ['row/old', 20],
+      ['row/shared', 2],
+    ])
+  })
+
   check('a thrown value that is no error becomes one', async (t, store) => {
     const outcome = await outcomeOf(store, () => {
       throw 'text'

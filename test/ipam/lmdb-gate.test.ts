@@ -1,0 +1,108 @@
+/**
+ * The gate around LMDB's writers: one at a time, and the event loop goes on. A
+ * second opening of its file stands for another process.
+ */
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { lockByte } from 'netlink-ts/live'
+import t from 'tap'
+import { openGate } from '../../ipam/lmdb/gate.ts'
+import { openLmdbStore } from '../../ipam/lmdb-store.ts'
+import { answerOf, until } from '../contract/store.ts'
+
+const folder = t.testdir()
+
+/** Another process that is inside; the function it returns lets it leave. */
+function occupy(path: string): () => void {
+  const fd = openSync(path, 'a')
+  lockByte(fd, 0n)
+  return () => closeSync(fd)
+}
+
+t.test('whoever is outside waits, and the event loop goes on', async (t) => {
+  const path = join(folder, 'waits')
+  const gate = openGate(path, 'pool')
+  t.teardown(() => gate.close())
+  const leave = occupy(path)
+  const done: string[] = []
+  for (const name of ['a', 'b']) {
+    gate.request(
+      () => {
+        done.push(`${name} inside`)
+        return () => done.push(`${name} outside`)
+      },
+      () => done.push(`${name} refused`),
+    )
+  }
+  await sleep(30)
+  t.strictSame(done, [], 'nobody is inside, and this timer fired')
+  leave()
+  await until(() => done.length === 4)
+  t.strictSame(done, ['a inside', 'a outside', 'b inside', 'b outside'])
+})
+
+t.test('who waits for too long is refused, and comes in later', async (t) => {
+  const path = join(folder, 'late')
+  const gate = openGate(path, 'pool', 30)
+  t.teardown(() => gate.close())
+  const leave = occupy(path)
+  const told: string[] = []
+  const ask = (name: string): void =>
+    gate.request(
+      () => () => told.push(`${name} was inside`),
+      () => told.push(`${name} was refused`),
+    )
+  ask('a')
+  await until(() => told.length === 1)
+  leave()
+  await sleep(10)
+  ask('b')
+  await until(() => told.length === 2)
+  t.strictSame(told, ['a was refused', 'b was inside'])
+  const others = occupy(path)
+  t.pass('and leaves it free')
+  others()
+})
+
+t.test('a gate that is closed while a thread waits keeps nobody out', async (t) => {
+  const path = join(folder, 'closed')
+  const gate = openGate(path, 'pool', 10)
+  const leave = occupy(path)
+  let refused = false
+  gate.request(
+    () => () => t.fail('it was closed'),
+    () => {
+      refused = true
+    },
+  )
+  await until(() => refused)
+  gate.close()
+  leave()
+  await sleep(20)
+  occupy(path)()
+  t.pass('the next one came in')
+})
+
+t.test('transactions wait for a process that writes, reads do not', async (t) => {
+  const path = join(folder, 'store')
+  const store = openLmdbStore(path, { patience: 'pool' })
+  t.teardown(() => store.close())
+  const leave = occupy(join(path, 'writers.lock'))
+  let committed = false
+  const writing = answerOf(store, (tx) => tx.put('row/a', 1)).then(() => {
+    committed = true
+  })
+  await sleep(30)
+  t.notOk(committed)
+  t.equal(
+    store.read((r) => r.get('row/a')),
+    undefined,
+  )
+  leave()
+  await writing
+  t.equal(
+    store.read((r) => r.get('row/a')),
+    1,
+  )
+})
