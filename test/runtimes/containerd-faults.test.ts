@@ -8,6 +8,7 @@ import { compareDumps } from '../../src/lab/dump.ts'
 import type { Lab } from '../../src/lab/lab.ts'
 import { inUse, settle, skip, snapshot } from '../support/e2e.ts'
 import { type Containerd, containerdSkip } from './containerd.ts'
+import { EXITED, NOT_READY } from './cri.ts'
 import { addGate, listInFront } from './networks.ts'
 import {
   type CriPod,
@@ -58,7 +59,7 @@ async function keepsPinging(
   to: CriPod,
   happening: () => Promise<unknown>,
 ): Promise<void> {
-  const echoes = await Promise.all(to.ips.map((ip) => startEchoes(from, ip)))
+  const echoes = await Promise.all(to.ips.map((ip) => startEchoes(t, from, ip)))
   await happening()
   const all = await Promise.all(echoes.map((each) => each.stop()))
   for (const [index, seen] of all.entries()) {
@@ -115,9 +116,20 @@ async function netnsGone(t: Test, lab: Lab, containerd: Containerd): Promise<voi
     t.equal((await containerd.inside(command)).status, 0, command.join(' '))
   }
   for (const pid of processesOf(pod)) process.kill(pid, 'SIGKILL')
-  await settle(() => processesOf(pod).map(String))
+  t.strictSame(await settle(() => notSeen(pod)), [], 'the runtime has seen it')
   t.equal(await inUse(lab), 2, 'its addresses are held until DEL')
   await removePod(pod)
+}
+
+/** What a runtime has not noticed yet of a pod whose processes are dead; it does not remove such a pod. */
+async function notSeen({ containerd, containerId, sandboxId }: CriPod): Promise<string[]> {
+  const { cri } = containerd
+  const container = await cri.call('containerStatus', { containerId })
+  const sandbox = await cri.call('podSandboxStatus', { podSandboxId: sandboxId })
+  return [
+    ...(container.status?.state === EXITED ? [] : ['container']),
+    ...(sandbox.status?.state === NOT_READY ? [] : ['sandbox']),
+  ]
 }
 
 /** libcni of containerd 1.6 knows nothing newer than 1.0.0: it calls ADD, and then can call nothing. */

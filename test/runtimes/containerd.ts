@@ -75,7 +75,9 @@ export async function startContainerd(t: Test, lab: Lab, node: LabNode): Promise
   const cgroup = cgroupOf(lab.id, node.name)
   const anchor = await startAnchor(node)
   let daemon: ChildProcess | undefined
+  let isOver = false
   t.teardown(async () => {
+    isOver = true
     await end(daemon)
     await endLike(anchor, node)
     await endCgroup(cgroup)
@@ -94,6 +96,7 @@ export async function startContainerd(t: Test, lab: Lab, node: LabNode): Promise
     kill: () => end(daemon),
     log: () => readFileSync(log, 'utf8'),
     async start() {
+      if (isOver) throw new Error('Cannot start containerd: its test is over')
       const fd = openSync(log, 'a')
       const [program = '', ...args] = enter(['containerd', '--config', paths.config])
       daemon = spawn(program, args, { stdio: ['ignore', fd, fd] })

@@ -46,7 +46,9 @@ const PodSandboxNetworkStatus = message({
   ip: string(1),
   additionalIps: repeated(nested(2, message({ ip: string(1) }))),
 })
-/** `state` is 0 for ready, 1 for not ready. */
+/** Of a sandbox; 0 is ready. */
+export const NOT_READY = 1
+
 const PodSandboxStatus = message({
   id: string(1),
   metadata: nested(2, PodSandboxMetadata),
@@ -65,6 +67,9 @@ const ContainerConfig = message({
   command: repeated(string(3)),
   args: repeated(string(4)),
 })
+/** Of a container; 0 is created, 1 running. */
+export const EXITED = 2
+
 const ContainerId = message({ containerId: string(1) })
 const RuntimeCondition = message({
   type: string(1),
@@ -141,6 +146,12 @@ const METHODS = {
     ContainerId,
   ),
   startContainer: method('RuntimeService', 'StartContainer', ContainerId, Nothing),
+  containerStatus: method(
+    'RuntimeService',
+    'ContainerStatus',
+    ContainerId,
+    message({ status: nested(1, message({ state: int(3) })) }),
+  ),
   execSync: method(
     'RuntimeService',
     'ExecSync',

@@ -140,11 +140,12 @@ export interface Echoes {
   stop(): Promise<readonly number[]>
 }
 
-/** Echoes from a pod to an address, twenty a second; the first have come back. */
-export async function startEchoes(from: CriPod, ip: string): Promise<Echoes> {
+/** Echoes from a pod to an address, twenty a second; the first have come back. They end with the test. */
+export async function startEchoes(t: Test, from: CriPod, ip: string): Promise<Echoes> {
   const [pid] = processesOf(from)
   const args = [`--net=/proc/${pid}/ns/net`, '--', 'ping', '-n', '-i', '0.05', ip]
   const ping = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => ping.kill('SIGKILL'))
   const exit = new Promise((resolve) => ping.once('exit', resolve))
   const seen: number[] = []
   createInterface({ input: ping.stdout }).on('line', (line) => {
