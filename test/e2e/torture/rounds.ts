@@ -6,7 +6,8 @@
  * @module
  */
 import { type Prng, prng } from '../../../src/prng.ts'
-import { type Call, call, type Ended, start, type Via } from './calls.ts'
+import { ip } from '../../support/e2e.ts'
+import { type Call, call, codeOf, type Ended, start, type Via } from './calls.ts'
 import { collect } from './collect.ts'
 import { type Killed, killAgent, killLauncher, killNode } from './kills.ts'
 import type { Alive } from './model.ts'
@@ -22,7 +23,9 @@ import {
   noteFailure,
   type Round,
   type Scene,
+  TRY_LATER,
 } from './scene.ts'
+import { IFNAME } from './steps.ts'
 import { type Attachment, NETWORKS, type TortureNode } from './world.ts'
 
 /** Who dies in a phase: processes that the runtime started, or agents; or all agents are away. */
@@ -54,7 +57,7 @@ export async function play(scene: Scene, seed: string, name: string, only?: stri
   const coming: Round = { name: `${name}a`, chance: chance.fork('coming'), only }
   const adds: Act[] = []
   for (let index = 0; index < count; index++) adds.push(await newcomer(scene, coming, index))
-  await phase(scene, coming, adds, came)
+  await Promise.all([phase(scene, coming, adds, came), doomed(scene, coming)])
   await collect(scene, coming)
   await agentsBack(scene)
   await check(scene, coming.name)
@@ -102,6 +105,21 @@ async function leaver(scene: Scene, round: Round, one: Alive, index: number): Pr
   if (chance.unit() < SANDBOX_GONE) await one.slot.remove()
   const prevResult = { ...one.result }
   return { id, chance, attachment: one, call: delOf(one, viaOf(chance), undefined, { prevResult }) }
+}
+
+/** An ADD that must fail in the middle, by the agent if it lives, takes back what it made. */
+async function doomed(scene: Scene, { name, chance }: Round): Promise<void> {
+  const own = chance.fork('doomed')
+  const id = `${name}.doomed`
+  const attachment = await sandbox(scene, pick(own, scene.world.nodes), pick(own, NETWORKS), id)
+  const { netns } = attachment.slot
+  await ip(netns, 'link', 'add', IFNAME, 'type', 'veth', 'peer', 'name', 'other')
+  const ended = await call(addOf(attachment, viaOf(own)))
+  if (ended.status === 0) scene.faults.push(`${id}: ADD over an interface of that name succeeds`)
+  await ip(netns, 'link', 'del', IFNAME)
+  // What an agent that was killed has begun is for DEL to take away.
+  if (codeOf(ended) === TRY_LATER) await insist(scene, delOf(attachment, viaOf(own)), id)
+  mustBeVoid(scene, [attachment], `${id} ADD that failed`)
 }
 
 type Outcome = Pick<Killed, 'ended'>

@@ -39,7 +39,7 @@ export interface Round {
 export const isMeant = ({ only }: Round, id: string): boolean => only === undefined || only === id
 
 /** "Try again later". Source: CNI specification 1.1.0, section "Error". */
-const TRY_LATER = 11
+export const TRY_LATER = 11
 /** A runtime repeats for minutes; these are enough for an agent to be back. */
 const TRIES = 40
 const PAUSE_MS = 100

@@ -68,7 +68,7 @@ async function stop(victim: Victim): Promise<boolean> {
     const state = stateOf(victim.pid)
     if (state === 'T') return true
     if (state === undefined || state === 'Z') return false
-    await new Promise((resolve) => setImmediate(resolve))
+    await sleep(1)
   }
   return true
 }
@@ -92,7 +92,7 @@ function letOn(victim: Victim, ms: number): void {
   const until = performance.now() + SCHEDULED_MS_MAX
   setPriority(PRECISE)
   signal(victim, 'SIGCONT')
-  while (turnsOf(victim.pid) === turns && performance.now() < until) Atomics.wait(NEVER, 0, 0, 0.02)
+  while (turnsOf(victim.pid) === turns && performance.now() < until) Atomics.wait(NEVER, 0, 0, 0.05)
   spin(ms)
   signal(victim, 'SIGSTOP')
   setPriority(USUAL)
