@@ -16,6 +16,8 @@ export interface Mutant {
   readonly silent?: readonly string[]
   /** What is behind the script. @default the main plugin */
   readonly as?: 'trivium-ipam' | 'chained'
+  /** What it does to one rule reaches those after it: it runs with few. */
+  readonly reachesOthers?: true
 }
 
 /** Runs the plugin, then changes what it printed. */
@@ -28,7 +30,12 @@ exit $status`
 const on = (verb: string, work: string): string =>
   `if [ "$CNI_COMMAND" = ${verb} ]; then\n${work}\nfi\nexec $real`
 
-const inPod = (command: string): string => `nsenter --net="$CNI_NETNS" -- ${command}`
+/** A FIFO in place of a namespace would never open. */
+const inPod = (command: string): string =>
+  `{ [ ! -p "$CNI_NETNS" ] && nsenter --net="$CNI_NETNS" -- ${command}; }`
+
+/** Whether a DEL is one that a runtime may send. */
+const IS_WHOLE = '[ -n "$CNI_CONTAINERID" ] && [ -n "$CNI_IFNAME" ] && [ -n "$CNI_PATH" ]'
 
 const REFUSE = `{ cat >/dev/null; echo '{"cniVersion":"1.1.0","code":7,"msg":"no"}'; exit 1; }`
 
@@ -110,7 +117,7 @@ esac`,
     script: `[ "$CNI_COMMAND" = ADD ] || exec $real
 out=$($real) || { status=$?; printf '%s\\n' "$out"; exit $status; }
 printf '%s\\n' "$out" | sed 's/10\\.88\\.0\\.[0-9]*\\/28/10.88.0.9\\/28/'`,
-    breaks: ['ADD-12', 'HAB-04', 'CHK-06'],
+    breaks: ['ADD-12', 'HAB-04', 'CHK-06', 'GC-10'],
   },
   {
     what: 'does nothing in DEL when there is no namespace',
@@ -119,7 +126,7 @@ printf '%s\\n' "$out" | sed 's/10\\.88\\.0\\.[0-9]*\\/28/10.88.0.9\\/28/'`,
   },
   {
     what: 'wants prevResult in DEL',
-    script: `if [ "$CNI_COMMAND" = DEL ]; then
+    script: `if [ "$CNI_COMMAND" = DEL ] && ${IS_WHOLE}; then
 in=$(cat)
 case $in in *prevResult*) ;; *) echo '{"cniVersion":"1.1.0","code":7,"msg":"no prevResult"}'; exit 1;; esac
 printf '%s' "$in" | $real
@@ -133,6 +140,7 @@ exec $real`,
     as: 'trivium-ipam',
     script: on('DEL', '{ cat >/dev/null; exit 0; }'),
     breaks: ['DEL-12', 'CHK-06'],
+    reachesOthers: true,
   },
   {
     what: 'deletes every container at each DEL',

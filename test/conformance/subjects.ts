@@ -37,10 +37,12 @@ const POOLS = [`${SUBNET},block=28,gateway=10.88.0.1`, 'fd88::/124,block=124,gat
 export interface Installed {
   readonly binDir: string
   readonly store: string
+  /** The same networks for the plugins of others: addresses alone. */
+  readonly ipamStore: string
 }
 
 export async function installOurs(dir: string): Promise<Installed> {
-  const [binDir, store] = [join(dir, 'bin'), join(dir, 'store')]
+  const [binDir, store, ipamStore] = [join(dir, 'bin'), join(dir, 'store'), join(dir, 'ipam')]
   const flags = {
     'bin-dir': binDir,
     'conf-dir': join(dir, 'conf'),
@@ -51,9 +53,13 @@ export async function installOurs(dir: string): Promise<Installed> {
   const words = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value])
   const pools = POOLS.flatMap((pool) => ['--pool', pool])
   await must([...TRIVIUM, 'install', ...words, ...pools])
-  const other = ['network', 'create', 'pods-other', '--pool', '10.89.0.0/28,block=28']
-  await must([...TRIVIUM, ...other, '--store', `lmdb:${store}`])
-  return { binDir, store }
+  const create = (at: string, name: string, ...words: readonly string[]) =>
+    must([...TRIVIUM, 'network', 'create', name, ...words, '--store', `lmdb:${at}`])
+  const other = ['--pool', '10.89.0.0/28,block=28,gateway=10.89.0.1']
+  await create(store, 'pods-other', ...other)
+  await create(ipamStore, 'pods', '--mode', 'ipam', ...pools)
+  await create(ipamStore, 'pods-other', '--mode', 'ipam', ...other)
+  return { binDir, store, ipamStore }
 }
 
 /** Starts the agent. @param more Shell, when it is ready. */
@@ -74,6 +80,7 @@ const STOPPED = 'kill -TERM $agent; wait $agent || true'
 export function ourSubjects(installed: Installed): readonly Subject[] {
   const { binDir } = installed
   const setup = nodeSetup(installed)
+  const ipamSetup = nodeSetup({ ...installed, store: installed.ipamStore })
   const ipam = { type: 'trivium-ipam', ...OURS }
   return [
     {
@@ -92,7 +99,7 @@ export function ourSubjects(installed: Installed): readonly Subject[] {
       name: 'trivium-ipam alone',
       list: list('1.1.0', { type: 'trivium-ipam', ipam }),
       binDirs: [binDir],
-      setup,
+      setup: ipamSetup,
     },
     {
       name: 'trivium + portmap',
@@ -104,7 +111,7 @@ export function ourSubjects(installed: Installed): readonly Subject[] {
       name: 'bridge + trivium-ipam',
       list: list('1.0.0', { type: 'bridge', bridge: 'cni0', isGateway: true, ipam }),
       binDirs: [REFERENCE, binDir],
-      setup,
+      setup: ipamSetup,
     },
   ]
 }
