@@ -9,7 +9,7 @@
  */
 import * as nl from 'netlink-ts'
 import { NetlinkSocket } from 'netlink-ts/live'
-import { asTriviumError, invariant, TriviumError } from '../errors.ts'
+import { asTriviumError, invariant } from '../errors.ts'
 import {
   identity,
   isNft,
@@ -179,16 +179,6 @@ export function openKernel(
       socket.close()
     },
   }
-}
-
-/** What the kernel holds, looked at in steps that leave others their turn. */
-export function observed(kernel: KernelPort): Promise<KernelState> {
-  return new Promise((resolve, reject) => {
-    kernel.observe([], (outcome) => {
-      if (outcome.kind === 'state') resolve(outcome.state)
-      else reject(new TriviumError('KERNEL', `Cannot look at the kernel: ${outcome.reason}`))
-    })
-  })
 }
 
 /** Ends before the removal of a link, and where operations may be cut. */

@@ -1,4 +1,4 @@
-/** Codes of the specification: runtimes act on the numbers, people on the words. */
+/** OUT-03: codes of the specification: runtimes act on the numbers, people on the words. */
 import t from 'tap'
 import { cniError } from '../../src/cni/mod.ts'
 import { type ErrorCode, TriviumError } from '../../src/errors.ts'

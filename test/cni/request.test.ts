@@ -63,7 +63,7 @@ function refuses(name: string, rows: readonly Row[]): void {
 const required = (names: string): string => `required env variables [${names}] missing`
 const none = { CNI_CONTAINERID: '', CNI_NETNS: undefined, CNI_IFNAME: '', CNI_PATH: '' }
 
-refuses('variables: one error names all that are missing, in order', [
+refuses('ENV-02 ENV-03 ENV-04 ENV-05 variables: one error names all that are missing, in order', [
   ['none at all', { env: { ...none, CNI_COMMAND: undefined } }, 4, required('CNI_COMMAND')],
   ['ADD', { env: none }, 4, required('CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH')],
   [
@@ -89,7 +89,7 @@ const DOTS = 'interface name is . or ..'
 const SIGNS = 'interface name contains / or : or whitespace characters'
 const ifname = (name: string): Change => ({ env: { CNI_IFNAME: name } })
 
-refuses('variables: malformed', [
+refuses('ENV-01 ENV-06 ENV-07 variables: malformed', [
   ['command in lower case', { env: { CNI_COMMAND: 'add' } }, 4, 'unknown CNI_COMMAND: add'],
   ['no such command', { env: { CNI_COMMAND: 'UPDATE' } }, 4, 'unknown CNI_COMMAND: UPDATE'],
   ['id with a slash', { env: { CNI_CONTAINERID: 'a/b' } }, 4, BAD_ID, 'a/b'],
@@ -106,7 +106,7 @@ refuses('variables: malformed', [
   ['missing before malformed', { env: { CNI_CONTAINERID: '', CNI_IFNAME: 'a/b' } }, 4, SIGNS],
 ])
 
-refuses('configuration', [
+refuses('CFG-03 CFG-04 CFG-05 CFG-06 CFG-08 configuration', [
   ['no name', { conf: { name: undefined } }, 7, 'missing network name'],
   ['an empty name', { conf: { name: '' } }, 7, 'missing network name'],
   [
@@ -182,14 +182,14 @@ const valid = (value: unknown): Change => ({
   env: { CNI_COMMAND: 'GC' },
   conf: { 'cni.dev/valid-attachments': value },
 })
-refuses('the list of what is valid', [
+refuses('GC-02 the list of what is valid', [
   ['no list', valid({}), 7, VALID],
   ['a list of texts', valid(['c0ffee']), 7, VALID],
   ['half an attachment', valid([{ containerID: 'c0ffee' }]), 7, VALID],
   ['a number for an id', valid([{ containerID: 7, ifname: 'eth0' }]), 7, VALID],
 ])
 
-t.test('input that is no JSON', async (t) => {
+t.test('CFG-02 input that is no JSON', async (t) => {
   for (const text of ['', '{', '{"name": pods}']) {
     const error = refusal({ text })
     t.equal(error?.code, 6, JSON.stringify(text))
@@ -197,44 +197,47 @@ t.test('input that is no JSON', async (t) => {
   }
 })
 
-t.test('keys that have their place in the store are refused, with key and value', async (t) => {
-  for (const key of [
-    'mode',
-    'pool',
-    'pools',
-    'subnet',
-    'vni',
-    'vlan',
-    'vlanId',
-    'mtu',
-    'backend',
-  ]) {
-    const error = refusal({ conf: { [key]: [42] } })
-    t.equal(error?.code, 2, key)
-    t.equal(error?.msg, `unsupported field "${key}": [42]`)
-    t.equal(
-      error?.details,
-      'Mode, pools and options live in the store; use: trivium network set pods',
-    )
-    t.equal(
-      refusal({ conf: { ipam: { [key]: 1 } } }),
-      undefined,
-      `${key} of another's ipam is not ours`,
-    )
-    t.equal(
-      refusal({ conf: { ipam: { [key]: 1 } }, plugin: 'trivium-ipam' })?.code,
-      2,
-      `ipam.${key}`,
-    )
-    t.equal(
-      refusal({ conf: { [key]: 1 }, plugin: 'trivium-ipam' }),
-      undefined,
-      `${key} of the upper plugin`,
-    )
-  }
-})
+t.test(
+  'CFG-07 keys that have their place in the store are refused, with key and value',
+  async (t) => {
+    for (const key of [
+      'mode',
+      'pool',
+      'pools',
+      'subnet',
+      'vni',
+      'vlan',
+      'vlanId',
+      'mtu',
+      'backend',
+    ]) {
+      const error = refusal({ conf: { [key]: [42] } })
+      t.equal(error?.code, 2, key)
+      t.equal(error?.msg, `unsupported field "${key}": [42]`)
+      t.equal(
+        error?.details,
+        'Mode, pools and options live in the store; use: trivium network set pods',
+      )
+      t.equal(
+        refusal({ conf: { ipam: { [key]: 1 } } }),
+        undefined,
+        `${key} of another's ipam is not ours`,
+      )
+      t.equal(
+        refusal({ conf: { ipam: { [key]: 1 } }, plugin: 'trivium-ipam' })?.code,
+        2,
+        `ipam.${key}`,
+      )
+      t.equal(
+        refusal({ conf: { [key]: 1 }, plugin: 'trivium-ipam' }),
+        undefined,
+        `${key} of the upper plugin`,
+      )
+    }
+  },
+)
 
-t.test('what runtimes send beside it is never refused', async (t) => {
+t.test('CFG-07 CFG-09 CFG-10 what runtimes send beside it is never refused', async (t) => {
   const beside = {
     args: { cni: { labels: [] } },
     runtimeConfig: { portMappings: [] },
@@ -250,7 +253,7 @@ t.test('what runtimes send beside it is never refused', async (t) => {
   t.match(request, { config: { prevResult: { cniVersion: '1.1.0' } } })
 })
 
-t.test('verbs and versions', async (t) => {
+t.test('CHK-01 ST-01 GC-01 verbs and versions', async (t) => {
   const since = { ADD: '0.1.0', DEL: '0.1.0', CHECK: '0.4.0', GC: '1.1.0', STATUS: '1.1.0' }
   for (const [verb, first] of Object.entries(since)) {
     for (const cniVersion of CNI_VERSIONS) {
@@ -269,7 +272,7 @@ t.test('verbs and versions', async (t) => {
   t.equal(refusal(old)?.code, 1, 'no version is 0.1.0, which has no CHECK')
 })
 
-t.test('a whole request', async (t) => {
+t.test('ENV-10 a whole request', async (t) => {
   const request = parseRequest(
     input({
       env: {
@@ -289,7 +292,7 @@ t.test('a whole request', async (t) => {
     args: { pod: { namespace: 'web', name: 'a', uid: '' } },
     ask: { ips: [], pools: [] },
     netnsOverride: true,
-    config: { name: 'pods', store: 'memory:', socket: '/run/a.sock' },
+    config: { name: 'pods', store: 'memory:', socket: '/run/a.sock', delegation: {} },
   })
   for (const [text, expected] of [
     ['true', true],
@@ -304,7 +307,7 @@ t.test('a whole request', async (t) => {
   }
 })
 
-t.test('DEL passes over what is wrong with arguments and configuration', async (t) => {
+t.test('DEL-01 DEL passes over what is wrong with arguments and configuration', async (t) => {
   const rows: readonly (readonly [string, Change])[] = [
     ['a pair without "="', { env: { CNI_ARGS: 'IgnoreUnknown=1;x' } }],
     ['an unknown key', { env: { CNI_ARGS: 'x=1' } }],
@@ -322,7 +325,7 @@ t.test('DEL passes over what is wrong with arguments and configuration', async (
   }
 })
 
-t.test('DEL needs no namespace, GC and STATUS no container', async (t) => {
+t.test('DEL-02 DEL needs no namespace, GC and STATUS no container', async (t) => {
   t.match(parseRequest(input({ env: { CNI_COMMAND: 'DEL', CNI_NETNS: '' } })), {
     verb: 'DEL',
     netns: '',
@@ -346,7 +349,7 @@ t.test('DEL needs no namespace, GC and STATUS no container', async (t) => {
   )
 })
 
-t.test('VERSION works with anything on standard input', async (t) => {
+t.test('VER-01 VER-02 VERSION works with anything on standard input', async (t) => {
   const ask = (text: string): unknown =>
     parseRequest(input({ env: { ...none, CNI_COMMAND: 'VERSION' }, text }))
   const rows = [

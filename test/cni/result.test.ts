@@ -67,7 +67,7 @@ for (const version of CNI_VERSIONS) {
   t.strictSame(JSON.parse(JSON.stringify(renderResult(RESULT, version))), expected, version)
 }
 
-t.test('a delegated result has no interfaces, and no index of one', async (t) => {
+t.test('ADD-07 a delegated result has no interfaces, and no index of one', async (t) => {
   const alone = {
     interfaces: [],
     routes: [],

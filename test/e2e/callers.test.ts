@@ -18,6 +18,7 @@ import {
   added,
   cluster,
   errorOf,
+  inUse,
   ip,
   ipsOf,
   type Json,
@@ -61,6 +62,17 @@ t.test('callers', { skip }, async (t) => {
   )
   await whole('DEL-05 a caller that dies in the middle', (t) => dying(t, lab))
   await whole('ST-02 ST-03 ST-05 STATUS while something is missing', (t) => unfit(t, lab))
+  await t.test('DEL-08 ST-03 the underlay is gone', async (t) => {
+    const pod = await podOn(lab)
+    await added(lab, pod, {}, KUBE)
+    const used = await inUse(lab)
+    await ip(pod.node.netns, 'link', 'del', 'eth0')
+    const error = errorOf(await lab.cni('STATUS', pod, { cniVersion: '1.1.0' }))
+    t.match(error, { code: 51, msg: /underlay eth0: it is not there/ })
+    await del(t, lab, pod, {}, 'DEL all the same')
+    t.equal(await inUse(lab), used - 2, 'its addresses are free')
+    await lab.removePod(pod)
+  })
 })
 
 async function podOn(lab: Lab): Promise<LabPod> {

@@ -271,8 +271,8 @@ t.test('what a runtime may get wrong', { skip }, async (t) => {
     const call = (row: Pick<Row, 'env' | 'config'>): Promise<Finished> =>
       invoke(pod, { ...row, env: { ...env, ...row.env } })
     for (const [table, rows] of [
-      ['environment', ENVIRONMENT],
-      ['configuration', CONFIGURATION],
+      ['ENV-01 ENV-02 ENV-05 ENV-06 ENV-07 ENV-08 environment', ENVIRONMENT],
+      ['CFG-02 CFG-03 CFG-04 CFG-05 CFG-06 CFG-07 configuration', CONFIGURATION],
     ] as const) {
       await t.test(`${road}: ${table}`, async (t) => {
         await Promise.all(rows.map(async (row) => checkRow(t, row, await call(row))))
@@ -280,10 +280,21 @@ t.test('what a runtime may get wrong', { skip }, async (t) => {
         t.strictSame(compareDumps(before, after), [], 'nothing was made, nothing was lost')
       })
     }
-    await t.test(`${road}: namespaces`, (t) => namespaces(t, node, call))
-    await t.test(`${road}: VERSION`, (t) => versions(t, call))
-    await t.test(`${road}: what must be accepted`, (t) => accepted(t, call))
-    await t.test(`${road}: called by a person`, async (t) => {
+    await t.test(`ENV-11 ${road}: namespaces`, (t) => namespaces(t, node, call))
+    await t.test(`CFG-01 ${road}: an input that cannot be read`, async (t) => {
+      const plugin = join(node.binDir, 'trivium')
+      const command = inNetns(node.netns, ['sh', '-c', 'exec "$0" < /', plugin])
+      const variables = { CNI_CONTAINERID: 'a', CNI_IFNAME: 'eth0', CNI_NETNS: pod.netnsPath }
+      const whole = { ...env, ...variables, CNI_COMMAND: 'ADD', CNI_PATH: node.binDir }
+      const error = errorOf(
+        await run(command, { env: { PATH: '/usr/sbin:/usr/bin:/bin', ...whole } }),
+      )
+      t.equal(error.code, 5)
+      t.match(`${error.msg} ${error.details}`, /stdin/)
+    })
+    await t.test(`VER-01 VER-02 ${road}: VERSION`, (t) => versions(t, call))
+    await t.test(`CFG-09 CFG-10 ${road}: what must be accepted`, (t) => accepted(t, call))
+    await t.test(`ENV-09 ${road}: called by a person`, async (t) => {
       const { status, stdout, stderr } = await call({ env: { CNI_COMMAND: undefined } })
       t.strictSame([status, stdout], [0, ''])
       t.match(
@@ -301,8 +312,12 @@ const interfaces = async ({ netns }: LabPod): Promise<readonly string[]> =>
 
 function checkRow(t: Test, { title, code, msg, details }: Row, finished: Finished): void {
   const error = errorOf(finished)
-  t.equal(finished.status, 1, `${title}: exit status`)
-  t.strictSame(Object.keys(error).sort(), ['cniVersion', 'code', 'details', 'msg'], title)
+  t.equal(finished.status, 1, `OUT-02 ${title}: exit status`)
+  t.strictSame(
+    Object.keys(error).sort(),
+    ['cniVersion', 'code', 'details', 'msg'],
+    `OUT-03 ${title}`,
+  )
   t.equal(error.code, code, `${title}: code`)
   if (typeof msg === 'string') t.equal(error.msg, msg, `${title}: message`)
   else t.match(error.msg, msg, `${title}: message`)

@@ -30,7 +30,9 @@ t.test('verbs', { skip }, async (t) => {
   await warm(lab)
   for (const { road, env } of ROADS) {
     const servedBefore = served(agents[0])
-    await t.test(`${road}: the result in every version`, (t) => shapes(t, lab, env))
+    await t.test(`OUT-05 ADD-05 ADD-06 ${road}: the result in every version`, (t) =>
+      shapes(t, lab, env),
+    )
     await t.test(`${road}: failing ADD`, (t) => failingAdds(t, lab, env))
     await t.test(`${road}: DEL`, (t) => dels(t, lab, env))
     const count = served(agents[0]) - servedBefore
@@ -74,7 +76,7 @@ async function shapes(t: Test, lab: Lab, env: Readonly<Record<string, string>>):
     const pod = await podOn(lab)
     const finished = await lab.cni('ADD', pod, { cniVersion }, env)
     const result = resultOf(finished) as unknown as Json
-    t.equal(finished.stderr, '', `${cniVersion}: nothing to complain about`)
+    t.equal(finished.stderr, '', `OUT-04 ${cniVersion}: nothing to complain about`)
     t.equal(result['cniVersion'], cniVersion)
     checkShape(t, result, cniVersion, pod)
     const inside = await ipJson(pod.netns, 'addr', 'show', 'dev', 'eth0', 'scope', 'global')
@@ -85,7 +87,7 @@ async function shapes(t: Test, lab: Lab, env: Readonly<Record<string, string>>):
     t.strictSame(addressesOf(result), held, `${cniVersion}: the addresses the pod has`)
     // A cached result of any version comes back with DEL.
     const del = await lab.cni('DEL', pod, { cniVersion, prevResult: result }, env)
-    t.strictSame([del.status, del.stdout], [0, ''], `${cniVersion}: DEL prints nothing`)
+    t.strictSame([del.status, del.stdout], [0, ''], `OUT-01 ${cniVersion}: DEL prints nothing`)
     await lab.removePod(pod)
   }
   t.strictSame(compareDumps(before, await snapshot(lab)), [], 'nothing is left')
@@ -135,7 +137,7 @@ async function failingAdds(
   lab: Lab,
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await t.test('a second ADD is refused and changes nothing', async (t) => {
+  await t.test('ADD-03 a second ADD is refused and changes nothing', async (t) => {
     const pod = await podOn(lab)
     const result = await added(lab, pod, {}, env)
     const other = { ...(await podOn(lab)), containerId: pod.containerId }
@@ -153,7 +155,7 @@ async function failingAdds(
     await lab.removePod(other)
   })
 
-  await t.test('an interface of that name in the container is left alone', async (t) => {
+  await t.test('ADD-02 an interface of that name in the container is left alone', async (t) => {
     const pod = await podOn(lab)
     await ip(pod.netns, 'link', 'add', 'eth0', 'type', 'bridge')
     const before = [...(await snapshot(lab)), ...(await podState(pod))]
@@ -167,7 +169,7 @@ async function failingAdds(
     await remove(t, lab, pod, env)
   })
 
-  await t.test('an ADD that the kernel refuses midway takes all of it back', async (t) => {
+  await t.test('ADD-09 an ADD that the kernel refuses midway takes all of it back', async (t) => {
     const pod = await podOn(lab)
     const probe = await added(lab, pod, {}, env)
     const hostLink = probe.interfaces[0]?.name ?? ''
@@ -212,25 +214,25 @@ const DELS: readonly {
   readonly netnsPath?: string
   readonly never?: boolean
 }[] = [
-  { title: 'ten times' },
-  { title: 'without CNI_NETNS', netnsPath: '' },
-  { title: 'with a path that is not there', netnsPath: '/run/netns/not-there' },
+  { title: 'DEL-04 ten times' },
+  { title: 'DEL-02 without CNI_NETNS', netnsPath: '' },
+  { title: 'DEL-02 with a path that is not there', netnsPath: '/run/netns/not-there' },
   {
-    title: 'after the namespace vanished',
+    title: 'DEL-02 after the namespace vanished',
     prepare: (_lab, pod) => run(['ip', 'netns', 'del', pod.netns]),
   },
   {
-    title: 'after the pod renamed its interface',
+    title: 'DEL-01 after the pod renamed its interface',
     prepare: async (_lab, { netns }) => {
       await ip(netns, 'link', 'set', 'eth0', 'down')
       await ip(netns, 'link', 'set', 'eth0', 'name', 'other0')
     },
   },
   {
-    title: 'after the interface was removed',
+    title: 'DEL-01 after the interface was removed',
     prepare: (_lab, { netns }) => ip(netns, 'link', 'del', 'eth0'),
   },
-  { title: 'of a container that was never added', never: true },
+  { title: 'DEL-04 of a container that was never added', never: true },
 ]
 
 async function dels(t: Test, lab: Lab, env: Readonly<Record<string, string>>): Promise<void> {
@@ -241,7 +243,7 @@ async function dels(t: Test, lab: Lab, env: Readonly<Record<string, string>>): P
       if (never !== true) await added(lab, pod, {}, env)
       await prepare?.(lab, pod)
       const asked = netnsPath === undefined ? pod : { ...pod, netnsPath }
-      for (let time = 0; time < (title === 'ten times' ? 10 : 2); time++) {
+      for (let time = 0; time < (title.endsWith('ten times') ? 10 : 2); time++) {
         const { status, stdout } = await lab.cni('DEL', asked, {}, env)
         t.strictSame([status, stdout], [0, ''], `DEL ${time + 1}`)
       }

@@ -6,7 +6,6 @@
 import { keys } from '../../../ipam/keys.ts'
 import { type CniRequest, checkPod, checkPrevResult, planPod } from '../../cni/mod.ts'
 import { TriviumError } from '../../errors.ts'
-import { observed } from '../kernel.ts'
 import { openPodNetns } from '../netns.ts'
 import { contextOf } from './allocate.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
@@ -35,7 +34,7 @@ export async function check(
   const netns = openPodNetns(netnsQuestion(request, input))
   input.steps.mark('netns')
   try {
-    const state = await observed(host.kernel)
+    const state = await host.kernel.stateSoon()
     // The agent keeps the table once it has come through a round.
     const isTableKept = host.mayClaim && host.unavailable() === undefined
     checkPod(plan, request.ifname, state, netns.kernel.state(), isTableKept)

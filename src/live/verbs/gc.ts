@@ -6,8 +6,6 @@
 import { keys } from '../../../ipam/keys.ts'
 import { type CniRequest, type Garbage, garbageOf } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
-import type { NftElement } from '../../kernel/mod.ts'
-import { observed } from '../kernel.ts'
 import { del } from './del.ts'
 import type { CniCallInput, CniHost } from './host.ts'
 
@@ -50,7 +48,7 @@ async function look(
   { kernel, store, nodeName }: CniHost,
 ): Promise<Garbage> {
   // Links of a delegated plugin's pods are another's.
-  const state = plugin === 'trivium' ? await observed(kernel) : new Map()
+  const state = plugin === 'trivium' ? await kernel.stateSoon() : new Map()
   const network = config.name
   return store.read((reader) =>
     garbageOf({
@@ -85,17 +83,16 @@ async function removeAll(
     for (const job of waiting) await attempt(job)
   }
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, jobs.length) }, worker))
-  if (elements.length > 0) await attempt(async () => closeElements(elements, host))
+  if (elements.length > 0) await attempt(() => host.kernel.removeElements(elements))
   return failures
 }
 
-async function removeLink(name: string, { kernel }: CniHost): Promise<void> {
-  const failure = await kernel.removeLink(name)
-  if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
-}
-
-function closeElements(elements: readonly NftElement[], { kernel }: CniHost): void {
-  const failures = kernel.applyNow(elements.map((object) => ({ kind: 'remove', object })))
-  const failure = failures.find((each) => each !== undefined && each.code !== 'ENOENT')
-  if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+async function removeLink(name: string, { kernel, hold }: CniHost): Promise<void> {
+  const letGo = hold(name)
+  try {
+    const failure = await kernel.removeOwnLink(name)
+    if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+  } finally {
+    letGo()
+  }
 }
