@@ -28,6 +28,7 @@ import {
 import type { Instant, Machine } from '../machine.ts'
 import type { Observed } from '../ports.ts'
 import {
+  elementsAdded,
   isDone,
   makesTable,
   networksWithoutBlocks,
@@ -128,6 +129,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let isWhole = true
   /** Whether it has just made the nftables table: a pod that came meanwhile lacks its elements. */
   let isTableNew = false
+  /** Elements that the last whole round gave to pods; a DEL under way may have closed them before. */
+  let given: readonly string[] = []
   const wanted = (key: string): KernelObject | undefined =>
     pods().get(key) ?? (planner.pods().has(key) ? undefined : planner.plan.desired.get(key))
   const suspected = suspicions()
@@ -184,6 +187,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
 
   function observe(): readonly AgentEffect[] {
     phase = 'observing'
+    given = []
     // What is not right by now will be in the state; said again, it would start rounds for ever.
     // What comes from here on may be about a table that was read before.
     suspected.clear()
@@ -203,7 +207,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     pods = podsPlan(view)
     const cameMeanwhile = isTableNew && hasMore(pods(), podsBefore())
     isTableNew = false
-    if (cameMeanwhile) return observe()
+    const wentMeanwhile = given.some((key) => !pods().has(key))
+    if (cameMeanwhile || wentMeanwhile) return observe()
     if (suspected.stand(wanted, true)) return observe()
     reading = view
     if (ops.length === 0) {
@@ -293,7 +298,10 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
         : [{ op: renderOp(op), reason: failure.message }]
     })
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
-    if (isWhole) isTableNew = makesTable(applying)
+    if (isWhole) {
+      isTableNew = makesTable(applying)
+      given = elementsAdded(applying).filter((key) => pods().has(key))
+    }
     // Links that were not there yet when we looked may be by now, without elements.
     const isLookDue = takesOthersAlong(applying) || (isTableNew && pods().size > 0)
     if (prepare === 'asked') changed = true

@@ -6,6 +6,7 @@
 import { ownersOf } from '../backend/peers.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import {
+  identity,
   isPodLinkName,
   type KernelFailure,
   type KernelOp,
@@ -53,6 +54,12 @@ export function strictFilterProblem(view: ClusterView, actual: KernelState): str
 export function makesTable(ops: readonly KernelOp[]): boolean {
   return ops.some((op) => op.kind === 'add' && op.object.kind === 'nft-table')
 }
+
+/** Identities of the nftables elements among what is added. */
+export const elementsAdded = (ops: readonly KernelOp[]): readonly string[] =>
+  ops.flatMap((op) =>
+    op.kind === 'add' && op.object.kind === 'nft-element' ? [identity(op.object)] : [],
+  )
 
 /** Removing what is gone, as happens when a pod's link takes its routes along. */
 export function isDone(op: KernelOp, failure: KernelFailure): boolean {
