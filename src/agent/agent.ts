@@ -113,6 +113,8 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   /** Since the step under way began, and whether the kernel itself is in question. */
   let changed = false
   let kernelChanged = false
+  /** Whether the store was: what failed on an older view may be possible now, or no more wanted. */
+  let storeChanged = false
   let isReady = false
   let failuresInRow = 0
   let actual: KernelState = new Map()
@@ -129,7 +131,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let isWhole = true
   /** Whether it has just made the nftables table: a pod that came meanwhile lacks its elements. */
   let isTableNew = false
-  /** Elements that the last whole round gave to pods; a DEL under way may have closed them before. */
+  /** Elements given to pods of late: a DEL that is under way may have closed them before. */
   let given: readonly string[] = []
   const wanted = (key: string): KernelObject | undefined =>
     pods().get(key) ?? (planner.pods().has(key) ? undefined : planner.plan.desired.get(key))
@@ -160,11 +162,12 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   function rest(now: Instant, until: Instant, failed: boolean): void {
     phase = 'idle'
     if (suspected.stand(wanted)) changed = true
-    due = changed && !failed ? later(now, times.settleMs) : until
+    due = (changed && !failed) || storeChanged ? later(now, times.settleMs) : until
     lookFirst = changed && !kernelChanged
     if (!changed && prepare === 'no') prepare = 'timer'
     changed = false
     kernelChanged = false
+    storeChanged = false
   }
 
   function startRound(now: Instant): readonly AgentEffect[] {
@@ -173,6 +176,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     if (now >= repairAt && prepare === 'no') prepare = 'timer'
     if (now >= forgiveAt) {
       suspected.forgive()
+      given = []
       forgiveAt = later(now, times.repairMs)
     }
     if (prepare !== 'no') {
@@ -187,7 +191,6 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
 
   function observe(): readonly AgentEffect[] {
     phase = 'observing'
-    given = []
     // What is not right by now will be in the state; said again, it would start rounds for ever.
     // What comes from here on may be about a table that was read before.
     suspected.clear()
@@ -232,6 +235,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     if (phase !== 'idle') {
       changed = true
       kernelChanged ||= inKernel
+      storeChanged ||= !inKernel
       return []
     }
     if (inKernel) lookFirst = false
@@ -252,6 +256,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     const nodePlan = planner.planWhole(view)
     const { ops, conflicts } = diff(nodePlan.desired, actual)
     pods = planner.pods
+    given = given.filter((key) => pods().has(key))
     isClean = nodePlan.complete && conflicts.length === 0
     isWhole = true
     applying = nodePlan.complete ? ops : ops.filter(({ kind }) => kind !== 'remove')
@@ -300,7 +305,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     const report: AgentReport = { event: 'applied', ops: applying, failures: failed }
     if (isWhole) {
       isTableNew = makesTable(applying)
-      given = elementsAdded(applying).filter((key) => pods().has(key))
+      given = [...given, ...elementsAdded(applying)].filter((key) => pods().has(key))
     }
     // Links that were not there yet when we looked may be by now, without elements.
     const isLookDue = takesOthersAlong(applying) || (isTableNew && pods().size > 0)
