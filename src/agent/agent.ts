@@ -113,8 +113,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   /** Since the step under way began, and whether the kernel itself is in question. */
   let changed = false
   let kernelChanged = false
-  /** Whether the store was: what failed on an older view may be possible now, or no more wanted. */
-  let storeChanged = false
+  let storeChanged = false // what failed on an older view may be possible now
   let isReady = false
   let failuresInRow = 0
   let actual: KernelState = new Map()
@@ -131,8 +130,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let isWhole = true
   /** Whether it has just made the nftables table: a pod that came meanwhile lacks its elements. */
   let isTableNew = false
-  /** Elements given to pods of late: a DEL that is under way may have closed them before. */
-  let given: readonly string[] = []
+  let given: readonly string[] = [] // elements given to pods, whose DEL may have closed them
   const wanted = (key: string): KernelObject | undefined =>
     pods().get(key) ?? (planner.pods().has(key) ? undefined : planner.plan.desired.get(key))
   const suspected = suspicions()
