@@ -16,6 +16,7 @@ import {
   type Result,
   resultOf,
   skip,
+  sleep,
   snapshot,
   usage,
 } from '../support/e2e.ts'
@@ -41,7 +42,12 @@ t.test('many calls at once', { skip }, async (t) => {
     'half by the agents, half by the Node entry',
     (index): Env => (index % 4 < 2 ? {} : { TRIVIUM_NO_AGENT: '1' }),
   )
-  t.strictSame(compareDumps(before, await snapshot(lab)), [], 'as before')
+  // A round of the agent may meet a DEL of another process, and put guards back that it took; the next one sees.
+  for (let look = 0; look < 8; look++) {
+    if (compareDumps(before, await snapshot(lab)).length === 0) break
+    await sleep(2000)
+  }
+  t.strictSame(compareDumps(before, await snapshot(lab)), [], 'as before, after a repair')
 
   await t.test('ADD and DEL of one container overlap', (t) => overlap(t, lab))
   t.strictSame(compareDumps(before, await snapshot(lab)), [], 'as before')
