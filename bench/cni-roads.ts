@@ -14,7 +14,7 @@ import { pluginConfig } from '../src/lab/cni.ts'
 import { compareDumps, dumpNetns } from '../src/lab/dump.ts'
 import { inNetns } from '../src/lab/exec.ts'
 import type { Lab, LabNode, LabPod } from '../src/lab/lab.ts'
-import type { Answer, Call } from './cni-caller.ts'
+import type { Call, Caller } from './cni-caller.ts'
 
 export const REFERENCE_DIR = '/usr/lib/cni'
 export const REFERENCE = 'bridge + host-local'
@@ -28,8 +28,6 @@ export interface Helper<Q, A> {
   ask(question: Q): Promise<A>
   close(): void
 }
-
-export type Caller = Helper<readonly Call[], Answer>
 
 export function openHelper<Q, A>({ netns }: Pick<LabNode, 'netns'>, script: string): Helper<Q, A> {
   const path = join(import.meta.dirname, script)

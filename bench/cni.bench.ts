@@ -10,12 +10,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLab, type Lab, type LabAgent, type LabPod } from '../src/lab/lab.ts'
-import type { Call } from './cni-caller.ts'
+import { type Call, type Caller, openCaller } from './cni-caller.ts'
 import type { Ask, Told } from './cni-kernel.ts'
 import {
   addAndDelete,
   buildRoads,
-  type Caller,
   call,
   dumpAll,
   type Helper,
@@ -237,8 +236,8 @@ export async function openGround(count: number, trivium: readonly string[]): Pro
     const [ours, theirs, bare] = lab.nodes
     if (ours === undefined || theirs === undefined || bare === undefined)
       throw new Error('Cannot compare without nodes')
-    const first: Caller = openHelper(ours, 'cni-caller.ts')
-    const second: Caller = openHelper(theirs, 'cni-caller.ts')
+    const first = openCaller(lab, ours)
+    const second = openCaller(lab, theirs)
     const kernel: Helper<Ask, Told> = openHelper(bare, 'cni-kernel.ts')
     helpers.push(first, second, kernel)
     await lab.install(ours, '--mode', 'route', '--pool', '10.42.0.0/16,block=20')
@@ -268,6 +267,7 @@ async function run(samples: number, say: Say): Promise<Report> {
 export function unable(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root: it makes network namespaces'
   if (!existsSync(CLI)) return 'dist/ is not built: npm run build'
+  if (!['/usr/bin/cc', '/usr/local/bin/cc'].some(existsSync)) return 'no C compiler (Debian: gcc)'
   const missing = ['bridge', 'host-local'].filter((name) => !existsSync(join(REFERENCE_DIR, name)))
   return missing.length === 0
     ? undefined
