@@ -31,8 +31,8 @@ const REFERENCE_BREAKS: Readonly<Record<string, readonly string[]>> = {
   'host-local alone': ['CFG-08'],
 }
 const REFERENCE_VERSION = '1.0.0'
-/** A matter of luck: where the plugin was when it was killed. */
-const LUCK = ['HAB-13']
+/** A matter of luck: whether one DEL took the link between another's look and its removal; where a kill fell. */
+const LUCK = ['HAB-03', 'HAB-13']
 
 /** STATUS warns that no new block can be claimed, although one more ADD would find an address. */
 const OURS_BREAK: Readonly<Record<string, readonly string[]>> = {

@@ -11,7 +11,7 @@ import { must, run } from '../../src/lab/exec.ts'
 import { createLab, type Lab, type LabAgent, type LabNode, spawnAgent } from '../../src/lab/lab.ts'
 import { ping } from '../../src/lab/reach.ts'
 import { type BareHost, mountedRoot } from '../support/bare-host.ts'
-import { builtCli, ipsOf, type Json, ROOT, resultOf, settle, skip } from '../support/e2e.ts'
+import { builtCli, callsLogged, ipsOf, type Json, ROOT, resultOf, skip } from '../support/e2e.ts'
 
 const DEPLOY = join(ROOT, 'deploy')
 const UNIT = join(DEPLOY, 'systemd', 'trivium-agent.service')
@@ -137,9 +137,7 @@ async function addAndDelete(t: Test, lab: Lab, node: LabNode, agent: LabAgent): 
   const [address = ''] = ipsOf(resultOf(await call('ADD')))
   t.ok((await ping(node.netns, address)).ok, 'the pod answers')
   t.equal((await call('DEL')).status, 0)
-  const served = (): number => agent.log().split('"event":"cni"').length - 1
-  await settle(() => (served() < 2 ? ['too few'] : []))
-  t.equal(served(), 2, 'the agent served both')
+  t.equal(await callsLogged(agent, 2), 2, 'the agent served both')
 }
 
 t.test('their commands', { skip }, async (t) => {

@@ -10,7 +10,7 @@ import { type Finished, run } from '../../src/lab/exec.ts'
 import { createLab, type LabPod, spawnAgent } from '../../src/lab/lab.ts'
 import { ping } from '../../src/lab/reach.ts'
 import { bareHost } from '../support/bare-host.ts'
-import { builtCli, ipsOf, resultOf, skip } from '../support/e2e.ts'
+import { builtCli, callsLogged, ipsOf, resultOf, skip } from '../support/e2e.ts'
 
 const variablesOf = (verb: string, { containerId, netnsPath, node }: LabPod): readonly string[] => [
   `CNI_COMMAND=${verb}`,
@@ -72,7 +72,7 @@ t.test('a host without Node', { skip }, async (t) => {
     t.equal((await call('DEL', pod, env)).status, 0, `${title}: DEL`)
     t.notOk((await ping(node.netns, ips[0] ?? '')).ok, `${title}: and it is gone`)
   }
-  t.equal(agent.log().split('"event":"cni"').length - 1, 2, 'the agent served the first')
+  t.equal(await callsLogged(agent, 2), 2, 'the agent served the first')
 
   const show = await onHost(['ipam', 'show', '--store', lab.storeUrl])
   t.match(show.stdout, /10\.42\.0\.0\/16 +65536 +0 \(0%\)/)

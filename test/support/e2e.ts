@@ -114,6 +114,13 @@ export async function settle(
   }
 }
 
+/** Calls in an agent's log, once there are `count` or time is up: a line comes after its answer. */
+export async function callsLogged(agent: LabAgent, count: number): Promise<number> {
+  const logged = (): number => agent.log().split('"event":"cni"').length - 1
+  await settle(() => (logged() < count ? ['too few'] : []))
+  return logged()
+}
+
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
 
 /** Whole dumps of all nodes; each line starts with its node's name. */
