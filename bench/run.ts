@@ -11,6 +11,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { bench as cni } from './cni.bench.ts'
 import { bench as cniSteps } from './cni-steps.bench.ts'
+import { bench as cniStretch } from './cni-stretch.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
 import { bench as netlink } from './netlink.bench.ts'
 import { bench as peers } from './peers.bench.ts'
@@ -20,6 +21,7 @@ import { bench as simEngine } from './sim-engine.bench.ts'
 const BENCHES: Readonly<Record<string, Bench>> = {
   cni,
   'cni-steps': cniSteps,
+  'cni-stretch': cniStretch,
   netlink,
   peers,
   'sim-cluster': simCluster,
