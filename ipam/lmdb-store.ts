@@ -70,8 +70,8 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
       db.resetReadTxn()
       return body(reader)
     },
-    transact(body, done) {
-      if (!closed && !readOnly) return transactions.transact(body, done)
+    transact(body, done, decided) {
+      if (!closed && !readOnly) return transactions.transact(body, done, decided)
       const error = refusal(path, closed ? 'it is closed' : 'it was opened to read')
       setImmediate(() => done({ kind: 'failed', error }))
     },

@@ -69,9 +69,13 @@ export function memoryStore({ defer }: MemoryStoreOptions): Store {
       if (closed) throw closedError()
       return body(reader)
     },
-    transact(body, done) {
+    transact(body, done, decided) {
       if (closed) return defer(() => done({ kind: 'failed', error: closedError() }))
-      defer(() => done(run(body)))
+      defer(() => {
+        const outcome = run(body)
+        if (outcome.kind === 'committed') decided?.(outcome.answer)
+        done(outcome)
+      })
     },
     watch(changed) {
       const own = () => changed() // the same function may watch twice

@@ -46,8 +46,17 @@ export interface Store {
    * Runs `body` as one serializable transaction: all of its writes or none,
    * also after a crash. `done` is called once, never before `transact` returns.
    * If `body` throws, nothing is written and the outcome is `failed` with that error.
+   *
+   * `decided` hears the answer while it is being written, at most once and before
+   * `done`. Nobody else can see it then, and a crash or a full disk still undoes
+   * it: only what goes away by itself, or is taken back on failure, may start on
+   * the strength of it. A store that is far away does not call it.
    */
-  transact<T>(body: (tx: Tx) => T, done: (outcome: Outcome<T>) => void): void
+  transact<T>(
+    body: (tx: Tx) => T,
+    done: (outcome: Outcome<T>) => void,
+    decided?: (answer: T) => void,
+  ): void
   /**
    * Calls `changed` after commits, also those of other processes; several
    * commits may share one call. Returns a function that stops it.

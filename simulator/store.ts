@@ -74,7 +74,7 @@ export function simStore(
 
   return {
     read: (body) => inner.read((reader) => body(keeping(reader))),
-    transact(body, done) {
+    transact(body, done, decided) {
       const commit = { written: new Map<string, number>(), bytes: 0 }
       inner.transact(
         (tx) => {
@@ -88,6 +88,7 @@ export function simStore(
           if (outcome.kind === 'committed' && commit.bytes > 0) committed(commit)
           done(outcome)
         },
+        decided,
       )
     },
     watch: (changed) => inner.watch(changed),

@@ -10,7 +10,7 @@
  */
 import { ABORT } from 'lmdb'
 import { asTriviumError, TriviumError } from '../../src/errors.ts'
-import type { Key, KeyRange, Outcome, Reader, Tx } from '../store.ts'
+import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../store.ts'
 import { REVISION, revisionOf } from './changes.ts'
 import type { Database, Environment } from './environment.ts'
 
@@ -25,7 +25,7 @@ const BODIES_MS_MAX = 2
 const DISK_PAUSE_MS = 1000
 
 export interface Transactions {
-  transact<T>(body: (tx: Tx) => T, done: (outcome: Outcome<T>) => void): void
+  transact: Store['transact']
   /** Calls `idle` when all that was accepted is written, at once if it is. */
   finish(idle: () => void): void
 }
@@ -88,8 +88,8 @@ export function openTransactions({ db, gate }: Environment, path: string): Trans
 
   const reader = lmdbReader(db)
   return {
-    transact(body, done) {
-      queue.push(entryOf(db, reader, body, done))
+    transact(body, done, decided) {
+      queue.push(entryOf(db, reader, body, done, decided))
       schedule()
     },
     finish(told) {
@@ -147,6 +147,7 @@ function entryOf<T>(
   reader: Reader,
   body: (tx: Tx) => T,
   done: (outcome: Outcome<T>) => void,
+  decided?: (answer: T) => void,
 ): Entry {
   let outcome: Outcome<T> | undefined
   const undo: (readonly [key: string, value: unknown])[] = []
@@ -177,7 +178,10 @@ function entryOf<T>(
         return undo.length > 0 ? 'undone' : 'read'
       }
     },
-    answer: (refusal) => done(refusal ?? outcome ?? neverRan),
+    answer(refusal) {
+      if (refusal === undefined && outcome?.kind === 'committed') decided?.(outcome.answer)
+      done(refusal ?? outcome ?? neverRan)
+    },
   }
 }
 

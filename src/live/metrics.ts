@@ -65,12 +65,13 @@ export function liveMetrics(): LiveMetrics {
 function measured(store: Store, counts: AgentMetrics): Store {
   return {
     read: (body) => store.read(body),
-    transact(body, done) {
+    transact(body, done, decided) {
       const started = performance.now()
-      store.transact(body, (outcome) => {
+      const counted: typeof done = (outcome) => {
         counts.transaction(performance.now() - started, outcome.kind)
         done(outcome)
-      })
+      }
+      store.transact(body, counted, decided)
     },
     watch: (changed) => store.watch(changed),
     close: () => store.close(),

@@ -39,6 +39,7 @@ export function storeContract(t: Test, name: string, make: () => Store): void {
     })
 
   atomicity(check)
+  deciding(check)
   reading(check)
   ordering(check)
   watching(check)
@@ -147,6 +148,68 @@ function atomicity(check: Check): void {
       await sleep(5)
       t.equal(calls, 1)
     }
+  })
+}
+
+function deciding(check: Check): void {
+  check('decided hears the answer once, after the return and before done', async (t, store) => {
+    const order: string[] = []
+    await new Promise<void>((resolve) => {
+      store.transact(
+        (tx) => {
+          order.push('body')
+          tx.put(counter, 1)
+          return 'one'
+        },
+        ({ kind }) => {
+          order.push(`done: ${kind}`)
+          resolve()
+        },
+        (answer) => order.push(`decided: ${answer}`),
+      )
+      order.push('returned')
+    })
+    t.strictSame(order, ['returned', 'body', 'decided: one', 'done: committed'])
+  })
+
+  check('what was decided by one is seen by those after it', async (t, store) => {
+    const answers: number[] = []
+    const next = () =>
+      new Promise<void>((resolve) => {
+        const body = (tx: Tx): number => {
+          const value = (tx.get(counter) ?? 0) + 1
+          tx.put(counter, value)
+          return value
+        }
+        store.transact(
+          body,
+          () => resolve(),
+          (answer) => answers.push(answer),
+        )
+      })
+    let more: Promise<void> | undefined
+    const first = new Promise<void>((resolve) => {
+      store.transact(
+        (tx) => tx.put(counter, 10),
+        () => resolve(),
+        () => {
+          more = next()
+        },
+      )
+    })
+    await Promise.all([first, next(), next()])
+    await more
+    t.strictSame(answers, [11, 12, 13])
+  })
+
+  check('a body that throws decides nothing', async (t, store) => {
+    await new Promise<void>((resolve) => {
+      store.transact(
+        () => assert.fail('planted'),
+        () => resolve(),
+        () => t.fail('decided'),
+      )
+    })
   })
 }
 
