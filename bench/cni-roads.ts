@@ -7,12 +7,9 @@
  * dumped: an ADD must have given the pod its address and the node a way to it,
  * a DEL must leave both as they were.
  */
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { pluginConfig } from '../src/lab/cni.ts'
 import { compareDumps, dumpNetns } from '../src/lab/dump.ts'
-import { inNetns } from '../src/lab/exec.ts'
 import type { Lab, LabNode, LabPod } from '../src/lab/lab.ts'
 import type { Call, Caller } from './cni-caller.ts'
 
@@ -22,28 +19,6 @@ export const OURS = 'launcher + agent'
 export const NODE_ENTRY = 'Node entry'
 /** Of many pods, those whose own namespaces are dumped; the node's always is. */
 const DUMPED_PODS = 4
-
-/** A helper program in a node's namespace: a JSON line in, one out. */
-export interface Helper<Q, A> {
-  ask(question: Q): Promise<A>
-  close(): void
-}
-
-export function openHelper<Q, A>({ netns }: Pick<LabNode, 'netns'>, script: string): Helper<Q, A> {
-  const path = join(import.meta.dirname, script)
-  const [program = '', ...args] = inNetns(netns, [process.execPath, ...process.execArgv, path])
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  return {
-    async ask(question) {
-      child.stdin.write(`${JSON.stringify(question)}\n`)
-      const { value, done } = await lines.next()
-      if (done === true) throw new Error('Cannot go on: the helper in the namespace ended')
-      return JSON.parse(value) as A
-    },
-    close: () => child.stdin.end(),
-  }
-}
 
 /** One way to serve a pod. */
 export interface Road {

@@ -17,9 +17,7 @@ import {
   buildRoads,
   call,
   dumpAll,
-  type Helper,
   NODE_ENTRY,
-  openHelper,
   podsOn,
   REFERENCE,
   REFERENCE_DIR,
@@ -34,6 +32,7 @@ import {
   type Sample,
   type Variant,
 } from './harness.ts'
+import { type Helper, openHelper } from './netns-helper.ts'
 
 export const CLI = join(import.meta.dirname, '..', 'dist', 'cli.cjs')
 /** The kernel takes apart a removed pair up to 20 ms after it is gone. */
@@ -238,7 +237,7 @@ export async function openGround(count: number, trivium: readonly string[]): Pro
       throw new Error('Cannot compare without nodes')
     const first = openCaller(lab, ours)
     const second = openCaller(lab, theirs)
-    const kernel: Helper<Ask, Told> = openHelper(bare, 'cni-kernel.ts')
+    const kernel: Helper<Ask, Told> = openHelper(bare.netns, 'cni-kernel.ts')
     helpers.push(first, second, kernel)
     await lab.install(ours, '--mode', 'route', '--pool', '10.42.0.0/16,block=20')
     const agent = await lab.startAgent(ours)

@@ -6,12 +6,10 @@
  *
  * The effect is counted by iproute2 and nft each time.
  */
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { keys } from '../ipam/keys.ts'
 import { inNetns, must, run as runProgram } from '../src/lab/exec.ts'
 import { type LabAgent, spawnAgent } from '../src/lab/lab.ts'
@@ -26,6 +24,7 @@ import {
   type Sample,
   type Variant,
 } from './harness.ts'
+import { type Helper, openHelper } from './netns-helper.ts'
 import { CLUSTERS, type Cluster, type Road, SELF, UNDERLAY } from './peers-cluster.ts'
 import type { Ask, Told } from './peers-node.ts'
 
@@ -41,27 +40,8 @@ const PROGRAMS = 'ip, bridge, nft in batches'
 const CLOCK_TICKS_PER_SECOND = 100 // getconf CLK_TCK, the same on every Linux
 const WAIT_MS_MAX = 30_000
 
-/** The helper in the node's namespace. */
-interface Helper {
-  ask(question: Ask): Promise<Told>
-  close(): void
-}
-
-function openHelper(netns: string): Helper {
-  const script = join(import.meta.dirname, 'peers-node.ts')
-  const [program = '', ...args] = inNetns(netns, [process.execPath, ...process.execArgv, script])
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  return {
-    async ask(question) {
-      child.stdin.write(`${JSON.stringify(question)}\n`)
-      const { value, done } = await lines.next()
-      if (done === true) throw new Error('Cannot go on: the helper in the namespace ended')
-      return JSON.parse(value) as Told
-    },
-    close: () => child.stdin.end(),
-  }
-}
+/** What stands in the node's namespace. */
+type NodeHelper = Helper<Ask, Told>
 
 async function addNode(netns: string): Promise<void> {
   const ip = (...args: string[]) => must(['ip', '-n', netns, ...args])
@@ -74,7 +54,7 @@ async function addNode(netns: string): Promise<void> {
 }
 
 /** What is missing of what a plan for that many peers must have put into the kernel. */
-async function missing(helper: Helper, road: Road, peers: number): Promise<readonly string[]> {
+async function missing(helper: NodeHelper, road: Road, peers: number): Promise<readonly string[]> {
   const counted = await helper.ask({ do: 'count' })
   const each = road === 'classic' ? peers : 0
   const wanted = { routes: peers + 1, neighbours: each, entries: each, nodes: peers }
@@ -83,12 +63,12 @@ async function missing(helper: Helper, road: Road, peers: number): Promise<reado
   )
 }
 
-async function checkCount(helper: Helper, road: Road, peers: number): Promise<void> {
+async function checkCount(helper: NodeHelper, road: Road, peers: number): Promise<void> {
   const left = await missing(helper, road, peers)
   if (left.length > 0) throw new Error(`Cannot trust ${road}: ${left.join(', ')}`)
 }
 
-function programming(helper: Helper, road: Road, peers: number): readonly Variant[] {
+function programming(helper: NodeHelper, road: Road, peers: number): readonly Variant[] {
   const variant = (name: string, what: 'ours' | 'theirs'): Variant => ({
     name,
     async run() {
@@ -137,7 +117,7 @@ function lastApplied(agent: LabAgent): number {
 
 interface Place {
   readonly netns: string
-  readonly helper: Helper
+  readonly helper: NodeHelper
   readonly dir: string
 }
 
@@ -198,10 +178,10 @@ async function until(what: () => boolean): Promise<void> {
 async function run(samples: number, say: (text: string) => void): Promise<Report> {
   const netns = `trvb-${process.pid}-${randomBytes(2).toString('hex')}`
   const dir = mkdtempSync(join(tmpdir(), `${netns}-`))
-  let helper: Helper | undefined
+  let helper: NodeHelper | undefined
   try {
     await addNode(netns)
-    helper = openHelper(netns)
+    helper = openHelper(netns, 'peers-node.ts')
     const place: Place = { netns, helper, dir }
     const rows: Row[] = []
     const notes: string[] = []
