@@ -76,27 +76,34 @@ export function isOnLink(self: NodeRecord, ip: Ip): boolean | undefined {
 /** By record: every block of every peer asks, in every plan. */
 const onLink = new WeakMap<NodeRecord, Map<Ip, boolean>>()
 
-/** By record, because records outlive plans, and most nodes have the same route to a block. */
-const directRoutes = new WeakMap<BlockClaim, Route>()
+/** A block by way of an address. */
+export type BlockRoute = (link: string, claim: BlockClaim, via: Ip) => Route
 
-/** A block by way of the peer's own address, without tunnel. */
-export function directRoute(claim: BlockClaim, via: Ip, { underlayLink: link }: NodeRecord): Route {
-  const known = directRoutes.get(claim)
-  if (known?.link === link && known.via === via) return known
-  const { cidr: dst } = claim
-  const metric = DEFAULT_METRIC[prefixFamily(dst)]
-  const made = shared<Route>({
-    kind: 'route',
-    dst,
-    type: 'unicast',
-    link,
-    via,
-    metric,
-    protocol: ROUTE_PROTOCOL,
-  })
-  directRoutes.set(claim, made)
-  return made
+/** Kept by record, because records outlive plans, and most nodes have the same route to a block. */
+export function blockRoutes(flags: Pick<Route, 'onlink'> = {}): BlockRoute {
+  const routes = new WeakMap<BlockClaim, Route>()
+  return (link, claim, via) => {
+    const known = routes.get(claim)
+    if (known?.link === link && known.via === via) return known
+    const { cidr: dst } = claim
+    const metric = DEFAULT_METRIC[prefixFamily(dst)]
+    const made = shared<Route>({
+      kind: 'route',
+      dst,
+      type: 'unicast',
+      link,
+      via,
+      ...flags,
+      metric,
+      protocol: ROUTE_PROTOCOL,
+    })
+    routes.set(claim, made)
+    return made
+  }
 }
+
+/** By way of the peer's own address, without tunnel. */
+export const directRoute = blockRoutes()
 
 /** Families that the network's pools serve. */
 export const familiesOf = ({ network }: NetworkView): readonly IpFamily[] => [

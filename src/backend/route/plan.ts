@@ -74,7 +74,7 @@ function peerRoutes({ node, claims }: Peer, { self }: ClusterView): Desired {
       )
       continue
     }
-    objects.push(directRoute(claim, via, self))
+    objects.push(directRoute(self.underlayLink, claim, via))
   }
   return { objects, problems }
 }

@@ -9,19 +9,11 @@
  *
  * @module
  */
-import type { BlockClaim, NetworkView, NodeRecord } from '../../cluster/view.ts'
-import {
-  DEFAULT_METRIC,
-  deviceAlias,
-  type Fdb,
-  type KernelObject,
-  type Link,
-  ROUTE_PROTOCOL,
-  type Route,
-  shared,
-} from '../../kernel/mod.ts'
+import type { NetworkView, NodeRecord } from '../../cluster/view.ts'
+import { deviceAlias, type Fdb, type KernelObject, type Link, shared } from '../../kernel/mod.ts'
 import { offloadsTunnelChecksum } from '../../kernel-release.ts'
 import { type Ip, ipFamily, prefixFamily } from '../../net/mod.ts'
+import { blockRoutes } from '../peers.ts'
 import { endpointNeighbor, tunnelName } from './endpoints.ts'
 import type { Layout } from './layout.ts'
 
@@ -40,7 +32,7 @@ export const classic: Layout = {
     for (const claim of tunnelled) {
       const family = prefixFamily(claim.cidr)
       const gateway = neighbors.find(({ ip }) => ipFamily(ip) === family)
-      if (gateway !== undefined) objects.push(blockRoute(name, claim, gateway.ip))
+      if (gateway !== undefined) objects.push(tunnelRoute(name, claim, gateway.ip))
     }
     return objects
   },
@@ -78,24 +70,5 @@ function forwarding(link: string, node: NodeRecord, dst: Ip): Fdb {
   return made
 }
 
-/** The same for blocks. */
-const routeOf = new WeakMap<BlockClaim, Route>()
-
-function blockRoute(link: string, claim: BlockClaim, via: Ip): Route {
-  const known = routeOf.get(claim)
-  if (known?.link === link && known.via === via) return known
-  const { cidr: dst } = claim
-  const metric = DEFAULT_METRIC[prefixFamily(dst)]
-  const made = shared<Route>({
-    kind: 'route',
-    dst,
-    type: 'unicast',
-    link,
-    via,
-    onlink: true,
-    metric,
-    protocol: ROUTE_PROTOCOL,
-  })
-  routeOf.set(claim, made)
-  return made
-}
+/** The gateway is behind the tunnel, in no network of the link's own. */
+const tunnelRoute = blockRoutes({ onlink: true })

@@ -98,7 +98,7 @@ function nearBlocks(node: NodeRecord, claims: readonly BlockClaim[], self: NodeR
   for (const claim of claims) {
     const via = underlayIp(node, prefixFamily(claim.cidr))
     if (via !== undefined && isOnLink(self, via) === true)
-      near.set(claim, directRoute(claim, via, self))
+      near.set(claim, directRoute(self.underlayLink, claim, via))
   }
   return near
 }
