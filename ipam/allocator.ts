@@ -25,6 +25,7 @@ import {
   prefixFamily,
   prefixSize,
 } from '../src/net/mod.ts'
+import { counted } from '../src/words.ts'
 import { closedBecause, type PoolWish, poolGroups, poolMisfit } from './admission.ts'
 import {
   blockOf,
@@ -409,7 +410,7 @@ function exhausted(
     return refuse('exhausted', `${cannot(network, family)}: ${found}, ${wanted}`)
   }
   const pools = open.map(
-    (pool) => `${pool.cidr} (${poolBlocks(pool)} blocks of /${pool.blockLength})`,
+    (pool) => `${pool.cidr} (${counted(poolBlocks(pool), 'block')} of /${pool.blockLength})`,
   )
   const found = `every block of ${pools.join(' and ')} is claimed, ${fullness(network, node, own)}`
   const wanted = 'wanted another pool, or fewer pods or nodes'
@@ -424,5 +425,5 @@ function fullness(network: NetworkRecord, node: string, own: readonly BlockUse[]
   const used = own.reduce((sum, use) => sum + use.used, 0)
   const usable = own.reduce((sum, use) => sum + usableAddresses(network, use), 0)
   const blocks = own.length === 1 ? 'block' : `${own.length} blocks`
-  return `node ${node} uses ${used} of ${usable} addresses of its ${blocks}`
+  return `node ${node} uses ${used} of ${counted(usable, 'address')} of its ${blocks}`
 }

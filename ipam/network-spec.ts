@@ -20,6 +20,7 @@ import {
   prefixLength,
   prefixSize,
 } from '../src/net/mod.ts'
+import { counted } from '../src/words.ts'
 import type { Flavour, Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
 
 /** A network as a person describes it; nothing in it is trusted. */
@@ -128,7 +129,7 @@ function parsePool(spec: PoolSpec, subject: string): Pool {
   const family = prefixFamily(cidr)
   const poolLength = prefixLength(cidr)
   if (prefixSize(cidr) < POOL_ADDRESSES_MIN) {
-    const found = `pool ${cidr} has ${prefixSize(cidr)} addresses`
+    const found = `pool ${cidr} has ${counted(prefixSize(cidr), 'address')}`
     throw new TriviumError(
       'BAD_CONFIG',
       `Cannot use ${subject}: ${found}, wanted at least ${POOL_ADDRESSES_MIN}`,

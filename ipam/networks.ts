@@ -31,6 +31,8 @@ export {
   parseNetworkSpec,
 } from './network-spec.ts'
 
+import { counted } from '../src/words.ts'
+
 /** What a change did. */
 export interface NetworkChange<Kind extends string> {
   readonly kind: Kind | 'unchanged'
@@ -302,9 +304,10 @@ function refuseWhileAttached(reader: Reader, name: string, what: string): void {
   const total = counts.reduce((sum, [, count]) => sum + count, 0)
   const first = counts.slice(0, 3).map(([node, count]) => `${count} on node ${node}`)
   const more =
-    counts.length > first.length ? `, and ${counts.length - first.length} more nodes` : ''
-  const pods = total === 1 ? '1 pod is' : `${total} pods are`
-  const found = `${pods} attached (${first.join(', ')}${more})`
+    counts.length > first.length
+      ? `, and ${counted(counts.length - first.length, 'more node')}`
+      : ''
+  const found = `${counted(total, 'pod')} attached (${first.join(', ')}${more})`
   throw new TriviumError('CONFLICT', `Cannot ${what}: ${found}, wanted none`)
 }
 

@@ -8,6 +8,7 @@
  */
 import { hashHex } from '../src/hash.ts'
 import { type Prng, prng } from '../src/prng.ts'
+import { counted } from '../src/words.ts'
 import { type CheckResult, checkResult } from './checkers/check.ts'
 import { checkConverged } from './checkers/converged.ts'
 import { checkNoLeak } from './checkers/no-leak.ts'
@@ -192,7 +193,7 @@ function deletePods(
     settle(cluster, 'pods deleted'),
     checkNoLeak(cluster),
     checkResult('no fault', `${cluster.nodes.length} agents`, cluster.faults.first),
-    checkResult('no pod refused', `${order.length} pods`, cluster.refusals.first),
+    checkResult('no pod refused', counted(order.length, 'pod'), cluster.refusals.first),
   ]
 }
 
@@ -268,7 +269,7 @@ function settle(cluster: Cluster, phase: string): CheckResult {
   const finding = `not quiet after ${PATIENCE_MS / 1000} virtual seconds, or nothing left to happen`
   return checkResult(
     `converged: ${phase}`,
-    `${cluster.nodes.length} nodes`,
+    counted(cluster.nodes.length, 'node'),
     reached ? [] : [finding],
   )
 }

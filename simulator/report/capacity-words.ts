@@ -4,6 +4,7 @@
  * @module
  */
 import { ADDRESS_BITS, prefixFamily } from '../../src/net/mod.ts'
+import { counted } from '../../src/words.ts'
 import type { Advice } from '../capacity/advice.ts'
 import type { Bound, ModeCapacity } from '../capacity/limit.ts'
 import type { Question } from '../capacity/question.ts'
@@ -57,8 +58,8 @@ export function pressureWords({ worst, refusal }: ModeCapacity): string {
 export function nextWords({ next, breaks }: ModeCapacity): string {
   if (next === undefined || breaks === undefined) return '-'
   const { upTo } = next
-  if (next.breaks === undefined) return `nothing up to ${count(upTo.nodes)} nodes`
-  return `${boundWords(next.breaks)} after ${count(upTo.nodes)} nodes`
+  if (next.breaks === undefined) return `nothing up to ${counted(upTo.nodes, 'node', count)}`
+  return `${boundWords(next.breaks)} after ${counted(upTo.nodes, 'node', count)}`
 }
 
 /** What is changed, as an order. */
@@ -110,9 +111,9 @@ export function effectWords({ before, after, kind }: Advice): string {
 /** `holds up to 87 381 nodes, 9 611 910 pods; then addresses`. */
 export function reachWords({ capacity }: Pick<Advice, 'capacity'>): string {
   const { upTo, breaks } = capacity
-  const pods = `${count(upTo.pods)} pods`
-  if (breaks === undefined) return `holds beyond ${count(upTo.nodes)} nodes, ${pods}`
-  return `holds up to ${count(upTo.nodes)} nodes, ${pods}; then ${boundName(breaks)}`
+  const pods = counted(upTo.pods, 'pod', count)
+  if (breaks === undefined) return `holds beyond ${counted(upTo.nodes, 'node', count)}, ${pods}`
+  return `holds up to ${counted(upTo.nodes, 'node', count)}, ${pods}; then ${boundName(breaks)}`
 }
 
 /** The question in a few lines, so that an answer can be read alone. */
@@ -120,11 +121,11 @@ export function questionWords({ title, shape, growth }: Question): readonly stri
   const { nodes, racks, podsPerNode } = shape
   const grow =
     growth.kind === 'racks fixed'
-      ? `${count(racks)} racks that get fuller`
+      ? `${counted(racks, 'rack', count)} that get fuller`
       : `racks of ${growth.nodesPerRack}, more with more nodes`
-  const pods = `${count(podsPerNode)} pods a node, ${count(nodes * podsPerNode)} pods`
+  const pods = `${counted(podsPerNode, 'pod', count)} a node, ${counted(nodes * podsPerNode, 'pod', count)}`
   return [
-    `${title}: ${count(nodes)} nodes in ${count(racks)} racks, ${pods}`,
+    `${title}: ${counted(nodes, 'node', count)} in ${counted(racks, 'rack', count)}, ${pods}`,
     `growth ${grow}; fabric ${fabricWords(shape)}; switches ${switchWords(shape)}`,
     `pools ${poolWords(shape)}; ${talkWords(shape)}; gc_thresh3 ${count(shape.kernel.gcThresh3)}`,
   ]

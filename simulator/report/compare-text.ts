@@ -4,6 +4,8 @@
  *
  * @module
  */
+
+import { counted } from '../../src/words.ts'
 import { type CompareResult, largestOf } from '../compare.ts'
 import { aligned, type Column } from './align.ts'
 import { compareRows, compareSentence, pressureWords } from './compare-words.ts'
@@ -12,7 +14,7 @@ import { count } from './words.ts'
 /** @param wide With details. */
 export function compareText(compared: CompareResult, wide: boolean): string {
   const { modes, scenario, traceHash, passed } = largestOf(compared)
-  const size = `${count(scenario.nodes)} nodes, ${count(scenario.nodes * scenario.podsPerNode)} pods`
+  const size = `${counted(scenario.nodes, 'node', count)}, ${counted(scenario.nodes * scenario.podsPerNode, 'pod', count)}`
   const columns: readonly Column[] = [
     { title: size },
     ...modes.map(({ label }) => ({ title: `${label}  `, right: true })),

@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+import { counted } from '../../src/words.ts'
 import { isCounted } from '../capacity/modes.ts'
 import { topologyOf } from '../fabric-plan.ts'
 import type { TableFigure } from '../measure.ts'
@@ -60,7 +62,7 @@ export function htmlReport(result: RunResult, origin: Origin): string {
 /** Title and size of a scenario. */
 export function introduction(scenario: Scenario, title: string): readonly string[] {
   const { about, nodes, podsPerNode, racks } = scenario
-  const size = `${count(nodes)} nodes with ${count(podsPerNode)} pods each (${count(nodes * podsPerNode)} pods) in ${count(racks)} racks`
+  const size = `${counted(nodes, 'node', count)} with ${counted(podsPerNode, 'pod', count)} each (${counted(nodes * podsPerNode, 'pod', count)}) in ${counted(racks, 'rack', count)}`
   return [
     `<h1>${escaped(title)}</h1>`,
     about === '' ? '' : `<p class="about">${escaped(about)}</p>`,

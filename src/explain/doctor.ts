@@ -10,6 +10,7 @@ import { planNode } from '../backend/plan.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import { diff, identity, type KernelState, kernelState, ownsLink, renderOp } from '../kernel/mod.ts'
 import { GPE_KERNEL, offloadsGpe, offloadsTunnelChecksum } from '../kernel-release.ts'
+import { counted } from '../words.ts'
 import { wordsOf } from './hop.ts'
 import { linkSysctl, type NodeSnapshot } from './snapshot.ts'
 import { type Tables, tablesOf } from './tables.ts'
@@ -137,11 +138,11 @@ function differences(view: ClusterView, snapshot: NodeSnapshot): readonly Findin
     ),
   ]
   if (ops.length > NAMED_MAX) {
-    const found = `${ops.length - NAMED_MAX} more differences`
+    const found = counted(ops.length - NAMED_MAX, 'more difference')
     findings.push({ severity: 'fail', check: 'kernel', found })
   }
   if (findings.length > 0) return findings
-  return [ok('kernel', `all ${plan.desired.size} objects are as the store asks`)]
+  return [ok('kernel', `as the store asks, ${counted(plan.desired.size, 'object')}`)]
 }
 
 function underlay({ self }: ClusterView, tables: Tables): readonly Finding[] {
@@ -220,7 +221,7 @@ function neighbours(
       {
         severity: used >= most ? 'fail' : 'warn',
         check: 'neighbours',
-        found: `${name} is ${most}, and ${used} are needed (${peers} peers without tunnel)`,
+        found: `${name} is ${most}, and ${used} are needed (${counted(peers, 'peer')} without tunnel)`,
         wanted: `${used * 2} or more`,
         command: `sysctl -w ${name}=${used * 2}`,
       },
@@ -297,7 +298,7 @@ function chains({ chains: all }: NodeSnapshot): readonly Finding[] {
   return dropping.map(({ family, table, chain, hook, rules }) => ({
     severity: rules === 0 ? 'fail' : 'warn',
     check: 'nftables',
-    found: `${family} ${table} ${chain}: hook ${hook}, policy drop, ${rules} rules`,
+    found: `${family} ${table} ${chain}: hook ${hook}, policy drop, ${counted(rules, 'rule')}`,
     wanted: hook === 'forward' ? 'rules that accept pods' : 'a rule that accepts our UDP port',
     command: `nft list chain ${family} ${table} ${chain}`,
   }))

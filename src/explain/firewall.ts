@@ -6,6 +6,7 @@
 import type { NetworkRecord } from '../cluster/view.ts'
 import { NFT_TABLE } from '../kernel/mod.ts'
 import { containsIp, type Ip, ipFamily } from '../net/mod.ts'
+import { counted } from '../words.ts'
 import { broken, type Fault, fine, type Steps, suspect } from './hop.ts'
 import type { Packet } from './packet.ts'
 import type { Side } from './world.ts'
@@ -183,7 +184,7 @@ export function* others(side: Side, family: 4 | 6, hooks: readonly Hook[]): Step
       found:
         chain.rules === 0
           ? `hook ${chain.hook}, policy drop, no rules: it drops everything`
-          : `hook ${chain.hook}, policy drop: whatever none of its ${chain.rules} rules accepts is lost`,
+          : `hook ${chain.hook}, policy drop, ${counted(chain.rules, 'rule')}: what none of them accepts is lost`,
       wanted: 'a rule that accepts the packet, or policy accept',
       command: `nft list chain ${name}`,
     }

@@ -256,7 +256,7 @@ t.test('uninstall while pods are attached', { skip }, async (t) => {
   const where = ['--bin-dir', node.binDir, '--conf-dir', node.confDir]
   const refused = await cli('uninstall', ...where)
   t.equal(refused.status, 1)
-  t.match(refused.stderr, /1 pods of node n1 are attached, e\.g\. shop\/cart-0 to network pods/)
+  t.match(refused.stderr, /1 pod of node n1 attached, e\.g\. shop\/cart-0 to network pods/)
   t.match(refused.stderr, '--force')
   t.strictSame([tree(node.binDir), tree(node.confDir)], before, 'nothing is removed')
   const forced = await cli('uninstall', ...where, '--force')

@@ -149,7 +149,7 @@ export const FAR_ROWS: Readonly<Record<string, Row>> = {
       ]),
     place: 'node n1',
     object: /^chain inet firewalld filter_FORWARD$/,
-    says: /none of its 12 rules accepts/,
+    says: /policy drop, 12 rules: what none of them accepts/,
     command: /nft list chain/,
     status: 'suspect',
   },

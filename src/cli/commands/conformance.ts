@@ -20,6 +20,7 @@ import {
   summarise,
 } from '../../conformance/mod.ts'
 import { TriviumError } from '../../errors.ts'
+import { counted } from '../../words.ts'
 import { collect, EXIT, print } from '../common.ts'
 import { type Column, outputOption, renderRows, renderTable } from '../output.ts'
 
@@ -183,7 +184,7 @@ const detailLines = ({ id, detail = [] }: Outcome): readonly string[] =>
 function verdict({ outcomes }: SuiteResult): string {
   const broken = summarise(outcomes).reduce((sum, { mustFailed }) => sum + mustFailed, 0)
   if (conforms(outcomes)) return 'Every MUST that applies is kept.'
-  return `${broken} rules that are a MUST are not kept.`
+  return `Not kept: ${counted(broken, 'MUST')}.`
 }
 
 /** A cell of a table. */

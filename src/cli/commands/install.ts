@@ -21,6 +21,7 @@ import {
 } from '../../live/install.ts'
 import { openStore } from '../../live/store-url.ts'
 import { transact } from '../../live/transact.ts'
+import { counted } from '../../words.ts'
 import { collect, DEFAULTS, print, storeOption, withStore } from '../common.ts'
 import { type NetworkFlags, networkFlags, specOf } from '../network-flags.ts'
 
@@ -172,7 +173,7 @@ function refuseWhileAttached(installed: InstalledNetwork | undefined): void {
   const example = pod === undefined ? containerId : `${pod.namespace}/${pod.name}`
   throw new TriviumError(
     'CONFLICT',
-    `Cannot uninstall: ${attached.length} pods of ${node === undefined ? 'the nodes in the store' : `node ${node}`} are attached, e.g. ${example} to network ${network}`,
+    `Cannot uninstall: ${counted(attached.length, 'pod')} of ${node === undefined ? 'the nodes in the store' : `node ${node}`} attached, e.g. ${example} to network ${network}`,
     'Move the pods away first, or use --force: their DEL will fail afterwards',
   )
 }

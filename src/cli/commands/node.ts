@@ -11,6 +11,7 @@ import type { Reader } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
 import { answerRequest } from '../../live/snapshot-exchange.ts'
 import { transact } from '../../live/transact.ts'
+import { counted } from '../../words.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
@@ -133,7 +134,7 @@ function deleteCommand(): Command {
           if (pods > 0 && options.force !== true) {
             throw new TriviumError(
               'CONFLICT',
-              `Cannot delete node ${name}: it holds ${pods} pods`,
+              `Cannot delete node ${name}: it holds ${counted(pods, 'pod')}`,
               'Delete them first, or add --force if the machine is gone',
             )
           }

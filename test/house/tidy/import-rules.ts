@@ -19,6 +19,7 @@ const CORE: readonly ImportRule[] = [
   { unit: 'src/kernel-release.ts', units: [] },
   { unit: 'src/machine.ts', units: [] },
   { unit: 'src/version.ts', units: [] },
+  { unit: 'src/words.ts', units: [] },
   { unit: 'src/prng.ts', units: ['src/errors.ts', 'src/hash.ts'] },
   { unit: 'src/ports.ts', units: ['src/machine.ts', 'src/kernel'] },
   { unit: 'src/driver.ts', units: ['src/machine.ts', 'src/ports.ts'] },
@@ -46,7 +47,14 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { unit: 'src/netlink-ts/live', units: ['src/netlink-ts'], packages: ['koffi', 'node:*'] },
   {
     unit: 'ipam',
-    units: ['src/net', 'src/machine.ts', 'src/errors.ts', 'src/hash.ts', 'src/kernel-release.ts'],
+    units: [
+      'src/net',
+      'src/machine.ts',
+      'src/errors.ts',
+      'src/hash.ts',
+      'src/kernel-release.ts',
+      'src/words.ts',
+    ],
   },
   {
     unit: 'ipam/lmdb',
@@ -102,6 +110,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/backend',
       'src/errors.ts',
       'src/kernel-release.ts',
+      'src/words.ts',
       'ipam',
     ],
   },
