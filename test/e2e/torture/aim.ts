@@ -1,5 +1,5 @@
 /**
- * Which step to aim at next, and what has been hit so far.
+ * Which step to aim at next, how finely to go there, and what has been hit so far.
  *
  * @module
  */
@@ -9,6 +9,10 @@ export interface Aim {
   /** A step for the next kill; rare ones more often. */
   target<S extends string>(what: string, steps: readonly S[], chance: Prng): S
   hit(what: string, step: string): void
+  /** Where a kill came that was aimed at `target`. */
+  came(what: string, target: string, where: Where): void
+  /** From the sign of `target` to the kill: longer where kills came too early; `guess` before any. */
+  delayMs(what: string, target: string, guess: number): number
   /** How long `what` took from its start to its end, or to the step after which it is aimed. */
   took(what: string, ms: number): void
   /** Median of the last ones; `guess` before any. */
@@ -18,14 +22,24 @@ export interface Aim {
   table(rows: readonly (readonly [what: string, steps: readonly string[]])[]): readonly string[]
 }
 
+/** There, too early or too late. */
+export type Where = 'there' | 'before' | 'beyond'
+
 const MEMORY = 15
+const CORRECTION: Readonly<Record<Where, number>> = { before: 1.4, there: 1, beyond: 0.75 }
+const CORRECTION_MIN = 0.01
+const CORRECTION_MAX = 100
 
 export function aim(): Aim {
   const counts = new Map<string, Map<string, number>>()
   const times = new Map<string, number[]>()
+  const corrections = new Map<string, number>()
   const hits = (what: string, step: string): number => counts.get(what)?.get(step) ?? 0
+  const correction = (what: string, target: string): number =>
+    corrections.get(`${what} ${target}`) ?? 1
   return {
     hits,
+    delayMs: (what, target, guess) => guess * correction(what, target),
     target(what, steps, chance) {
       const weights = steps.map((step) => 1 / (1 + hits(what, step)) ** 2)
       let left = chance.unit() * weights.reduce((sum, weight) => sum + weight, 0)
@@ -38,6 +52,11 @@ export function aim(): Aim {
     hit(what, step) {
       const row = counts.get(what) ?? new Map<string, number>()
       counts.set(what, row.set(step, hits(what, step) + 1))
+    },
+    came(what, target, where) {
+      const next = correction(what, target) * CORRECTION[where]
+      const bounded = Math.min(CORRECTION_MAX, Math.max(CORRECTION_MIN, next))
+      corrections.set(`${what} ${target}`, bounded)
     },
     took(what, ms) {
       const known = times.get(what) ?? []

@@ -45,8 +45,8 @@ export interface Running {
   readonly startedMs: number
   readonly ended: Promise<Ended>
   isOver(): boolean
-  /** Whether anything came on standard output. */
-  hasPrinted(): boolean
+  /** What came on standard output so far. */
+  printed(): string
   signal(name: NodeJS.Signals): void
   /** Nobody reads its standard output any more. */
   deafen(): void
@@ -104,7 +104,7 @@ function follow(child: ChildProcess): Running {
     startedMs: performance.now(),
     ended,
     isOver: () => over,
-    hasPrinted: () => out.length > 0,
+    printed: () => Buffer.concat(out).toString(),
     signal: (name) => void child.kill(name),
     deafen: () => void child.stdout?.destroy(),
   }

@@ -5,8 +5,8 @@
  * @module
  */
 import type { Prng } from '../../../src/prng.ts'
-import { start, type Via } from './calls.ts'
-import { killAgent, killLauncher, killNode } from './kills.ts'
+import { type Running, start, type Via } from './calls.ts'
+import { killAgent, killLauncher, killNode, type Shot } from './kills.ts'
 import {
   addOf,
   gcOf,
@@ -18,6 +18,7 @@ import {
   noteFailure,
   type Round,
   type Scene,
+  shotOf,
 } from './scene.ts'
 import { type Attachment, NETWORKS, type TortureNode } from './world.ts'
 
@@ -43,7 +44,7 @@ export async function collect(scene: Scene, round: Round): Promise<void> {
         const id = `${round.name}.gc.${node.lab.name}.${network}`
         await collectOne(
           scene,
-          { id, chance: round.chance.fork(id), node, network },
+          { id, chance: round.chance.fork(id), shot: shotOf(scene, round, id), node, network },
           isMeant(round, id),
         )
       }
@@ -55,6 +56,7 @@ export async function collect(scene: Scene, round: Round): Promise<void> {
 interface Place {
   readonly id: string
   readonly chance: Prng
+  readonly shot: Shot
   readonly node: TortureNode
   readonly network: Attachment['network']
 }
@@ -84,7 +86,7 @@ async function orphans(scene: Scene, { id, node, network }: Place): Promise<void
 
 async function interrupted(
   scene: Scene,
-  { id, chance, node, network }: Place,
+  { id, shot, node, network }: Place,
   victim: Exclude<Victim, 'nobody'>,
   stale: readonly Attachment[],
 ): Promise<void> {
@@ -92,21 +94,24 @@ async function interrupted(
   const what = gcOf(scene, node, network, 'agent')
   const subject = { verb: 'GC', attachments: stale } as const
   if (victim === 'launcher') {
-    const { ended } = killed(scene, await killLauncher(aim, chance, what, `${id}.sock`))
+    const { ended } = killed(scene, await killLauncher(aim, shot, what, `${id}.sock`))
     if (ended.status !== 0) noteFailure(scene, ended, `${id} GC`)
     return
   }
   if (victim === 'node') {
-    const { ended, sights } = killed(scene, await killNode(world, aim, chance, what, subject))
+    const { ended, sights } = killed(scene, await killNode(world, aim, shot, what, subject))
     mustBeKept(scene, sights, `${id} GC of Node`)
     if (ended.status !== 0) noteFailure(scene, ended, `${id} GC`)
     return
   }
-  const running = start(what)
-  const [met] = await killAgent(world, aim, chance, node, [{ subject, running }])
+  let running: Running | undefined
+  const [met] = await killAgent(world, aim, shot, node, 'GC', () => {
+    running = start(what)
+    return [{ subject, running }]
+  })
   scene.kills += 1
   if (met !== undefined) mustBeKept(scene, met.sights, `${id} GC of the agent`)
   await world.restart(node)
-  const ended = await running.ended
-  if (ended.status !== 0) noteFailure(scene, ended, `${id} GC`)
+  const ended = await running?.ended
+  if (ended !== undefined && ended.status !== 0) noteFailure(scene, ended, `${id} GC`)
 }

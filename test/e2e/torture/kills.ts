@@ -5,12 +5,19 @@
  */
 import { dirname, join } from 'node:path'
 import type { Prng } from '../../../src/prng.ts'
-import type { Aim } from './aim.ts'
+import type { Aim, Where } from './aim.ts'
 import { type Call, type Ended, type Running, start, type Verb } from './calls.ts'
 import { overhear, type Stage } from './conversation.ts'
-import { killAfter, killAt, type Victim } from './stepper.ts'
+import { hasCome, leadMs } from './signs.ts'
+import { goOn, killAfter, killWhen, sleep, stop, untilCome, type Way } from './stepper.ts'
 import { addStep, delStep, gcStep, type Sight, STEPS } from './steps.ts'
 import type { Attachment, TortureNode, World } from './world.ts'
+
+/** A kill that is to be: what it aims at, and the chances on its way. */
+export interface Shot {
+  readonly chance: Prng
+  target<S extends string>(what: string, steps: readonly S[]): S
+}
 
 /** What a verb is about: the one attachment of ADD and DEL, those that GC is to collect. */
 export interface Subject {
@@ -27,17 +34,9 @@ export interface Killed {
 }
 
 /** Of the kills that go by the clock and look at nothing before. */
-const BY_CLOCK = 0.25
-/** What a Node entry takes before anything can be seen of it, until that is known. */
-const START_MS = 60
+const BY_CLOCK = 0.2
+/** What a Node entry takes, until that is known. */
 const WHOLE_MS = 150
-
-export function stepNow(world: World, { verb, attachments }: Subject, answered: boolean): string {
-  const [only] = attachments
-  if (verb === 'ADD' && only !== undefined && !answered && !world.hasRecord(only)) return 'nothing'
-  if (verb === 'DEL' && only !== undefined && world.hasLink(only)) return 'untouched'
-  return stepOf(verb, world.look(attachments), answered)
-}
 
 export function stepOf(verb: Verb, sights: readonly Sight[], answered: boolean): string {
   const [sight] = sights
@@ -51,51 +50,46 @@ const rank = (verb: Verb, step: string): number => (STEPS[verb] as readonly stri
 export async function killNode(
   world: World,
   aim: Aim,
-  chance: Prng,
+  shot: Shot,
   call: Call,
   subject: Subject,
 ): Promise<Killed> {
   const { verb } = subject
   const what = `Node entry ${verb}`
+  const target = shot.target(what, STEPS[verb])
   const running = start({ ...call, via: 'node' })
-  const target = aim.target(what, STEPS[verb], chance)
-  if (chance.unit() < BY_CLOCK || target === STEPS[verb][0]) {
-    await killAfter(running, chance.unit() * 1.1 * aim.usualMs(`${what} whole`, WHOLE_MS))
+  const isAimed = target !== STEPS[verb][0] && shot.chance.unit() >= BY_CLOCK
+  if (isAimed) {
+    await killWhen(running, wayTo(world, aim, shot, what, target, [{ subject, running }]))
   } else {
-    await killAt(running, {
-      freeMs: (0.5 + 0.45 * chance.unit()) * aim.usualMs(`${what} start`, START_MS),
-      ...wayTo(
-        world,
-        subject,
-        target,
-        chance,
-        () => running.hasPrinted(),
-        () => aim.took(`${what} start`, performance.now() - running.startedMs),
-      ),
-    })
+    await killAfter(running, shot.chance.unit() * 1.1 * aim.usualMs(`${what} whole`, WHOLE_MS))
   }
-  return judge(world, aim, what, subject, running)
+  const killed = await judge(world, aim, what, subject, running)
+  if (isAimed) aim.came(what, target, whereOf(verb, [killed.step], target))
+  return killed
 }
 
-/** In small steps once there is something to be seen. */
+function whereOf(verb: Verb, steps: readonly (string | undefined)[], target: string): Where {
+  const ways = steps.map((step) =>
+    step === undefined ? Number.POSITIVE_INFINITY : rank(verb, step) - rank(verb, target),
+  )
+  if (ways.includes(0)) return 'there'
+  return ways.some((way) => way < 0) ? 'before' : 'beyond'
+}
+
+/** Until the first of the verbs shows the sign that leads to the step, and a while more. */
 function wayTo(
   world: World,
-  subject: Subject,
+  aim: Aim,
+  { chance }: Shot,
+  what: string,
   target: string,
-  chance: Prng,
-  answered: () => boolean,
-  begun: () => void,
-): { sliceMs(): number; reached(): boolean } {
-  const { verb } = subject
-  let seen = 0
+  hands: readonly AtHand[],
+): Way {
   return {
-    sliceMs: () => (seen === 0 ? 0.1 + 0.5 * chance.unit() : 0.02 + 0.2 * chance.unit() ** 2),
-    reached() {
-      const now = rank(verb, stepNow(world, subject, answered()))
-      if (seen === 0 && now > 0) begun()
-      seen = now
-      return now >= rank(verb, target)
-    },
+    delayMs: aim.delayMs(what, target, leadMs(target)) * (0.3 + 1.4 * chance.unit()),
+    hasCome: () => hands.some(({ subject }) => hasCome(world, subject, target)),
+    isOver: () => hands.every(({ running }) => running.isOver()),
   }
 }
 
@@ -121,12 +115,13 @@ async function judge(
 /** Kills a launcher somewhere in its conversation with the agent. */
 export async function killLauncher(
   aim: Aim,
-  chance: Prng,
+  shot: Shot,
   call: Call,
   name: string,
 ): Promise<Killed> {
   const what = `launcher ${call.verb}`
-  const stage: Stage = aim.target(what, STEPS.launcher, chance)
+  const { chance } = shot
+  const stage: Stage = shot.target(what, STEPS.launcher)
   const path = join(dirname(call.node.socketPath), name)
   let running: Running | undefined
   let reached = (): void => {}
@@ -156,52 +151,46 @@ export interface AtHand {
   readonly running: Running
 }
 
-/** Kills an agent, aiming at a step of the first verb; tells where all of them were. */
+/**
+ * Kills an agent while it has verbs at hand, aiming at a step of any of them;
+ * tells where each was, undefined for those that were over.
+ *
+ * @param begin Starts the verbs, all of one kind. The agent stands still meanwhile:
+ *   it would be through with the first before the last has begun.
+ */
 export async function killAgent(
   world: World,
   aim: Aim,
-  chance: Prng,
+  shot: Shot,
   node: TortureNode,
-  hands: readonly AtHand[],
+  verb: Verb,
+  begin: () => readonly AtHand[],
 ): Promise<readonly (Omit<Killed, 'ended'> | undefined)[]> {
-  const [first] = hands
-  if (first === undefined) return []
-  const { verb } = first.subject
+  const { chance } = shot
   const what = `agent ${verb}`
-  const target = aim.target(what, STEPS[verb], chance)
-  // Its launchers are on their way: what is over is over only when all of them are.
-  const victim: Victim = {
-    pid: node.agent.pid,
-    isOver: () => hands.every(({ running }) => running.isOver()),
-  }
-  if (chance.unit() < BY_CLOCK) {
-    await killAfter(
-      { ...victim, isOver: () => false },
-      chance.unit() * aim.usualMs(`${what} whole`, 20),
-    )
-  } else {
-    const way = wayTo(
-      world,
-      first.subject,
-      target,
-      chance,
-      () => first.running.hasPrinted(),
-      () => {},
-    )
-    await killAt(
-      { ...victim, isOver: () => false },
-      { freeMs: chance.unit() * 4, ...way, reached: () => victim.isOver() || way.reached() },
-    )
-  }
+  const target = shot.target(what, STEPS[verb])
+  const victim = { pid: node.agent.pid, isOver: () => false }
+  const isByClock = target === STEPS[verb][0] || chance.unit() < BY_CLOCK
+  await stop(victim)
+  const hands = begin()
+  goOn(victim)
+  if (isByClock) await sleep(chance.unit() * 1.2 * aim.usualMs(`${what} whole`, 20))
+  else await untilCome(wayTo(world, aim, shot, what, target, hands))
+  const isThrough = hands.map(({ running }) => running.isOver())
+  const goneMs = performance.now()
   await node.agent.kill()
-  return hands.map(({ subject, running }) => {
-    if (running.isOver()) {
-      aim.took(`${what} whole`, performance.now() - running.startedMs)
+  const met = hands.map(({ subject, running }, index) => {
+    if (isThrough[index]) {
+      aim.took(`${what} whole`, goneMs - running.startedMs)
       return undefined
     }
     const sights = world.look(subject.attachments)
-    const step = stepOf(subject.verb, sights, running.hasPrinted())
+    // Its launcher says so, too, when the agent is gone; but that is no result.
+    const step = stepOf(verb, sights, running.printed().includes('"ips"'))
     aim.hit(what, step)
     return { step, sights }
   })
+  const steps = met.map((each) => each?.step)
+  if (!isByClock) aim.came(what, target, whereOf(verb, steps, target))
+  return met
 }

@@ -23,6 +23,7 @@ import {
   noteFailure,
   type Round,
   type Scene,
+  shotOf,
   TRY_LATER,
 } from './scene.ts'
 import { IFNAME } from './steps.ts'
@@ -50,11 +51,18 @@ const SANDBOX_GONE = 0.1
 /** A runtime gives up on a pod much later. */
 const TRIES = 10
 
-export async function play(scene: Scene, seed: string, name: string, only?: string): Promise<void> {
+/** @returns the kills, as `only` takes them. */
+export async function play(
+  scene: Scene,
+  seed: string,
+  name: string,
+  only?: Round['only'],
+): Promise<readonly string[]> {
+  const shots: string[] = []
   const chance = prng(`${seed} ${name}`)
   const elders = new Set(scene.model.alive)
   const count = 5 + chance.below(4)
-  const coming: Round = { name: `${name}a`, chance: chance.fork('coming'), only }
+  const coming: Round = { name: `${name}a`, chance: chance.fork('coming'), only, shots }
   const adds: Act[] = []
   for (let index = 0; index < count; index++) adds.push(await newcomer(scene, coming, index))
   await Promise.all([phase(scene, coming, adds, came), doomed(scene, coming)])
@@ -62,13 +70,14 @@ export async function play(scene: Scene, seed: string, name: string, only?: stri
   await agentsBack(scene)
   await check(scene, coming.name)
 
-  const going: Round = { name: `${name}d`, chance: chance.fork('going'), only }
+  const going: Round = { name: `${name}d`, chance: chance.fork('going'), only, shots }
   const leaving = [...scene.model.alive].filter((one) => !elders.has(one))
   const dels = await Promise.all(leaving.map((one, index) => leaver(scene, going, one, index)))
   await phase(scene, going, dels, went)
   await collect(scene, going)
   await agentsBack(scene)
   await check(scene, going.name)
+  return shots
 }
 
 const pick = <T>(chance: Prng, from: readonly T[]): T => from[chance.below(from.length)] as T
@@ -144,7 +153,9 @@ async function phase(
       // One in six goes through undisturbed.
       const spared = act.chance.below(6) === 0 || !isMeant(round, act.id)
       const via = kind === 'no agent' ? 'node' : act.call.via
-      const outcome = spared ? await undisturbed(act, via) : await callerDies(scene, act, via)
+      const outcome = spared
+        ? await undisturbed(act, via)
+        : await callerDies(scene, round, act, via)
       await after(scene, round, act, outcome)
     }),
   )
@@ -160,15 +171,16 @@ const undisturbed = async ({ call: what }: Act, via: Via): Promise<Outcome> => (
   ended: await call({ ...what, via }),
 })
 
-async function callerDies(scene: Scene, act: Act, via: Via): Promise<Outcome> {
+async function callerDies(scene: Scene, round: Round, act: Act, via: Via): Promise<Outcome> {
   const { world, aim } = scene
-  const { chance, attachment } = act
+  const { id, attachment } = act
   const verb = act.call.verb
+  const shot = shotOf(scene, round, id)
   if (via === 'agent') {
-    return killed(scene, await killLauncher(aim, chance, act.call, `${act.id}.sock`))
+    return killed(scene, await killLauncher(aim, shot, act.call, `${id}.sock`))
   }
   const subject = { verb, attachments: [attachment] }
-  const outcome = await killNode(world, aim, chance, act.call, subject)
+  const outcome = await killNode(world, aim, shot, act.call, subject)
   if (outcome.step !== undefined)
     mustBeKept(scene, outcome.sights, `${act.id} ${verb} of Node at ${outcome.step}`)
   return killed(scene, outcome)
@@ -181,30 +193,49 @@ async function agentsDie(
   acts: readonly Act[],
   after: After,
 ): Promise<void> {
-  const { world, aim } = scene
   const chance = round.chance.fork('agents')
-  const hands = acts.map(({ attachment, call: what }) => ({
-    subject: { verb: what.verb, attachments: [attachment] },
-    running: start({ ...what, via: 'agent' }),
-  }))
-  const one = pick(chance, world.nodes)
-  const dying = chance.below(3) === 0 ? world.nodes : [one]
-  const deaths = dying.map(async (node) => {
-    const id = `${round.name}.${node.lab.name}`
-    if (!isMeant(round, id)) return
-    const ours = hands.filter((_, index) => acts[index]?.attachment.node === node)
-    if (ours.length === 0) return
-    const met = await killAgent(world, aim, chance.fork(id), node, ours)
-    scene.kills += 1
-    for (const each of met)
-      if (each !== undefined) mustBeKept(scene, each.sights, `${id} at ${each.step}`)
-    await world.restart(node)
-  })
-  const lives = acts.map(async (act, index) => {
-    const running = hands[index]?.running
-    if (running !== undefined) await after(scene, round, act, { ended: await running.ended })
-  })
-  await Promise.all([...deaths, ...lives])
+  const { nodes } = scene.world
+  const one = pick(chance, nodes)
+  const isDying = (node: TortureNode): boolean => node === one || both
+  const both = chance.below(3) === 0
+  await Promise.all(
+    nodes.map(async (node) => {
+      const id = `${round.name}.${node.lab.name}`
+      const ours = acts.filter(({ attachment }) => attachment.node === node)
+      if (ours.length === 0) return
+      if (isDying(node) && isMeant(round, id)) await agentDies(scene, round, id, node, ours, after)
+      else {
+        await Promise.all(
+          ours.map(async (act) => after(scene, round, act, await undisturbed(act, 'agent'))),
+        )
+      }
+    }),
+  )
+}
+
+async function agentDies(
+  scene: Scene,
+  round: Round,
+  id: string,
+  node: TortureNode,
+  acts: readonly Act[],
+  after: After,
+): Promise<void> {
+  const { world, aim } = scene
+  const lives: Promise<void>[] = []
+  const begin = () =>
+    acts.map((act) => {
+      const running = start({ ...act.call, via: 'agent' })
+      lives.push(running.ended.then((ended) => after(scene, round, act, { ended })))
+      return { subject: { verb: act.call.verb, attachments: [act.attachment] }, running }
+    })
+  const verb = acts[0]?.call.verb ?? 'ADD'
+  const met = await killAgent(world, aim, shotOf(scene, round, id), node, verb, begin)
+  scene.kills += 1
+  for (const each of met)
+    if (each !== undefined) mustBeKept(scene, each.sights, `${id} at ${each.step}`)
+  await world.restart(node)
+  await Promise.all(lives)
 }
 
 /** After an ADD: a result, or DEL at once, DEL again, and another container in its place. */
@@ -252,7 +283,7 @@ async function tearDown(
 async function perhapsKilled(scene: Scene, round: Round, act: Act): Promise<Outcome> {
   const via = act.call.via
   if (act.chance.unit() > AGAIN || !isMeant(round, act.id)) return undisturbed(act, via)
-  return callerDies(scene, act, via)
+  return callerDies(scene, round, act, via)
 }
 
 /** After a DEL: again until it succeeds, and once more without the namespace; or never again. */

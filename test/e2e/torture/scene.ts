@@ -7,7 +7,7 @@ import type { Prng } from '../../../src/prng.ts'
 import { converged, ipsOf, type Json, type Result, resultOf } from '../../support/e2e.ts'
 import { type Aim, aim } from './aim.ts'
 import { type Call, call, codeOf, type Ended, type Via } from './calls.ts'
-import type { Killed } from './kills.ts'
+import type { Killed, Shot } from './kills.ts'
 import { type Alive, createModel, type Model } from './model.ts'
 import { isKept, isVoid, isWhole, type Sight } from './steps.ts'
 import { type Attachment, NETWORKS, type Slot, type TortureNode, type World } from './world.ts'
@@ -32,11 +32,28 @@ export interface Scene {
 export interface Round {
   readonly name: string
   readonly chance: Prng
-  /** The only kill that is carried out; undefined: all. */
-  readonly only: string | undefined
+  /** The only kills that are carried out, with the places of the steps they aim at; undefined: all. */
+  readonly only: ReadonlyMap<string, number | undefined> | undefined
+  /** The kills of this round, each as KILL@PLACE: what `only` is made of. */
+  readonly shots: string[]
 }
 
-export const isMeant = ({ only }: Round, id: string): boolean => only === undefined || only === id
+export const isMeant = ({ only }: Round, id: string): boolean => only?.has(id) ?? true
+
+/** @param id Of the kill, told with what it aims at: what others hit before decides about that. */
+export function shotOf({ aim }: Scene, { chance, only, shots }: Round, id: string): Shot {
+  const own = chance.fork(`kill ${id}`)
+  return {
+    chance: own,
+    target(what, steps) {
+      const place = only?.get(id)
+      const target =
+        (place === undefined ? undefined : steps[place]) ?? aim.target(what, steps, own)
+      shots.push(`${id}@${steps.indexOf(target)}`)
+      return target
+    },
+  }
+}
 
 /** "Try again later". Source: CNI specification 1.1.0, section "Error". */
 export const TRY_LATER = 11

@@ -1,6 +1,6 @@
 /**
- * Ends a process at a moment that is drawn: by the clock, or let on a little at
- * a time (SIGCONT, SIGSTOP) until something is seen, and ended there.
+ * Ends a process at a moment that is drawn: by the clock, or so long after
+ * something is seen.
  *
  * @module
  */
@@ -13,36 +13,51 @@ export interface Victim {
 }
 
 export interface Way {
-  /** Lets it run so long at first. */
-  readonly freeMs: number
-  /** How long it may go on each time. */
-  sliceMs(): number
-  /** Whether it has come as far as wanted; asked while it stands still. */
-  reached(): boolean
+  /** Whether it has come so far that the delay begins; asked again and again while it runs. */
+  hasCome(): boolean
+  readonly delayMs: number
+  /** Nothing more will come. */
+  isOver(): boolean
 }
 
 /** A verb that has not come there by then is ended where it is. */
 const WAY_MS_MAX = 5000
-/** How long a victim waits for a processor before its slice counts as had. */
-const SCHEDULED_MS_MAX = 20
-/** While a slice lasts: who measures it must not be kept waiting. Needs root, as all of this. */
+/** Between two turns of everything else here. */
+const WATCH_MS = 2
+/** While it is watched: who measures must not be kept waiting. Needs root, as all of this. */
 const PRECISE = -10
 const USUAL = getPriority()
-/** Nobody wakes who waits for it. */
-const NEVER = new Int32Array(new SharedArrayBuffer(4))
+/** Most stops take less than a timer can wait. */
+const LOOKS_AT_ONCE = 10
 /** Most that a stop takes: what is in the kernel finishes first. */
 const STOP_MS_MAX = 60
 
-/** Resolves with whether it was this that ended it. The victim stands still until it is killed. */
-export async function killAt(victim: Victim, way: Way): Promise<boolean> {
-  await sleep(way.freeMs)
-  const until = performance.now() + WAY_MS_MAX
-  while (performance.now() < until && !victim.isOver()) {
-    if (!(await stop(victim))) return false
-    if (way.reached()) break
-    letOn(victim, way.sliceMs())
-  }
+/** Resolves with whether it was this that ended it. */
+export async function killWhen(victim: Victim, way: Way): Promise<boolean> {
+  await untilCome(way)
   return signal(victim, 'SIGKILL')
+}
+
+/** Returns to the caller at once, without a turn of anything else. */
+export async function untilCome(way: Way): Promise<void> {
+  const until = performance.now() + WAY_MS_MAX
+  while (performance.now() < until && !way.isOver() && !watch(way)) await turn()
+}
+
+/** For a while, with nothing of ours in between. */
+function watch(way: Way): boolean {
+  const until = performance.now() + WATCH_MS
+  setPriority(PRECISE)
+  try {
+    do {
+      if (!way.hasCome()) continue
+      spin(way.delayMs)
+      return true
+    } while (performance.now() < until)
+    return false
+  } finally {
+    setPriority(USUAL)
+  }
 }
 
 /** By the clock alone. */
@@ -61,17 +76,21 @@ function signal(victim: Victim, name: NodeJS.Signals): boolean {
   }
 }
 
-async function stop(victim: Victim): Promise<boolean> {
+/** Resolves with whether it stands still. */
+export async function stop(victim: Victim): Promise<boolean> {
   if (!signal(victim, 'SIGSTOP')) return false
   const until = performance.now() + STOP_MS_MAX
-  while (performance.now() < until) {
+  for (let looks = 0; performance.now() < until; looks++) {
     const state = stateOf(victim.pid)
     if (state === 'T') return true
     if (state === undefined || state === 'Z') return false
-    await sleep(1)
+    if (looks < LOOKS_AT_ONCE) await turn()
+    else await sleep(1)
   }
   return true
 }
+
+export const goOn = (victim: Victim): boolean => signal(victim, 'SIGCONT')
 
 /** One letter, the third field. Source: proc_pid_stat(5). */
 function stateOf(pid: number): string | undefined {
@@ -83,34 +102,14 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
-/**
- * One slice, from when it is given a processor: on a busy machine it would be
- * over before it began. Nothing else of ours comes in between.
- */
-function letOn(victim: Victim, ms: number): void {
-  const turns = turnsOf(victim.pid)
-  const until = performance.now() + SCHEDULED_MS_MAX
-  setPriority(PRECISE)
-  signal(victim, 'SIGCONT')
-  while (turnsOf(victim.pid) === turns && performance.now() < until) Atomics.wait(NEVER, 0, 0, 0.05)
-  spin(ms)
-  signal(victim, 'SIGSTOP')
-  setPriority(USUAL)
-}
-
-/** How often it was given a processor, the third field. Source: Documentation/scheduler/sched-stats.rst. */
-function turnsOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/schedstat`, 'latin1').trim().split(' ')[2] ?? ''
-  } catch {
-    return ''
-  }
-}
-
 /** Shorter than any timer. */
 function spin(ms: number): void {
   const until = performance.now() + ms
   while (performance.now() < until);
 }
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+export const sleep = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Everything else that is due runs first. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -20,9 +20,9 @@ export interface Sight {
 
 /** Steps in the order in which a verb comes by them. */
 export const STEPS = {
-  ADD: ['nothing', 'record', 'bare pair', 'pair', "pod's end", 'guards', 'routes', 'answered'],
+  ADD: ['nothing', 'record', 'pair', 'pod', 'guards', 'routes', 'answered'],
   DEL: ['untouched', 'link gone', 'guards gone', 'record gone'],
-  GC: ['none gone', 'in one', 'between two', 'all gone'],
+  GC: ['untouched', 'links', 'records', 'all gone'],
   /** What has been said between launcher and agent. */
   launcher: ['start', 'asked', 'accepted', 'go', 'half answer', 'answer'],
 } as const
@@ -69,12 +69,16 @@ function podEnd(pod: KernelState): Sight['pod'] {
   return link.up || addresses.length > 0 ? 'part' : 'born'
 }
 
+/**
+ * Steps that nothing can tell apart are one: a batch is one system call, which a
+ * signal does not cut, and the alias comes in one batch with the routes.
+ */
 export function addStep(sight: Sight, answered: boolean): string {
   if (answered) return 'answered'
   if (sight.routes === FAMILIES) return 'routes'
   if (sight.guards > 0 && sight.pod === 'whole') return 'guards'
-  if (sight.pod === 'whole') return "pod's end"
-  if (sight.link !== 'none') return sight.link === 'bare' ? 'bare pair' : 'pair'
+  if (sight.pod === 'whole') return 'pod'
+  if (sight.link !== 'none') return 'pair'
   return sight.record ? 'record' : 'nothing'
 }
 
@@ -84,14 +88,11 @@ export function delStep(sight: Sight): string {
   return sight.guards > 0 ? 'link gone' : 'guards gone'
 }
 
-/** @param sights Of what was to be collected. */
+/** @param sights Of what was to be collected, all side by side. */
 export function gcStep(sights: readonly Sight[]): string {
-  const gone = sights.filter(isVoid).length
-  if (gone === sights.length) return 'all gone'
-  if (sights.some((sight) => !isVoid(sight) && !(sight.record && sight.link !== 'none'))) {
-    return 'in one'
-  }
-  return gone === 0 ? 'none gone' : 'between two'
+  if (sights.every(isVoid)) return 'all gone'
+  if (sights.some(({ record }) => !record)) return 'records'
+  return sights.some(({ link }) => link === 'none') ? 'links' : 'untouched'
 }
 
 /** Nothing is left. */
