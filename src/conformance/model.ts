@@ -83,6 +83,8 @@ export interface Facts {
   /** Why the first ADD failed. */
   readonly broken?: string
   readonly hasInterfaces: boolean
+  /** Somebody said that a daemon which the plugin relies on does not run. */
+  readonly daemonStopped: boolean
   /** How long the first plugin's first ADD took. */
   readonly addMs: number
 }

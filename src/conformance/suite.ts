@@ -31,6 +31,8 @@ export interface SuiteOptions {
   readonly list: NetworkList
   readonly binDirs: readonly string[]
   readonly setup?: string
+  /** `setup` left a daemon that the plugin relies on stopped, on purpose. @default false */
+  readonly daemonStopped?: boolean
   /** Ids, or beginnings of ids that end with a dot or star; absent: every rule. */
   readonly only?: readonly string[]
   readonly timeoutMs?: number
@@ -47,7 +49,7 @@ export interface SuiteResult {
   readonly shared: readonly string[]
 }
 
-const DEFAULTS = { timeoutMs: 30_000, settleMs: 2000, lanes: 2 } as const
+const DEFAULTS = { timeoutMs: 30_000, settleMs: 2000, lanes: 2, daemonStopped: false } as const
 
 /** The rules asked for. @throws {TriviumError} USAGE for one there is not. */
 export function chooseRules(only?: readonly string[]): readonly Rule[] {
@@ -142,13 +144,14 @@ class Track {
 
   /** VERSION of each plugin, then one ADD and DEL. */
   async survey(): Promise<Facts> {
-    const { list } = this.#settings
+    const { list, daemonStopped } = this.#settings
     const plain: Facts = {
       version: SPEC_VERSIONS.find((known) => known === list.cniVersion) ?? '1.0.0',
       versions: [],
       plugins: list.plugins.map(({ type }) => String(type)),
       capabilities: capabilitiesOf(list),
       hasInterfaces: false,
+      daemonStopped,
       addMs: 0,
       ...delegateOf(list),
     }

@@ -27,6 +27,7 @@ export interface Settings {
   readonly timeoutMs: number
   /** How long daemons may take to follow. */
   readonly settleMs: number
+  readonly daemonStopped: boolean
 }
 
 export interface Pod {

@@ -11,7 +11,7 @@ import t from 'tap'
 import { runSuite } from '../../src/conformance/mod.ts'
 import { skip } from '../support/e2e.ts'
 import { MUTANTS, type Mutant, makeMutant } from './mutants.ts'
-import { installOurs, nodeSetup } from './subjects.ts'
+import { installOurs, nodeSetup, STOPPED } from './subjects.ts'
 
 const isLong = process.env['TRIVIUM_LONG'] === '1'
 const CONTROL = ['ENV-07', 'OUT-02', 'ADD-01', 'CHK-06']
@@ -35,6 +35,9 @@ t.test('every mutant is caught by its rules', { skip }, async (t) => {
   const { binDir } = installed
   const setup = nodeSetup(installed)
   const ipamSetup = nodeSetup({ ...installed, store: installed.ipamStore })
+  const stopped = nodeSetup(installed, STOPPED)
+  const setupOf = ({ as, isDaemonStopped }: Mutant): string =>
+    as === 'trivium-ipam' ? ipamSetup : isDaemonStopped === true ? stopped : setup
   const run = async (mutant: Mutant): Promise<void> => {
     const made = makeMutant(mutant, dir, binDir)
     const wanted = isLong ? mutant.breaks : mutant.breaks.slice(0, BROKEN_MAX)
@@ -43,7 +46,8 @@ t.test('every mutant is caught by its rules', { skip }, async (t) => {
     const { outcomes } = await runSuite({
       list: made.list,
       binDirs: [made.dir, binDir],
-      setup: mutant.as === 'trivium-ipam' ? ipamSetup : setup,
+      setup: setupOf(mutant),
+      daemonStopped: mutant.isDaemonStopped === true,
       lanes: 1,
       // Only who hangs meets it; a loaded machine needs slack.
       timeoutMs: mutant.what.startsWith('hangs') ? 4000 : 30_000,

@@ -18,6 +18,8 @@ export interface Mutant {
   readonly as?: 'trivium-ipam' | 'chained'
   /** What it does to one rule reaches those after it: it runs with few. */
   readonly reachesOthers?: true
+  /** Runs without the agent. */
+  readonly isDaemonStopped?: true
 }
 
 /** Runs the plugin, then changes what it printed. */
@@ -178,6 +180,13 @@ exit $status`,
     script: on('STATUS', '{ cat >/dev/null; exit 0; }'),
     breaks: ['ST-03', 'ST-01', 'ST-03.code'],
     silent: ['ST-03', 'ST-03.code'],
+  },
+  {
+    what: 'answers ok to every STATUS while its daemon is stopped',
+    script: on('STATUS', '{ cat >/dev/null; exit 0; }'),
+    isDaemonStopped: true,
+    breaks: ['ST-02.daemon', 'ST-01', 'ST-03', 'ST-03.code'],
+    silent: ['ST-02.daemon', 'ST-03', 'ST-03.code'],
   },
   {
     what: 'hangs in STATUS',

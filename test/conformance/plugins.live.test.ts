@@ -34,9 +34,7 @@ const REFERENCE_VERSION = '1.0.0'
 /** A matter of luck: whether one DEL took the link between another's look and its removal; where a kill fell. */
 const LUCK = ['HAB-03', 'HAB-13']
 
-/** STATUS warns that no new block can be claimed, although one more ADD would find an address. */
 const OURS_BREAK: Readonly<Record<string, readonly string[]>> = {
-  'trivium, agent stopped': ['ST-02'],
   // Behind somebody else's main plugin, its faults are seen as well.
   'bridge + trivium-ipam': [...ALWAYS, 'ADD-08', 'ADD-14'],
 }

@@ -12,6 +12,7 @@ export interface Subject {
   readonly list: NetworkList
   readonly binDirs: readonly string[]
   readonly setup?: string
+  readonly daemonStopped?: true
 }
 
 export const REFERENCE = '/usr/lib/cni'
@@ -74,7 +75,7 @@ until grep -q '"event":"ready"' /run/trivium/log; do kill -0 $agent; sleep 0.05;
 ${more}`
 }
 
-const STOPPED = 'kill -TERM $agent; wait $agent || true'
+export const STOPPED = 'kill -TERM $agent; wait $agent || true'
 
 /** Ours, by what each is called in the README. */
 export function ourSubjects(installed: Installed): readonly Subject[] {
@@ -94,6 +95,7 @@ export function ourSubjects(installed: Installed): readonly Subject[] {
       list: list('1.1.0', { type: 'trivium', ...OURS }),
       binDirs: [binDir],
       setup: nodeSetup(installed, STOPPED),
+      daemonStopped: true,
     },
     {
       name: 'trivium-ipam alone',

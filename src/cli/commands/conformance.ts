@@ -56,6 +56,7 @@ interface Flags {
   readonly binDir?: readonly string[]
   readonly config?: string
   readonly setup?: string
+  readonly daemonStopped?: boolean
   readonly only?: readonly string[]
   readonly list?: boolean
   readonly timeout: number
@@ -72,6 +73,10 @@ export function conformanceCommand(): Command {
     .option('--bin-dir <dir>', 'where its executables are, repeatable', collect)
     .option('--config <file>', 'a network configuration that a runtime would load')
     .option('--setup <command>', 'shell command that gets each node ready, e.g. starts an agent')
+    .option(
+      '--daemon-stopped',
+      'the setup leaves a daemon of the plugin stopped: STATUS should say so',
+    )
     .option(
       '--only <ids>',
       "rules by id, separated by commas; 'CHK-*' means all that begin so",
@@ -118,7 +123,7 @@ const SUMMARY_COLUMNS: readonly Column<SubjectSummary>[] = [
 
 async function run(flags: Flags): Promise<void> {
   if (flags.list === true) return list(flags)
-  const { config, binDir = [], setup, only, timeout, lanes } = flags
+  const { config, binDir = [], setup, daemonStopped = false, only, timeout, lanes } = flags
   if (config === undefined || binDir.length === 0) {
     throw new TriviumError(
       'USAGE',
@@ -133,6 +138,7 @@ async function run(flags: Flags): Promise<void> {
   const result = await runSuite({
     list: parseNetworkList(readConfig(config), config),
     binDirs: binDir.map((dir) => resolve(dir)),
+    daemonStopped,
     lanes,
     timeoutMs: timeout * 1000,
     ...(setup === undefined ? {} : { setup }),

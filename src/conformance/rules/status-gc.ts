@@ -51,9 +51,27 @@ export const STATUS_RULES: readonly Rule[] = [
     level: 'MUST',
     source: 'SPEC 2 STATUS',
     since,
+    applies: ({ daemonStopped }) =>
+      daemonStopped ? 'a daemon that it relies on is stopped' : undefined,
     async check(world) {
       const { ok, why } = await world.chain('STATUS', undefined)
       return ok ? pass('exit status 0') : fail(why)
+    },
+  },
+  {
+    id: 'ST-02.daemon',
+    subject: 'STATUS',
+    title: 'code 50 or 51 while a daemon that it relies on is stopped',
+    level: 'SHOULD',
+    source: 'SPEC 2 STATUS',
+    since,
+    applies: ({ daemonStopped }) => (daemonStopped ? undefined : 'nobody stopped a daemon'),
+    async check(world) {
+      const call = await world.call('STATUS', undefined)
+      const answer = answerOf(call)
+      if (answer.kind === 'ok') return silentOk('exit status 0 although the daemon is stopped')
+      const isRight = answer.kind === 'error' && NOT_AVAILABLE.includes(Number(answer.code))
+      return isRight ? pass(answer.msg) : fail(`${tellAnswer(call)}, wanted code 50 or 51`)
     },
   },
   {

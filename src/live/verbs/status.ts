@@ -3,7 +3,9 @@
  * runtimes ask every few seconds.
  *
  * Source: CNI specification 1.1.0, "STATUS": 50 when ADD cannot be served, 51
- * when running containers may be cut off, too.
+ * when running containers may be cut off, too. A plugin that relies on a daemon
+ * should say 50 while that is away: so do we without the agent, although ADD
+ * goes on in the node's own blocks, because nobody follows peers or claims more.
  *
  * @module
  */
