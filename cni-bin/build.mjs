@@ -1,10 +1,10 @@
 /**
- * Builds dist/: two bundles, the launcher, the native modules and the built-in
+ * Builds dist/: bundles, the launcher, the native modules and the built-in
  * scenarios. dist/ is also what `trivium install` copies to a host.
  *
- *     dist/cli.cjs        the admin's command line and the agent
+ *     dist/cli*           the admin's command line and the agent
+ *     dist/plugin*        the CNI entry for a host without a running agent
  *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
- *     dist/plugin*.cjs    the CNI entry for a host without a running agent
  *     dist/launcher       static C program, where a compiler is present
  *     dist/launcher-arm64 the same for arm64, where a cross compiler is present
  *     dist/node_modules/  koffi and lmdb with what they need at run time
@@ -24,7 +24,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { buildPlugin } from './build-plugin.mjs'
+import { buildCli, buildPlugin } from './build-entries.mjs'
 
 const root = join(import.meta.dirname, '..')
 const target = join(root, 'dist')
@@ -79,13 +79,10 @@ const OPTIONS = {
   define: { __VERSION__: JSON.stringify(version()) },
 }
 
-async function bundle() {
+async function bundleSimulator() {
   await build({
     ...OPTIONS,
-    entryPoints: {
-      cli: 'cni-bin/cli.ts',
-      ...simulatorEntries(),
-    },
+    entryPoints: simulatorEntries(),
     outdir: dist,
     external: NATIVE,
     plugins: [simulatorApart],
@@ -159,10 +156,11 @@ function linkCommand() {
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist, { recursive: true })
 process.on('exit', () => rmSync(dist, { recursive: true, force: true }))
-await bundle()
+await bundleSimulator()
 const seen = new Set()
 for (const name of NATIVE) copyPackage(name, seen)
 await buildPlugin(root, dist, OPTIONS)
+await buildCli(root, dist, { ...OPTIONS, plugins: [simulatorApart] })
 compileLauncher()
 cpSync(join(root, 'simulator', 'scenarios'), join(dist, 'scenarios'), {
   recursive: true,

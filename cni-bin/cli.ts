@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The admin's command line; `trivium agent` runs the node's agent. */
 import '../src/cli/threads.ts'
 

@@ -16,7 +16,8 @@ import t from 'tap'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import { builtCli, DIST } from '../support/e2e.ts'
 
-const CACHE = `plugin-main-${process.versions.v8}-${process.arch}.cache`
+const cacheOf = (name: string): string => `${name}-${process.versions.v8}-${process.arch}.cache`
+const CACHE = cacheOf('plugin-main')
 const FILES = ['plugin.cjs', 'plugin-main.cjs', CACHE] as const
 
 builtCli()
@@ -77,9 +78,11 @@ t.test('V8 with other flags does without', { skip }, async (t) => {
   t.strictSame([status, stdout], [0, ''], stderr)
 })
 
-t.test('this Node accepts the code', { skip }, async (t) => {
-  const source = readFileSync(join(DIST, 'plugin-main.cjs'), 'utf8')
-  const cachedData = readFileSync(join(DIST, CACHE))
-  const script = new Script(source, { filename: 'trivium/plugin-main.cjs', cachedData })
-  t.equal(script.cachedDataRejected, false)
-})
+for (const name of ['plugin-main', 'cli-main']) {
+  t.test(`this Node accepts the code of ${name}`, { skip }, async (t) => {
+    const source = readFileSync(join(DIST, `${name}.cjs`), 'utf8')
+    const cachedData = readFileSync(join(DIST, cacheOf(name)))
+    const script = new Script(source, { filename: `trivium/${name}.cjs`, cachedData })
+    t.equal(script.cachedDataRejected, false)
+  })
+}

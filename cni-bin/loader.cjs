@@ -1,14 +1,17 @@
+#!/usr/bin/env node
 /**
- * Runs plugin-main.cjs, with V8's code from the build where this Node accepts it.
- * `TRIVIUM_CODE_CACHE=write` writes that code: the build does.
+ * Runs the -main.cjs of its own name, with V8's code from the build where this
+ * Node accepts it. `TRIVIUM_CODE_CACHE=write` writes that code: the build does.
  */
 const { readFileSync, writeFileSync } = require('node:fs')
+const { basename } = require('node:path')
 const { Script } = require('node:vm')
 
-const path = `${__dirname}/plugin-main.cjs`
+const name = `${basename(__filename, '.cjs')}-main`
+const path = `${__dirname}/${name}.cjs`
 /** The same wherever it is installed: V8's code remembers the name it was compiled under. */
-const filename = 'trivium/plugin-main.cjs'
-const cachePath = `${__dirname}/plugin-main-${process.versions.v8}-${process.arch}.cache`
+const filename = `trivium/${name}.cjs`
+const cachePath = `${__dirname}/${name}-${process.versions.v8}-${process.arch}.cache`
 
 function compiled() {
   try {

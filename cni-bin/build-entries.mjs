@@ -1,10 +1,11 @@
 /**
- * Builds the CNI entry so that it starts quickly: a process of it lives for one
- * call, and half of its time went into finding, reading and compiling files.
+ * Builds what people and runtimes start so that it starts quickly: most of their
+ * processes live for one call, and half of its time went into finding, reading
+ * and compiling files.
  *
- *     plugin.cjs                  runs plugin-main.cjs with what V8 has compiled before
- *     plugin-main.cjs             everything of ours, and the JavaScript of koffi and lmdb
- *     plugin-main-V8-ARCH.cache   V8's code; another Node does without, and compiles
+ *     NAME.cjs                  runs NAME-main.cjs with what V8 has compiled before
+ *     NAME-main.cjs             everything of ours, and the JavaScript of koffi and lmdb
+ *     NAME-main-V8-ARCH.cache   V8's code; another Node does without, and compiles
  *
  * Native modules are opened at their places under node_modules/. Where they are
  * elsewhere, or another libc runs, the packages find them themselves.
@@ -12,7 +13,7 @@
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { build } from 'esbuild'
 
 /** Packages whose own entries look for files, and what stands in for them. */
@@ -66,43 +67,63 @@ const nativesInside = (root) => ({
 
 /** @param options esbuild's, as for the other bundles. */
 export async function buildPlugin(root, dist, options) {
+  await buildEntry(root, dist, 'plugin', { ...options, minifyWhitespace: true })
+  const folder = mkdtempSync(join(tmpdir(), 'trivium-build-'))
+  const config = { cniVersion: '1.1.0', name: 'none', type: 'trivium', store: `lmdb:${folder}` }
+  // A DEL of nothing leads through store, locks and netlink.
+  runOnce(join(dist, 'plugin.cjs'), [], {
+    folder,
+    input: JSON.stringify({ ...config, socket: join(folder, 'agent.sock') }),
+    variables: {
+      TRIVIUM_PLUGIN: 'trivium',
+      TRIVIUM_NODE: 'none',
+      CNI_COMMAND: 'DEL',
+      CNI_CONTAINERID: 'none',
+      CNI_IFNAME: 'none',
+      CNI_NETNS: '',
+      CNI_PATH: '/',
+    },
+  })
+}
+
+/** @param options esbuild's, as for the other bundles. */
+export async function buildCli(root, dist, options) {
+  await buildEntry(root, dist, 'cli', options)
+  const folder = mkdtempSync(join(tmpdir(), 'trivium-build-'))
+  const store = ['--store', `lmdb:${folder}`]
+  // Each adds to what the one before has compiled.
+  const create = ['network', 'create', 'none', '--pool', '192.0.2.0/24', ...store]
+  runOnce(join(dist, 'cli.cjs'), create, { folder, keep: true })
+  runOnce(join(dist, 'cli.cjs'), ['ipam', 'show', ...store], { folder })
+}
+
+async function buildEntry(root, dist, name, { plugins = [], ...options }) {
   await build({
     ...options,
-    entryPoints: { 'plugin-main': 'cni-bin/plugin.ts' },
+    entryPoints: { [`${name}-main`]: `cni-bin/${name}.ts` },
     outdir: dist,
     external: [],
-    plugins: [nativesInside(root)],
+    plugins: [...plugins, nativesInside(root)],
     minifySyntax: true,
-    minifyWhitespace: true,
+    // Code that runs outside of modules has none of its own to resolve import() with.
+    supported: { 'dynamic-import': false },
     banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
     footer: { js: '})' },
   })
-  copyFileSync(join(root, 'cni-bin', 'plugin-loader.cjs'), join(dist, 'plugin.cjs'))
-  compileAhead(dist)
+  copyFileSync(join(root, 'cni-bin', 'loader.cjs'), join(dist, `${name}.cjs`))
 }
 
-/** Runs one DEL of nothing, which leads through store, locks and netlink, and keeps what V8 made of it. */
-function compileAhead(dist) {
-  const folder = mkdtempSync(join(tmpdir(), 'trivium-build-'))
-  const config = { cniVersion: '1.1.0', name: 'none', type: 'trivium', store: `lmdb:${folder}` }
+/** Runs an entry, and keeps what V8 made of it. */
+function runOnce(path, args, { folder, input = '', variables = {}, keep = false }) {
   try {
-    const { status, stderr } = spawnSync(process.execPath, [join(dist, 'plugin.cjs')], {
-      input: JSON.stringify({ ...config, socket: join(folder, 'agent.sock') }),
+    const { status, stderr } = spawnSync(process.execPath, [path, ...args], {
+      input,
       encoding: 'utf8',
-      env: {
-        ...process.env,
-        TRIVIUM_CODE_CACHE: 'write',
-        TRIVIUM_PLUGIN: 'trivium',
-        TRIVIUM_NODE: 'none',
-        CNI_COMMAND: 'DEL',
-        CNI_CONTAINERID: 'none',
-        CNI_IFNAME: 'none',
-        CNI_NETNS: '',
-        CNI_PATH: '/',
-      },
+      env: { ...process.env, TRIVIUM_CODE_CACHE: 'write', ...variables },
     })
-    if (status !== 0) console.error(`build: DEL ended with status ${status}: ${stderr}`)
+    if (status !== 0)
+      console.error(`build: ${basename(path)} ended with status ${status}: ${stderr}`)
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    if (!keep) rmSync(folder, { recursive: true, force: true })
   }
 }
