@@ -57,6 +57,12 @@ async function addPeers(lab: Lab, from: number, to: number): Promise<void> {
 interface Stretch {
   readonly longestMs: number
   readonly over5: number
+  /** With TRIVIUM_STRETCH_NAMES: functions in the longest ones, with milliseconds. */
+  readonly ran?: readonly {
+    readonly ms: number
+    readonly whole: string
+    readonly own: string
+  }[]
 }
 
 async function readStretch(pid: number, file: string): Promise<Stretch> {
@@ -104,7 +110,10 @@ async function measure(
     await readStretch(agent.pid, file)
     await work()
     await sleep(300)
-    const { longestMs, over5 } = await readStretch(agent.pid, file)
+    const { longestMs, over5, ran = [] } = await readStretch(agent.pid, file)
+    for (const { ms, whole, own } of ran) {
+      say(`${what}: ${ms.toFixed(1)} ms in ${whole}; of its own ${own}`)
+    }
     samples.push({ [what]: longestMs })
     counts.set(what, (counts.get(what) ?? 0) + over5)
   }
