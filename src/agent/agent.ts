@@ -15,7 +15,7 @@ import type { ClusterView } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
   type Conflict,
-  diff,
+  diffSteps,
   identity,
   type KernelEvent,
   type KernelFailure,
@@ -27,6 +27,7 @@ import {
 } from '../kernel/mod.ts'
 import type { Instant, Machine } from '../machine.ts'
 import type { Observed } from '../ports.ts'
+import type { Steps } from '../steps.ts'
 import {
   elementsAdded,
   isDone,
@@ -53,6 +54,7 @@ export type AgentInput =
       readonly kind: 'kernel.applied'
       readonly failures: readonly (KernelFailure | undefined)[]
     }
+  | { readonly kind: 'turn.given' }
 
 export type AgentEffect =
   /** Register the node and claim the blocks it lacks. Answer: `store.prepared`. */
@@ -60,6 +62,8 @@ export type AgentEffect =
   | { readonly kind: 'kernel.observe'; readonly sysctls: readonly string[] }
   | { readonly kind: 'store.read' }
   | { readonly kind: 'kernel.apply'; readonly ops: readonly KernelOp[] }
+  /** Others may run before planning goes on. Answer: `turn.given`. */
+  | { readonly kind: 'turn.give' }
   /**
    * Said once: a round came through. Operations that the kernel refused are
    * reported and tried again; one unreachable peer does not hold the node back.
@@ -96,7 +100,7 @@ export const DEFAULT_TIMES: AgentTimes = { repairMs: 10_000, settleMs: 20, retry
  */
 type Prepare = 'no' | 'timer' | 'asked'
 
-type Phase = 'idle' | 'looking' | 'preparing' | 'observing' | 'reading' | 'applying'
+type Phase = 'idle' | 'looking' | 'preparing' | 'observing' | 'reading' | 'planning' | 'applying'
 
 /** Sysctls that planners may ask for or that spoil their plans; a dump cannot list them all. */
 const SYSCTLS = [
@@ -105,20 +109,30 @@ const SYSCTLS = [
   REVERSE_PATH_FILTER,
 ] as const
 
-/** Makes the reconciler of one node. Its first `wake` starts it. */
-export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentInput, AgentEffect> {
+export type AgentMachine = Machine<AgentInput, AgentEffect>
+
+const ALL_AT_ONCE = Number.POSITIVE_INFINITY
+
+const later = (now: Instant, ms: number): Instant => (now + ms) as Instant
+
+/**
+ * Makes the reconciler of one node. Its first `wake` starts it.
+ *
+ * @param slice Objects that are planned or compared between two turns.
+ */
+export function agentMachine(times = DEFAULT_TIMES, slice = ALL_AT_ONCE): AgentMachine {
   let phase: Phase = 'idle'
   let due: Instant | undefined = 0 as Instant
   let prepare: Prepare = 'asked'
   /** Since the step under way began, and whether the kernel itself is in question. */
   let changed = false
-  let kernelChanged = false
-  let storeChanged = false // what failed on an older view may be possible now
+  let [kernelChanged, storeChanged] = [false, false] // what failed on an older view may be possible now
   let isReady = false
   let failuresInRow = 0
   let actual: KernelState = new Map()
   let applying: readonly KernelOp[] = []
   let reading: ClusterView | undefined
+  const turns = planningTurns()
   /** What the kernel is known to follow. */
   let followed: ClusterView | undefined
   /** The plan of the last round with steps since, and the pods' part that the last look saw. */
@@ -139,10 +153,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
   let repairAt = 0 as Instant
   let forgiveAt = 0 as Instant
   let askedFor = new Set<string>()
-  /** Said already; said again only after it went away. */
-  let told = new Set<string>()
-
-  const later = (now: Instant, ms: number): Instant => (now + ms) as Instant
+  const news = teller()
 
   function finish(now: Instant, result: 'done' | 'refused' | 'failed'): readonly AgentEffect[] {
     const failed = result !== 'done'
@@ -199,10 +210,10 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
    * This node's own pods come and go without us: ADD and DEL do their part
    * themselves. What peers changed is a step from what the kernel is known to hold.
    */
-  function look(view: ClusterView | undefined, now: Instant): readonly AgentEffect[] {
-    const change =
-      view === undefined || followed === undefined || !isClean ? undefined : planner.step(view)
-    if (view === undefined || change === undefined) return observe()
+  function* look(view: ClusterView | undefined): Steps<readonly AgentEffect[]> {
+    if (view === undefined || followed === undefined || !isClean) return observe()
+    const change = yield* planner.stepIn(view, slice)
+    if (change === undefined) return observe()
     const ops = step(change.before, change.after)
     const podsBefore = pods
     pods = podsPlan(view)
@@ -214,7 +225,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     reading = view
     if (ops.length === 0) {
       followed = view
-      rest(now, repairAt, false)
+      rest(turns.now(), repairAt, false)
       return []
     }
     isWhole = false
@@ -245,14 +256,14 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     return []
   }
 
-  function plan(view: ClusterView, now: Instant): readonly AgentEffect[] {
+  function* plan(view: ClusterView): Steps<readonly AgentEffect[]> {
+    const nodePlan = yield* planner.planWholeIn(view, slice)
+    const { ops, conflicts } = yield* diffSteps(nodePlan.desired, actual, slice)
     reading = view
     // Once: an exhausted pool must not make rounds without end. The timer asks again.
     const without = networksWithoutBlocks(view)
     if (without.some((name) => !askedFor.has(name))) prepare = 'asked'
     askedFor = new Set(without)
-    const nodePlan = planner.planWhole(view)
-    const { ops, conflicts } = diff(nodePlan.desired, actual)
     pods = planner.pods
     given = given.filter((key) => pods().has(key))
     isClean = nodePlan.complete && conflicts.length === 0
@@ -267,27 +278,25 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
     }
     isTableNew = false
     if (prepare === 'asked') changed = true
-    return [...reports, ...finish(now, 'done')]
+    return [...reports, ...finish(turns.now(), 'done')]
   }
 
-  function news(
-    problems: readonly string[],
-    conflicts: readonly Conflict[],
-  ): readonly AgentEffect[] {
-    const reports: AgentReport[] = [
-      ...problems.map((problem): AgentReport => ({ event: 'problem', problem })),
-      ...conflicts.map((conflict): AgentReport => ({ event: 'conflict', conflict })),
-    ]
-    const current = new Set<string>()
-    const fresh: AgentEffect[] = []
-    for (const report of reports) {
-      const key =
-        report.event === 'conflict' ? identity(report.conflict.desired) : JSON.stringify(report)
-      current.add(key)
-      if (!told.has(key)) fresh.push({ kind: 'report', report })
+  function read(view: ClusterView | undefined, now: Instant): readonly AgentEffect[] {
+    if (phase !== 'looking' && view === undefined) {
+      prepare = 'asked'
+      return fail('store.read', 'this node is not registered', now)
     }
-    told = current
-    return fresh
+    suspected.readAnew()
+    const steps = phase === 'looking' || view === undefined ? look(view) : plan(view)
+    phase = 'planning'
+    return turns.start(steps, now)
+  }
+
+  function heard(events: readonly KernelEvent[], now: Instant): readonly AgentEffect[] {
+    // While a plan is being made nobody knows yet what is wanted.
+    if (phase !== 'idle' && phase !== 'applying') suspected.note(events)
+    else if (suspected.hear(events, wanted) && phase === 'idle') return touch(now, false)
+    return []
   }
 
   function applied(
@@ -320,8 +329,7 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
         case 'kernel.changed':
           return touch(now, true)
         case 'kernel.events':
-          suspected.note(input.events)
-          return phase === 'idle' && suspected.stand(wanted) ? touch(now, false) : []
+          return heard(input.events, now)
         case 'underlay.changed':
           prepare = 'asked'
           return touch(now, true)
@@ -339,12 +347,9 @@ export function agentMachine(times: AgentTimes = DEFAULT_TIMES): Machine<AgentIn
           phase = 'reading'
           return [{ kind: 'store.read' }]
         case 'store.read':
-          if (phase === 'looking') return look(input.view, now)
-          if (input.view === undefined) {
-            prepare = 'asked'
-            return fail('store.read', 'this node is not registered', now)
-          }
-          return plan(input.view, now)
+          return read(input.view, now)
+        case 'turn.given':
+          return turns.goOn(now)
         case 'kernel.applied':
           return applied(input.failures, now)
         default:
@@ -362,4 +367,61 @@ function hasMore(
 ): boolean {
   for (const key of after.keys()) if (!before.has(key)) return true
   return false
+}
+
+type Teller = (
+  problems: readonly string[],
+  conflicts: readonly Conflict[],
+) => readonly AgentEffect[]
+
+/** Reports what was not reported before; what went away is told again when it is back. */
+function teller(): Teller {
+  let told = new Set<string>()
+  return (problems, conflicts) => {
+    const reports: AgentReport[] = [
+      ...problems.map((problem): AgentReport => ({ event: 'problem', problem })),
+      ...conflicts.map((conflict): AgentReport => ({ event: 'conflict', conflict })),
+    ]
+    const current = new Set<string>()
+    const fresh: AgentEffect[] = []
+    for (const report of reports) {
+      const key =
+        report.event === 'conflict' ? identity(report.conflict.desired) : JSON.stringify(report)
+      current.add(key)
+      if (!told.has(key)) fresh.push({ kind: 'report', report })
+    }
+    told = current
+    return fresh
+  }
+}
+
+interface PlanningTurns {
+  start(steps: Steps<readonly AgentEffect[]>, now: Instant): readonly AgentEffect[]
+  goOn(now: Instant): readonly AgentEffect[]
+  /** When the piece under way began. */
+  now(): Instant
+}
+
+/** Plans a round in pieces, and asks for a turn after each; what was planned follows the last. */
+function planningTurns(): PlanningTurns {
+  let planning: Steps<readonly AgentEffect[]> | undefined
+  let at = 0 as Instant
+
+  function goOn(now: Instant): readonly AgentEffect[] {
+    at = now
+    const piece = planning?.next()
+    if (piece === undefined) return []
+    if (piece.done !== true) return [{ kind: 'turn.give' }]
+    planning = undefined
+    return piece.value
+  }
+
+  return {
+    start(steps, now) {
+      planning = steps
+      return goOn(now)
+    },
+    goOn,
+    now: () => at,
+  }
 }

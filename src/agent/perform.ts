@@ -51,6 +51,8 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
         })
       case 'kernel.apply':
         return kernel.apply(effect.ops, (failures) => feed({ kind: 'kernel.applied', failures }))
+      case 'turn.give':
+        return ports.defer(() => feed({ kind: 'turn.given' }))
       case 'ready':
         return ports.ready()
       case 'report':

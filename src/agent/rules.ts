@@ -11,6 +11,7 @@ import {
   type KernelFailure,
   type KernelOp,
   type KernelState,
+  type NftElement,
   subjectOf,
 } from '../kernel/mod.ts'
 
@@ -55,11 +56,15 @@ export function makesTable(ops: readonly KernelOp[]): boolean {
   return ops.some((op) => op.kind === 'add' && op.object.kind === 'nft-table')
 }
 
-/** Identities of the nftables elements among what is added. */
+/** Identities of the pods' nftables elements among what is added. */
 export const elementsAdded = (ops: readonly KernelOp[]): readonly string[] =>
   ops.flatMap((op) =>
-    op.kind === 'add' && op.object.kind === 'nft-element' ? [identity(op.object)] : [],
+    op.kind === 'add' && op.object.kind === 'nft-element' && isOfPod(op.object)
+      ? [identity(op.object)]
+      : [],
   )
+
+const isOfPod = ({ set }: NftElement): boolean => set.startsWith('pods')
 
 /** Removing what is gone, as happens when a pod's link takes its routes along. */
 export function isDone(op: KernelOp, failure: KernelFailure): boolean {

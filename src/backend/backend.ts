@@ -39,11 +39,16 @@ export interface PodRoute {
 }
 
 export interface Backend {
-  /** Everything this node needs for the network, its pods' host ends included. */
-  desired(network: NetworkView, view: ClusterView): Desired
-  /** The part of `desired` that comes and goes with this node's pods. */
+  /**
+   * What this node needs for the network, its pods' host ends included, but for
+   * the ways to peers. No objects and a problem: there is no road at all.
+   */
+  own(network: NetworkView, view: ClusterView): Desired
+  /** The part of `own` that comes and goes with this node's pods. */
   pods(network: NetworkView, view: ClusterView): readonly KernelObject[]
-  /** The part of `desired` that leads to one peer. */
+  /** Whether each peer needs something of its own. */
+  readonly hasPeers: boolean
+  /** The way to one peer. */
   peer(peer: Peer, network: NetworkView, view: ClusterView): Desired
   /** One attachment, as ADD makes it and CHECK expects it. */
   pod(attachment: AttachmentRecord, network: NetworkView, view: ClusterView): PodPlan

@@ -10,6 +10,7 @@
 import { peerChanges } from '../cluster/changes.ts'
 import type { ClusterView, NetworkView } from '../cluster/view.ts'
 import { identity, type KernelObject, type KernelState } from '../kernel/mod.ts'
+import { finish, type Steps } from '../steps.ts'
 import { nodeGuards } from './firewall.ts'
 import { ownersOf } from './peers.ts'
 import { backends } from './registry.ts'
@@ -29,7 +30,15 @@ const PEERS_SHARE_MAX = 0.25
  * @returns undefined when the views differ in more than peers and pods, or a
  * peer has a problem to report: then only the whole plan tells.
  */
-export function planChange(before: ClusterView, after: ClusterView): PlanChange | undefined {
+export const planChange = (before: ClusterView, after: ClusterView): PlanChange | undefined =>
+  finish(planChangeIn(before, after, Number.POSITIVE_INFINITY))
+
+/** The same with a pause after about every `slice` peers. */
+export function* planChangeIn(
+  before: ClusterView,
+  after: ClusterView,
+  slice: number,
+): Steps<PlanChange | undefined> {
   const changes = peerChanges(before, after)
   if (changes === undefined) return undefined
   const most = 8 + after.nodes.size * PEERS_SHARE_MAX
@@ -38,28 +47,53 @@ export function planChange(before: ClusterView, after: ClusterView): PlanChange 
     const names = new Set([...changes.nodes, ...owners])
     if (names.size > most) return undefined
     if (names.size === 0) continue
-    if (!addPeers(change.before, names, before.networks[index], before)) return undefined
-    if (!addPeers(change.after, names, after.networks[index], after)) return undefined
+    const [was, is] = [before.networks[index], after.networks[index]]
+    if (!(yield* addPeers(change.before, names, was, before, slice))) return undefined
+    if (!(yield* addPeers(change.after, names, is, after, slice))) return undefined
   }
+  let seen = 0
   for (const name of changes.nodes) {
+    if (++seen % slice === 0) yield
     for (const object of nodeGuards(before, name)) change.before.set(identity(object), object)
     for (const object of nodeGuards(after, name)) change.after.set(identity(object), object)
   }
+  keepShared(change, after)
   return change
 }
 
+/** What lets a node in stays while another one has the same address, as when addresses are moved. */
+function keepShared(
+  change: { before: KernelState; after: Map<string, KernelObject> },
+  view: ClusterView,
+): void {
+  const gone = new Set<string>()
+  for (const [key, { kind }] of change.before) {
+    if (kind === 'nft-element' && !change.after.has(key)) gone.add(key)
+  }
+  if (gone.size === 0) return
+  for (const name of view.nodes.keys()) {
+    for (const object of nodeGuards(view, name)) {
+      const key = identity(object)
+      if (gone.has(key)) change.after.set(key, object)
+    }
+  }
+}
+
 /** False when a peer has a problem. */
-function addPeers(
+function* addPeers(
   objects: Map<string, KernelObject>,
   names: ReadonlySet<string>,
   network: NetworkView | undefined,
   view: ClusterView,
-): boolean {
+  slice: number,
+): Steps<boolean> {
   if (network === undefined) return false
   const { peer } = backends[network.network.mode]
   const owners = ownersOf(network.claims)
   const changed = [...names].flatMap((name) => owners.get(name) ?? [])
+  let seen = 0
   for (const { claims } of changed.sort((left, right) => left.at - right.at)) {
+    if (++seen % slice === 0) yield
     const node = view.nodes.get(claims[0]?.node ?? '')
     if (node === undefined || node.name === view.self.name) continue
     const plan = peer({ node, claims }, network, view)

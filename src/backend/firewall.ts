@@ -11,18 +11,23 @@ import type { AllowRecord, ClusterView, NetworkView, NodeRecord } from '../clust
 import { FIREWALL } from '../kernel/firewall.ts'
 import { type KernelObject, type NftElement, shared, vxlanLinkName } from '../kernel/mod.ts'
 import { type Ip, type IpFamily, ipFamily, type Prefix, prefixFamily } from '../net/mod.ts'
+import { finish, type Steps } from '../steps.ts'
 
 /**
  * The table but for the pods' elements, which come with their links; nothing on
  * a node that routes for no network.
  */
-export function firewall(view: ClusterView): readonly KernelObject[] {
+export const firewall = (view: ClusterView): readonly KernelObject[] =>
+  finish(firewallIn(view, Number.POSITIVE_INFINITY))
+
+/** The same with a pause after every `slice` nodes. */
+export function* firewallIn(view: ClusterView, slice: number): Steps<readonly KernelObject[]> {
   const routed = view.networks.filter(isRouted)
   if (routed.length === 0) return []
   return [
     ...FIREWALL,
     ...tunnels(routed, view.allows),
-    ...nodes(view),
+    ...(yield* nodes(view, slice)),
     ...pools('pools', view.networks),
     ...pools('inside', routed),
     ...pools(
@@ -76,9 +81,11 @@ function partners(name: string, allows: readonly AllowRecord[]): ReadonlySet<str
   return names
 }
 
-function nodes({ self, nodes }: ClusterView): readonly NftElement[] {
+function* nodes({ self, nodes }: ClusterView, slice: number): Steps<readonly NftElement[]> {
   const elements: NftElement[] = []
+  let seen = 0
   for (const node of nodes.values()) {
+    if (++seen % slice === 0) yield
     if (node.name !== self.name) elements.push(...nodeElements(node))
   }
   return elements

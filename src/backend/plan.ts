@@ -6,8 +6,10 @@
 import type { ClusterView, NetworkRecord, NetworkView, NodeRecord } from '../cluster/view.ts'
 import { asTriviumError } from '../errors.ts'
 import { identity, type KernelObject } from '../kernel/mod.ts'
+import { finish, type Steps } from '../steps.ts'
 import type { Desired } from './backend.ts'
-import { firewall } from './firewall.ts'
+import { firewallIn } from './firewall.ts'
+import { peersOf } from './peers.ts'
 import { backends } from './registry.ts'
 
 /** What a node's kernel should hold, and what could not be planned. */
@@ -27,17 +29,20 @@ export interface NodePlan {
  * not harm the others; objects that several networks want alike (forwarding)
  * are planned once.
  */
-export function planNode(view: ClusterView): NodePlan {
+export const planNode = (view: ClusterView): NodePlan => finish(planNodeIn(view))
+
+/** The same with a pause after about every `slice` objects. */
+export function* planNodeIn(view: ClusterView, slice = Number.POSITIVE_INFINITY): Steps<NodePlan> {
   const desired = new Map<string, KernelObject>()
   const problems: string[] = []
   let complete = true
   for (const network of view.networks) {
-    const plan = planNetwork(network, view)
+    const plan = yield* planNetwork(network, view, slice)
     if (plan.objects.length === 0 && plan.problems.length > 0) complete = false
     problems.push(...plan.problems.map((problem) => `network ${network.network.name}: ${problem}`))
-    for (const object of plan.objects) desired.set(identity(object), object)
+    yield* put(desired, plan.objects, slice)
   }
-  for (const object of firewall(view)) desired.set(identity(object), object)
+  yield* put(desired, yield* firewallIn(view, slice), slice)
   return { desired, complete, problems }
 }
 
@@ -48,7 +53,7 @@ export function planNode(view: ClusterView): NodePlan {
 export function roadProblem(network: NetworkRecord, self: NodeRecord): string | undefined {
   const alone = { network, claims: [], attachments: [] }
   const view = { self, nodes: new Map(), networks: [alone], allows: [] }
-  return planNetwork(alone, view).problems[0]
+  return finish(planNetwork(alone, view)).problems[0]
 }
 
 /**
@@ -68,10 +73,37 @@ export function planPods(view: ClusterView): ReadonlyMap<string, KernelObject> {
   return objects
 }
 
-function planNetwork(network: NetworkView, view: ClusterView): Desired {
+function* planNetwork(
+  network: NetworkView,
+  view: ClusterView,
+  slice = Number.POSITIVE_INFINITY,
+): Steps<Desired> {
   try {
-    return backends[network.network.mode].desired(network, view)
+    const { own, hasPeers, peer } = backends[network.network.mode]
+    const plan = own(network, view)
+    if (!hasPeers || (plan.objects.length === 0 && plan.problems.length > 0)) return plan
+    const [objects, problems] = [[...plan.objects], [...plan.problems]]
+    let seen = 0
+    for (const each of peersOf(network, view)) {
+      if (++seen % slice === 0) yield
+      const way = peer(each, network, view)
+      for (const object of way.objects) objects.push(object)
+      for (const problem of way.problems) problems.push(problem)
+    }
+    return { objects, problems }
   } catch (thrown) {
     return { objects: [], problems: [asTriviumError(thrown).message] }
+  }
+}
+
+function* put(
+  desired: Map<string, KernelObject>,
+  objects: readonly KernelObject[],
+  slice: number,
+): Steps<void> {
+  let seen = 0
+  for (const object of objects) {
+    if (++seen % slice === 0) yield
+    desired.set(identity(object), object)
   }
 }

@@ -11,9 +11,10 @@
 import type { ClusterView } from '../cluster/view.ts'
 import type { KernelObject, KernelState } from '../kernel/mod.ts'
 import { ADDRESS_BITS, prefixFamily, prefixLength } from '../net/mod.ts'
-import { type PlanChange, planChange } from './change.ts'
+import { finish, type Steps } from '../steps.ts'
+import { type PlanChange, planChangeIn } from './change.ts'
 import { ownClaims } from './peers.ts'
-import { type NodePlan, planNode, planPods } from './plan.ts'
+import { type NodePlan, planNodeIn, planPods } from './plan.ts'
 
 /** Plans that are carried on between two whole ones; at a round every ten seconds, five minutes. */
 const CARRIED_MAX = 30
@@ -44,6 +45,9 @@ export interface NodePlanner {
    * @returns undefined, and nothing has changed, when only `planWhole` tells.
    */
   step(view: ClusterView): PlanChange | undefined
+  /** The same two with a pause after about every `slice` objects; nothing else may be asked meanwhile. */
+  planWholeIn(view: ClusterView, slice: number): Steps<NodePlan>
+  stepIn(view: ClusterView, slice: number): Steps<PlanChange | undefined>
 }
 
 export function nodePlanner(): NodePlanner {
@@ -53,8 +57,9 @@ export function nodePlanner(): NodePlanner {
   let pods = noPods
   let carried = 0
 
-  function step(next: ClusterView): PlanChange | undefined {
-    const change = view === undefined || !plan.complete ? undefined : planChange(view, next)
+  function* stepIn(next: ClusterView, slice: number): Steps<PlanChange | undefined> {
+    if (view === undefined || !plan.complete) return undefined
+    const change = yield* planChangeIn(view, next, slice)
     if (change === undefined) return undefined
     replace(change.before, change.after)
     view = next
@@ -68,15 +73,16 @@ export function nodePlanner(): NodePlanner {
     for (const [key, object] of after) if (before.get(key) !== object) desired.set(key, object)
   }
 
-  function planWhole(next: ClusterView): NodePlan {
+  function* planWholeIn(next: ClusterView, slice: number): Steps<NodePlan> {
     carried = (carried + 1) % CARRIED_MAX
-    const isCarried = carried > 0 && !hidesBlocks(next) && step(next) !== undefined
+    const mayCarry = carried > 0 && !hidesBlocks(next)
+    const isCarried = mayCarry && (yield* stepIn(next, slice)) !== undefined
     const podsBefore = pods
     pods = podsPlan(next)
     if (isCarried) replace(podsBefore(), pods())
     else {
       view = next
-      plan = planNode(next)
+      plan = yield* planNodeIn(next, slice)
     }
     return plan
   }
@@ -88,8 +94,10 @@ export function nodePlanner(): NodePlanner {
     get pods() {
       return pods
     },
-    planWhole,
-    step,
+    planWhole: (next) => finish(planWholeIn(next, Number.POSITIVE_INFINITY)),
+    step: (next) => finish(stepIn(next, Number.POSITIVE_INFINITY)),
+    planWholeIn,
+    stepIn,
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { finish, type Steps } from '../steps.ts'
 import { NFT_SETS } from './firewall.ts'
 import type { KernelOp } from './op.ts'
 import { subjectOf } from './op.ts'
@@ -32,23 +33,33 @@ export interface Difference {
 }
 
 /**
- * Compares whole states. Cost: linear in both, plus a sort of the operations.
+ * Compares whole states. Cost: linear in both.
  *
  * Objects of `actual` that are not ours are left alone. What hangs on a link
  * that we cannot have is skipped: one that only ADD can make, or somebody
  * else's under our name.
  */
-export function diff(desired: KernelState, actual: KernelState): Difference {
-  if (hasStrangeSet(desired, actual)) return diffWithNewTable(desired, actual)
-  const ops: KernelOp[] = []
+export const diff = (desired: KernelState, actual: KernelState): Difference =>
+  finish(diffSteps(desired, actual))
+
+/** The same with a pause after every `slice` objects. Neither state may change meanwhile. */
+export function* diffSteps(
+  desired: KernelState,
+  actual: KernelState,
+  slice = Number.POSITIVE_INFINITY,
+): Steps<Difference> {
+  if (hasStrangeSet(desired, actual)) return yield* diffWithNewTable(desired, actual, slice)
   const conflicts: Conflict[] = []
   const links = linksOf(desired)
   const denied = deniedLinks(links, actual)
   const lost = linksToRecreate(links, actual, denied)
+  const ops = ranked(lost)
+  let seen = 0
 
   /** Objects of `actual` that nobody desires; most rounds find few or none. */
   let others = actual.size
   for (const [key, wanted] of desired) {
+    if (++seen % slice === 0) yield
     const present = actual.get(key)
     if (present !== undefined) others--
     // What plans share is the same object in a simulated kernel.
@@ -61,7 +72,8 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
     const found = withoutLostMaster(present, lost)
     if (found === undefined) ops.push({ kind: 'add', object: wanted })
     else if (vanishes(found, lost)) {
-      ops.push({ kind: 'remove', object: found }, { kind: 'add', object: wanted })
+      ops.push({ kind: 'remove', object: found })
+      ops.push({ kind: 'add', object: wanted })
     } else if (!satisfies(found, wanted)) {
       if (wanted.kind === 'sysctl' || owns(found, actual)) {
         ops.push({ kind: 'change', from: found, to: wanted })
@@ -70,11 +82,12 @@ export function diff(desired: KernelState, actual: KernelState): Difference {
   }
   for (const [key, found] of actual) {
     if (others === 0) break
+    if (++seen % slice === 0) yield
     if (desired.has(key)) continue
     others--
     if (owns(found, actual)) ops.push({ kind: 'remove', object: found })
   }
-  return { ops: inOrder(ops, lost), conflicts }
+  return { ops: ops.inOrder(), conflicts }
 }
 
 /** Whether one of our nftables sets has another layout, as only somebody else can bring about. */
@@ -88,10 +101,14 @@ function hasStrangeSet(desired: KernelState, actual: KernelState): boolean {
 }
 
 /** A set in use cannot be replaced: the whole table is made anew, in the transaction that removes it. */
-function diffWithNewTable(desired: KernelState, actual: KernelState): Difference {
+function* diffWithNewTable(
+  desired: KernelState,
+  actual: KernelState,
+  slice: number,
+): Steps<Difference> {
   const rest = new Map(actual)
   for (const [key, object] of actual) if (isNft(object)) rest.delete(key)
-  const { ops, conflicts } = diff(desired, rest)
+  const { ops, conflicts } = yield* diffSteps(desired, rest, slice)
   const table: KernelOp = { kind: 'remove', object: { kind: 'nft-table', name: NFT_TABLE } }
   const at = ops.findIndex((op) => isNft(subjectOf(op)))
   return { ops: [...ops.slice(0, at), table, ...ops.slice(at)], conflicts }
@@ -102,7 +119,7 @@ function diffWithNewTable(desired: KernelState, actual: KernelState): Difference
  * the first and all of it is ours. No links, which others would hang on.
  */
 export function step(before: KernelState, after: KernelState): readonly KernelOp[] {
-  const ops: KernelOp[] = []
+  const ops = ranked(new Set())
   for (const [key, wanted] of after) {
     const found = before.get(key)
     if (found === undefined) ops.push({ kind: 'add', object: wanted })
@@ -111,7 +128,7 @@ export function step(before: KernelState, after: KernelState): readonly KernelOp
   for (const [key, found] of before) {
     if (!after.has(key)) ops.push({ kind: 'remove', object: found })
   }
-  return inOrder(ops, new Set())
+  return ops.inOrder()
 }
 
 function linksOf(state: KernelState): readonly Link[] {
@@ -218,14 +235,22 @@ const REMOVE_RANK = {
   sysctl: 41,
 } as const satisfies Record<KernelObject['kind'], number>
 
-function inOrder(ops: readonly KernelOp[], lost: ReadonlySet<string>): readonly KernelOp[] {
+/** Operations by their rank; those of one rank stay in the order they came in. */
+interface Ranked {
+  push(op: KernelOp): void
+  inOrder(): readonly KernelOp[]
+}
+
+function ranked(lost: ReadonlySet<string>): Ranked {
   const byRank: KernelOp[][] = []
-  for (const op of ops) {
-    const rank = rankOf(op, lost)
-    while (byRank.length <= rank) byRank.push([])
-    byRank[rank]?.push(op)
+  return {
+    push(op) {
+      const rank = rankOf(op, lost)
+      while (byRank.length <= rank) byRank.push([])
+      byRank[rank]?.push(op)
+    },
+    inOrder: () => byRank.flat(),
   }
-  return byRank.flat()
 }
 
 function rankOf(op: KernelOp, lost: ReadonlySet<string>): number {

@@ -29,8 +29,8 @@ export class LoudWorld extends World {
   /** Some kernels do not take an object as it is asked for. */
   bends: (object: KernelObject) => KernelObject = (object) => object
 
-  constructor(view = viewWith(3)) {
-    super()
+  constructor(view = viewWith(3), slice?: number) {
+    super(slice)
     this.view = view
     this.until(0)
     this.deliver()

@@ -22,12 +22,13 @@ const STEPS: ReadonlySet<string> = new Set([
   'kernel.observe',
   'store.read',
   'kernel.apply',
+  'turn.give',
 ])
 export const isStep = ({ kind }: AgentEffect): boolean => STEPS.has(kind)
 
 /** A world that answers at once, until told otherwise. */
 export class World {
-  readonly machine = agentMachine(TIMES)
+  readonly machine: ReturnType<typeof agentMachine>
   now = 0
   view: ClusterView | undefined
   kernel: KernelState = new Map()
@@ -44,6 +45,11 @@ export class World {
     const log = this.#log
     this.#log = []
     return log
+  }
+
+  /** @param slice How much is planned between two turns; by default all of it. */
+  constructor(slice?: number) {
+    this.machine = agentMachine(TIMES, slice)
   }
 
   /** Moves the clock to `ms` and runs every round that falls due on the way. */
@@ -87,6 +93,8 @@ export class World {
         return { kind: 'store.read', view: this.view }
       case 'kernel.apply':
         return { kind: 'kernel.applied', failures: this.apply(effect.ops) }
+      case 'turn.give':
+        return { kind: 'turn.given' }
       default:
         return undefined
     }

@@ -47,6 +47,22 @@ holds(
 )
 t.ok(counts.steps > 150, `${counts.steps} steps, ${counts.wholes} whole plans`)
 
+t.test('a node that leaves does not take along who has its address now', async (t) => {
+  for (const mode of ['vxlan', 'route'] as const) {
+    const moved = node(2, { underlayIps: node(1).underlayIps })
+    const before = viewOf([networkView(network(mode), 3)], 3, [moved])
+    const nodes = new Map(before.nodes)
+    nodes.delete('n1')
+    const after = { ...before, nodes }
+    const change = planChange(before, after)
+    t.ok(change, mode)
+    const ops = change && step(change.before, change.after).map(line)
+    const whole = diff(planNode(after).desired, planNode(before).desired).ops.map(line)
+    t.strictSame([...(ops ?? [])].sort(), [...whole].sort())
+    t.notMatch(ops?.join(), /nodes4 192.0.2.1/)
+  }
+})
+
 t.test('more than peers: only the whole plan tells', async (t) => {
   const record = network('vxlan')
   const view = viewOf([networkView(record, 3)], 3)

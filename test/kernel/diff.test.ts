@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import {
   diff,
+  diffSteps,
   identity,
   inverse,
   type KernelObject,
@@ -64,6 +65,20 @@ holds(
       if (owns(object, after)) assert.ok(desired.has(key), `${key} is stale`)
     }
     assert.deepEqual(diff(desired, after).ops, [], 'and a second look finds nothing to do')
+  },
+)
+
+holds(
+  t,
+  'in pieces it is the same comparison',
+  fc.tuple(pairArb, fc.integer({ min: 1, max: 5 })),
+  ([[desired, actual], slice]) => {
+    let pauses = 0
+    const steps = diffSteps(desired, actual, slice)
+    let step = steps.next()
+    for (; step.done !== true; step = steps.next()) pauses++
+    assert.deepEqual(step.value, diff(desired, actual))
+    assert.ok(pauses >= Math.floor(desired.size / slice), `${pauses} pauses`)
   },
 )
 

@@ -11,8 +11,9 @@ import type { Backend, Desired } from '../backend.ts'
 const NOTHING: Desired = { objects: [], problems: [] }
 
 export const ipam: Backend = {
-  desired: () => NOTHING,
+  own: () => NOTHING,
   pods: () => [],
+  hasPeers: false,
   peer: () => NOTHING,
   pod(_attachment, { network }) {
     throw noLink(network.name)

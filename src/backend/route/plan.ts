@@ -18,26 +18,24 @@ import {
   forwarding,
   isOnLink,
   type Peer,
-  peersOf,
   underlayIp,
   widestFamily,
 } from '../peers.ts'
 import { hostEnds, routedPod } from '../routed-pod.ts'
 
 export const route: Backend = {
-  desired(network, view) {
+  own(network, view) {
     const mtuBytes = mtuOf(network, view)
-    const peers = peersOf(network, view).map((peer) => peerRoutes(peer, view))
     return {
       objects: [
         ...forwarding(familiesOf(network)),
         ...blackholes(network, view),
         ...hostEnds(network, mtuBytes),
-        ...peers.flatMap(({ objects }) => objects),
       ],
-      problems: peers.flatMap(({ problems }) => problems),
+      problems: [],
     }
   },
+  hasPeers: true,
   pods: (network, view) => hostEnds(network, mtuOf(network, view)),
   peer: (peer, _network, view) => peerRoutes(peer, view),
   pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),

@@ -26,13 +26,14 @@ import { widestFamily } from '../peers.ts'
 import { DEFAULT_ROUTE, podLink } from '../routed-pod.ts'
 
 export const vlan: Backend = {
-  desired(network, view) {
+  own(network, view) {
     const mtuBytes = mtuOf(network, view)
     const objects = [...devices(network, view, mtuBytes), ...hostEnds(network, mtuBytes)]
     return { objects, problems: [] }
   },
   pods: (network, view) => hostEnds(network, mtuOf(network, view)),
   // Switches find peers by themselves.
+  hasPeers: false,
   peer: () => ({ objects: [], problems: [] }),
   pod(attachment, network, view) {
     const mtuBytes = mtuOf(network, view)

@@ -19,7 +19,6 @@ import {
   outerIp,
   ownClaims,
   type Peer,
-  peersOf,
   underlayIp,
   widestFamily,
 } from '../peers.ts'
@@ -29,14 +28,13 @@ import { endpointAddresses } from './endpoints.ts'
 import { lightweight } from './lightweight.ts'
 
 export const vxlan: Backend = {
-  desired(network, view) {
+  own(network, view) {
     const { self } = view
     const local = outerIp(self)
     if (local === undefined) return { objects: [], problems: [noUnderlay(self)] }
     const refusal = oldKernel(network, self)
     if (refusal !== undefined) return { objects: [], problems: [refusal] }
     const mtuBytes = mtuOf(network, view)
-    const peers = peersOf(network, view).map((peer) => peerObjects(peer, network, view, local))
     return {
       objects: [
         ...forwarding(familiesOf(network)),
@@ -44,11 +42,11 @@ export const vxlan: Backend = {
         ...endpointAddresses(network, ownClaims(network, view)),
         ...blackholes(network, view),
         ...hostEnds(network, mtuBytes),
-        ...peers.flatMap(({ objects }) => objects),
       ],
-      problems: peers.flatMap(({ problems }) => problems),
+      problems: [],
     }
   },
+  hasPeers: true,
   pods: (network, view) => hostEnds(network, mtuOf(network, view)),
   peer(peer, network, view) {
     const local = outerIp(view.self)

@@ -17,6 +17,7 @@ const CORE: readonly ImportRule[] = [
   { unit: 'src/errors.ts', units: [] },
   { unit: 'src/hash.ts', units: [] },
   { unit: 'src/kernel-release.ts', units: [] },
+  { unit: 'src/steps.ts', units: [] },
   { unit: 'src/machine.ts', units: [] },
   { unit: 'src/version.ts', units: [] },
   { unit: 'src/words.ts', units: [] },
@@ -63,7 +64,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   { unit: 'ipam/lmdb-store.ts', units: ['ipam', 'ipam/lmdb', 'src/errors.ts'] },
   { unit: 'src/cluster', units: ['src/net', 'src/errors.ts', 'ipam'] },
-  { unit: 'src/kernel', units: ['src/net', 'src/errors.ts', 'src/hash.ts'] },
+  {
+    unit: 'src/kernel',
+    units: ['src/net', 'src/errors.ts', 'src/hash.ts', 'src/steps.ts'],
+  },
   {
     unit: 'src/kernel/netlink.ts',
     units: ['src/kernel', 'src/net', 'src/errors.ts'],
@@ -82,13 +86,21 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { unit: 'src/kernel/nft-rule.ts', units: ['src/errors.ts'], packages: ['netlink-ts'] },
   {
     unit: 'src/backend',
-    units: ['src/net', 'src/cluster', 'src/kernel', 'src/errors.ts', 'src/kernel-release.ts'],
+    units: [
+      'src/net',
+      'src/cluster',
+      'src/kernel',
+      'src/errors.ts',
+      'src/kernel-release.ts',
+      'src/steps.ts',
+    ],
   },
   {
     unit: 'src/agent',
     units: [
       'src/machine.ts',
       'src/ports.ts',
+      'src/steps.ts',
       'src/errors.ts',
       'src/net',
       'src/cluster',
