@@ -51,6 +51,8 @@ export interface ClusterOptions {
   readonly nodes?: number
   readonly agents?: boolean
   readonly underlayMtuBytes?: number
+  /** The command line under test. @default as built */
+  readonly trivium?: readonly string[]
 }
 
 export interface Cluster {
@@ -64,8 +66,8 @@ export interface Cluster {
 /** Nodes with the network `pods` installed and, unless declined, agents that agree with each other. */
 export async function cluster(t: Test, options: ClusterOptions = {}): Promise<Cluster> {
   const { mode = 'vxlan', pools = POOLS, nodes = 2, agents: withAgents = true } = options
-  const { underlayMtuBytes = 1500 } = options
-  const lab = await createLab({ nodes, trivium: builtCli(), underlayMtuBytes })
+  const { underlayMtuBytes = 1500, trivium = builtCli() } = options
+  const lab = await createLab({ nodes, trivium, underlayMtuBytes })
   t.teardown(() => lab.destroy())
   const pristine = await dumps(lab)
   for (const [index, node] of lab.nodes.entries()) {
