@@ -35,7 +35,8 @@ export interface Killed {
 
 /** Of the kills that go by the clock and look at nothing before. */
 const BY_CLOCK = 0.2
-/** What a Node entry takes, until that is known. */
+/** What a Node entry takes until a step shows, and altogether, until that is known. */
+const START_MS = 60
 const WHOLE_MS = 150
 
 export function stepOf(verb: Verb, sights: readonly Sight[], answered: boolean): string {
@@ -60,7 +61,10 @@ export async function killNode(
   const running = start({ ...call, via: 'node' })
   const isAimed = target !== STEPS[verb][0] && shot.chance.unit() >= BY_CLOCK
   if (isAimed) {
+    // Until then there is nothing to be seen, and watching costs a processor.
+    await sleep((0.5 + 0.3 * shot.chance.unit()) * aim.usualMs(`${what} start`, START_MS))
     await killWhen(running, wayTo(world, aim, shot, what, target, [{ subject, running }]))
+    if (!running.isOver()) aim.took(`${what} start`, performance.now() - running.startedMs)
   } else {
     await killAfter(running, shot.chance.unit() * 1.1 * aim.usualMs(`${what} whole`, WHOLE_MS))
   }

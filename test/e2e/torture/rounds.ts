@@ -61,7 +61,7 @@ export async function play(
   const shots: string[] = []
   const chance = prng(`${seed} ${name}`)
   const elders = new Set(scene.model.alive)
-  const count = 5 + chance.below(4)
+  const count = 7 + chance.below(5)
   const coming: Round = { name: `${name}a`, chance: chance.fork('coming'), only, shots }
   const adds: Act[] = []
   for (let index = 0; index < count; index++) adds.push(await newcomer(scene, coming, index))
