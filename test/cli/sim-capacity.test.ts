@@ -12,24 +12,34 @@ const SOURCE = ['--conditions=trivium-source', '--import', 'tsx']
 const folder = mkdtempSync(join(tmpdir(), 'trivium-capacity-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
-function capacity(...args: readonly string[]) {
+/** In a process of its own. */
+function capacityApart(...args: readonly string[]) {
   return spawnSync(process.execPath, [...SOURCE, CLI, 'sim', 'capacity', ...args], {
     encoding: 'utf8',
   })
 }
 
-/** The same in this process: what was said on standard error. */
-async function mistake(args: readonly string[]): Promise<{ status: number; stderr: string }> {
-  const said: string[] = []
-  const { write } = process.stderr
-  process.stderr.write = (text: string | Uint8Array): boolean => said.push(String(text)) > 0
+/** The same in this process: what was said. */
+async function capacity(...args: readonly string[]) {
+  const said = { stdout: '', stderr: '' }
+  const before = { stdout: process.stdout.write, stderr: process.stderr.write }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    process[stream].write = (text: string | Uint8Array): boolean => {
+      said[stream] += String(text)
+      return true
+    }
+  }
   try {
     const status = await runCli([process.execPath, CLI, 'sim', 'capacity', ...args])
-    return { status, stderr: said.join('') }
+    return { status, ...said }
   } finally {
-    process.stderr.write = write
+    process.stdout.write = before.stdout
+    process.stderr.write = before.stderr
   }
 }
+
+const json = async (...args: readonly string[]) =>
+  JSON.parse((await capacity(...args, '-o', 'json')).stdout)
 
 function file(name: string, lines: readonly string[]): string {
   const path = join(folder, name)
@@ -43,7 +53,7 @@ const TWO = [...SIX, 'modes: [vxlan, { mode: route, announce: host }]']
 t.test(
   'without a file: every mode of a usual cluster, and a cure for the first that fails',
   async (t) => {
-    const { status, stdout, stderr } = capacity()
+    const { status, stdout, stderr } = capacityApart()
     t.equal(status, 0, 'a mode that does not hold is a finding')
     t.equal(stderr, '')
     t.match(stdout, /1 000 nodes in 25 racks, 110 pods a node, 110 000 pods/)
@@ -59,7 +69,7 @@ t.test(
 
 t.test('with a file: its shape and its modes; flags have the last word', async (t) => {
   const path = file('six.yaml', [...TWO, 'switch: { host: 20, lpm: 100, mac: 100 }'])
-  const own = parse(capacity(path, '-o', 'yaml').stdout)
+  const own = parse((await capacity(path, '-o', 'yaml')).stdout)
   t.match(own.asked, { nodes: 6, racks: 2, podsPerNode: 3, talk: 'none' })
   t.strictSame(
     own.modes.map(({ mode, holds }: { readonly mode: string; readonly holds: boolean }) => [
@@ -72,15 +82,15 @@ t.test('with a file: its shape and its modes; flags have the last word', async (
     ],
   )
   t.match(own.modes[1].breaksFirst, { role: 'tor', table: 'host', capacity: 20 })
-  const more = JSON.parse(capacity(path, '--profile', 'tomahawk-default', '-o', 'json').stdout)
+  const more = await json(path, '--profile', 'tomahawk-default')
   t.equal(more.modes[1].holds, true)
-  const one = JSON.parse(capacity(path, '--mode', 'vlan', '--nodes', '900', '-o', 'json').stdout)
+  const one = await json(path, '--mode', 'vlan', '--nodes', '900')
   t.match(one, { asked: { nodes: 900, racks: 300 }, modes: [{ mode: 'vlan' }] })
 })
 
 t.test('one line a mode for spreadsheets, a page with a plot for people', async (t) => {
   const page = join(folder, 'capacity.html')
-  const { status, stdout } = capacity('--families', '46', '--html', page, '-o', 'csv')
+  const { status, stdout } = await capacity('--families', '46', '--html', page, '-o', 'csv')
   t.equal(status, 0)
   const [heads = '', ...rows] = stdout.trimEnd().split('\n')
   t.match(heads, /^mode,nodes,racks,pods,holds,up_to_nodes,/)
@@ -125,12 +135,12 @@ t.test(
       [['no-such-file'], 'no-such-file', 'no such file'],
       [[bad], 'bad.yaml:6', 'host'],
     ] as const) {
-      const { status, stderr } = await mistake([...args, '--html', page])
+      const { status, stderr } = await capacity(...args, '--html', page)
       t.equal(status, 2, args.join(' '))
       t.match(stderr, new RegExp(says.join('[^]*')), args.join(' '))
     }
     t.notOk(existsSync(page))
-    const { status, stdout } = capacity('--nodes', '1e9')
+    const { status, stdout } = capacityApart('--nodes', '1e9')
     t.strictSame([status, stdout], [2, ''], 'and nothing on standard output')
   },
 )
