@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { openNetns } from 'netlink-ts/live'
+import { Monitor, openNetns } from 'netlink-ts/live'
 import t, { type Test } from 'tap'
 import { firewall, podElements } from '../../src/backend/firewall.ts'
 import { FIREWALL, NFT_RULES } from '../../src/kernel/firewall.ts'
@@ -75,6 +75,25 @@ t.test('what is planned is what is read', { skip }, async (t) => {
     [],
   )
   t.equal(nftOf(name, 'list', 'ruleset'), '', 'nothing is left')
+})
+
+t.test('no guard to remove is no transaction', { skip }, async (t) => {
+  const { name, kernel } = namespace(t)
+  const fd = openNetns(`/run/netns/${name}`)
+  const monitor = Monitor.openNft({ netnsFd: fd })
+  closeSync(fd)
+  t.teardown(() => monitor.close())
+  const transactions = (): number =>
+    monitor.drain().events.filter(({ object }) => object === 'generation').length
+  const guards = podElements('trv0123456789a', ['10.42.0.5' as Ip, 'fd42::5' as Ip])
+  await kernel.removeElements(guards)
+  t.equal(transactions(), 0, 'without our table there is none, either')
+  kernel.applyNow(diff(kernelState(WANTED), kernelState([])).ops)
+  t.ok(transactions() > 0)
+  await kernel.removeElements([])
+  t.equal(transactions(), 0)
+  await kernel.removeElements(guards)
+  t.equal(transactions(), 1, 'one for both families')
 })
 
 t.test('what somebody else did to our table is seen', { skip }, async (t) => {

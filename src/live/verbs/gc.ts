@@ -6,6 +6,7 @@
 import { keys } from '../../../ipam/keys.ts'
 import { type CniRequest, type Garbage, garbageOf } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
+import { counted } from '../../words.ts'
 import { del } from './del.ts'
 import type { CniCallInput, CniHost } from './host.ts'
 
@@ -36,7 +37,7 @@ export async function collect(
   if (failures.length === 0) return undefined
   throw new TriviumError(
     'KERNEL',
-    `Cannot collect ${failures.length} leftovers of network ${request.config.name}: the rest is gone, wanted all`,
+    `Cannot collect ${counted(failures.length, 'leftover')} of network ${request.config.name}: the rest is gone, wanted all`,
     failures.join('; '),
   )
 }
