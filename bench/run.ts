@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { bench as cni } from './cni.bench.ts'
 import { bench as cniSteps } from './cni-steps.bench.ts'
 import { bench as cniStretch } from './cni-stretch.bench.ts'
+import { bench as containerd } from './containerd.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
 import { bench as netlink } from './netlink.bench.ts'
 import { bench as peers } from './peers.bench.ts'
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   cni,
   'cni-steps': cniSteps,
   'cni-stretch': cniStretch,
+  containerd,
   netlink,
   peers,
   'sim-cluster': simCluster,

@@ -24,7 +24,6 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Test } from 'tap'
 import { type Finished, must, run } from '../../src/lab/exec.ts'
 import type { Lab, LabNode } from '../../src/lab/lab.ts'
 import { settle } from '../support/e2e.ts'
@@ -65,8 +64,13 @@ export interface Containerd {
   log(): string
 }
 
-/** Starts a containerd and gives it the image; it ends with the test, and all that it started. */
-export async function startContainerd(t: Test, lab: Lab, node: LabNode): Promise<Containerd> {
+/** A test, or whoever else ends what it started. */
+export interface Owner {
+  teardown(end: () => Promise<void>): void
+}
+
+/** Starts a containerd and gives it the image; it ends with its owner, and all that it started. */
+export async function startContainerd(owner: Owner, lab: Lab, node: LabNode): Promise<Containerd> {
   await sweepDeadCgroups() // the lab has swept what else killed tests left
   const home = join(lab.dir, node.name, 'containerd')
   mkdirSync(home, { mode: 0o700 })
@@ -76,7 +80,7 @@ export async function startContainerd(t: Test, lab: Lab, node: LabNode): Promise
   const anchor = await startAnchor(node)
   let daemon: ChildProcess | undefined
   let isOver = false
-  t.teardown(async () => {
+  owner.teardown(async () => {
     isOver = true
     await end(daemon)
     await endLike(anchor, node)

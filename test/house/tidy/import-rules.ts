@@ -166,8 +166,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['esbuild', 'node:*'],
   },
   { unit: 'deploy', units: [], packages: ['node:*'] },
-  { unit: 'bench', units: ['*'], packages: ['*'] },
+  { unit: 'bench', units: ['*', 'test/runtimes'], packages: ['*'] },
   { unit: 'test', units: ['*'], packages: ['*'] },
+  // Starts real runtimes, for tests and benches.
+  { unit: 'test/runtimes', units: ['*', 'test'], packages: ['*'] },
 ]
 
 /** Ends of the graph: programs and what surrounds them. */
