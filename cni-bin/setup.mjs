@@ -46,6 +46,7 @@ const PEERS = {
   nftables: '/usr/sbin/nft',
   prometheus: '/usr/bin/promtool',
   runc: '/usr/sbin/runc',
+  systemd: '/usr/bin/systemd-analyze',
 }
 
 function npmPackages() {
