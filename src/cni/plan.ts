@@ -114,7 +114,7 @@ function checkMac(plan: PodPlan, { name, mac }: Link): void {
   throw new TriviumError(
     'CHECK_FAILED',
     `Cannot vouch for interface ${name}: its MAC was changed from ${given} to ${mac}, and the kernel dropped the neighbour entry of its gateway with it`,
-    'Let ADD set the MAC: "capabilities": { "mac": true } belongs to trivium, not to tuning',
+    'Let ADD set the MAC, so that IPv4 keeps its gateway: "capabilities": { "mac": true } belongs to trivium, not to tuning; or CNI_ARGS MAC=',
   )
 }
 

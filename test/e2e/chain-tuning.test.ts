@@ -8,6 +8,7 @@ import { ping } from '../../src/lab/reach.ts'
 import { type CallOptions, cnitoolOn, skipChains } from '../support/cnitool.ts'
 import {
   cluster,
+  ip,
   ipJson,
   ipsOf,
   type Json,
@@ -108,6 +109,14 @@ t.test('tuning behind trivium', { skip: skipChains }, async (t) => {
     const before = await snapshot(lab)
     const result = resultOf(await tool.call('add', 'pods', pod))
     t.match(result.interfaces, [{}, { name: 'eth0', mac: MAC }])
+    const [v4 = '', v6 = ''] = ipsOf(result)
+    t.ok((await ping(node.netns, v6)).ok, 'IPv6 goes on: the gateway is an address of the host end')
+    t.notOk((await ping(node.netns, v4)).ok, 'nobody answers for the gateway of IPv4')
+    // By hand, as a chained script could.
+    const entry = ['169.254.1.1', 'lladdr', '02:74:72:69:76:01', 'nud', 'permanent', 'dev', 'eth0']
+    await ip(pod.netns, 'neigh', 'replace', ...entry)
+    t.ok((await ping(node.netns, v4)).ok, 'with its neighbour entry it does')
+    await ip(pod.netns, 'neigh', 'del', ...entry.slice(0, 1), 'dev', 'eth0')
     const { status, stderr } = await tool.call('check', 'pods', pod)
     t.equal(status, 1, 'CHECK refuses')
     t.match(stderr, /its MAC was changed .* to 02:00:00:00:00:77, and the kernel dropped/)
