@@ -8,6 +8,7 @@
  * @module
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { peerPid } from 'netlink-ts/live'
 import {
   type Decoded,
   type DecodedRequest,
@@ -26,7 +27,7 @@ export { SocketError as AgentSocketError } from './socket-file.ts'
 /** One request of a container runtime, as the launcher passed it on. */
 export interface CniCall {
   readonly plugin: PluginName
-  /** Process id of the launcher. */
+  /** Process id of the launcher in our PID namespace; 0 when it cannot be seen from there. */
   readonly callerPid: number
   /** What CNI_NETNS named when the launcher looked; undefined when there was nothing. */
   readonly netns: { readonly dev: bigint; readonly ino: bigint } | undefined
@@ -182,9 +183,12 @@ function converse(socket: Socket, state: State): void {
 async function execute(socket: Socket, state: State, request: RequestFrame): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
   if (socket.destroyed || socket.readableEnded) return
+  const callerPid = callerOf(socket) ?? request.callerPid
   let response: Uint8Array
   try {
-    response = encodeAnswer(await state.serve({ ...request, config: textOf(request.config) }))
+    response = encodeAnswer(
+      await state.serve({ ...request, callerPid, config: textOf(request.config) }),
+    )
   } catch (error) {
     state.onError(error)
     response = encodeAnswer(internalError(error))
@@ -196,6 +200,20 @@ async function execute(socket: Socket, state: State, request: RequestFrame): Pro
     socket.setTimeout(state.stallMs, () => socket.destroy())
     socket.end(response)
   })
+}
+
+/**
+ * What the launcher says of itself is its number in its own PID namespace, which
+ * is another process's in ours, or nobody's.
+ */
+function callerOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } }
+  if (handle?.fd === undefined || handle.fd < 0) return undefined
+  try {
+    return peerPid(handle.fd)
+  } catch {
+    return undefined
+  }
 }
 
 function encodeAnswer(answer: CniAnswer): Uint8Array {

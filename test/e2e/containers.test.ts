@@ -1,11 +1,12 @@
 /**
  * The agent in a container, the runtime outside: mount and PID namespaces of
- * their own, as a DaemonSet has them. What CNI_NETNS means to the runtime must
- * be found, or the error says what to mount.
+ * their own, as a DaemonSet has them; or the other way round. What CNI_NETNS
+ * means to the runtime must be found, or the error says what to mount.
  */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { pluginConfig } from '../../src/lab/cni.ts'
 import { run } from '../../src/lab/exec.ts'
 import type { Lab, LabAgent, LabNode, LabPod } from '../../src/lab/lab.ts'
 import { spawnAgent } from '../../src/lab/lab.ts'
@@ -120,4 +121,43 @@ t.test('agent in a container', { skip }, async (t) => {
       }
     })
   }
+})
+
+/** Mounts the namespace where nobody else sees it, and runs the rest of the words. */
+const HIDDEN_NETNS = `
+mount -t tmpfs none /mnt && touch /mnt/pod && mount --bind "$1" /mnt/pod || exit 70
+shift
+exec "$@"
+`
+
+t.test('runtime in a container', { skip }, async (t) => {
+  const { lab, nodes, agents } = await cluster(t, { nodes: 1 })
+  const [node] = nodes
+  const [agent] = agents
+  if (node === undefined || agent === undefined) throw new Error('There is no node')
+  const pod = await lab.addPod(node)
+  const [file = ''] = readdirSync(node.confDir)
+  // The launcher is process 1 there, which is another one to the agent.
+  const said = await run(
+    [
+      ...['nsenter', `--net=/run/netns/${node.netns}`],
+      ...['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc'],
+      ...['sh', '-c', HIDDEN_NETNS, 'sh', pod.netnsPath, join(node.binDir, 'trivium')],
+    ],
+    {
+      input: JSON.stringify(pluginConfig(join(node.confDir, file))),
+      env: {
+        PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+        CNI_COMMAND: 'ADD',
+        CNI_CONTAINERID: pod.containerId,
+        CNI_NETNS: '/mnt/pod',
+        CNI_IFNAME: 'eth0',
+        CNI_PATH: node.binDir,
+      },
+    },
+  )
+  const [address = ''] = ipsOf(resultOf(said))
+  t.ok((await ping(node.netns, address)).ok, 'the pod answers')
+  t.equal(await callsLogged(agent, 1), 1, 'the agent was asked')
+  t.equal((await lab.cni('DEL', pod)).status, 0)
 })

@@ -1,6 +1,6 @@
 /**
  * The part of netlink-ts that talks to the kernel: sockets, notifications, network
- * namespaces, and locks between processes. It needs Linux, 64 bits, and koffi.
+ * namespaces, locks between processes, and who connects to a socket. It needs Linux, 64 bits, and koffi.
  *
  * @module
  */
@@ -17,4 +17,5 @@ export {
   warmPool,
 } from './netns.ts'
 export { NftSocket } from './nft-socket.ts'
+export { peerPid } from './peer.ts'
 export { NetlinkSocket, type RouteSocketOptions, type SocketOptions } from './socket.ts'
