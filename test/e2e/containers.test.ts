@@ -3,7 +3,7 @@
  * their own, as a DaemonSet has them; or the other way round. What CNI_NETNS
  * means to the runtime must be found, or the error says what to mount.
  */
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { pluginConfig } from '../../src/lab/cni.ts'
@@ -125,8 +125,8 @@ t.test('agent in a container', { skip }, async (t) => {
 
 /** Mounts the namespace where nobody else sees it, and runs the rest of the words. */
 const HIDDEN_NETNS = `
-mount -t tmpfs none /mnt && touch /mnt/pod && mount --bind "$1" /mnt/pod || exit 70
-shift
+mount -t tmpfs none "$2" && touch "$2/pod" && mount --bind "$1" "$2/pod" || exit 70
+shift 2
 exec "$@"
 `
 
@@ -137,12 +137,14 @@ t.test('runtime in a container', { skip }, async (t) => {
   if (node === undefined || agent === undefined) throw new Error('There is no node')
   const pod = await lab.addPod(node)
   const [file = ''] = readdirSync(node.confDir)
+  const hidden = join(lab.dir, 'hidden')
+  mkdirSync(hidden)
   // The launcher is process 1 there, which is another one to the agent.
   const said = await run(
     [
       ...['nsenter', `--net=/run/netns/${node.netns}`],
       ...['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc'],
-      ...['sh', '-c', HIDDEN_NETNS, 'sh', pod.netnsPath, join(node.binDir, 'trivium')],
+      ...['sh', '-c', HIDDEN_NETNS, 'sh', pod.netnsPath, hidden, join(node.binDir, 'trivium')],
     ],
     {
       input: JSON.stringify(pluginConfig(join(node.confDir, file))),
@@ -150,7 +152,7 @@ t.test('runtime in a container', { skip }, async (t) => {
         PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
         CNI_COMMAND: 'ADD',
         CNI_CONTAINERID: pod.containerId,
-        CNI_NETNS: '/mnt/pod',
+        CNI_NETNS: join(hidden, 'pod'),
         CNI_IFNAME: 'eth0',
         CNI_PATH: node.binDir,
       },
