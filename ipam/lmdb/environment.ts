@@ -127,15 +127,21 @@ function openDatabase(path: string): Database {
   return open<unknown, string>(path, options)
 }
 
-/** Nothing asynchronous is ever under way in it, so it closes at once. */
+/** When no commit is under way in it. */
 function close({ db, gate }: Environment): void {
+  // The library would wait for a promise of the last commit, although it is kept, and close outside the gate.
+  Object.assign(db, { _endWrites: undefined })
   gate.inside(() => void db.close())
   gate.close()
 }
 
-/** What a process leaves open, the library would close at its end, outside the gate. */
+/**
+ * What a process leaves open, the library would close at its end, outside the
+ * gate. Where a pool thread is in the middle of a commit, nobody closes it: the
+ * process waits for the thread, and then ends as if it were killed.
+ */
 function closeAll(): void {
-  for (const shared of opened.values()) close(shared)
+  for (const shared of opened.values()) if (!shared.gate.isOccupied()) close(shared)
   opened.clear()
 }
 

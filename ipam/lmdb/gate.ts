@@ -18,28 +18,29 @@
 import { closeSync, openSync } from 'node:fs'
 import { lockByte, lockByteInPool, tryLockByte, unlockByte } from 'netlink-ts/live'
 
-/** A holder opens, or commits once: milliseconds. Who holds it longer stands still. */
+/** A holder opens, or commits once: as long as the disk needs for two writes. Who holds it longer stands still. */
 const WAIT_MS_MAX = 10_000
 const BYTE = 0n
 
 export interface Gate {
+  readonly patience: Patience
   /** Runs `work` inside; blocks the thread until it may. No request may be open. */
   inside<T>(work: () => T): T
-  /**
-   * Runs `work` inside, now or later, and what it returns when outside again; or
-   * `refused` when it could not in time.
-   */
+  /** Runs `work` inside, now or later; or `refused` when it could not in time. */
   request(work: Work, refused: () => void): void
+  /** Whether somebody of this process came in by a request and has not left. */
+  isOccupied(): boolean
   /** When no request is open. The lock, should it be held, goes with the file. */
   close(): void
 }
 
-/** Something to do inside, and what to do afterwards. */
-export type Work = () => () => void
+/** Something to do inside. It calls `leave` once, now or later; `after` is then run outside. */
+export type Work = (leave: (after: () => void) => void) => void
 
 /**
- * How a request waits: `blocks` the thread, or has a thread of the `pool` wait
- * while the event loop goes on. Blocking is quicker, for whoever does nothing else.
+ * How a process waits, for the gate and for the disk: `blocks` its thread, or has
+ * a thread of the `pool` wait while the event loop goes on. Blocking is quicker,
+ * for whoever does nothing else.
  */
 export type Patience = 'blocks' | 'pool'
 
@@ -48,6 +49,8 @@ export function openGate(path: string, patience: Patience, waitMsMax: number = W
   let closed = false
   /** A pool thread waits for the lock, or has it and we do not know yet. */
   let asked = false
+  /** Some work of ours has not left. The lock is the file's, so it would not keep a second one out. */
+  let occupied = false
   /** What waits for it, and until when. */
   const waiting = new Map<Work, NodeJS.Timeout>()
 
@@ -69,21 +72,32 @@ export function openGate(path: string, patience: Patience, waitMsMax: number = W
     const [work, deadline] = first
     clearTimeout(deadline)
     waiting.delete(work)
-    workAndLeave(work)
+    enter(work)
   }
 
-  function workAndLeave(work: Work): void {
-    let after: () => void
-    try {
-      after = work()
-    } finally {
+  function enter(work: Work): void {
+    occupied = true
+    let left = false
+    const leave = (): void => {
+      if (left) return
+      left = true
+      occupied = false
       unlockByte(fd, BYTE)
       if (waiting.size > 0) ask()
     }
-    after()
+    try {
+      work((after) => {
+        leave()
+        after()
+      })
+    } catch (thrown) {
+      leave()
+      throw thrown
+    }
   }
 
   return {
+    patience,
     inside(work) {
       lockByte(fd, BYTE)
       try {
@@ -95,21 +109,22 @@ export function openGate(path: string, patience: Patience, waitMsMax: number = W
     request(work, refused) {
       if (patience === 'blocks') {
         lockByte(fd, BYTE)
-        workAndLeave(work)
+        enter(work)
         return
       }
       // The lock is this file's, whichever thread took it: while one waits, it must be the one to tell.
-      if (!asked && tryLockByte(fd, BYTE)) {
-        workAndLeave(work)
+      if (!asked && !occupied && tryLockByte(fd, BYTE)) {
+        enter(work)
         return
       }
-      const own: Work = () => work() // the same function may wait twice
+      const own: Work = (leave) => work(leave) // the same function may wait twice
       const late = (): void => {
         if (waiting.delete(own)) refused()
       }
       waiting.set(own, setTimeout(late, waitMsMax))
-      if (!asked) ask()
+      if (!asked && !occupied) ask()
     },
+    isOccupied: () => occupied,
     close() {
       closed = true
       closeSync(fd)

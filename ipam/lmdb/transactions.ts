@@ -1,20 +1,24 @@
 /**
- * Transactions that wait at the same time share one commit, and one fdatasync.
+ * Transactions that wait at the same time share one commit.
  *
- * Each body still sees the store as if it ran alone: after those before it, and
- * without the writes of one that threw, which are taken back one by one. Nobody
- * is answered before the commit is on disk, and each answer gets a turn of the
- * event loop of its own, so a hundred of them are no long stretch.
+ * Bodies run inside the gate, so what is committed then stays the newest. Each
+ * sees the store as if it ran alone: after those before it, and without the
+ * writes of one that threw. Their writes are kept apart until all are known, and
+ * then written as one LMDB transaction: here, or in a pool thread, while the
+ * event loop goes on and reads see the store as it was. Nobody is answered
+ * before the commit is on disk, and each answer gets a turn of the event loop of
+ * its own, so a hundred of them are no long stretch.
  *
  * @module
  */
-import { ABORT } from 'lmdb'
 import { asTriviumError, TriviumError } from '../../src/errors.ts'
 import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../store.ts'
 import { REVISION, revisionOf } from './changes.ts'
+import { commitHere, commitInPool, mustBegin } from './commit.ts'
 import type { Database, Environment } from './environment.ts'
+import { type Overlay, overlay } from './overlay.ts'
 
-/** A body takes about 0.1 ms. With the sync (0.2 to 0.4 ms) a stretch stays below 5 ms. */
+/** A body takes about 0.1 ms; a stretch of them stays below 5 ms. */
 const BODIES_MS_MAX = 2
 
 /**
@@ -32,8 +36,10 @@ export interface Transactions {
 
 /** A body and what becomes of it. */
 interface Entry {
-  /** Runs the body in the open transaction; `undone`: it wrote and threw. */
-  run(): 'wrote' | 'undone' | 'read'
+  /** Runs the body; what it writes goes to `all`, or nothing if it throws. */
+  run(all: Overlay): void
+  /** Tells what was decided, unless `answer` has. */
+  decide(): void
   /** Tells the caller; `refusal` when the commit failed. */
   answer(refusal: Outcome<never> | undefined): void
 }
@@ -46,6 +52,7 @@ export function lmdbReader(db: Database): Reader {
 }
 
 export function openTransactions({ db, gate }: Environment, path: string): Transactions {
+  const reader = lmdbReader(db)
   let queue: Entry[] = []
   let idle: (() => void) | undefined
   let scheduled = false
@@ -65,18 +72,35 @@ export function openTransactions({ db, gate }: Environment, path: string): Trans
     return taken
   }
 
-  function commitSome(): () => void {
-    if (lastRefusal === undefined || performance.now() >= refusedUntilMs) {
-      const { ran, thrown } = commit(db, queue)
-      lastRefusal = thrown === undefined ? undefined : notWritten(path, thrown)
-      if (lastRefusal === undefined) {
-        const committed = take(ran)
-        return () => end(committed, undefined)
-      }
-      refusedUntilMs = performance.now() + DISK_PAUSE_MS
+  function commitSome(leave: (after: () => void) => void): void {
+    if (lastRefusal !== undefined && performance.now() < refusedUntilMs) {
+      const refused = take(queue.length)
+      leave(() => end(refused, lastRefusal))
+      return
     }
-    const refused = take(queue.length)
-    return () => end(refused, lastRefusal)
+    const trouble = thrownBy(() => mustBegin(db))
+    const all = overlay(reader)
+    const entries = take(trouble === undefined ? runSome(queue, all) : queue.length)
+    const leaveAfter = (thrown: unknown): void => {
+      lastRefusal = thrown === undefined ? undefined : notWritten(path, thrown)
+      if (thrown !== undefined) refusedUntilMs = performance.now() + DISK_PAUSE_MS
+      leave(() => end(entries, lastRefusal))
+    }
+    if (trouble !== undefined || all.writes.size === 0) {
+      leaveAfter(trouble)
+      return
+    }
+    all.put(REVISION, revisionOf(db) + 1)
+    if (gate.patience === 'blocks') {
+      leaveAfter(thrownBy(() => commitHere(db, all.writes)))
+      return
+    }
+    commitInPool(db, all.writes, leaveAfter)
+    // Whoever goes on with it works after the thread has been told to begin.
+    setImmediate(
+      oneATurn,
+      entries.map((entry) => entry.decide),
+    )
   }
 
   function end(entries: readonly Entry[], refusal: Outcome<never> | undefined): void {
@@ -86,10 +110,9 @@ export function openTransactions({ db, gate }: Environment, path: string): Trans
     oneATurn(entries.map((entry) => () => entry.answer(refusal)))
   }
 
-  const reader = lmdbReader(db)
   return {
     transact(body, done, decided) {
-      queue.push(entryOf(db, reader, body, done, decided))
+      queue.push(entryOf(body, done, decided))
       schedule()
     },
     finish(told) {
@@ -99,88 +122,45 @@ export function openTransactions({ db, gate }: Environment, path: string): Trans
   }
 }
 
-/** Runs as many entries as fit into one transaction, at least one, and commits them. */
-function commit(db: Database, entries: readonly Entry[]): { ran: number; thrown?: unknown } {
+/** Runs as many entries as a stretch allows, at least one, and counts them. */
+function runSome(entries: readonly Entry[], all: Overlay): number {
   const endMs = performance.now() + BODIES_MS_MAX
-  const did = { wrote: false, undone: false, read: false }
   let ran = 0
-  try {
-    // No answer is returned: the library would wait for a promise among them.
-    db.transactionSync(() => {
-      mustHaveBegun(db)
-      for (const entry of entries) {
-        did[entry.run()] = true
-        ran++
-        if (performance.now() > endMs) break
-      }
-      if (did.wrote) db.putSync(REVISION, revisionOf(db) + 1)
-      return !did.wrote && did.undone ? ABORT : undefined
-    })
-    if (!did.wrote && did.undone) forgetAbort(db)
-    return { ran }
-  } catch (thrown) {
-    return { ran: Math.max(ran, 1), thrown }
+  for (const entry of entries) {
+    entry.run(all)
+    ran++
+    if (performance.now() > endMs) break
   }
-}
-
-/** The library does not look whether LMDB could begin; its reads would then be of an old snapshot. */
-function mustHaveBegun(db: Database): void {
-  const { getWriteTxnId } = db as unknown as { getWriteTxnId: () => number }
-  if (getWriteTxnId() === 0) throw new Error('LMDB could not begin a transaction')
-}
-
-/**
- * After an aborted transaction LMDB takes a commit of another process for its
- * own, because both have the same number, and goes on with the list of free
- * pages it had. An empty transaction puts the number right.
- */
-function forgetAbort(db: Database): void {
-  try {
-    db.transactionSync(() => undefined)
-  } catch {
-    // The next transaction meets the same trouble, and reports it.
-  }
+  return ran
 }
 
 function entryOf<T>(
-  db: Database,
-  reader: Reader,
   body: (tx: Tx) => T,
   done: (outcome: Outcome<T>) => void,
-  decided?: (answer: T) => void,
+  decided: ((answer: T) => void) | undefined,
 ): Entry {
-  let outcome: Outcome<T> | undefined
-  const undo: (readonly [key: string, value: unknown])[] = []
-  const tx: Tx = {
-    ...reader,
-    put(key, value) {
-      const before = db.get(key)
-      db.putSync(key, value)
-      undo.push([key, before])
-    },
-    remove(key) {
-      const before = db.get(key)
-      db.removeSync(key)
-      undo.push([key, before])
-    },
+  let outcome: Outcome<T> = neverRan
+  let told = false
+  const decide = (): void => {
+    if (told || outcome.kind === 'failed') return
+    told = true
+    decided?.(outcome.answer)
   }
   return {
-    run() {
+    run(all) {
+      const own = overlay(all)
       try {
-        outcome = { kind: 'committed', answer: body(tx) }
-        return undo.length > 0 ? 'wrote' : 'read'
+        outcome = { kind: 'committed', answer: body(own) }
+        for (const [key, text] of own.writes) all.writes.set(key, text)
       } catch (thrown) {
         outcome = { kind: 'failed', error: asError(thrown) }
-        for (const [key, value] of undo.reverse()) {
-          if (value === undefined) db.removeSync(key)
-          else db.putSync(key, value)
-        }
-        return undo.length > 0 ? 'undone' : 'read'
       }
     },
+    decide,
     answer(refusal) {
-      if (refusal === undefined && outcome?.kind === 'committed') decided?.(outcome.answer)
-      done(refusal ?? outcome ?? neverRan)
+      if (refusal === undefined) decide()
+      told = true
+      done(refusal ?? outcome)
     },
   }
 }
@@ -191,6 +171,15 @@ function oneATurn(calls: (() => void)[]): void {
   if (call === undefined) return
   if (calls.length > 0) setImmediate(oneATurn, calls)
   call()
+}
+
+function thrownBy(work: () => void): unknown {
+  try {
+    work()
+    return undefined
+  } catch (thrown) {
+    return asError(thrown)
+  }
 }
 
 const asError = (thrown: unknown): Error =>

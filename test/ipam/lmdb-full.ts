@@ -7,7 +7,8 @@ import { outcomeOf } from '../contract/store.ts'
 // Without a listener the limit ends the process; with one, the write fails as on a full disk.
 process.on('SIGXFSZ', () => {})
 
-const store = openLmdbStore(process.argv[2] ?? '')
+const patience = process.argv[3] === 'pool' ? 'pool' : 'blocks'
+const store = openLmdbStore(process.argv[2] ?? '', { patience })
 const value = 'x'.repeat(9000)
 let committed = 0
 let refused = ''

@@ -28,9 +28,9 @@ t.test('whoever is outside waits, and the event loop goes on', async (t) => {
   const done: string[] = []
   for (const name of ['a', 'b']) {
     gate.request(
-      () => {
+      (leave) => {
         done.push(`${name} inside`)
-        return () => done.push(`${name} outside`)
+        leave(() => done.push(`${name} outside`))
       },
       () => done.push(`${name} refused`),
     )
@@ -50,7 +50,7 @@ t.test('who waits for too long is refused, and comes in later', async (t) => {
   const told: string[] = []
   const ask = (name: string): void =>
     gate.request(
-      () => () => told.push(`${name} was inside`),
+      (leave) => leave(() => told.push(`${name} was inside`)),
       () => told.push(`${name} was refused`),
     )
   ask('a')
@@ -71,7 +71,7 @@ t.test('a gate that is closed while a thread waits keeps nobody out', async (t) 
   const leave = occupy(path)
   let refused = false
   gate.request(
-    () => () => t.fail('it was closed'),
+    () => t.fail('it was closed'),
     () => {
       refused = true
     },

@@ -25,6 +25,7 @@ const folder = t.testdir()
 const freshPath = (): string => join(folder, `store.${stores++}`)
 
 storeContract(t, 'lmdb', () => openLmdbStore(freshPath()))
+storeContract(t, 'lmdb in the pool', () => openLmdbStore(freshPath(), { patience: 'pool' }))
 
 t.test('what was committed is there after closing and opening again', async (t) => {
   const path = freshPath()
@@ -158,22 +159,24 @@ const heapIsDamaged =
   Number(process.versions.node.split('.')[0]) > 20 &&
   'lmdb 3.5.6 damages its heap when a write fails, and a newer Node may abort'
 
-t.test(
-  'a full disk fails the request, and the process goes on',
-  { skip: heapIsDamaged },
-  async (t) => {
-    // A limit on the size of files stands in for the disk; it needs no root.
-    const file = fileURLToPath(new URL('lmdb-full.ts', import.meta.url))
-    const limited = `ulimit -f 400; exec "$0" --conditions=trivium-source --import tsx "$1" "$2"`
-    const args = ['-c', limited, process.execPath, file, freshPath()]
-    const { status, stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' })
-    t.equal(status, 0, stderr)
-    const { refused, committed, rows } = JSON.parse(stdout)
-    t.equal(refused, 'STORE')
-    t.ok(committed > 3, `${committed} transactions fit`)
-    t.equal(rows, committed, 'what was answered is there')
-  },
-)
+for (const patience of ['blocks', 'pool']) {
+  t.test(
+    `a full disk fails the request, and the process goes on (${patience})`,
+    { skip: heapIsDamaged },
+    async (t) => {
+      // A limit on the size of files stands in for the disk; it needs no root.
+      const file = fileURLToPath(new URL('lmdb-full.ts', import.meta.url))
+      const limited = `ulimit -f 400; exec "$0" --conditions=trivium-source --import tsx "$@"`
+      const args = ['-c', limited, process.execPath, file, freshPath(), patience]
+      const { status, stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' })
+      t.equal(status, 0, stderr)
+      const { refused, committed, rows } = JSON.parse(stdout)
+      t.equal(refused, 'STORE')
+      t.ok(committed > 3, `${committed} transactions fit`)
+      t.equal(rows, committed, 'what was answered is there')
+    },
+  )
+}
 
 t.test('four processes, killed at random', { timeout: LIVES_MS_MAX }, async (t) => {
   const random = prng(SEED)

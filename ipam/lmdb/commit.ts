@@ -1,0 +1,87 @@
+/**
+ * One LMDB transaction of writes that are all known, here or in a pool thread.
+ *
+ * In the pool the library's own writer begins, writes and commits; it has been
+ * read (lmdb-js 3.5.6, `writer.cpp`) for what happens when it cannot. Where it
+ * cannot begin it keeps a mutex for ever and never tells: hence `mustBegin`. A
+ * write or a sync that fails takes everything back and rejects. A process that
+ * exits waits for the thread; the thread waits for nobody.
+ *
+ * @module
+ */
+import { asBinary } from 'lmdb'
+import type { Database } from './environment.ts'
+import type { Writes } from './overlay.ts'
+
+/**
+ * Throws when no transaction can begin, as after a failure that LMDB takes for
+ * fatal. Call it before anything else inside the gate: as nobody else writes
+ * there, what could begin can begin again. Reads that follow are of the newest commit.
+ */
+export function mustBegin(db: Database): void {
+  db.transactionSync(() => {
+    // The library does not look; its reads would then be of an old snapshot.
+    const { getWriteTxnId } = db as unknown as { getWriteTxnId: () => number }
+    if (getWriteTxnId() === 0) throw new Error('LMDB could not begin a transaction')
+  })
+}
+
+/** Commits, and throws when it could not; then nothing is written. Call it inside the gate, after `mustBegin`. */
+export function commitHere(db: Database, writes: Writes): void {
+  try {
+    // No answer is returned: the library would wait for a promise among them.
+    db.transactionSync(() => {
+      for (const [key, text] of writes) {
+        if (text === undefined) db.removeSync(key)
+        else db.putSync(key, asBinary(Buffer.from(text)))
+      }
+    })
+  } catch (thrown) {
+    forgetAbort(db)
+    throw thrown
+  }
+}
+
+/**
+ * The same in a pool thread. `done` is called once, later, with what was thrown
+ * or undefined; until then the gate must be held, and reads see the store as it was.
+ */
+export function commitInPool(db: Database, writes: Writes, done: (thrown: unknown) => void): void {
+  // A batch is whole: the thread does not commit before it has seen the end of it.
+  const committed = db.batch(() => {
+    for (const [key, text] of writes) {
+      if (text === undefined) void db.remove(key)
+      else void db.put(key, asBinary(Buffer.from(text)))
+    }
+  })
+  committed.then(
+    () => done(undefined),
+    (thrown: unknown) => {
+      forgetAbort(db)
+      reasonOf(thrown).then(done)
+    },
+  )
+}
+
+/** The library rejects with one error that promises another, which says why. */
+async function reasonOf(thrown: unknown): Promise<unknown> {
+  const { commitError } = thrown as { commitError?: Promise<never> }
+  try {
+    return (await commitError) ?? thrown
+  } catch (reason) {
+    return reason
+  }
+}
+
+/**
+ * After an aborted transaction LMDB takes a commit of another process for its
+ * own, because both have the same number, and goes on with the list of free
+ * pages it had. A transaction without writes puts the number right.
+ */
+function forgetAbort(db: Database): void {
+  try {
+    db.transactionSync(() => undefined)
+  } catch {
+    // The next transaction meets the same trouble, and reports it.
+  }
+}

@@ -1,0 +1,75 @@
+/** Any writes over any store read as if they were in it. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { overlay } from '../../ipam/lmdb/overlay.ts'
+import { memoryStore } from '../../ipam/memory-store.ts'
+import type { Key, KeyRange, Reader } from '../../ipam/store.ts'
+import { holds } from '../support/property.ts'
+
+const PREFIXES: readonly KeyRange<number>[] = ['a/', 'a/b/', 'b/', 'none/']
+const RANGES: readonly KeyRange<number>[] = [...PREFIXES, 'a/\uffee/']
+
+/** Few keys, so that they meet; some whose order is not that of UTF-16. */
+const key: fc.Arbitrary<Key<number>> = fc
+  .tuple(fc.constantFrom(...RANGES), fc.constantFrom('', '0', 'x', '\uffee', '😀', 'b'))
+  .map(([prefix, name]) => `${prefix}${name}`)
+/** Undefined: removed. */
+const write = fc.tuple(key, fc.option(fc.nat(9), { nil: undefined }))
+const writes = fc.array(write, { maxLength: 12 })
+
+const inOrder = (model: ReadonlyMap<string, number>): (readonly [string, number])[] =>
+  [...model].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+
+function readerOf(model: ReadonlyMap<string, number>): Reader {
+  const queue: (() => void)[] = []
+  const store = memoryStore({ defer: (run) => queue.push(run) })
+  store.transact(
+    (tx) => {
+      for (const [name, value] of model) tx.put(name as Key<number>, value)
+    },
+    () => {},
+  )
+  for (let step = queue.shift(); step !== undefined; step = queue.shift()) step()
+  return store.read((reader) => reader)
+}
+
+t.test('three layers', async (t) => {
+  holds(t, 'as a map would', fc.tuple(writes, writes, writes), ([base, outer, inner]) => {
+    const model = new Map<string, number>()
+    const apply = ([name, value]: readonly [string, number | undefined]): void => {
+      if (value === undefined) model.delete(name)
+      else model.set(name, value)
+    }
+    base.forEach(apply)
+    const all = overlay(readerOf(model))
+    const own = overlay(all)
+    const layers = [
+      [all, outer],
+      [own, inner],
+    ] as const
+    for (const [layer, some] of layers) {
+      for (const [name, value] of some) {
+        if (value === undefined) layer.remove(name)
+        else layer.put(name, value)
+        apply([name, value])
+      }
+      for (const range of RANGES) {
+        const wanted = inOrder(model).filter(([name]) => name.startsWith(range))
+        assert.deepEqual([...layer.range(range)], wanted)
+      }
+      for (const [name] of [...base, ...outer, ...inner]) {
+        assert.equal(layer.get(name), model.get(name))
+      }
+    }
+  })
+})
+
+t.test('what cannot be written is refused while nothing is', async (t) => {
+  const tx = overlay(readerOf(new Map()))
+  t.throws(() => tx.put('', 1))
+  t.throws(() => tx.put(`a/${'x'.repeat(2000)}`, 1))
+  t.throws(() => tx.remove(`a/${'é'.repeat(1000)}`))
+  t.throws(() => tx.put('a/undefined', undefined))
+  t.equal(tx.writes.size, 0)
+})
