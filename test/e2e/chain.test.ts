@@ -1,5 +1,5 @@
 /**
- * The chain that the README shows: host ports and rate limits by traffic, and
+ * The chain that docs/chains.md shows: host ports and rate limits by traffic, and
  * whole dumps, those of iptables and tc among them, when all is deleted.
  */
 import t, { type Test } from 'tap'
@@ -44,7 +44,7 @@ const LIMITED: CallOptions = {
  */
 const BOTH: CallOptions = { capabilities: { ...MAPPED.capabilities, ...LIMITED.capabilities } }
 
-t.test("the README's chain", { skip: skipChains }, async (t) => {
+t.test('the chain of docs/chains.md', { skip: skipChains }, async (t) => {
   const { lab, nodes } = await cluster(t)
   const [n1, n2] = nodes
   if (n1 === undefined || n2 === undefined) throw new Error('a cluster has two nodes')

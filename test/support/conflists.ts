@@ -1,5 +1,5 @@
 /**
- * The conflists that the README shows, so that what is copied from there is
+ * The conflists that docs/chains.md shows, so that what is copied from there is
  * what was tested.
  *
  * @module
@@ -25,11 +25,11 @@ export interface Place {
 
 /** A list of the README by its network's name, with another store and socket. */
 export function readmeConflist(name: string, place: Place): Conflist {
-  const text = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const text = readFileSync(join(ROOT, 'docs', 'chains.md'), 'utf8')
   const blocks = [...text.matchAll(/^```json\n([\s\S]*?)^```$/gm)]
   const lists = blocks.map(([, json = '']) => JSON.parse(json) as Conflist)
   const found = lists.find((list) => list.name === name)
-  if (found === undefined) throw new Error(`The README shows no conflist of network ${name}`)
+  if (found === undefined) throw new Error(`docs/chains.md shows no conflist of network ${name}`)
   return { ...found, plugins: found.plugins.map((plugin) => placed(plugin, place)) }
 }
 
