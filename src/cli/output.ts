@@ -16,10 +16,12 @@ export function outputOption(more: readonly string[] = []): Option {
     .default('text')
 }
 
+type Cell = string | number | bigint
+
 /** One column of a table. */
 export interface Column<Row> {
   readonly title: string
-  readonly value: (row: Row) => string | number
+  readonly value: (row: Row) => Cell
   /** Only with `-o wide`. */
   readonly wide?: boolean
 }
@@ -30,13 +32,13 @@ export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<
   const widths = columns.map(({ title }, column) =>
     Math.max(title.length, ...cells.map((row) => String(row[column]).length)),
   )
-  const line = (values: readonly (string | number)[], isTitle = false): string =>
+  const isCount = (cell: Cell | undefined): boolean =>
+    typeof cell === 'number' || typeof cell === 'bigint'
+  const line = (values: readonly Cell[], isTitle = false): string =>
     values
       .map((value, column) => {
         const width = widths[column] ?? 0
-        const isNumber = !isTitle && typeof value === 'number'
-        const right =
-          isNumber || (isTitle && cells.length > 0 && typeof cells[0]?.[column] === 'number')
+        const right = isCount(isTitle ? cells[0]?.[column] : value)
         return right ? String(value).padStart(width) : String(value).padEnd(width)
       })
       .join('  ')

@@ -32,6 +32,12 @@ t.equal(
   'text to the left, numbers and their title to the right',
 )
 
+t.equal(
+  renderTable([{ total: 2n ** 80n }], [{ title: 'IPS', value: ({ total }) => total }]),
+  '                      IPS\n1208925819614629174706176\n',
+  'to the last digit',
+)
+
 const asked = (format: OutputFormat, rows = ROWS): string =>
   renderRows(rows, COLUMNS, format, 'no networks')
 

@@ -26,7 +26,7 @@ export function ipamCommand(): Command {
 const COLUMNS: readonly Column<UsageRow>[] = [
   { title: 'GROUPING', value: ({ grouping }) => grouping },
   { title: 'CIDR', value: ({ cidr }) => cidr },
-  { title: 'IPS TOTAL', value: ({ ipsTotal }) => Number(ipsTotal) },
+  { title: 'IPS TOTAL', value: ({ ipsTotal }) => BigInt(ipsTotal) },
   { title: 'IPS IN USE', value: ({ ipsInUse, percentInUse }) => `${ipsInUse} (${percentInUse}%)` },
   {
     title: 'IPS FREE',
