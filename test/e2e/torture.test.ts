@@ -16,7 +16,7 @@ import t, { type Test } from 'tap'
 import { skip } from '../support/e2e.ts'
 import { play } from './torture/rounds.ts'
 import { createScene, type Scene } from './torture/scene.ts'
-import { STEPS } from './torture/steps.ts'
+import { STEPS, STEPS_OF_NODE } from './torture/steps.ts'
 import { createWorld } from './torture/world.ts'
 
 const isLong = process.env['TRIVIUM_LONG'] === '1'
@@ -29,10 +29,10 @@ const TIMEOUT_MS = isLong ? 7_200_000 : 600_000
 const FAULTS_MAX = 40
 
 const ROWS = [
-  ['Node entry ADD', STEPS.ADD],
+  ['Node entry ADD', STEPS_OF_NODE.ADD],
   ['Node entry DEL', STEPS.DEL],
   ['Node entry GC', STEPS.GC],
-  ['agent ADD', STEPS.ADD],
+  ['agent ADD', STEPS_OF_NODE.ADD],
   ['agent DEL', STEPS.DEL],
   ['agent GC', STEPS.GC],
   ['launcher ADD', STEPS.launcher],

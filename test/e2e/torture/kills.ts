@@ -10,7 +10,7 @@ import { type Call, type Ended, type Running, start, type Verb } from './calls.t
 import { overhear, type Stage } from './conversation.ts'
 import { hasCome, leadMs } from './signs.ts'
 import { goOn, killAfter, killWhen, sleep, stop, untilCome, type Way } from './stepper.ts'
-import { addStep, delStep, gcStep, type Sight, STEPS } from './steps.ts'
+import { addStep, delStep, gcStep, type Sight, STEPS, STEPS_OF_NODE } from './steps.ts'
 import type { Attachment, TortureNode, World } from './world.ts'
 
 /** A kill that is to be: what it aims at, and the chances on its way. */
@@ -57,7 +57,7 @@ export async function killNode(
 ): Promise<Killed> {
   const { verb } = subject
   const what = `Node entry ${verb}`
-  const target = shot.target(what, STEPS[verb])
+  const target = shot.target(what, STEPS_OF_NODE[verb])
   const running = start({ ...call, via: 'node' })
   const isAimed = target !== STEPS[verb][0] && shot.chance.unit() >= BY_CLOCK
   if (isAimed) {
@@ -172,7 +172,7 @@ export async function killAgent(
 ): Promise<readonly (Omit<Killed, 'ended'> | undefined)[]> {
   const { chance } = shot
   const what = `agent ${verb}`
-  const target = shot.target(what, STEPS[verb])
+  const target = shot.target(what, STEPS_OF_NODE[verb])
   const victim = { pid: node.agent.pid, isOver: () => false }
   const isByClock = target === STEPS[verb][0] || chance.unit() < BY_CLOCK
   await stop(victim)

@@ -26,7 +26,7 @@ import {
   shotOf,
   TRY_LATER,
 } from './scene.ts'
-import { IFNAME } from './steps.ts'
+import { IFNAME, isKeptOrBegun } from './steps.ts'
 import { type Attachment, NETWORKS, type TortureNode } from './world.ts'
 
 /** Who dies in a phase: processes that the runtime started, or agents; or all agents are away. */
@@ -233,7 +233,7 @@ async function agentDies(
   const met = await killAgent(world, aim, shotOf(scene, round, id), node, verb, begin)
   scene.kills += 1
   for (const each of met)
-    if (each !== undefined) mustBeKept(scene, each.sights, `${id} at ${each.step}`)
+    if (each !== undefined) mustBeKept(scene, each.sights, `${id} at ${each.step}`, isKeptOrBegun)
   await world.restart(node)
   await Promise.all(lives)
 }

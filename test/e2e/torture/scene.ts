@@ -171,10 +171,19 @@ export function mustBeWhole(scene: Scene, attachment: Attachment, when: string):
   scene.faults.push(`${when}: of ${attachment.containerId} there is only ${told(sight)}`)
 }
 
-/** Whatever was cut short: no link, route or guard without a record. */
-export function mustBeKept(scene: Scene, sights: readonly Sight[], when: string): void {
+/**
+ * Whatever was cut short: no link, route or guard without a record.
+ *
+ * @param isIt What counts as that.
+ */
+export function mustBeKept(
+  scene: Scene,
+  sights: readonly Sight[],
+  when: string,
+  isIt = isKept,
+): void {
   for (const sight of sights) {
-    if (!isKept(sight)) scene.faults.push(`${when}: there is no record of ${told(sight)}`)
+    if (!isIt(sight)) scene.faults.push(`${when}: there is no record of ${told(sight)}`)
   }
 }
 

@@ -8,7 +8,8 @@ import type { World } from './world.ts'
 
 /** How long after its sign a step begins or lasts, until kills have shown better. In milliseconds. */
 const LEADS_MS: Readonly<Record<string, number>> = {
-  // Of ADD, from the link on but for the first.
+  // Of ADD, from the link on, but for the record.
+  unrecorded: 0.05,
   record: 0.1,
   pair: 0.15,
   pod: 0.5,
@@ -33,7 +34,8 @@ export function hasCome(world: World, { verb, attachments }: Subject, step: stri
   if (only === undefined) return true
   switch (verb) {
     case 'ADD':
-      return step === 'record' ? world.hasRecord(only) : world.hasLink(only)
+      if (step === 'record') return world.hasRecord(only)
+      return world.hasLink(only)
     case 'DEL':
       return step === 'record gone' ? !world.hasRecord(only) : !world.hasLink(only)
     default:

@@ -20,12 +20,15 @@ export interface Sight {
 
 /** Steps in the order in which a verb comes by them. */
 export const STEPS = {
-  ADD: ['nothing', 'record', 'pair', 'pod', 'guards', 'routes', 'answered'],
+  ADD: ['nothing', 'unrecorded', 'record', 'pair', 'pod', 'guards', 'routes', 'answered'],
   DEL: ['untouched', 'link gone', 'guards gone', 'record gone'],
   GC: ['untouched', 'links', 'records', 'all gone'],
   /** What has been said between launcher and agent. */
   launcher: ['start', 'asked', 'accepted', 'go', 'half answer', 'answer'],
 } as const
+
+/** In a process of its own a record is always before the link. */
+export const STEPS_OF_NODE = { ...STEPS, ADD: STEPS.ADD.filter((step) => step !== 'unrecorded') }
 
 const FAMILIES = 2
 /** The pod's end by name. */
@@ -78,7 +81,7 @@ export function addStep(sight: Sight, answered: boolean): string {
   if (sight.routes === FAMILIES) return 'routes'
   if (sight.guards > 0 && sight.pod === 'whole') return 'guards'
   if (sight.pod === 'whole') return 'pod'
-  if (sight.link !== 'none') return 'pair'
+  if (sight.link !== 'none') return sight.record ? 'pair' : 'unrecorded'
   return sight.record ? 'record' : 'nothing'
 }
 
@@ -106,3 +109,8 @@ export const isWhole = ({ record, link, pod, guards, routes }: Sight): boolean =
 /** What is in the kernel has a record, at every moment: otherwise nobody knows whose it is. */
 export const isKept = ({ record, link, guards, routes }: Sight): boolean =>
   record || (link === 'none' && guards === 0 && routes === 0)
+
+/** An agent may have begun a pair, and nothing else, while the record was on its way to the disk. */
+export const isKeptOrBegun = (sight: Sight): boolean =>
+  isKept({ ...sight, link: sight.link === 'bare' ? 'none' : sight.link }) &&
+  (sight.record || sight.pod === 'none' || sight.pod === 'born')
