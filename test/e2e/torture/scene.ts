@@ -38,7 +38,9 @@ export interface Round {
   readonly shots: string[]
 }
 
-export const isMeant = ({ only }: Round, id: string): boolean => only?.has(id) ?? true
+/** A kill of a call that a runtime tries again, ID-1, is of use only after that of the first. */
+export const isMeant = ({ only }: Round, id: string): boolean =>
+  only === undefined || [...only.keys()].some((each) => each === id || each.startsWith(`${id}-`))
 
 /** @param id Of the kill, told with what it aims at: what others hit before decides about that. */
 export function shotOf({ aim }: Scene, { chance, only, shots }: Round, id: string): Shot {
