@@ -7,7 +7,7 @@ import { compareDumps } from '../../src/lab/dump.ts'
 import { inNetns, must } from '../../src/lab/exec.ts'
 import type { LabNode, LabPod } from '../../src/lab/lab.ts'
 import { type CallOptions, type Cnitool, cnitoolOn, skipChains } from '../support/cnitool.ts'
-import { readmeConflist } from '../support/conflists.ts'
+import { shownConflist } from '../support/conflists.ts'
 import {
   cluster,
   dumps,
@@ -50,7 +50,7 @@ t.test('the chain of docs/chains.md', { skip: skipChains }, async (t) => {
   if (n1 === undefined || n2 === undefined) throw new Error('a cluster has two nodes')
   await warm(lab)
   const tool = cnitoolOn(n1, lab)
-  tool.put(readmeConflist('pods', { storeUrl: lab.storeUrl, socketPath: n1.socketPath }))
+  tool.put(shownConflist('pods', { storeUrl: lab.storeUrl, socketPath: n1.socketPath }))
   const add = async (pod: LabPod, options: CallOptions): Promise<Result> =>
     resultOf(await tool.call('add', 'pods', pod, options))
 

@@ -14,7 +14,7 @@ import { dumps, inUse, ipsOf, type Json, type Result, resultOf } from '../suppor
 
 interface Main {
   readonly network: 'lan' | 'far'
-  /** Over the README's list of that network. */
+  /** Over the list of docs/chains.md for that network. */
   readonly plugin: Json & { readonly type: string }
   /** Pods on one node; a VLAN id is taken once a master. */
   readonly pods: 1 | 2

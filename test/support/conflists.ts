@@ -23,8 +23,8 @@ export interface Place {
   readonly socketPath: string
 }
 
-/** A list of the README by its network's name, with another store and socket. */
-export function readmeConflist(name: string, place: Place): Conflist {
+/** A list of that page by its network's name, with another store and socket. */
+export function shownConflist(name: string, place: Place): Conflist {
   const text = readFileSync(join(ROOT, 'docs', 'chains.md'), 'utf8')
   const blocks = [...text.matchAll(/^```json\n([\s\S]*?)^```$/gm)]
   const lists = blocks.map(([, json = '']) => JSON.parse(json) as Conflist)

@@ -6,7 +6,7 @@
  */
 import type { Test } from 'tap'
 import { createLab, type Lab, type LabAgent, type LabNode } from '../../src/lab/lab.ts'
-import { type Conflist, readmeConflist } from './conflists.ts'
+import { type Conflist, shownConflist } from './conflists.ts'
 import { builtCli, ip, type Json, ownRoutes, settle } from './e2e.ts'
 
 interface Gateway {
@@ -74,7 +74,7 @@ async function routed(nodes: readonly LabNode[]): Promise<void> {
   if (left.length > 0) throw new Error(`The nodes do not agree: ${left.join('; ')}`)
 }
 
-/** The README's list for a network, under another plugin and with more keys. */
+/** The list of docs/chains.md for a network, under another plugin and with more keys. */
 export function under(
   { lab }: DelegateWorld,
   network: DelegateNetwork,
@@ -82,6 +82,6 @@ export function under(
   plugin: Json & { readonly type: string },
 ): Conflist {
   const place = { storeUrl: lab.storeUrl, socketPath: node.socketPath }
-  const shown = readmeConflist(network === 'far' ? 'far' : 'lan', place)
+  const shown = shownConflist(network === 'far' ? 'far' : 'lan', place)
   return { ...shown, name: network, plugins: [{ ...shown.plugins[0], ...plugin }] }
 }
