@@ -59,6 +59,7 @@ export function networkMtu(
     throw new TriviumError(
       'BAD_CONFIG',
       `Cannot run ${carriage} over an underlay of ${underlayBytes} bytes: IPv${inner} pods need at least ${MTU_BYTES_MIN[inner] + overhead}`,
+      "Raise the underlay's MTU, or take a mode with less overhead",
     )
   }
   if (configured === undefined) return most

@@ -34,7 +34,11 @@ export function parseCniArgs(text: string, tolerant = false): CniArgs {
     const [key, value, rest] = pair.split('=')
     if (key !== undefined && value !== undefined && rest === undefined) values.set(key, value)
     else if (!tolerant) {
-      throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: invalid pair ${JSON.stringify(pair)}`)
+      throw new TriviumError(
+        'BAD_ENVIRONMENT',
+        `CNI_ARGS: invalid pair ${JSON.stringify(pair)}`,
+        'Wanted KEY=VALUE, separated by semicolons',
+      )
     }
   }
   if (!tolerant) checkKeys(values)
@@ -50,5 +54,9 @@ function checkKeys(values: ReadonlyMap<string, string>): void {
   if (['1', 'true'].includes((values.get('IgnoreUnknown') ?? '').toLowerCase())) return
   const unknown = [...values.keys()].filter((key) => !KNOWN.has(key))
   if (unknown.length === 0) return
-  throw new TriviumError('BAD_ENVIRONMENT', `CNI_ARGS: unknown args ${JSON.stringify(unknown)}`)
+  throw new TriviumError(
+    'BAD_ENVIRONMENT',
+    `CNI_ARGS: unknown args ${JSON.stringify(unknown)}`,
+    'Leave them out, or let them pass with IgnoreUnknown=1',
+  )
 }

@@ -67,7 +67,10 @@ export function parseNetConf(
   if (!tolerant) {
     checkOwn(own, name)
     if (prevResult !== undefined && !isRecord(prevResult)) {
-      throw new TriviumError('BAD_JSON', 'could not parse prevResult: wanted an object')
+      throw new TriviumError(
+        'BAD_JSON',
+        `could not parse prevResult: it is ${told(prevResult)}, wanted an object`,
+      )
     }
   }
   const readable = isRecord(own) ? own : {}
@@ -81,13 +84,18 @@ export function parseNetConf(
   }
 }
 
+/** A value from outside, in a sentence. */
+const told = (value: unknown): string => JSON.stringify(value).slice(0, 256)
+
 function checkOwn(own: unknown, name: string): void {
-  if (!isRecord(own)) throw new TriviumError('BAD_CONFIG', 'Cannot read "ipam": wanted an object')
+  if (!isRecord(own)) {
+    throw new TriviumError('BAD_CONFIG', `Cannot read "ipam": it is ${told(own)}, wanted an object`)
+  }
   for (const key of ELSEWHERE) {
     if (own[key] === undefined) continue
     throw new TriviumError(
       'UNSUPPORTED_FIELD',
-      `unsupported field "${key}": ${JSON.stringify(own[key]).slice(0, 256)}`,
+      `unsupported field "${key}": ${told(own[key])}`,
       `Mode, pools and options live in the store; use: trivium network set ${name}`,
     )
   }
@@ -103,23 +111,24 @@ function optionalText<K extends string>(
   if (value === undefined || tolerant) return {}
   throw new TriviumError(
     'BAD_CONFIG',
-    `Cannot read "${key}": ${JSON.stringify(value).slice(0, 128)}, wanted a non-empty text`,
+    `Cannot read "${key}": ${told(value)}, wanted a non-empty text`,
   )
 }
 
 function validAttachments(value: unknown): Pick<NetConf, 'validAttachments'> {
   if (value === undefined) return {}
-  const refuse = (): never => {
+  const refuse = (found: unknown): never => {
+    const wanted = 'wanted a list of {"containerID", "ifname"}'
     throw new TriviumError(
       'BAD_CONFIG',
-      'Cannot read "cni.dev/valid-attachments": wanted a list of {"containerID", "ifname"}',
+      `Cannot read "cni.dev/valid-attachments": found ${told(found)}, ${wanted}`,
     )
   }
-  if (!Array.isArray(value)) return refuse()
+  if (!Array.isArray(value)) return refuse(value)
   const list = value.map((entry: unknown): ValidAttachment => {
-    if (!isRecord(entry)) return refuse()
+    if (!isRecord(entry)) return refuse(entry)
     const { containerID: containerId, ifname } = entry
-    if (typeof containerId !== 'string' || typeof ifname !== 'string') return refuse()
+    if (typeof containerId !== 'string' || typeof ifname !== 'string') return refuse(entry)
     return { containerId, ifname }
   })
   return { validAttachments: list }

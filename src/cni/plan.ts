@@ -91,8 +91,16 @@ export function checkPod(
   }
 }
 
+type Side = 'the node' | 'the pod'
+
+/** What a person can do about a difference; CHECK itself repairs nothing. */
+const REPAIR: Readonly<Record<Side, string>> = {
+  'the node': 'The agent repairs the node within seconds: see that it runs (trivium doctor)',
+  'the pod': 'Nobody repairs a pod from outside: let the runtime make it anew',
+}
+
 /** An end of the pair: of its kind and up. */
-function checkEnd(found: KernelObject | undefined, name: string, where: string): Link {
+function checkEnd(found: KernelObject | undefined, name: string, where: Side): Link {
   if (found?.kind !== 'link') throw missing(name, where)
   const why = !found.up
     ? 'it is down, wanted up'
@@ -100,7 +108,11 @@ function checkEnd(found: KernelObject | undefined, name: string, where: string):
       ? `it is of type ${found.link.type === 'other' ? found.link.name : found.link.type}, wanted veth`
       : undefined
   if (why === undefined) return found
-  throw new TriviumError('CHECK_FAILED', `Cannot vouch for ${name} in ${where}: ${why}`)
+  throw new TriviumError(
+    'CHECK_FAILED',
+    `Cannot vouch for ${name} in ${where}: ${why}`,
+    REPAIR[where],
+  )
 }
 
 /**
@@ -150,19 +162,21 @@ export function checkPrevResult(
   )
 }
 
-function checkObject(wanted: KernelObject, state: KernelState, where: string): void {
+function checkObject(wanted: KernelObject, state: KernelState, where: Side): void {
   const found = state.get(identity(wanted))
   if (found === undefined) throw missing(identity(wanted), where)
   if (satisfies(found, wanted)) return
   throw new TriviumError(
     'CHECK_FAILED',
     `Cannot vouch for ${identity(wanted)} in ${where}: found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`,
+    REPAIR[where],
   )
 }
 
-function missing(what: string, where: string): TriviumError {
+function missing(what: string, where: Side): TriviumError {
   return new TriviumError(
     'CHECK_FAILED',
     `Cannot find ${what} in ${where}: it was made by ADD and is gone`,
+    REPAIR[where],
   )
 }

@@ -70,7 +70,11 @@ export function parseRequest({ plugin, env, config }: CniInput): CniRequest | Ve
   const { raw, name } = readConfig(config)
   const known = VERBS.find((each) => each === verb)
   if (known === undefined || known === 'VERSION') {
-    throw new TriviumError('BAD_ENVIRONMENT', `unknown CNI_COMMAND: ${verb}`)
+    throw new TriviumError(
+      'BAD_ENVIRONMENT',
+      `unknown CNI_COMMAND: ${verb}`,
+      `Wanted one of ${VERBS.join(', ')}`,
+    )
   }
   const cniVersion = parseCniVersion(raw['cniVersion'])
   requireVerb(known, cniVersion)
@@ -118,7 +122,11 @@ function checkVariables(verb: string, env: CniInput['env']): void {
     else if (value !== '' && required) check?.(value)
   }
   if (missing.length === 0) return
-  throw new TriviumError('BAD_ENVIRONMENT', `required env variables [${missing.join(',')}] missing`)
+  throw new TriviumError(
+    'BAD_ENVIRONMENT',
+    `required env variables [${missing.join(',')}] missing`,
+    'A runtime sets them; by hand, cnitool does',
+  )
 }
 
 /** Source: CNI specification, section 2 "Parameters"; cni/pkg/utils ValidateContainerID. */
@@ -160,7 +168,12 @@ function readConfig(text: string): { raw: Readonly<Record<string, unknown>>; nam
     throw new TriviumError('BAD_JSON', 'error unmarshall network config: wanted a JSON object')
   }
   const name = raw['name'] ?? ''
-  if (name === '') throw new TriviumError('BAD_CONFIG', 'missing network name')
+  if (name === '')
+    throw new TriviumError(
+      'BAD_CONFIG',
+      'missing network name',
+      'Wanted "name" in the network configuration',
+    )
   if (typeof name !== 'string' || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
     throw new TriviumError(
       'BAD_CONFIG',

@@ -32,7 +32,7 @@ export function writeNodeFile(socketPath: string, file: NodeFile): void {
     throw new TriviumError(
       'INTERNAL',
       `Cannot write ${path}: ${(thrown as Error).message}`,
-      '',
+      'Calls without an agent learn from it which node this is: make its directory writable',
       thrown,
     )
   }

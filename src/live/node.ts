@@ -269,6 +269,7 @@ function serveCalls(
     throw new TriviumError(
       'BAD_CONFIG',
       `Cannot serve network ${name}: its configuration names the store ${asked}, this agent runs on ${options.storeUrl}`,
+      'Name one store in both: trivium install --store URL, trivium agent --store URL',
     )
   }
   return async (call) => {

@@ -174,6 +174,7 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
     throw new TriviumError(
       'BAD_CONFIG',
       `Cannot serve network ${config.name}: its configuration names no store`,
+      'Run trivium install again, or add "store": "lmdb:/absolute/path"',
     )
   }
   const reason = `the agent of node ${nodeName} is not running (socket ${socketPath})`

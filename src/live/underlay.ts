@@ -24,6 +24,7 @@ export function readUnderlay(node: string, linkName: string, nowMs: number): Nod
       throw new TriviumError(
         'BAD_CONFIG',
         `Cannot use underlay ${linkName}: no such link, this node has ${names.join(', ')}`,
+        'Name the one to other nodes: trivium agent --underlay NAME',
       )
     }
     const own = socket
@@ -38,6 +39,7 @@ export function readUnderlay(node: string, linkName: string, nowMs: number): Nod
       throw new TriviumError(
         'BAD_CONFIG',
         `Cannot use underlay ${linkName}: it has no address, wanted one that other nodes reach`,
+        'Give it one first, or take another link: trivium agent --underlay NAME',
       )
     }
     return {

@@ -167,26 +167,37 @@ refuses('CFG-03 CFG-04 CFG-05 CFG-06 CFG-08 configuration', [
     'prevResult of text',
     { conf: { prevResult: 'x' } },
     6,
-    'could not parse prevResult: wanted an object',
+    'could not parse prevResult: it is "x", wanted an object',
   ],
   [
     'ipam of text',
     { conf: { ipam: 'x' }, plugin: 'trivium-ipam' },
     7,
-    'Cannot read "ipam": wanted an object',
+    'Cannot read "ipam": it is "x", wanted an object',
   ],
 ])
 
-const VALID = 'Cannot read "cni.dev/valid-attachments": wanted a list of {"containerID", "ifname"}'
+const invalid = (found: string): string =>
+  `Cannot read "cni.dev/valid-attachments": found ${found}, wanted a list of {"containerID", "ifname"}`
 const valid = (value: unknown): Change => ({
   env: { CNI_COMMAND: 'GC' },
   conf: { 'cni.dev/valid-attachments': value },
 })
 refuses('GC-02 the list of what is valid', [
-  ['no list', valid({}), 7, VALID],
-  ['a list of texts', valid(['c0ffee']), 7, VALID],
-  ['half an attachment', valid([{ containerID: 'c0ffee' }]), 7, VALID],
-  ['a number for an id', valid([{ containerID: 7, ifname: 'eth0' }]), 7, VALID],
+  ['no list', valid({}), 7, invalid('{}')],
+  ['a list of texts', valid(['c0ffee']), 7, invalid('"c0ffee"')],
+  [
+    'half an attachment',
+    valid([{ containerID: 'c0ffee' }]),
+    7,
+    invalid('{"containerID":"c0ffee"}'),
+  ],
+  [
+    'a number for an id',
+    valid([{ containerID: 7, ifname: 'eth0' }]),
+    7,
+    invalid('{"containerID":7,"ifname":"eth0"}'),
+  ],
 ])
 
 t.test('CFG-02 input that is no JSON', async (t) => {

@@ -105,7 +105,8 @@ function podIp(ip: Ip, pools: readonly Pool[]): PodIp {
   if (pool === undefined) {
     throw new TriviumError(
       'CONFLICT',
-      `Cannot place ${ip}: no pool of the network holds it any more`,
+      `Cannot place ${ip}: no pool of the network holds it any more, wanted one`,
+      'Give the network its pool back (trivium network set NAME --pool CIDR), or delete the pod',
     )
   }
   const place = { ip, prefixLength: prefixLength(pool.cidr) }

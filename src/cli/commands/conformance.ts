@@ -132,7 +132,11 @@ async function run(flags: Flags): Promise<void> {
     )
   }
   if (process.getuid?.() !== 0) {
-    throw new TriviumError('USAGE', 'Cannot make throw-away nodes: this is not root')
+    throw new TriviumError(
+      'USAGE',
+      'Cannot make throw-away nodes: this is not root',
+      'Run it with sudo',
+    )
   }
   const isWatched = process.stderr.isTTY === true
   const result = await runSuite({

@@ -150,10 +150,12 @@ const STDIN = 0
 
 function readSnapshot(path: string): NodeSnapshot {
   const source = path === '-' ? 'standard input' : path
-  if (path !== '-' && statSync(path).size > SNAPSHOT_BYTES_MAX) {
+  const bytes = path === '-' ? 0 : statSync(path).size
+  if (bytes > SNAPSHOT_BYTES_MAX) {
     throw new TriviumError(
       'BAD_CONFIG',
-      `Cannot read snapshot ${source}: wanted at most ${SNAPSHOT_BYTES_MAX} bytes`,
+      `Cannot read snapshot ${source}: it has ${bytes} bytes, wanted at most ${SNAPSHOT_BYTES_MAX}`,
+      'Take it with: trivium node snapshot',
     )
   }
   return parseSnapshot(readFileSync(path === '-' ? STDIN : path, 'utf8'), source)

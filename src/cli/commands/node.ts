@@ -128,6 +128,7 @@ function deleteCommand(): Command {
             throw new TriviumError(
               'NOT_FOUND',
               `Cannot delete node ${name}: the store does not know it`,
+              'Show those it knows: trivium node show',
             )
           }
           const pods = [...tx.range(keys.attachments(name))].length

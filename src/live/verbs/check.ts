@@ -25,6 +25,7 @@ export async function check(
     throw new TriviumError(
       'CHECK_FAILED',
       `Cannot vouch for container ${key.containerId}: the store holds no attachment of its ${key.ifname} to ${key.network}`,
+      'There was no ADD of it on this node, or a DEL since: the runtime has to make the pod anew',
     )
   }
   input.steps.attachment = attachment

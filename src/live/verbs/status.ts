@@ -20,7 +20,12 @@ import type { CniHost } from './host.ts'
 
 export async function status(request: CniRequest, host: CniHost): Promise<undefined> {
   const reason = host.unavailable()
-  if (reason !== undefined) throw new TriviumError('UNAVAILABLE', reason)
+  if (reason !== undefined)
+    throw new TriviumError(
+      'UNAVAILABLE',
+      reason,
+      'Start the agent, or see what keeps it: its log, trivium doctor',
+    )
   const { network, self, refused } = look(request, host)
   // A delegated plugin's links and roads are others'.
   const isRoadOurs = request.plugin === 'trivium'
