@@ -28,6 +28,10 @@ export const POOLS = ['10.42.0.0/16', 'fd42::/112'] as const
 /** How long a change may take to reach a kernel, on a machine with much else to do. */
 const SETTLE_MS_MAX = 15_000
 
+/** Between two looks, which cost a processor more than what they look at. */
+const PAUSE_MS = 50
+const PAUSE_MS_MAX = 400
+
 /** Why these tests cannot run here; false when they can. */
 export const skip: string | false =
   process.getuid?.() !== 0
@@ -109,10 +113,10 @@ export async function settle(
   msMax = SETTLE_MS_MAX,
 ): Promise<readonly string[]> {
   const deadline = performance.now() + msMax
-  for (;;) {
+  for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, PAUSE_MS_MAX)) {
     const left = await ask()
     if (left.length === 0 || performance.now() > deadline) return left
-    await sleep(50)
+    await sleep(pauseMs)
   }
 }
 
