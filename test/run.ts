@@ -10,6 +10,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { together } from './together.ts'
 
 /** One seed for every run in CI, so that a red one can be seen again. */
 const DEFAULT_SEED = '20261121'
@@ -39,6 +40,13 @@ interface Counts {
   skip: number
 }
 
+/** The tests themselves, where tap says the name of a file that imports them. */
+function named(line: string): string {
+  const [found = ''] = /\.tap\/together-\S+\.mjs/.exec(line) ?? []
+  const files = joined.members.get(found)
+  return files === undefined ? line : line.replace(found, files.join(' '))
+}
+
 /** Prints a line a file, and everything of a failure; reads the totals at the end. */
 function follow(lines: AsyncIterable<string>): Promise<Counts> {
   return (async () => {
@@ -54,8 +62,9 @@ function follow(lines: AsyncIterable<string>): Promise<Counts> {
       block.push(line)
       if (!/^(not )?ok \d+ - /.test(line)) continue
       const failed = line.startsWith('not ok')
-      if (failed) console.log(block.join('\n'))
-      else console.log(line.replace(/^ok \d+ - /, 'ok   '))
+      const shown = block.map(named)
+      if (failed) console.log(shown.join('\n'))
+      else console.log(named(line).replace(/^ok \d+ - /, 'ok   '))
       for (const skip of block.filter((each) => /^\s+ok .*# SKIP/.test(each))) {
         console.log(`       skipped: ${skip.trim().replace(/^ok \d+ - /, '')}`)
       }
@@ -73,12 +82,15 @@ if (files.length === 0) {
 console.log(
   `seed ${seed} (FC_SEED=${seed} repeats this run)${isLong ? ', full counts' : ''}, ${files.length} files`,
 )
+const joined = together(files)
 const started = performance.now()
 /** A run inside another: only where tap is given a list does it leave the folder of the outer one alone. */
 const listFile = process.env['TRIVIUM_TEST_LIST']
-if (listFile !== undefined) writeFileSync(listFile, files.map((file) => `${file}\n`).join(''))
-const timeoutSeconds = isLong ? 7200 : 600
-const jobs = process.env['TRIVIUM_TEST_JOBS'] ?? '2'
+if (listFile !== undefined)
+  writeFileSync(listFile, joined.files.map((file) => `${file}\n`).join(''))
+const timeoutSeconds = isLong ? 7200 : 900
+/** Most of the end-to-end tests wait more than they compute. */
+const jobs = process.env['TRIVIUM_TEST_JOBS'] ?? '3'
 const tap = spawn(
   process.execPath,
   [
@@ -87,13 +99,14 @@ const tap = spawn(
     `--jobs=${jobs}`,
     `--timeout=${timeoutSeconds}`,
     ...(listFile === undefined ? [] : [`--save=${listFile}`]),
-    ...files,
+    ...joined.files,
   ],
   { env: { ...process.env, FC_SEED: seed }, stdio: ['ignore', 'pipe', 'inherit'] },
 )
 const status = new Promise<number>((resolve) => tap.once('close', (code) => resolve(code ?? 1)))
 const counts = await follow(createInterface({ input: tap.stdout }))
 const code = await status
+joined.remove()
 // A file that dies before its first assertion fails without being counted.
 if (code !== 0 && counts.fail === 0) counts.fail = 1
 console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`)
