@@ -14,11 +14,21 @@ import type { Database } from './environment.ts'
 import type { Writes } from './overlay.ts'
 
 /**
- * Throws when no transaction can begin, as after a failure that LMDB takes for
- * fatal. Call it before anything else inside the gate: as nobody else writes
- * there, what could begin can begin again. Reads that follow are of the newest commit.
+ * Those in which something failed. LMDB refuses to begin after a failure of this
+ * process that it takes for fatal, and for no other reason.
+ */
+const suspects = new WeakSet<Database>()
+
+/**
+ * Throws when no transaction can begin. Call it before anything else inside the
+ * gate: as nobody else writes there, what could begin can begin again. Reads that
+ * follow are of the newest commit.
  */
 export function mustBegin(db: Database): void {
+  if (!suspects.has(db)) {
+    db.resetReadTxn()
+    return
+  }
   db.transactionSync(() => {
     // The library does not look; its reads would then be of an old snapshot.
     const { getWriteTxnId } = db as unknown as { getWriteTxnId: () => number }
@@ -37,7 +47,7 @@ export function commitHere(db: Database, writes: Writes): void {
       }
     })
   } catch (thrown) {
-    forgetAbort(db)
+    failed(db)
     throw thrown
   }
 }
@@ -57,7 +67,7 @@ export function commitInPool(db: Database, writes: Writes, done: (thrown: unknow
   committed.then(
     () => done(undefined),
     (thrown: unknown) => {
-      forgetAbort(db)
+      failed(db)
       reasonOf(thrown).then(done)
     },
   )
@@ -78,7 +88,8 @@ async function reasonOf(thrown: unknown): Promise<unknown> {
  * own, because both have the same number, and goes on with the list of free
  * pages it had. A transaction without writes puts the number right.
  */
-function forgetAbort(db: Database): void {
+function failed(db: Database): void {
+  suspects.add(db)
   try {
     db.transactionSync(() => undefined)
   } catch {

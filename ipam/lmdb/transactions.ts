@@ -47,7 +47,7 @@ interface Entry {
 export function lmdbReader(db: Database): Reader {
   return {
     get: <T>(key: Key<T>) => db.get(key) as T | undefined,
-    range: (range) => [...pairs(db, range)],
+    range: (range) => pairs(db, range),
   }
 }
 
@@ -63,7 +63,7 @@ export function openTransactions({ db, gate }: Environment, path: string): Trans
   function schedule(): void {
     if (scheduled) return
     scheduled = true
-    setImmediate(() => gate.request(commitSome, () => end(take(queue.length), gateShut(path))))
+    queueMicrotask(() => gate.request(commitSome, () => end(take(queue.length), gateShut(path))))
   }
 
   function take(count: number): Entry[] {
@@ -207,10 +207,12 @@ function gateShut(path: string): Outcome<never> {
 }
 
 /** Read at once: a cursor must not outlive the snapshot, nor see writes made while it runs. */
-function* pairs<T>(db: Database, range: KeyRange<T>): Generator<readonly [Key<T>, T]> {
+function pairs<T>(db: Database, range: KeyRange<T>): (readonly [Key<T>, T])[] {
   // The prefix ends with a slash, and '0' is the character after it.
   const end = `${range.slice(0, -1)}0`
+  const found: (readonly [Key<T>, T])[] = []
   for (const { key, value } of db.getRange({ start: range, end })) {
-    yield [key as Key<T>, value as T]
+    found.push([key as Key<T>, value as T])
   }
+  return found
 }
