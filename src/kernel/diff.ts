@@ -264,8 +264,3 @@ function rankOf(op: KernelOp, lost: ReadonlySet<string>): number {
 /** Bridges and tunnels first, then what is stacked on them or put into them. */
 const tier = (link: Link): number =>
   ['bridge', 'vxlan', 'vxlan-gpe'].includes(link.link.type) ? 0 : 1
-
-/** The identities in `state` that `owns` claims; used by tests and `doctor`. */
-export function ownedIdentities(state: KernelState): readonly string[] {
-  return [...state.values()].filter((object) => owns(object, state)).map(identity)
-}

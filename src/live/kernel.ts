@@ -54,8 +54,6 @@ export interface LiveKernel extends KernelPort {
    * itself (a new link, 0.5 ms) or while others hold the kernel's lock.
    */
   applySoon(ops: readonly KernelOp[], peerNetnsFd?: number): Promise<Failures>
-  /** Removes a link by name and waits until it is gone; absent is fine. */
-  removeLink(name: string): Promise<KernelFailure | undefined>
   /**
    * Removes a link of ours by name and waits until it is gone. One of that name
    * that is not ours stays; absent is fine.
@@ -155,7 +153,6 @@ export function openKernel(
       isLockBusy() || nft?.isBusy() === true || ops.some(makesLink)
         ? waitElsewhere(() => applyOpsAsync(ways, ops, peerNetnsFd))
         : applyOps(ways, ops, peerNetnsFd),
-    removeLink,
     removeOwnLink,
     hasLink: (name) => socket.indexOf(name) !== undefined,
     link,
