@@ -65,7 +65,8 @@ const CONNECTIONS_MAX = 512
 /** Answer when `serve` broke its promise. Code 999 is libcni's "internal". */
 const INTERNAL_ERROR_CODE = 999
 
-type Serve = (call: CniCall) => Promise<CniAnswer>
+/** Answers one call. */
+export type Serve = (call: CniCall) => Promise<CniAnswer>
 
 /**
  * Serves CNI requests on the Unix socket `path`.

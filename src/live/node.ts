@@ -14,7 +14,7 @@ import type { CniRequest } from '../cni/mod.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
 import { type KernelEvent, type KernelObject, renderOp } from '../kernel/mod.ts'
-import { type CniAnswer, type CniCall, serveAgentSocket } from './agent-socket.ts'
+import { type AgentSocket, type Serve, serveAgentSocket } from './agent-socket.ts'
 import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
 import { callFields, callLevel } from './call-log.ts'
@@ -77,7 +77,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const parts: Parts = { store, kernel, metrics }
   const { unavailable } = health
   const serve = serveCalls(options, parts, { hold: held.hold, unavailable })
-  const socket = await serveAgentSocket(socketPath, serve).catch((thrown: unknown) => {
+  const socket = await listen(options, serve).catch((thrown: unknown) => {
     store.close()
     kernel.close()
     throw thrown
@@ -101,7 +101,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     changed: () => driven.feed({ kind: 'kernel.changed' }),
   })
-  writeNodeFile(socketPath, nodeFile(options))
   const page = metrics && (await servePage(options, store, metrics))
   log.info({ event: 'listening', socket: socketPath, metrics: page?.address })
 
@@ -117,6 +116,21 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       store.close()
       kernel.close()
     },
+  }
+}
+
+/** The socket and the file beside it, from which calls without an agent learn: both, or neither. */
+async function listen(options: NodeOptions, serve: Serve): Promise<AgentSocket> {
+  const { socketPath, log } = options
+  const socket = await serveAgentSocket(socketPath, serve, {
+    onError: (error) => log.error({ event: 'socket', reason: String(error) }),
+  })
+  try {
+    writeNodeFile(socketPath, nodeFile(options))
+    return socket
+  } catch (thrown) {
+    await socket.close()
+    throw thrown
   }
 }
 
@@ -251,7 +265,7 @@ function serveCalls(
   options: NodeOptions,
   { store, kernel, metrics }: Parts,
   ways: Pick<CniHost, 'hold' | 'unavailable'>,
-): (call: CniCall) => Promise<CniAnswer> {
+): Serve {
   const inOrder = serial()
   const host: CniHost = {
     nodeName: options.node,

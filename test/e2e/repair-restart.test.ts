@@ -3,8 +3,8 @@
  * put in its place it names and leaves; what nodes become it follows.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { compareDumps, dumpNetns } from '../../src/lab/dump.ts'
 import { inNetns, must, run } from '../../src/lab/exec.ts'
@@ -118,6 +118,17 @@ t.test("the agent's end", { skip }, async (t) => {
     t.strictSame(await same(), [])
     await refusesSecond(t, lab, node, same)
     await second.stop()
+  })
+  await t.test('one that cannot say which node this is ends', async (t) => {
+    const file = join(dirname(node.socketPath), 'node.json')
+    rmSync(file)
+    mkdirSync(file)
+    const { status, stderr } = await run(agentCommand(lab, node), { timeoutMs: 10_000 })
+    t.equal(status, 1)
+    t.match(stderr, /Cannot write \S+node\.json/)
+    t.notOk(existsSync(node.socketPath), 'it does not serve')
+    t.strictSame(await same(), [], 'and has changed nothing')
+    rmdirSync(file)
   })
 })
 
