@@ -10,7 +10,6 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import t, { type Test } from 'tap'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import { allocate, createNetwork, keys, parseNetworkSpec, release } from '../../ipam/mod.ts'
@@ -18,7 +17,7 @@ import type { Store } from '../../ipam/store.ts'
 import { prng } from '../../src/prng.ts'
 import { answerOf } from '../contract/store.ts'
 import { checkInvariants } from './invariants.ts'
-import { type Answers, answers, bookErrors, startWriter } from './lmdb-writers.ts'
+import { type Answers, answers, bookErrors, startWriter, writerProgram } from './lmdb-writers.ts'
 
 const LONG = process.env['TRIVIUM_LONG'] === '1'
 const SEED = process.env['FC_SEED'] ?? String(Date.now())
@@ -109,17 +108,7 @@ function slowOpening(): NodeJS.ProcessEnv | undefined {
 }
 
 t.test(`opening under load (FC_SEED=${SEED})`, async (t) => {
-  const program = join(folder, 'writer.cjs')
-  await build({
-    entryPoints: [here('lmdb-writer.ts')],
-    outfile: program,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    conditions: ['trivium-source'],
-    external: ['lmdb', 'koffi'],
-    logLevel: 'warning',
-  })
+  const program = await writerProgram(folder)
   const env = slowOpening()
   await t.test(
     'each opening slow',

@@ -10,7 +10,7 @@ import { createNetwork, keys, parseNetworkSpec, SCHEMA_VERSION } from '../../ipa
 import { prng } from '../../src/prng.ts'
 import { answerOf, outcomeOf, storeContract, until } from '../contract/store.ts'
 import { checkInvariants } from './invariants.ts'
-import { answers, bookErrors, startWriter } from './lmdb-writers.ts'
+import { answers, bookErrors, startWriter, writerProgram } from './lmdb-writers.ts'
 
 const KILLS = process.env['TRIVIUM_LONG'] === '1' ? 100 : 6
 const SEED = process.env['FC_SEED'] ?? String(Date.now())
@@ -188,7 +188,8 @@ t.test('four processes, killed at random', { timeout: LIVES_MS_MAX }, async (t) 
   store.watch(() => changes++)
 
   const book = answers()
-  const writers = NODES.map((node) => startWriter({ path, node, life: 0 }, book))
+  const program = await writerProgram(folder)
+  const writers = NODES.map((node) => startWriter({ path, node, life: 0, program }, book))
   t.teardown(() => {
     for (const writer of writers) writer.process.kill('SIGKILL')
   })
@@ -199,7 +200,7 @@ t.test('four processes, killed at random', { timeout: LIVES_MS_MAX }, async (t) 
     writers[index]!.process.kill('SIGKILL')
     await writers[index]!.ended
     store.read((reader) => checkInvariants(reader, NODES))
-    writers[index] = startWriter({ path, node: NODES[index]!, life }, book)
+    writers[index] = startWriter({ path, node: NODES[index]!, life, program }, book)
     await writers[index]!.ready
   }
   await sleep(100)
@@ -223,7 +224,8 @@ t.test('a commit of another process is seen in milliseconds', async (t) => {
   const store = openLmdbStore(path)
   const spec = { name: 'pods', mode: 'route', pools: [{ cidr: '10.42.0.0/16' }] }
   await answerOf(store, (tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
-  const writer = startWriter({ path, node: 'n1', life: 0 }, answers())
+  const program = await writerProgram(folder)
+  const writer = startWriter({ path, node: 'n1', life: 0, program }, answers())
   t.teardown(() => writer.process.kill('SIGKILL'))
   let seen = false
   store.watch(() => {

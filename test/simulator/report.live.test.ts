@@ -134,7 +134,8 @@ async function looksRight(t: Test, browser: Browser, file: string, look: Look): 
   t.strictSame(page.complaints, [], 'nothing on the console')
   const whole = readPng(await page.screenshot())
   t.equal(whole.width, look.width)
-  t.ok(inkOf(whole).share > 0.02 && inkOf(whole).colors > 20, 'the page is not blank', inkOf(whole))
+  const ink = inkOf(whole)
+  t.ok(ink.share > 0.02 && ink.colors > 20, 'the page is not blank', ink)
   const plots = await page.evaluate<readonly Region[]>(PLOTS)
   for (const [index, region] of plots.entries()) {
     const { share, colors } = inkOf(whole, region)
