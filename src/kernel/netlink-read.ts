@@ -21,37 +21,82 @@ import {
   type Vni,
 } from './state.ts'
 
-/** Reads one namespace's tables: links, addresses, routes of the main table, permanent neighbours. */
-export function readState(conn: nl.Conn): readonly KernelObject[] {
-  return [...readTables(conn)].flat()
-}
+/**
+ * What a reading does next: it asks the kernel, and goes on with the answer
+ * (rows of a dump; an object, undefined when it is not there or cannot be
+ * told), or hands over some objects.
+ */
+export type ReadStep =
+  | { readonly kind: 'dump'; readonly request: nl.DumpRequest<unknown> }
+  | { readonly kind: 'get'; readonly request: nl.GetRequest<unknown> }
+  | { readonly kind: 'objects'; readonly objects: readonly KernelObject[] }
 
-/** The same table by table, so that a caller may do something else in between. */
-export function* readTables(conn: nl.Conn): Generator<readonly KernelObject[]> {
-  const links = conn.dump(nl.link.list())
+/** A reading of tables. Who drives it may do something else after every step. */
+export type Reading = Generator<ReadStep, void, unknown>
+
+/** Objects that are handed over together. */
+const PIECE_OBJECTS = 64
+
+/** Reads one namespace's tables: links, addresses, routes of the main table, permanent neighbours. */
+export function* readTables(): Reading {
+  const links = yield* dump(nl.link.list())
   const names = new Map(links.map(({ index, name }) => [index, name]))
   const nameOf = (index: number): string => names.get(index) ?? `#${index}`
-  yield links.map((link) => ({ ...linkObject(link, nameOf), ...peerMtu(link, conn) }))
+  for (const link of links) {
+    const object = { ...linkObject(link, nameOf), ...(yield* peerMtu(link)) }
+    yield { kind: 'objects', objects: [object] }
+  }
   const filters = links.filter(({ data }) => data?.type === 'vxlan' && data.vnifilter === true)
-  if (filters.length > 0) {
-    yield conn.dump(nl.vni.list()).flatMap((entry) => vniObjects(entry, nameOf))
-  }
-  yield conn.dump(nl.addr.list()).map((addr) => addrObject(addr, nameOf))
+  if (filters.length > 0) yield* table(nl.vni.list(), (entry) => vniObjects(entry, nameOf))
+  yield* table(nl.addr.list(), (addr) => [addrObject(addr, nameOf)])
   for (const family of [4, 6] as const) {
-    const routes = conn.dump(nl.route.list({ family, table: MAIN_TABLE }))
-    yield routes.map((route) => routeObject(route, nameOf)).filter(isSpokenOf)
+    const request = nl.route.list({ family, table: MAIN_TABLE })
+    yield* table(request, (route) => routeObject(route, nameOf))
   }
-  yield conn
-    .dump(nl.neigh.list())
-    .filter(isPermanent)
-    .map((neigh) => neighObject(neigh, nameOf))
-  yield conn
-    .dump(nl.fdb.list())
-    .map((fdb) => fdbObject(fdb, nameOf))
-    .filter(isSpokenOf)
+  yield* table(nl.neigh.list(), (neigh) => (isPermanent(neigh) ? [neighObject(neigh, nameOf)] : []))
+  yield* table(nl.fdb.list(), (fdb) => fdbObject(fdb, nameOf))
 }
 
-const isSpokenOf = <T>(object: T | undefined): object is T => object !== undefined
+function* dump<T>(request: nl.DumpRequest<T>): Generator<ReadStep, readonly T[], unknown> {
+  return (yield { kind: 'dump', request }) as readonly T[]
+}
+
+function* table<T>(
+  request: nl.DumpRequest<T>,
+  objectsOf: (row: T) => KernelObject | readonly KernelObject[] | undefined,
+): Reading {
+  const rows = yield* dump(request)
+  for (let start = 0; start < rows.length; start += PIECE_OBJECTS) {
+    const objects = rows.slice(start, start + PIECE_OBJECTS).flatMap((row) => objectsOf(row) ?? [])
+    yield { kind: 'objects', objects }
+  }
+}
+
+/** Reads all at once. */
+export function readState(conn: nl.Conn): readonly KernelObject[] {
+  const found: KernelObject[] = []
+  const reading = readTables()
+  let step = reading.next()
+  while (step.done !== true) {
+    const { value } = step
+    if (value.kind === 'objects') found.push(...value.objects)
+    step = reading.next(value.kind === 'objects' ? undefined : answer(conn, value))
+  }
+  return found
+}
+
+function answer(conn: nl.Conn, step: Exclude<ReadStep, { kind: 'objects' }>): unknown {
+  return step.kind === 'dump' ? conn.dump(step.request) : getOrNot(() => conn.get(step.request))
+}
+
+/** An object that goes away meanwhile, with its namespace, is as good as one that is not there. */
+export function getOrNot<T>(get: () => T): T | undefined {
+  try {
+    return get()
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * A notification in our words; nothing for what planners do not speak of. An
@@ -111,18 +156,18 @@ function vniObjects({ index, vni, end = vni }: nl.Vni, nameOf: NameOf): readonly
 }
 
 /** Of our pairs only: one round trip each, 15 µs. */
-function peerMtu(
-  { name, alias, kind, link, linkNetnsId }: nl.Link,
-  conn: nl.Conn,
-): Pick<Link, 'peerMtuBytes'> {
+function* peerMtu({
+  name,
+  alias,
+  kind,
+  link,
+  linkNetnsId,
+}: nl.Link): Generator<ReadStep, Pick<Link, 'peerMtuBytes'>, unknown> {
   if (kind !== 'veth' || link === undefined || linkNetnsId === undefined) return {}
   if (!ownsLink({ name, ...(alias === undefined ? {} : { alias }) })) return {}
-  try {
-    const mtu = conn.get(nl.link.get({ index: link }, { targetNetnsId: linkNetnsId }))?.mtu
-    return mtu === undefined ? {} : { peerMtuBytes: mtu }
-  } catch {
-    return {} // the namespace went away meanwhile, and the pair with it
-  }
+  const request = nl.link.get({ index: link }, { targetNetnsId: linkNetnsId })
+  const peer = (yield { kind: 'get', request }) as nl.Link | undefined
+  return peer === undefined ? {} : { peerMtuBytes: peer.mtu }
 }
 
 /** Interface indexes to link names. */

@@ -156,23 +156,48 @@ function chainRequests(op: KernelOp, chain: NftChain): readonly nft.NftRequest[]
   ]
 }
 
-/** Reads our table; nothing when there is none. */
+/** Reads our table, of one moment; nothing when there is none. */
 export function readNft(conn: nft.NftConn): readonly NftObject[] {
   return conn.snapshot(() => {
-    const table = conn
-      .dump(nft.table.list({ family: FAMILY }))
-      .find(({ name }) => name === NFT_TABLE)
-    if (table === undefined) return []
-    const sets = conn.dump(nft.set.list(PLACE))
-    const rules = conn.dump(nft.rule.list(PLACE))
-    return [
-      { kind: 'nft-table', name: NFT_TABLE } as const,
-      ...sets.map(setObject),
-      // Elements of a stranger's set go with the set.
-      ...sets.filter(({ name }) => SETS.has(name)).flatMap((set) => elementObjects(conn, set)),
-      ...conn.dump(nft.chain.list(PLACE)).flatMap((chain) => chainObject(chain, rules)),
-    ]
+    const found: NftObject[] = []
+    const reading = readTable()
+    let step = reading.next()
+    while (step.done !== true) {
+      const { value } = step
+      if (value.kind === 'objects') found.push(...value.objects)
+      step = reading.next(value.kind === 'dump' ? conn.dump(value.request) : [])
+    }
+    return found
   }).value
+}
+
+/** What a reading does next: it asks for rows and goes on with them, or hands over some objects. */
+export type NftReadStep =
+  | { readonly kind: 'dump'; readonly request: nft.NftDump<unknown> }
+  | { readonly kind: 'objects'; readonly objects: readonly NftObject[] }
+
+type NftReading<T> = Generator<NftReadStep, T, readonly unknown[]>
+
+/** Objects that are handed over together. */
+const PIECE_OBJECTS = 64
+
+/** Reads our table; who drives it may do something else after every step, and looks whether it changed. */
+export function* readTable(): NftReading<void> {
+  const tables = yield* rowsOf(nft.table.list({ family: FAMILY }))
+  if (!tables.some(({ name }) => name === NFT_TABLE)) return
+  const sets = yield* rowsOf(nft.set.list(PLACE))
+  const rules = yield* rowsOf(nft.rule.list(PLACE))
+  yield { kind: 'objects', objects: [{ kind: 'nft-table', name: NFT_TABLE }] }
+  yield { kind: 'objects', objects: sets.map(setObject) }
+  // Elements of a stranger's set go with the set.
+  for (const set of sets) if (SETS.has(set.name)) yield* elementsOf(set)
+  for (const chain of yield* rowsOf(nft.chain.list(PLACE))) {
+    yield { kind: 'objects', objects: chainObject(chain, rules) }
+  }
+}
+
+function* rowsOf<T>(request: nft.NftDump<T>): NftReading<readonly T[]> {
+  return (yield { kind: 'dump', request }) as readonly T[]
 }
 
 function setObject({ name, key, flags = [] }: nft.NftSet): NftSet {
@@ -188,17 +213,22 @@ function setObject({ name, key, flags = [] }: nft.NftSet): NftSet {
   }
 }
 
-function elementObjects(conn: nft.NftConn, set: nft.NftSet): readonly NftElement[] {
+function* elementsOf(set: nft.NftSet): NftReading<void> {
   const { name, key, flags } = set
   const shape = flags === undefined ? { key } : { key, flags }
   const types = SETS.get(name)?.key.split(' . ') as NftKeyType[] | undefined
-  return conn.dump(nft.element.list({ ...PLACE, set: name, ...shape })).map((element) => {
+  const elements = yield* rowsOf(nft.element.list({ ...PLACE, set: name, ...shape }))
+  const objectOf = (element: nft.Element): NftElement => {
     const fields = 'data' in element ? element.key : element
     const words = (fields as readonly nft.Field[]).map((field, index) =>
       wordOf(field, types?.[index]),
     )
     return { kind: 'nft-element', set: name, key: words.join(' . ') }
-  })
+  }
+  for (let start = 0; start < elements.length; start += PIECE_OBJECTS) {
+    const objects = elements.slice(start, start + PIECE_OBJECTS).map(objectOf)
+    yield { kind: 'objects', objects }
+  }
 }
 
 /** Compiled on first use: a process that lives for one call does without. */

@@ -13,6 +13,9 @@ import { offloadEvents } from './offload.ts'
 
 const GROUPS: readonly Group[] = ['link', 'neigh', 'addr4', 'addr6', 'route4', 'route6']
 
+/** Receive calls between two returns to the event loop: at most 64 notifications, about a millisecond. */
+const DRAIN_CALLS = 2
+
 export interface KernelWatch {
   /** What happened, in order. */
   readonly events: (events: readonly KernelEvent[]) => void
@@ -22,7 +25,7 @@ export interface KernelWatch {
 
 /**
  * Tells of every change until the returned function is called. A burst comes
- * as one call. `netnsFd` is the namespace of `ways`; absent for the process's own.
+ * as few calls. `netnsFd` is the namespace of `ways`; absent for the process's own.
  */
 export function watchKernel(
   { socket, nft }: KernelWays,
@@ -48,7 +51,7 @@ function watchRoutes(
   const nameOf = (index: number): string => names.get(index) ?? `#${index}`
 
   monitor.watch(() => {
-    const { events, lost } = monitor.drain()
+    const { events, lost } = monitor.drain(DRAIN_CALLS)
     const known = events.flatMap((event) => {
       if (event.kind !== 'link') return eventObjects(event, nameOf)
       const objects = linkEvents(event, names)
@@ -96,7 +99,7 @@ function linkEvents(
 function watchTable(nft: LiveNft, told: KernelWatch, netnsFd: number | undefined): () => void {
   const monitor = Monitor.openNft({ netnsFd })
   monitor.watch(() => {
-    const { events, lost } = monitor.drain()
+    const { events, lost } = monitor.drain(DRAIN_CALLS)
     const foreign = events.some(
       (event) => event.family === 'inet' && event.table === NFT_TABLE && !nft.isOwn(event.portId),
     )

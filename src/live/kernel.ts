@@ -1,14 +1,14 @@
 /**
  * One namespace's kernel over netlink: the live KernelPort.
  *
- * Every call on the main thread is short: dumps and batches are synchronous
- * but chunked, and what waits for the kernel's RCU (the end of a link) goes
- * through a pool thread.
+ * Every call on the main thread is short: dumps come from pool threads and are
+ * read in pieces, batches are chunked, and what waits for the kernel's RCU (the
+ * end of a link) goes through a pool thread.
  *
  * @module
  */
 import * as nl from 'netlink-ts'
-import { NetlinkSocket } from 'netlink-ts/live'
+import { NetlinkSocket, pacer } from 'netlink-ts/live'
 import { asTriviumError, invariant } from '../errors.ts'
 import {
   identity,
@@ -22,7 +22,7 @@ import {
   subjectOf,
 } from '../kernel/mod.ts'
 import { unknownLink } from '../kernel/netlink.ts'
-import { readTables } from '../kernel/netlink-read.ts'
+import { getOrNot, type ReadStep, readState, readTables } from '../kernel/netlink-read.ts'
 import type { KernelPort } from '../ports.ts'
 import {
   applyOps,
@@ -38,8 +38,8 @@ import { offloadsOff } from './offload.ts'
 import { isLockBusy, waitElsewhere } from './patience.ts'
 import { readSysctl } from './sysctl.ts'
 
-/** Operations between two returns to the event loop: about 3 ms. */
-const CHUNK_OPS = 512
+/** Operations that are made into messages at a stretch: about a millisecond. */
+const CHUNK_OPS = 128
 
 export interface LiveKernel extends KernelPort {
   /** Everything, now. */
@@ -67,7 +67,7 @@ export interface LiveKernel extends KernelPort {
   hasTable(): boolean
   /** Removes those of the elements that are there. */
   removeElements(elements: readonly NftElement[]): Promise<void>
-  /** Everything, table by table, so that others get their turn. */
+  /** Everything, in pool threads and in pieces, so that others get their turn. */
   stateSoon(sysctls?: readonly string[]): Promise<KernelState>
   /** Tells of every change until the returned function is called; needs `netnsFd` still open. */
   watch(told: KernelWatch): () => void
@@ -134,15 +134,26 @@ export function openKernel(
     return failures
   }
 
-  /** Table by table: a thousand peers are some 10 ms, and pods want to be served. */
+  /** In pool threads and in pieces: a thousand peers are some 20 ms, and pods want to be served. */
   async function observe(sysctls: readonly string[]): Promise<KernelState> {
     const state = new Map<string, KernelObject>()
+    const pace = pacer()
     await turn()
-    for (const step of stateSteps(ways, sysctls)) {
-      addTo(state, step)
-      await turn()
+    const reading = readTables()
+    let step = reading.next()
+    while (step.done !== true) {
+      const { value } = step
+      if (value.kind === 'objects') addTo(state, withOffloads(socket, value.objects))
+      const answer = value.kind === 'objects' ? undefined : await answerSoon(socket, value)
+      await pace()
       invariant(!closed, 'a kernel that is observed is open')
+      step = reading.next(answer)
     }
+    for (const object of (await nft?.stateSoon()) ?? []) {
+      addTo(state, [object])
+      await pace()
+    }
+    addTo(state, sysctlObjects(sysctls))
     return state
   }
 
@@ -199,28 +210,38 @@ function mayCut(before: KernelOp | undefined, op: KernelOp): boolean {
   return last.set === after.set && before.kind === op.kind
 }
 
-function stateOf(ways: KernelWays, sysctls: readonly string[]): KernelState {
+function stateOf({ socket, nft }: KernelWays, sysctls: readonly string[]): KernelState {
   const state = new Map<string, KernelObject>()
-  for (const step of stateSteps(ways, sysctls)) addTo(state, step)
+  addTo(state, withOffloads(socket, readState(socket)))
+  addTo(state, nft?.state() ?? [])
+  addTo(state, sysctlObjects(sysctls))
   return state
 }
 
-/** What there is, in steps of a table each. Our nftables table is one, of one moment. */
-function* stateSteps(
-  { socket, nft }: KernelWays,
-  sysctls: readonly string[],
-): Generator<readonly KernelObject[]> {
-  for (const objects of readTables(socket)) {
-    yield objects
-    const offs = objects.flatMap((each) => (each.kind === 'link' ? offloadsOff(socket, each) : []))
-    if (offs.length > 0) yield offs
-  }
-  if (nft !== undefined) yield nft.state()
-  yield sysctls.flatMap((name): readonly KernelObject[] => {
+/** A look-up is quick on the main thread unless others hold the kernel's lock. */
+async function answerSoon(
+  socket: NetlinkSocket,
+  step: Exclude<ReadStep, { kind: 'objects' }>,
+): Promise<unknown> {
+  if (step.kind === 'dump') return socket.dumpAsync(step.request)
+  if (!isLockBusy()) return getOrNot(() => socket.get(step.request))
+  return socket.getAsync(step.request).catch(() => undefined)
+}
+
+/** What no dump shows comes with its link. */
+function withOffloads(
+  socket: NetlinkSocket,
+  objects: readonly KernelObject[],
+): readonly KernelObject[] {
+  const offs = objects.flatMap((each) => (each.kind === 'link' ? offloadsOff(socket, each) : []))
+  return offs.length === 0 ? objects : [...objects, ...offs]
+}
+
+const sysctlObjects = (names: readonly string[]): readonly KernelObject[] =>
+  names.flatMap((name): readonly KernelObject[] => {
     const value = readSysctl(name)
     return value === undefined ? [] : [{ kind: 'sysctl', name, value }]
   })
-}
 
 /** Two routes of one identity exist (ECMP siblings in IPv6); the first one answers lookups. */
 function addTo(state: Map<string, KernelObject>, objects: readonly KernelObject[]): void {

@@ -4,7 +4,7 @@
  * @module
  */
 import { nft } from 'netlink-ts'
-import { NftSocket } from 'netlink-ts/live'
+import { NftSocket, pacer } from 'netlink-ts/live'
 import {
   type KernelFailure,
   type KernelOp,
@@ -12,7 +12,7 @@ import {
   type NftElement,
   type NftObject,
 } from '../kernel/mod.ts'
-import { destroyElements, nftRequests, readNft } from '../kernel/nft.ts'
+import { destroyElements, nftRequests, readNft, readTable } from '../kernel/nft.ts'
 import { failureOf } from './kernel-apply.ts'
 
 type Failures = readonly (KernelFailure | undefined)[]
@@ -32,6 +32,8 @@ export interface LiveNft {
   /** Removes those of the elements that are there. */
   removeElements(elements: readonly NftElement[]): Promise<void>
   state(): readonly NftObject[]
+  /** The same in pool threads and in pieces. */
+  stateSoon(): Promise<readonly NftObject[]>
   /** Whether notifications with that port id tell of our own changes. */
   isOwn(portId: number | undefined): boolean
   close(): void
@@ -52,6 +54,24 @@ export function openNft(netnsFd?: number): LiveNft {
   let tail: Promise<unknown> = Promise.resolve()
   let together: Promise<void> | undefined
   const waiting: NftElement[] = []
+  /** Dumps take their time, and nothing else may be asked of their socket meanwhile. */
+  const spare: NftSocket[] = []
+  let isClosed = false
+
+  async function stateSoon(): Promise<readonly NftObject[]> {
+    // The descriptor of a foreign namespace may be closed by now; those are small.
+    if (netnsFd !== undefined) return readNft(socket)
+    const own = spare.pop() ?? NftSocket.open()
+    let isWhole = false
+    try {
+      const { value } = await own.snapshotAsync(() => readSoon(own))
+      isWhole = true
+      return value
+    } finally {
+      if (isWhole && !isClosed && spare.length < SPARE_MAX) spare.push(own)
+      else own.close()
+    }
+  }
 
   /** One after the other: answers of two on one socket would mix. */
   function patiently<T>(work: (socket: NftSocket) => Promise<T>): Promise<T> {
@@ -97,12 +117,33 @@ export function openNft(netnsFd?: number): LiveNft {
       await applyAsync(elements.map((object) => ({ kind: 'remove', object })))
     },
     state: () => readNft(socket),
+    stateSoon,
     isOwn: (portId) => portId !== undefined && portIds.has(portId),
     close() {
+      isClosed = true
+      for (const each of spare.splice(0)) each.close()
       patient?.close()
       socket.close()
     },
   }
+}
+
+/** Looks at the table that overlap now and then: a round of the agent, CHECKs. */
+const SPARE_MAX = 2
+
+async function readSoon(socket: NftSocket): Promise<readonly NftObject[]> {
+  const found: NftObject[] = []
+  const pace = pacer()
+  const reading = readTable()
+  let step = reading.next([])
+  while (step.done !== true) {
+    const { value } = step
+    if (value.kind === 'objects') for (const object of value.objects) found.push(object)
+    const rows = value.kind === 'dump' ? await socket.dumpAsync(value.request) : []
+    await pace()
+    step = reading.next(rows)
+  }
+  return found
 }
 
 /**

@@ -26,7 +26,7 @@ export interface Wire {
 }
 
 /** A table that changes all the time is given up after this many readings. */
-const DUMP_ATTEMPTS_MAX = 10
+export const DUMP_ATTEMPTS_MAX = 10
 
 /** Sequence numbers of one socket: successive, wrapping at 32 bits. */
 export class Sequence {

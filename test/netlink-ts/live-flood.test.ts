@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import t from 'tap'
+import { dumpInPool } from '../../src/netlink-ts/live/dump.ts'
 import { openSocket } from '../../src/netlink-ts/live/fd.ts'
 import { send } from '../../src/netlink-ts/live/libc.ts'
 import { Monitor } from '../../src/netlink-ts/live/mod.ts'
@@ -23,7 +24,7 @@ import {
   rule,
   SessionError,
 } from '../../src/netlink-ts/mod.ts'
-import { Session, type Wire } from '../../src/netlink-ts/session.ts'
+import { Sequence, Session, type Wire } from '../../src/netlink-ts/session.ts'
 import { HOST_LITTLE } from '../../src/netlink-ts/writer.ts'
 import { lab, notRoot, pair, succeed } from './support.ts'
 
@@ -69,6 +70,37 @@ const addresses = (index: number): Request[] =>
     addr.add({ index, address: `10.0.${i >> 8}.${i & 255}`, prefixLength: 32 }),
   )
 
+/** Dumps in a pool thread until some were repeated; how many rows those had that lack any. */
+async function readInPool(
+  fd: number,
+  link: number,
+): Promise<{ readonly repeated: number; readonly short: readonly number[] }> {
+  const sequence = new CountingSequence(1_000_000)
+  const short: number[] = []
+  let repeated = 0
+  for (let dumps = 0; dumps < DUMPS_MAX && repeated < INTERRUPTIONS_WANTED; dumps++) {
+    sequence.taken = 0
+    try {
+      const rows = await dumpInPool(fd, addr.list({ family: 4 }), sequence)
+      const own = rows.filter(({ index }) => index === link).length
+      if (own !== ADDRESSES) short.push(own)
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error
+    }
+    repeated += sequence.taken - 1
+  }
+  return { repeated, short }
+}
+
+class CountingSequence extends Sequence {
+  taken = 0
+
+  override take(count: number): number {
+    this.taken++
+    return super.take(count)
+  }
+}
+
 t.test('a table that changes while it is read is read again', options, async (t) => {
   const l = pair(t)
   succeed(t, l, addresses(l.v0))
@@ -99,6 +131,9 @@ t.test('a table that changes while it is read is read again', options, async (t)
       given++
     }
   }
+  const inPool = await readInPool(fd, l.v0)
+  t.ok(inPool.repeated >= INTERRUPTIONS_WANTED, 'and some of those in a pool thread')
+  t.strictSame(inPool.short, [], 'each of which is whole')
   other.kill('SIGKILL')
   await once(other, 'exit')
   t.comment(`${dumps} dumps, ${wire.spoilt} readings interrupted, ${given} dumps given up`)

@@ -1,7 +1,7 @@
 /**
  * The C functions in use, declared once. All are called synchronously on the
- * main thread, but `send`, `fcntl` and `getpid`, which also have an asynchronous
- * form that runs in libuv's thread pool.
+ * main thread, but `send`, `recvmmsg`, `fcntl` and `getpid`, which also have an
+ * asynchronous form that runs in libuv's thread pool.
  *
  * Struct layouts are those of 64-bit Linux.
  *
@@ -48,13 +48,16 @@ export const getsockname: (fd: Fd, address: Uint8Array, bytes: Uint8Array) => nu
 export const send: ((...args: SendArgs) => number) & Async<SendArgs> = libc.func(
   'int64_t send(int, void *, size_t, int)',
 )
-export const recvmmsg: (
+type RecvmmsgArgs = readonly [
   fd: Fd,
   messages: Uint8Array,
   count: number,
   flags: number,
   timeout: null,
-) => number = libc.func('int recvmmsg(int, void *, uint32_t, int, void *)')
+]
+export const recvmmsg: ((...args: RecvmmsgArgs) => number) & Async<RecvmmsgArgs> = libc.func(
+  'int recvmmsg(int, void *, uint32_t, int, void *)',
+)
 export const setns: (fd: Fd, type: number) => number = libc.func('int setns(int, int)')
 export const fstatfs: (fd: Fd, result: Uint8Array) => number = libc.func('int fstatfs(int, void *)')
 // ioctl is variadic in C; Linux passes its third argument like any other.

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { type Pace, pacer } from './dump.ts'
 export { lockByte, lockByteInPool, tryLockByte, unlockByte } from './file-lock.ts'
 export { type Drained, type Group, Monitor, type MonitorOptions } from './monitor.ts'
 export {

@@ -80,11 +80,16 @@ export class Monitor<E = Event> {
     return new Monitor(subscribed(open, netnsFd, [NFNLGRP_NFTABLES]), decodeNftEvent)
   }
 
-  /** Takes what has arrived, without waiting. */
-  drain(): Drained<E> {
+  /**
+   * Takes what has arrived, without waiting.
+   *
+   * @param calls Ends after so many receive calls (of up to 32 datagrams each):
+   *   `ready` is called again for the rest. @default 1000
+   */
+  drain(calls = DRAIN_CALLS_MAX): Drained<E> {
     const events: E[] = []
     let lost = false
-    for (let call = 0; call < DRAIN_CALLS_MAX; call++) {
+    for (let call = 0; call < calls; call++) {
       try {
         if (
           receiveMany(this.#fd, MSG.dontWait, (view, size) => this.#collect(view, size, events)) ===

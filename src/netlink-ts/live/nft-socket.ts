@@ -5,14 +5,26 @@
  */
 import { closeSync } from 'node:fs'
 import type { NetlinkError } from '../errors.ts'
-import { type NftConn, NftSession, type Snapshot } from '../nft/conn.ts'
+import {
+  type NftConn,
+  NftSession,
+  neverStill,
+  SNAPSHOT_ATTEMPTS_MAX,
+  type Snapshot,
+  TORN_ATTEMPTS_MAX,
+  tornAlways,
+} from '../nft/conn.ts'
 import { NETLINK_NETFILTER } from '../nft/constants.ts'
-import type { GatherRequest, NftRequest } from '../nft/request.ts'
+import { generation } from '../nft/generation.ts'
+import type { GatherRequest, NftDump, NftRequest } from '../nft/request.ts'
 import type { TransactOptions } from '../nft/transaction.ts'
 import type { DumpRequest, GetRequest } from '../request.ts'
+import { Sequence } from '../session.ts'
+import { dumpInPool, pacer } from './dump.ts'
 import { openSocket, portIdOf, SNDBUF_BYTES, setSendBuffer } from './fd.ts'
 import { visit } from './netns.ts'
-import { limitsOf, type SocketOptions, sendAsync, wireOf } from './socket.ts'
+import { sendAsync } from './send.ts'
+import { limitsOf, type SocketOptions, wireOf } from './socket.ts'
 
 const RCVBUF_BYTES = 4 << 20
 
@@ -20,6 +32,7 @@ const RCVBUF_BYTES = 4 << 20
 export class NftSocket implements NftConn {
   readonly #fd: number
   readonly #session: NftSession
+  readonly #sequence = new Sequence()
   readonly #makeRoom: (bytes: number) => void
   #tail: Promise<unknown> = Promise.resolve()
   #underWay = 0
@@ -29,14 +42,15 @@ export class NftSocket implements NftConn {
     this.#fd = fd
     this.#makeRoom = growing(fd)
     const { limits, send, receive } = wireOf(fd, limitsOf(fd))
-    this.#session = new NftSession({
+    const wire = {
       limits,
       receive,
-      send: (datagram) => {
+      send: (datagram: Uint8Array) => {
         this.#makeRoom(datagram.length)
         send(datagram)
       },
-    })
+    }
+    this.#session = new NftSession(wire, this.#sequence)
   }
 
   /**
@@ -87,6 +101,7 @@ export class NftSocket implements NftConn {
 
   dump<C, T>(request: GatherRequest<C, T>): readonly T[]
   dump<T>(request: DumpRequest<T>): readonly T[]
+  dump<T>(request: NftDump<T>): readonly T[]
   dump<C, T>(request: GatherRequest<C, T> | DumpRequest<T>): readonly T[] {
     return this.#session.dump(request)
   }
@@ -97,6 +112,32 @@ export class NftSocket implements NftConn {
 
   snapshot<T>(read: () => T): Snapshot<T> {
     return this.#session.snapshot(read)
+  }
+
+  /**
+   * Like `dump`, in a pool thread and in pieces. Nothing else may be asked of
+   * the socket meanwhile.
+   */
+  async dumpAsync<T>(request: NftDump<T>): Promise<readonly T[]> {
+    if (!('gather' in request)) return dumpInPool(this.#fd, request, this.#sequence)
+    for (let attempt = 0; attempt < TORN_ATTEMPTS_MAX; attempt++) {
+      const parts = await dumpInPool(this.#fd, request, this.#sequence)
+      const rows = await gatherInPieces(request, parts)
+      if (rows !== undefined) return rows
+    }
+    throw tornAlways(request.text)
+  }
+
+  /** Like `snapshot`, where `read` takes its time. Nothing else may be asked of the socket meanwhile. */
+  async snapshotAsync<T>(read: () => Promise<T>): Promise<Snapshot<T>> {
+    let before = this.get(generation()) ?? 0
+    for (let attempt = 0; attempt < SNAPSHOT_ATTEMPTS_MAX; attempt++) {
+      const value = await read()
+      const after = this.get(generation()) ?? 0
+      if (before === after) return { value, generation: after }
+      before = after
+    }
+    throw neverStill()
   }
 
   get canDestroy(): boolean {
@@ -124,4 +165,23 @@ function growing(fd: number): (bytes: number) => void {
     room = bytes * 2
     setSendBuffer(fd, room)
   }
+}
+
+const PIECE_PARTS = 64
+
+/** undefined: the table moved while it was being read. */
+async function gatherInPieces<C, T>(
+  request: GatherRequest<C, T>,
+  parts: readonly C[],
+): Promise<readonly T[] | undefined> {
+  const tearing = request.tearing()
+  const pace = pacer()
+  const rows: T[] = []
+  for (let start = 0; start < parts.length; start += PIECE_PARTS) {
+    const some = parts.slice(start, start + PIECE_PARTS)
+    if (some.some((part) => tearing.shows(part))) return undefined
+    if (request.gathersSome) for (const row of request.gather(some)) rows.push(row)
+    await pace()
+  }
+  return request.gathersSome ? rows : request.gather(parts)
 }

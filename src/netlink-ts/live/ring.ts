@@ -3,9 +3,10 @@
  *
  * The kernel answers every request of a batch with a datagram of its own, so
  * one call per datagram would cost more than the kernel's work. One ring serves
- * all sockets: what it delivers is consumed before anything else can run.
+ * all sockets: what it delivers is consumed before anything else can run. Only
+ * what is received in a pool thread needs a ring of its own for that time.
  *
- * Cost: 2 MiB of address space; memory is used as far as datagrams reach.
+ * Cost: 2 MiB of address space a ring; memory is used as far as datagrams reach.
  *
  * @module
  */
@@ -48,7 +49,7 @@ let ring: Ring | undefined
  */
 export function receiveMany(fd: number, flags: number, deliver: Deliver): number {
   ring ??= createRing()
-  const { headers, headerView, slots } = ring
+  const { headers } = ring
   let count = recvmmsg(fd, headers, SLOTS, flags, null)
   while (count < 0) {
     const number = errno()
@@ -56,6 +57,43 @@ export function receiveMany(fd: number, flags: number, deliver: Deliver): number
     if (number !== EINTR) throw new SyscallError('recvmmsg', number, 'receive netlink')
     count = recvmmsg(fd, headers, SLOTS, flags, null)
   }
+  deliverAll(ring, count, deliver)
+  return count
+}
+
+const spare: Ring[] = []
+/** As many as dumps usually overlap. */
+const SPARE_RINGS_MAX = 2
+
+/**
+ * The same from a pool thread: waits for the first datagram there. What the
+ * kernel has to do for a dump, it does in there.
+ *
+ * @throws {SyscallError} As `receiveMany`.
+ */
+export async function receiveManyInPool(fd: number, deliver: Deliver): Promise<number> {
+  const own = spare.pop() ?? createRing()
+  for (;;) {
+    const { count, number } = await receiveInPool(fd, own)
+    if (count < 0 && number === EINTR) continue
+    if (count > 0) deliverAll(own, count, deliver)
+    if (spare.length < SPARE_RINGS_MAX) spare.push(own)
+    if (count >= 0) return count
+    if (number === EAGAIN) return 0
+    throw new SyscallError('recvmmsg', number, 'receive netlink')
+  }
+}
+
+function receiveInPool(fd: number, { headers }: Ring): Promise<{ count: number; number: number }> {
+  return new Promise((resolve, reject) => {
+    recvmmsg.async(fd, headers, SLOTS, MSG.waitForOne, null, (error, count) => {
+      if (error !== null && error !== undefined) reject(error)
+      else resolve({ count, number: count < 0 ? errno() : 0 })
+    })
+  })
+}
+
+function deliverAll({ headerView, slots }: Ring, count: number, deliver: Deliver): void {
   for (let i = 0; i < count; i++) {
     const at = i * MMSGHDR_BYTES
     if (headerView.getUint32(at + MMSGHDR.flags, HOST_LITTLE) & MSG_TRUNC) {
@@ -63,7 +101,6 @@ export function receiveMany(fd: number, flags: number, deliver: Deliver): number
     }
     deliver(slots[i]!, headerView.getUint32(at + MMSGHDR.length, HOST_LITTLE))
   }
-  return count
 }
 
 function createRing(): Ring {

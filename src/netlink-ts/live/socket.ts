@@ -8,16 +8,18 @@
  */
 import { closeSync } from 'node:fs'
 import type { Conn } from '../conn.ts'
-import { type NetlinkError, SyscallError } from '../errors.ts'
+import type { NetlinkError } from '../errors.ts'
 import { Batch, type Limits, Read } from '../exchange.ts'
 import type { DumpRequest, GetRequest, Request } from '../request.ts'
 import { type Deliver, noAnswer, Sequence, Session, type Wire } from '../session.ts'
+import { dumpInPool } from './dump.ts'
 import { setTxChecksum, txChecksum } from './ethtool.ts'
 import { openSocket, rcvbufBytes } from './fd.ts'
 import { ifindex } from './ifindex.ts'
-import { check, errno, ioctl, send } from './libc.ts'
+import { check, ioctl, send } from './libc.ts'
 import { visit } from './netns.ts'
 import { MSG, receiveMany } from './ring.ts'
+import { sendAsync } from './send.ts'
 
 const RCVBUF_BYTES = 4 << 20
 const REQUEST_BYTES_MAX = 64 * 1024
@@ -120,6 +122,14 @@ export class NetlinkSocket implements Conn {
     })
   }
 
+  /**
+   * Like `dump`, in a pool thread and in pieces: a table of thousands holds up
+   * nobody for more than a millisecond.
+   */
+  dumpAsync<T>(request: DumpRequest<T>): Promise<readonly T[]> {
+    return this.#inPool((fd) => dumpInPool(fd, request, this.#sequence))
+  }
+
   /** The index of the link of that name; undefined when there is none. Never waits. */
   indexOf(name: string): number | undefined {
     return ifindex(this.#fd, name)
@@ -197,15 +207,4 @@ export function wireOf(fd: number, limits: Limits): Wire {
     },
     receive: (deliver) => receiveMany(fd, MSG.waitForOne, deliver) > 0,
   }
-}
-
-/** `send` in a pool thread. */
-export function sendAsync(fd: number, datagram: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    send.async(fd, datagram, datagram.length, 0, (error, result) => {
-      if (error !== null && error !== undefined) reject(error)
-      else if (result < 0) reject(new SyscallError('send', errno(), 'send netlink'))
-      else resolve()
-    })
-  })
 }

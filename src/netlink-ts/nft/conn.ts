@@ -8,7 +8,7 @@ import { type NetlinkError, SessionError } from '../errors.ts'
 import type { DumpRequest, GetRequest } from '../request.ts'
 import { noAnswer, Sequence, Session, type Wire } from '../session.ts'
 import { generation } from './generation.ts'
-import type { GatherRequest, NftRequest } from './request.ts'
+import type { GatherRequest, NftDump, NftRequest } from './request.ts'
 import { table } from './table.ts'
 import { Transaction, type TransactOptions } from './transaction.ts'
 
@@ -45,6 +45,7 @@ export interface NftConn {
    */
   dump<C, T>(request: GatherRequest<C, T>): readonly T[]
   dump<T>(request: DumpRequest<T>): readonly T[]
+  dump<T>(request: NftDump<T>): readonly T[]
 
   /** Reads one object; undefined when there is none. */
   get<T>(request: GetRequest<T>): T | undefined
@@ -62,10 +63,10 @@ export interface NftConn {
 }
 
 /** A hash table has grown after a few milliseconds; one reading of a large one takes longer. */
-const TORN_ATTEMPTS_MAX = 50
+export const TORN_ATTEMPTS_MAX = 50
 
 /** A ruleset that changes all the time is given up after this many readings. */
-const SNAPSHOT_ATTEMPTS_MAX = 20
+export const SNAPSHOT_ATTEMPTS_MAX = 20
 
 /** See `NftConn`; this is the only implementation of its rules. */
 export class NftSession implements NftConn {
@@ -118,10 +119,10 @@ export class NftSession implements NftConn {
     if (!('gather' in request)) return this.#session.dump(request)
     for (let attempt = 0; attempt < TORN_ATTEMPTS_MAX; attempt++) {
       const parts = this.#session.dump(request)
-      if (!request.torn(parts)) return request.gather(parts)
+      const tearing = request.tearing()
+      if (!parts.some((part) => tearing.shows(part))) return request.gather(parts)
     }
-    const why = `the table moved during each of ${TORN_ATTEMPTS_MAX} readings`
-    throw new SessionError('NETLINK_INTERRUPTED', request.text, why)
+    throw tornAlways(request.text)
   }
 
   get<T>(request: GetRequest<T>): T | undefined {
@@ -136,8 +137,7 @@ export class NftSession implements NftConn {
       if (before === after) return { value, generation: after }
       before = after
     }
-    const why = `the ruleset changed during each of ${SNAPSHOT_ATTEMPTS_MAX} readings`
-    throw new SessionError('NETLINK_INTERRUPTED', 'list ruleset', why)
+    throw neverStill()
   }
 
   get canDestroy(): boolean {
@@ -152,3 +152,13 @@ export class NftSession implements NftConn {
 
 /** Destroying a table that cannot be there changes nothing; an old kernel does not know the message. */
 const PROBE = table.destroy({ family: 'inet', name: 'no table has this name' })
+
+export function tornAlways(request: string): SessionError {
+  const why = `the table moved during each of ${TORN_ATTEMPTS_MAX} readings`
+  return new SessionError('NETLINK_INTERRUPTED', request, why)
+}
+
+export function neverStill(): SessionError {
+  const why = `the ruleset changed during each of ${SNAPSHOT_ATTEMPTS_MAX} readings`
+  return new SessionError('NETLINK_INTERRUPTED', 'list ruleset', why)
+}

@@ -23,6 +23,7 @@ import {
   nfgenOf,
   nftDump,
   nftMessage,
+  type Tearing,
 } from './request.ts'
 import type { SetShape } from './set.ts'
 
@@ -105,22 +106,27 @@ function list(filter: ElementFilter): GatherRequest<RawElement, Element> {
       decode: (message) => decodeElements(message)[0],
     }),
     decodeAll: decodeElements,
-    torn: hasTwins,
+    tearing: twins,
     gather: (parts) => elementsOf(filter, parts),
+    gathersSome: !isPaired(filter),
   }
 }
 
 /**
- * Whether an element occurs twice. A hash table that grows (in the background,
+ * Whether an element came before. A hash table that grows (in the background,
  * for some milliseconds after thousands were added) is dumped by position: what
  * moved back is sent twice, and as many others are left out.
  */
-function hasTwins(raws: readonly RawElement[]): boolean {
+function twins(): Tearing<RawElement> {
   const seen = new Set<string>()
-  for (const { key = NO_KEY, keyEnd = NO_KEY, flags = 0 } of raws) {
-    seen.add(`${flags} ${toHex(key)} ${toHex(keyEnd)}`)
+  return {
+    shows({ key = NO_KEY, keyEnd = NO_KEY, flags = 0 }) {
+      const name = `${flags} ${toHex(key)} ${toHex(keyEnd)}`
+      if (seen.has(name)) return true
+      seen.add(name)
+      return false
+    },
   }
-  return seen.size < raws.length
 }
 
 const NO_KEY = new Uint8Array(0)

@@ -53,7 +53,7 @@ export {
   verdict,
 } from './match.ts'
 export type { MatchField } from './match-field.ts'
-export type { GatherRequest, NftRequest } from './request.ts'
+export type { GatherRequest, NftDump, NftRequest, Tearing } from './request.ts'
 export {
   type Rule,
   type RuleFilter,

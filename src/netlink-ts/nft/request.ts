@@ -27,14 +27,21 @@ export interface NftRequest {
 
 /** A table that is read in many parts and put together at the end. */
 export interface GatherRequest<C, T> extends DumpRequest<C> {
-  /**
-   * Whether the table moved while it was being read, although the kernel did not
-   * say so: then it is read again.
-   */
-  torn(parts: readonly C[]): boolean
+  /** What is shown each part once, in order. */
+  tearing(): Tearing<C>
   /** Turns all parts, in the order they came, into rows. */
   gather(parts: readonly C[]): readonly T[]
+  /** Whether some of the parts at a time give the same rows. */
+  readonly gathersSome: boolean
 }
+
+/** Whether a part shows that the table moved while it was being read, although the kernel did not say so. */
+export interface Tearing<C> {
+  shows(part: C): boolean
+}
+
+/** Any reading of many. */
+export type NftDump<T> = DumpRequest<T> | GatherRequest<unknown, T>
 
 /** Writes the attributes of a message. */
 export type WriteAttrs = (out: Writer) => void
