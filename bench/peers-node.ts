@@ -124,7 +124,8 @@ async function live(): Promise<Told> {
   let isReady = (): void => {}
   let hasRead = (): void => {}
   const perform = agentPerform({
-    node: () => self,
+    name: self.name,
+    node: (done) => done(self),
     store,
     kernel,
     wallMs: Date.now,

@@ -118,7 +118,8 @@ export class SimNode {
   start(): void {
     const { engine, index } = this
     const perform = agentPerform({
-      node: () => this.record,
+      name: this.record.name,
+      node: (done) => done(this.record),
       store: {
         ...this.store,
         read: (body) => {

@@ -16,8 +16,9 @@ import type { AgentEffect, AgentInput, AgentReport } from './agent.ts'
 
 /** What one agent acts on. */
 export interface AgentPorts {
-  /** The node as it is now: addresses and MTU may change while the agent runs. */
-  readonly node: () => NodeRecord
+  readonly name: string
+  /** Tells of the node as it is now: addresses and MTU may change while the agent runs. */
+  readonly node: (done: (node: NodeRecord) => void) => void
   readonly store: Store
   readonly kernel: KernelPort
   /** Unix milliseconds, for records. */
@@ -33,12 +34,14 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
   return (effect, feed) => {
     switch (effect.kind) {
       case 'store.prepare':
-        return store.transact(
-          (tx) => prepare(tx, ports.node(), ports.wallMs()),
-          (outcome) => {
-            const failure = outcome.kind === 'failed' ? outcome.error.message : undefined
-            feed({ kind: 'store.prepared', failure })
-          },
+        return ports.node((node) =>
+          store.transact(
+            (tx) => prepare(tx, node, ports.wallMs()),
+            (outcome) => {
+              const failure = outcome.kind === 'failed' ? outcome.error.message : undefined
+              feed({ kind: 'store.prepared', failure })
+            },
+          ),
         )
       case 'kernel.observe':
         return kernel.observe(effect.sysctls, (observed) =>
@@ -46,7 +49,7 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
         )
       case 'store.read':
         return ports.defer(() => {
-          const view = store.read((reader) => readView(reader, ports.node().name))
+          const view = store.read((reader) => readView(reader, ports.name))
           feed({ kind: 'store.read', view })
         })
       case 'kernel.apply':

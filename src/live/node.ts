@@ -30,7 +30,7 @@ import { serial } from './serial.ts'
 import { answerSnapshots } from './snapshot-exchange.ts'
 import { storeHealth } from './store-health.ts'
 import { openStore } from './store-url.ts'
-import { readUnderlay } from './underlay.ts'
+import { openUnderlay, type Underlay } from './underlay.ts'
 import { Steps } from './verbs/steps.ts'
 
 export interface NodeOptions {
@@ -58,9 +58,13 @@ export interface RunningNode {
 /** Starts a node's agent in the namespace of this process. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log, socketPath } = options
-  const first = recordNow(options, Date.now())
-  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
   await warmPool()
+  const underlay = openUnderlay(options.node, options.underlay)
+  const first = await recordNow(options, underlay, Date.now()).catch((thrown: unknown) => {
+    underlay.close()
+    throw thrown
+  })
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
   const metrics = options.metrics === undefined ? undefined : liveMetrics()
   const opened = openStore(options.storeUrl, { patience: 'pool' })
   const store = metrics?.measured(opened) ?? opened
@@ -74,12 +78,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   // The socket first: whoever is refused it is a second agent, and must not touch the kernel.
   let tell = (_events: readonly KernelEvent[]): void => {}
   const held = heldEvents((events) => tell(events))
-  const parts: Parts = { store, kernel, metrics }
+  const parts: Parts = { store, kernel, underlay, metrics }
   const { unavailable } = health
   const serve = serveCalls(options, parts, { hold: held.hold, unavailable })
   const socket = await listen(options, serve).catch((thrown: unknown) => {
     store.close()
     kernel.close()
+    underlay.close()
     throw thrown
   })
   const driven = startReconciler(options, first, parts, () => {
@@ -115,6 +120,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       driven.stop()
       store.close()
       kernel.close()
+      underlay.close()
     },
   }
 }
@@ -182,6 +188,7 @@ const nodeFile = ({ node, storeUrl, underlay, stateDir }: NodeOptions) => ({
 interface Parts {
   readonly store: Store
   readonly kernel: LiveKernel
+  readonly underlay: Underlay
   readonly metrics: LiveMetrics | undefined
 }
 
@@ -191,15 +198,18 @@ const SLICE = 128
 function startReconciler(
   options: NodeOptions,
   first: NodeRecord,
-  { store, kernel, metrics }: Parts,
+  { store, kernel, underlay, metrics }: Parts,
   ready: () => void,
 ): Driven<AgentInput> {
   const { log } = options
   let node = first
   const perform = agentPerform({
-    node: () => {
-      node = underlayNow(options, node)
-      return node
+    name: node.name,
+    node(done) {
+      void underlayNow(options, underlay, node).then((now) => {
+        node = now
+        done(now)
+      })
     },
     store,
     kernel: {
@@ -222,15 +232,23 @@ function startReconciler(
 }
 
 /** How this node registers itself. */
-function recordNow({ node, underlay, rack }: NodeOptions, nowMs: number): NodeRecord {
-  const record = readUnderlay(node, underlay, nowMs)
+async function recordNow(
+  { rack }: NodeOptions,
+  underlay: Underlay,
+  nowMs: number,
+): Promise<NodeRecord> {
+  const record = await underlay.read(nowMs)
   return rack === undefined ? record : { ...record, rack }
 }
 
 /** The underlay as it is, or as it was while the link is away. */
-function underlayNow(options: NodeOptions, last: NodeRecord): NodeRecord {
+async function underlayNow(
+  options: NodeOptions,
+  underlay: Underlay,
+  last: NodeRecord,
+): Promise<NodeRecord> {
   try {
-    return recordNow(options, last.registeredMs)
+    return await recordNow(options, underlay, last.registeredMs)
   } catch (thrown) {
     options.log.warn({ event: 'underlay', reason: (thrown as Error).message })
     return last

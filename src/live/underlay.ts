@@ -10,51 +10,65 @@ import type { NodeRecord } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
 import { type Ip, ipFamily, macFromName, prefixOf } from '../net/mod.ts'
 
-/**
- * Reads addresses and MTU of the link: the first global one of each family.
- *
- * @throws {TriviumError} BAD_CONFIG when the link is missing or has no address.
- */
-export function readUnderlay(node: string, linkName: string, nowMs: number): NodeRecord {
+export interface Underlay {
+  /**
+   * Reads addresses and MTU of the link: the first global one of each family. In
+   * pool threads, because whoever holds the kernel's lock may hold it for long.
+   *
+   * @throws {TriviumError} BAD_CONFIG when the link is missing or has no address.
+   */
+  read(nowMs: number): Promise<NodeRecord>
+  close(): void
+}
+
+/** The link of that name in the namespace of this process. */
+export function openUnderlay(node: string, linkName: string): Underlay {
   const socket = NetlinkSocket.open()
-  try {
-    const link = socket.get(nl.link.get({ name: linkName }))
-    if (link === undefined) {
-      const names = socket.dump(nl.link.list()).map(({ name }) => name)
-      throw new TriviumError(
-        'BAD_CONFIG',
-        `Cannot use underlay ${linkName}: no such link, this node has ${names.join(', ')}`,
-        'Name the one to other nodes: trivium agent --underlay NAME',
-      )
-    }
-    const own = socket
-      .dump(nl.addr.list())
-      .filter(({ index, scope }) => index === link.index && scope === 'global')
-    const first = ([4, 6] as const).flatMap((family) => {
-      const found = own.find(({ address }) => ipFamily(address as Ip) === family)
-      return found === undefined ? [] : [found]
-    })
-    const ips = first.map(({ address }) => address as Ip)
-    if (ips.length === 0) {
-      throw new TriviumError(
-        'BAD_CONFIG',
-        `Cannot use underlay ${linkName}: it has no address, wanted one that other nodes reach`,
-        'Give it one first, or take another link: trivium agent --underlay NAME',
-      )
-    }
-    return {
-      name: node,
-      underlayLink: linkName,
-      underlayIps: ips,
-      underlayMtuBytes: link.mtu,
-      underlayPrefixes: first.map(({ address, prefixLength }) =>
-        prefixOf(address as Ip, prefixLength),
-      ),
-      kernelRelease: release(),
-      vtepMac: macFromName(node),
-      registeredMs: nowMs,
-    }
-  } finally {
-    socket.close()
+  return {
+    read: (nowMs) => readUnderlay(socket, node, linkName, nowMs),
+    close: () => socket.close(),
+  }
+}
+
+async function readUnderlay(
+  socket: NetlinkSocket,
+  node: string,
+  linkName: string,
+  nowMs: number,
+): Promise<NodeRecord> {
+  const link = await socket.getAsync(nl.link.get({ name: linkName }))
+  if (link === undefined) {
+    const names = (await socket.dumpAsync(nl.link.list())).map(({ name }) => name)
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot use underlay ${linkName}: no such link, this node has ${names.join(', ')}`,
+      'Name the one to other nodes: trivium agent --underlay NAME',
+    )
+  }
+  const all = await socket.dumpAsync(nl.addr.list())
+  const own = all.filter(({ index, scope }) => index === link.index && scope === 'global')
+  const first = ([4, 6] as const).flatMap((family) => {
+    const found = own.find(({ address }) => ipFamily(address as Ip) === family)
+    return found === undefined ? [] : [found]
+  })
+  const ips = first.map(({ address }) => address as Ip)
+  if (ips.length === 0) {
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot use underlay ${linkName}: it has no address, wanted one that other nodes reach`,
+      'Give it one first, or take another link: trivium agent --underlay NAME',
+    )
+  }
+  return {
+    name: node,
+    underlayLink: linkName,
+    underlayIps: ips,
+    underlayMtuBytes: link.mtu,
+    underlayPrefixes: first.map(({ address, prefixLength }) =>
+      prefixOf(address as Ip, prefixLength),
+    ),
+    kernelRelease: release(),
+    vtepMac: macFromName(node),
+    registeredMs: nowMs,
   }
 }
