@@ -25,7 +25,8 @@ export interface LiveMetrics extends Omit<AgentMetrics, 'call' | 'families'> {
   serve(where: MetricsAddress, store: Store, node: string): Promise<MetricsServer>
 }
 
-export function liveMetrics(): LiveMetrics {
+/** @param logDropped Lines of the log that nobody took. */
+export function liveMetrics(logDropped: () => number = () => 0): LiveMetrics {
   const counts = agentMetrics()
   return {
     ...counts,
@@ -45,6 +46,7 @@ export function liveMetrics(): LiveMetrics {
             nodeJs: process.version,
             addresses: store.read((reader) => addressStates(reader, node)),
             stretchSeconds: stretches.maxSeconds(),
+            logLinesDropped: logDropped(),
             startedUnixSeconds: performance.timeOrigin / 1000,
             cpuSeconds: cpuSeconds(),
             residentBytes: process.memoryUsage.rss(),

@@ -42,6 +42,8 @@ export interface NodeOptions {
   /** The rack this node stands in. */
   readonly rack?: string
   readonly log: Logger
+  /** Lines of the log that nobody took, for the metrics. */
+  readonly logDropped?: () => number
   /** The command line that runs this program: it answers whoever asks for a snapshot. */
   readonly trivium?: readonly string[]
   /** Where scrapers may ask. undefined: nowhere, and nothing is counted. */
@@ -65,7 +67,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw thrown
   })
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
-  const metrics = options.metrics === undefined ? undefined : liveMetrics()
+  const metrics = options.metrics === undefined ? undefined : liveMetrics(options.logDropped)
   const opened = openStore(options.storeUrl, { patience: 'pool' })
   const store = metrics?.measured(opened) ?? opened
   const kernel = openKernel()

@@ -26,6 +26,7 @@ export interface AgentNow {
   readonly addresses: readonly AddressStates[]
   /** The longest time the event loop was busy with one thing in the last minute or two. */
   readonly stretchSeconds: number
+  readonly logLinesDropped: number
   readonly startedUnixSeconds: number
   readonly cpuSeconds: number
   readonly residentBytes: number
@@ -136,6 +137,12 @@ function nowFamilies(now: AgentNow): readonly Family[] {
       'trivium_event_loop_stretch_max_seconds',
       'Longest time the event loop was busy with one thing in the last one to two minutes.',
       now.stretchSeconds,
+    ),
+    single(
+      'trivium_log_lines_dropped_total',
+      'Lines of the log that nobody took: whoever reads standard error stood still.',
+      now.logLinesDropped,
+      'counter',
     ),
     gauge('trivium_build_info', 'Always 1; the labels say which build runs.', [build]),
     single(

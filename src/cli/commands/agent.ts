@@ -57,7 +57,7 @@ async function run(options: AgentOptions): Promise<void> {
   checkName('node name', options.node)
   if (options.rack !== undefined) checkName('rack', options.rack)
   const metrics = options.metrics === undefined ? undefined : parseMetricsAddress(options.metrics)
-  const log = openLog(options.logLevel, { node: options.node })
+  const { log, dropped } = openLog(options.logLevel, { node: options.node })
   const node = await startNode({
     node: options.node,
     storeUrl: options.store,
@@ -67,6 +67,7 @@ async function run(options: AgentOptions): Promise<void> {
     ...(options.rack === undefined ? {} : { rack: options.rack }),
     ...(metrics === undefined ? {} : { metrics }),
     log,
+    logDropped: dropped,
     trivium: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   })
   node.ready.then(() => log.info({ event: 'ready' }, 'ready'))

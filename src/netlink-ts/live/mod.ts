@@ -19,4 +19,5 @@ export {
 } from './netns.ts'
 export { NftSocket } from './nft-socket.ts'
 export { peerPid } from './peer.ts'
+export { sendNow } from './send.ts'
 export { NetlinkSocket, type RouteSocketOptions, type SocketOptions } from './socket.ts'
