@@ -5,9 +5,9 @@
  * may be left, nothing may be missing, no address may be given twice.
  *
  *     FC_SEED=7               the same rounds again
- *     TRIVIUM_TORTURE=12          one round of them
- *     TRIVIUM_TORTURE=12a.3@2     that round with one of its kills: which, and the
- *                                 place of the step it aims at; several by commas
+ *     TRIVIUM_TORTURE=12                       one round of them
+ *     TRIVIUM_TORTURE=12a.phase@0,12a.3@2      that round with one of its kills: who
+ *                                 dies in its phase, and the place of the step aimed at
  *
  * A round with a fault tells its kills in these words. What a kill hits is the
  * kernel's timing too, so a replay may need a few runs.

@@ -18,6 +18,8 @@ export interface Aim {
   /** Median of the last ones; `guess` before any. */
   usualMs(what: string, guess: number): number
   hits(what: string, step: string): number
+  /** Hits of the step of `what` that was hit least. */
+  fewest(what: string, steps: readonly string[]): number
   /** One line a step. */
   table(rows: readonly (readonly [what: string, steps: readonly string[]])[]): readonly string[]
 }
@@ -66,6 +68,7 @@ export function aim(): Aim {
       const known = [...(times.get(what) ?? [])].sort((left, right) => left - right)
       return known[known.length >> 1] ?? guess
     },
+    fewest: (what, steps) => Math.min(...steps.map((step) => hits(what, step))),
     table(rows) {
       return rows.flatMap(([what, steps]) => {
         const seen = [...(counts.get(what)?.keys() ?? [])]

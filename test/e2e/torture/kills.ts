@@ -9,7 +9,7 @@ import type { Aim, Where } from './aim.ts'
 import { type Call, type Ended, type Running, start, type Verb } from './calls.ts'
 import { overhear, type Stage } from './conversation.ts'
 import { hasCome, leadMs } from './signs.ts'
-import { goOn, killAfter, killWhen, sleep, stop, untilCome, type Way } from './stepper.ts'
+import { goOn, killAfter, killWhen, sleep, stop, type Way } from './stepper.ts'
 import { addStep, delStep, gcStep, type Sight, STEPS, STEPS_OF_NODE } from './steps.ts'
 import type { Attachment, TortureNode, World } from './world.ts'
 
@@ -177,9 +177,11 @@ export async function killAgent(
   const isByClock = target === STEPS[verb][0] || chance.unit() < BY_CLOCK
   await stop(victim)
   const hands = begin()
-  goOn(victim)
-  if (isByClock) await sleep(chance.unit() * 1.2 * aim.usualMs(`${what} whole`, 20))
-  else await untilCome(wayTo(world, aim, shot, what, target, hands))
+  if (isByClock) {
+    goOn(victim)
+    await killAfter(victim, chance.unit() * 1.2 * aim.usualMs(`${what} whole`, 20))
+  } else await killWhen(victim, wayTo(world, aim, shot, what, target, hands))
+  // Nothing has been heard since the kill: what is over now was over before.
   const isThrough = hands.map(({ running }) => running.isOver())
   const goneMs = performance.now()
   await node.agent.kill()

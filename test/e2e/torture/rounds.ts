@@ -7,7 +7,7 @@
  */
 import { type Prng, prng } from '../../../src/prng.ts'
 import { ip } from '../../support/e2e.ts'
-import { type Call, call, codeOf, type Ended, start, type Via } from './calls.ts'
+import { type Call, call, codeOf, type Ended, start, type Verb, type Via } from './calls.ts'
 import { collect } from './collect.ts'
 import { type Killed, killAgent, killLauncher, killNode } from './kills.ts'
 import type { Alive } from './model.ts'
@@ -26,11 +26,15 @@ import {
   shotOf,
   TRY_LATER,
 } from './scene.ts'
-import { IFNAME, isKeptOrBegun } from './steps.ts'
+import { IFNAME, isKeptOrBegun, STEPS, STEPS_OF_NODE } from './steps.ts'
 import { type Attachment, NETWORKS, type TortureNode } from './world.ts'
 
 /** Who dies in a phase: processes that the runtime started, or agents; or all agents are away. */
-type Phase = 'callers' | 'agents' | 'no agent'
+const PHASES = ['callers', 'agents', 'no agent'] as const
+type Phase = (typeof PHASES)[number]
+
+/** Of the phases, those without agents. */
+const NO_AGENT = 0.15
 
 /** What one container does in one phase. */
 interface Act {
@@ -41,7 +45,7 @@ interface Act {
 }
 
 /** Of the calls that agents could take, those that a Node of their own does. */
-const BY_NODE = 0.35
+const BY_NODE = 0.6
 /** Of the calls by which a runtime cleans up and tries again, those that are cut short, too. */
 const AGAIN = 0.4
 /** Of those whose ADD or DEL was cut short, the ones that only GC can collect. */
@@ -141,8 +145,7 @@ async function phase(
   acts: readonly Act[],
   after: After,
 ): Promise<void> {
-  const kinds: readonly Phase[] = ['callers', 'callers', 'agents', 'agents', 'no agent']
-  const kind = pick(round.chance, kinds)
+  const kind = kindOf(scene, round, acts[0]?.call.verb ?? 'ADD')
   if (kind === 'agents') return agentsDie(scene, round, acts, after)
   if (kind === 'no agent') {
     await Promise.all(scene.world.nodes.map(({ agent }) => agent.kill()))
@@ -159,6 +162,21 @@ async function phase(
       await after(scene, round, act, outcome)
     }),
   )
+}
+
+/** Where steps are missing; told with the kills, because what others hit decides about it. */
+function kindOf({ aim }: Scene, round: Round, verb: Verb): Phase {
+  const chance = round.chance.fork('phase')
+  const agents = 1 / (1 + aim.fewest(`agent ${verb}`, STEPS_OF_NODE[verb]))
+  const callers =
+    1 / (1 + aim.fewest(`Node entry ${verb}`, STEPS_OF_NODE[verb])) +
+    1 / (1 + aim.fewest(`launcher ${verb}`, STEPS.launcher))
+  const drawn = chance.unit() * (agents + callers)
+  const usual = chance.unit() < NO_AGENT ? 'no agent' : drawn < agents ? 'agents' : 'callers'
+  const id = `${round.name}.phase`
+  const kind = PHASES[round.only?.get(id) ?? -1] ?? usual
+  round.shots.push(`${id}@${PHASES.indexOf(kind)}`)
+  return kind
 }
 
 async function agentsBack(scene: Scene): Promise<void> {

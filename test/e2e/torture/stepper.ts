@@ -22,8 +22,8 @@ export interface Way {
 
 /** A verb that has not come there by then is ended where it is. */
 const WAY_MS_MAX = 5000
-/** Between two turns of everything else here. */
-const WATCH_MS = 2
+/** Between two turns of everything else here, which starts processes and takes as long as it likes. */
+const WATCH_MS = 40
 /** While it is watched: who measures must not be kept waiting. Needs root, as all of this. */
 const PRECISE = -10
 const USUAL = getPriority()
@@ -32,14 +32,25 @@ const LOOKS_AT_ONCE = 10
 /** Most that a stop takes: what is in the kernel finishes first. */
 const STOP_MS_MAX = 60
 
-/** Resolves with whether it was this that ended it. */
-export async function killWhen(victim: Victim, way: Way): Promise<boolean> {
-  await untilCome(way)
-  return signal(victim, 'SIGKILL')
+let watching: Promise<unknown> = Promise.resolve()
+
+/**
+ * Resolves with whether it was this that ended it. Only one victim is watched at
+ * a time, and runs meanwhile; others stand still until it is their turn.
+ */
+export function killWhen(victim: Victim, way: Way): Promise<boolean> {
+  signal(victim, 'SIGSTOP')
+  const kill = async (): Promise<boolean> => {
+    goOn(victim)
+    await untilCome(way)
+    return signal(victim, 'SIGKILL')
+  }
+  const killed = watching.then(kill)
+  watching = killed.catch(() => {})
+  return killed
 }
 
-/** Returns to the caller at once, without a turn of anything else. */
-export async function untilCome(way: Way): Promise<void> {
+async function untilCome(way: Way): Promise<void> {
   const until = performance.now() + WAY_MS_MAX
   while (performance.now() < until && !way.isOver() && !watch(way)) await turn()
 }
