@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { importOffenses, unitCycles } from './house/tidy/imports.ts'
+import { deadLinks } from './house/tidy/links.ts'
 import { type Offense, offenseLine, readTree, type Source, sourceOf } from './house/tidy/source.ts'
 import { CHECKS, FILE_LINES_SOFT } from './house/tidy/style.ts'
 
@@ -41,6 +42,7 @@ function remaining(offenses: readonly Offense[]): readonly string[] {
 t.ok(tree.length > 150, 'the tree was found')
 t.strictSame(remaining(importOffenses(tree)), [], 'imports')
 t.strictSame(unitCycles(tree), [], 'no folder reaches itself through others')
+t.strictSame(remaining(deadLinks(tree)), [], 'links')
 for (const [name, check] of Object.entries(CHECKS)) {
   t.strictSame(remaining(tree.flatMap(check)), [], name)
 }
@@ -205,6 +207,18 @@ sees('machine paths', CHECKS['no path of one machine'] ?? (() => []), [
   ['test/x.ts', `open('${scratch}')`, []],
   ['src/x.ts', 'open(`/proc/1/root/etc`)', []],
 ])
+
+t.test('planted: links to nowhere', async (t) => {
+  const pages = [
+    sourceOf('README.md', '# X\n[a](docs/a.md#one-two) [b](b.md) [c](#x) [d](https://e/f.md#g)\n'),
+    sourceOf('docs/a.md', '# One `two`\n[r](../README.md#y) [f](#z)\n'),
+  ]
+  const found = deadLinks(pages, (path) => path === 'docs/a.md' || path === 'README.md')
+  t.strictSame(
+    found.map(({ reason }) => reason),
+    ['no b.md', 'no heading #y in README.md', 'no heading #z in docs/a.md'],
+  )
+})
 
 t.test('planted: a cycle between folders', async (t) => {
   const cycle = [
