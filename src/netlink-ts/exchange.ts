@@ -45,7 +45,7 @@ export class Batch {
     this.#limits = limits
     this.#firstSeq = firstSeq
     this.#answered = new Uint8Array(requests.length)
-    this.#buffer = new Uint8Array(limits.bytes)
+    this.#buffer = new Uint8Array(roomFor(requests, limits.bytes))
     this.results = new Array<NetlinkError | undefined>(requests.length).fill(undefined)
   }
 
@@ -186,6 +186,19 @@ export class Read<T> {
 }
 
 const EMPTY = new DataView(new ArrayBuffer(0))
+
+/**
+ * What all the requests need, or as much as a datagram may have. Most batches are
+ * a few hundred bytes: clearing 64 KiB for each would cost more than the kernel's work.
+ */
+function roomFor(requests: readonly Request[], bytesMax: number): number {
+  let bytes = 0
+  for (const { message } of requests) {
+    bytes += aligned(message.length)
+    if (bytes >= bytesMax) return bytesMax
+  }
+  return bytes
+}
 
 /** Fills in the header fields that only the sender knows. */
 function address(view: DataView, offset: number, seq: number): void {
