@@ -4,7 +4,7 @@
  * @module
  */
 import * as nl from 'netlink-ts'
-import { type Group, Monitor, type NetlinkSocket } from 'netlink-ts/live'
+import { type Drained, type Group, Monitor, type NetlinkSocket } from 'netlink-ts/live'
 import { type KernelEvent, NFT_TABLE } from '../kernel/mod.ts'
 import { eventObjects, type NameOf } from '../kernel/netlink-read.ts'
 import type { KernelWays } from './kernel-apply.ts'
@@ -15,6 +15,8 @@ const GROUPS: readonly Group[] = ['link', 'neigh', 'addr4', 'addr6', 'route4', '
 
 /** Receive calls between two returns to the event loop: at most 64 notifications, about a millisecond. */
 const DRAIN_CALLS = 2
+/** From the first word of a burst to when it is heard. */
+const BURST_MS = 4
 
 export interface KernelWatch {
   /** What happened, in order. */
@@ -50,8 +52,7 @@ function watchRoutes(
   for (const { index, name } of socket.dump(nl.link.list())) names.set(index, name)
   const nameOf = (index: number): string => names.get(index) ?? `#${index}`
 
-  monitor.watch(() => {
-    const { events, lost } = monitor.drain(DRAIN_CALLS)
+  return inBursts(monitor, ({ events, lost }) => {
     const known = events.flatMap((event) => {
       if (event.kind !== 'link') return eventObjects(event, nameOf)
       const objects = linkEvents(event, names)
@@ -60,7 +61,34 @@ function watchRoutes(
     if (known.length > 0) told.events(known)
     if (lost) told.changed()
   })
-  return () => monitor.close()
+}
+
+/**
+ * Drains a moment after the first word, and then until there is no more. An ADD or DEL makes the kernel speak half
+ * a dozen times, and to be woken and decode each time would be a part of what its
+ * caller waits for. Nobody acts on such a word before 20 ms have passed.
+ */
+function inBursts<E>(monitor: Monitor<E>, drained: (all: Drained<E>) => void): () => void {
+  let timer: NodeJS.Timeout | undefined
+  let next: NodeJS.Immediate | undefined
+  const take = (): void => {
+    const all = monitor.drain(DRAIN_CALLS)
+    drained(all)
+    if (all.events.length > 0 || all.lost) next = setImmediate(take)
+    else listen()
+  }
+  const listen = (): void => {
+    const stop = monitor.watch(() => {
+      stop()
+      timer = setTimeout(take, BURST_MS)
+    })
+  }
+  listen()
+  return () => {
+    clearTimeout(timer)
+    clearImmediate(next)
+    monitor.close()
+  }
 }
 
 /** VNI filters came with Linux 5.18, and lightweight tunnels need a newer one anyway. */
@@ -98,12 +126,10 @@ function linkEvents(
  */
 function watchTable(nft: LiveNft, told: KernelWatch, netnsFd: number | undefined): () => void {
   const monitor = Monitor.openNft({ netnsFd })
-  monitor.watch(() => {
-    const { events, lost } = monitor.drain(DRAIN_CALLS)
+  return inBursts(monitor, ({ events, lost }) => {
     const foreign = events.some(
       (event) => event.family === 'inet' && event.table === NFT_TABLE && !nft.isOwn(event.portId),
     )
     if (foreign || lost) told.changed()
   })
-  return () => monitor.close()
 }
