@@ -81,7 +81,7 @@ async function run(rounds: number, say: (text: string) => void): Promise<Report>
       bench: 'Where the time of an ADD and a DEL goes (steps as in the agent’s log)',
       rows: compare(table, undefined),
       notes: [
-        'pair, pod, node: exchanges with the kernel; store: the transaction until its commit is on disk.',
+        'store: the transaction until its commit is on disk, and the link, which is made meanwhile; pair: what is left of the link; pod, node: addresses, guards and routes.',
         'unlink ends with RTM_DELLINK, when both ends are gone; the kernel acknowledges 13 to 20 ms later.',
       ],
     }

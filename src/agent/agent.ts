@@ -6,7 +6,8 @@
  * A round observes the kernel first and reads the store second. ADD records an
  * attachment before it touches the kernel and DEL removes links before it
  * forgets them, so links are always a subset of records; in this order a link
- * that appears between the two reads is never taken for a stale one.
+ * that appears between the two reads is never taken for a stale one. A link that
+ * is made while its record is written, the port does not show.
  *
  * @module
  */

@@ -3,9 +3,9 @@
  * its own.
  *
  * Order is what makes a crash harmless. ADD records the attachment on disk
- * before it touches the kernel; DEL removes the links before it forgets the
- * attachment. So at any moment every link has a record, and a DEL after any
- * crash finds what to remove.
+ * before anything leads to the pod; DEL removes the links before it forgets the
+ * attachment. So at any moment every link that leads somewhere has a record, and
+ * a DEL after any crash finds what to remove.
  *
  * @module
  */

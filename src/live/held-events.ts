@@ -13,6 +13,8 @@ import type { KernelEvent, KernelObject } from '../kernel/mod.ts'
 export interface HeldEvents {
   /** Holds back what is about the link, until the returned function is called. Verbs may overlap. */
   hold(link: string): () => void
+  /** How many links are held. */
+  count(): number
   /** What may be told at once; the rest comes later through `told`. */
   pass(events: readonly KernelEvent[]): readonly KernelEvent[]
 }
@@ -35,6 +37,7 @@ export function heldEvents(told: (events: readonly KernelEvent[]) => void): Held
         if (entry.events.length > 0) told(entry.events)
       }
     },
+    count: () => held.size,
     pass(events) {
       if (held.size === 0) return events
       return events.filter((event) => {
@@ -48,7 +51,7 @@ export function heldEvents(told: (events: readonly KernelEvent[]) => void): Held
 }
 
 /** The link that an object is, or hangs on. */
-function linkOf(object: KernelObject): string | undefined {
+export function linkOf(object: KernelObject): string | undefined {
   if (object.kind === 'link') return object.name
   return 'link' in object ? object.link : undefined
 }

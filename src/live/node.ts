@@ -31,6 +31,7 @@ import { answerSnapshots } from './snapshot-exchange.ts'
 import { storeHealth } from './store-health.ts'
 import { openStore } from './store-url.ts'
 import { openUnderlay, type Underlay } from './underlay.ts'
+import { type UnrecordedLinks, unrecordedLinks } from './unrecorded-links.ts'
 import { Steps } from './verbs/steps.ts'
 
 export interface NodeOptions {
@@ -80,9 +81,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   // The socket first: whoever is refused it is a second agent, and must not touch the kernel.
   let tell = (_events: readonly KernelEvent[]): void => {}
   const held = heldEvents((events) => tell(events))
-  const parts: Parts = { store, kernel, underlay, metrics }
+  const unrecorded = unrecordedLinks()
+  const parts: Parts = { store, kernel, underlay, metrics, unrecorded }
   const { unavailable } = health
-  const serve = serveCalls(options, parts, { hold: held.hold, unavailable })
+  const serve = serveCalls(options, parts, {
+    hold: held.hold,
+    isAlone: () => held.count() < 2,
+    unavailable,
+    unrecorded,
+  })
   const socket = await listen(options, serve).catch((thrown: unknown) => {
     store.close()
     kernel.close()
@@ -192,6 +199,7 @@ interface Parts {
   readonly kernel: LiveKernel
   readonly underlay: Underlay
   readonly metrics: LiveMetrics | undefined
+  readonly unrecorded: UnrecordedLinks
 }
 
 /** Objects of a plan between two turns: about half a millisecond of code that has never run before. */
@@ -200,7 +208,7 @@ const SLICE = 128
 function startReconciler(
   options: NodeOptions,
   first: NodeRecord,
-  { store, kernel, underlay, metrics }: Parts,
+  { store, kernel, underlay, metrics, unrecorded }: Parts,
   ready: () => void,
 ): Driven<AgentInput> {
   const { log } = options
@@ -217,7 +225,7 @@ function startReconciler(
     kernel: {
       observe(sysctls, done) {
         log.debug({ event: 'observe' })
-        kernel.observe(sysctls, done)
+        kernel.observe(sysctls, (observed) => done(unrecorded.pastIn(observed)))
       },
       apply: kernel.apply,
     },
@@ -284,7 +292,7 @@ function logReport(log: Logger, report: AgentReport): void {
 function serveCalls(
   options: NodeOptions,
   { store, kernel, metrics }: Parts,
-  ways: Pick<CniHost, 'hold' | 'unavailable'>,
+  ways: Pick<CniHost, 'hold' | 'isAlone' | 'unavailable' | 'unrecorded'>,
 ): Serve {
   const inOrder = serial()
   const host: CniHost = {

@@ -186,6 +186,7 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
     locks: attachmentLocks(socketPath),
     mayClaim: false,
     hold: () => () => {},
+    isAlone: () => true,
     unavailable: () => `Cannot serve ADD for new blocks: ${reason}`,
   }
 }

@@ -32,7 +32,8 @@ const ROWS = [
   ['Node entry ADD', STEPS_OF_NODE.ADD],
   ['Node entry DEL', STEPS.DEL],
   ['Node entry GC', STEPS.GC],
-  ['agent ADD', STEPS_OF_NODE.ADD],
+  // An agent makes the link while the record is written: one without the other is rare.
+  ['agent ADD', STEPS.ADD.filter((step) => step !== 'record')],
   ['agent DEL', STEPS.DEL],
   ['agent GC', STEPS.GC],
   ['launcher ADD', STEPS.launcher],

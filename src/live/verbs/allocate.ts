@@ -6,7 +6,7 @@
 import { keys } from '../../../ipam/keys.ts'
 import { type AllocateRequest, allocate, ensureBlocks, type Refusal } from '../../../ipam/mod.ts'
 import type { AttachmentRecord, NetworkRecord, NodeRecord } from '../../../ipam/records.ts'
-import type { Reader } from '../../../ipam/store.ts'
+import type { Reader, Tx } from '../../../ipam/store.ts'
 import type { CniRequest } from '../../cni/mod.ts'
 import { type ErrorCode, TriviumError } from '../../errors.ts'
 import { transact } from '../transact.ts'
@@ -18,18 +18,23 @@ export interface Allocated {
   readonly self: NodeRecord
 }
 
+/** @param decided Hears of it while it is being written, as in `Store.transact`. */
 export async function allocateFor(
   request: CniRequest,
   host: CniHost,
   hostLink?: string,
+  decided?: (allocated: Allocated) => void,
 ): Promise<Allocated> {
-  const made = await transact(host.store, (tx): Allocated | Refusal => {
+  const allocateIn = (tx: Tx): Allocated | Refusal => {
     const context = contextOf(tx, request, host)
     const allocated = allocate(tx, allocationOf(request, host, hostLink))
     if (allocated.kind === 'refused') return allocated
     // The spare block is claimed with the address, so a new block's route is everywhere in time.
     if (host.mayClaim) ensureBlocks(tx, context.network, host.nodeName, Date.now())
     return { attachment: allocated.attachment, ...context }
+  }
+  const made = await transact(host.store, allocateIn, (answer) => {
+    if (!('reason' in answer)) decided?.(answer)
   })
   if ('reason' in made) throw refusalError(made)
   return made

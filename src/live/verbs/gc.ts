@@ -6,6 +6,7 @@
 import { keys } from '../../../ipam/keys.ts'
 import { type CniRequest, type Garbage, garbageOf } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
+import type { KernelState } from '../../kernel/mod.ts'
 import { counted } from '../../words.ts'
 import { del } from './del.ts'
 import type { CniCallInput, CniHost } from './host.ts'
@@ -46,10 +47,11 @@ export async function collect(
 async function look(
   { config, plugin }: CniRequest,
   valid: NonNullable<CniRequest['config']['validAttachments']>,
-  { kernel, store, nodeName }: CniHost,
+  { kernel, store, nodeName, unrecorded }: CniHost,
 ): Promise<Garbage> {
   // Links of a delegated plugin's pods are another's.
-  const state = plugin === 'trivium' ? await kernel.stateSoon() : new Map()
+  const seen: KernelState = plugin === 'trivium' ? await kernel.stateSoon() : new Map()
+  const state = unrecorded?.past(seen) ?? seen
   const network = config.name
   return store.read((reader) =>
     garbageOf({

@@ -9,6 +9,7 @@ import type { CniInput, CniRequest } from '../../cni/mod.ts'
 import type { AttachmentLocks } from '../attachment-locks.ts'
 import type { LiveKernel } from '../kernel.ts'
 import type { NetnsIdentity, NetnsQuestion } from '../netns.ts'
+import type { UnrecordedLinks } from '../unrecorded-links.ts'
 import type { Steps } from './steps.ts'
 
 /** Where the verbs act. */
@@ -24,6 +25,13 @@ export interface CniHost {
   readonly mayClaim: boolean
   /** A verb is at work on this link of ours, until the returned function is called. */
   hold(hostLink: string): () => void
+  /** Whether no more than one link is held: what takes long then keeps nobody waiting. */
+  isAlone(): boolean
+  /**
+   * Keeps the reconciler from pairs whose records are not written yet. Absent where it
+   * lives in another process: then the record comes first.
+   */
+  readonly unrecorded?: UnrecordedLinks
   /** Why ADD cannot be served; undefined when it can. */
   unavailable(): string | undefined
 }

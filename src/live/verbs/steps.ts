@@ -13,8 +13,9 @@ import type { CniErrorObject, CniRequest } from '../../cni/mod.ts'
  * - `queue`: behind other calls of the same attachment
  * - `parse`: environment and configuration
  * - `netns`: opening the pod's namespace
- * - `store`: reading and committing
- * - `pair`, `pod`, `node`: the pair; the pod's end; what leads to it
+ * - `store`: reading and committing; in the agent the link is made meanwhile
+ * - `pair`: what is left to do of the link, then
+ * - `pod`, `node`: the pod's addresses and routes; what leads to it
  * - `look`: CHECK's comparison, GC's search
  * - `unlink`, `guards`: DEL's link (GC: everything); its elements of the nftables table
  * - `undo`: from where an ADD failed to where nothing of it was left

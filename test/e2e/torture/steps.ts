@@ -10,7 +10,7 @@ export interface Sight {
   readonly record: boolean
   /** The host's end; `bare`: without the alias that says whose it is. */
   readonly link: 'none' | 'bare' | 'named'
-  /** Of the pod's end: up, with an address and a default route a family. */
+  /** Of the pod's end: with an address and a default route a family, and up; `born`: without address. */
   readonly pod: 'none' | 'born' | 'part' | 'whole'
   /** Addresses that the node lets through. */
   readonly guards: number
@@ -69,12 +69,12 @@ function podEnd(pod: KernelState): Sight['pod'] {
     (each) => each.kind === 'route' && /^(0\.0\.0\.0|::)\/0$/.test(each.dst),
   )
   if (link.up && addresses.length === FAMILIES && defaults.length === FAMILIES) return 'whole'
-  return link.up || addresses.length > 0 ? 'part' : 'born'
+  return addresses.length > 0 ? 'part' : 'born'
 }
 
 /**
  * Steps that nothing can tell apart are one: a batch is one system call, which a
- * signal does not cut, and the alias comes in one batch with the routes.
+ * signal does not cut.
  */
 export function addStep(sight: Sight, answered: boolean): string {
   if (answered) return 'answered'
@@ -110,7 +110,7 @@ export const isWhole = ({ record, link, pod, guards, routes }: Sight): boolean =
 export const isKept = ({ record, link, guards, routes }: Sight): boolean =>
   record || (link === 'none' && guards === 0 && routes === 0)
 
-/** An agent may have begun a pair, and nothing else, while the record was on its way to the disk. */
+/** An agent may have made a link that leads nowhere while the record was on its way to the disk. */
 export const isKeptOrBegun = (sight: Sight): boolean =>
-  isKept({ ...sight, link: sight.link === 'bare' ? 'none' : sight.link }) &&
+  isKept({ ...sight, link: 'none' }) &&
   (sight.record || sight.pod === 'none' || sight.pod === 'born')

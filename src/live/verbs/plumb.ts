@@ -1,0 +1,141 @@
+/**
+ * An ADD's operations on both kernels, in as few exchanges as there can be: the
+ * link, which leads nowhere yet, then the addresses and the ways to them.
+ *
+ * @module
+ */
+import type { AddPlan } from '../../cni/mod.ts'
+import { TriviumError, unreachable } from '../../errors.ts'
+import {
+  identity,
+  isNft,
+  type KernelOp,
+  POD_GATEWAY,
+  renderOp,
+  satisfies,
+  subjectOf,
+} from '../../kernel/mod.ts'
+import { ipFamily } from '../../net/mod.ts'
+import type { LiveKernel } from '../kernel.ts'
+import type { Failures } from '../kernel-apply.ts'
+import type { PodNetns } from '../netns.ts'
+import type { CniHost } from './host.ts'
+
+/** Where one ADD acts, and what it does there. */
+export interface Plumbing {
+  /** Without addresses: nobody is reached through it, and nobody reaches out. */
+  readonly link: {
+    /** The pair, without its alias, which needs a message of its own. */
+    readonly pair: readonly KernelOp[]
+    /** What the host's end is called and has whatever pod it is. */
+    readonly node: readonly KernelOp[]
+    readonly pod: readonly KernelOp[]
+  }
+  /** What makes it a pod's. */
+  readonly ways: {
+    readonly pod: readonly KernelOp[]
+    readonly guards: readonly KernelOp[]
+    readonly node: readonly KernelOp[]
+  }
+  readonly ifname: string
+  readonly host: Pick<CniHost, 'kernel' | 'isAlone'>
+  readonly netns: PodNetns
+}
+
+export function plumbing(
+  { node: [first, ...others], pod }: AddPlan,
+  where: Pick<Plumbing, 'ifname' | 'host' | 'netns'>,
+): Plumbing {
+  const link = first === undefined ? undefined : subjectOf(first)
+  if (link?.kind !== 'link') return unreachable('a pod hangs on a link')
+  const { alias: _named, ...nameless } = link
+  const routed = others.filter((op) => !isNft(subjectOf(op)))
+  return {
+    link: {
+      pair: [{ kind: 'add', object: nameless }],
+      node: [{ kind: 'change', from: nameless, to: link }, ...routed.filter(isOfLink)],
+      pod: pod.filter(isOfLink),
+    },
+    ways: {
+      pod: pod.filter((op) => !isOfLink(op)),
+      guards: others.filter((op) => isNft(subjectOf(op))),
+      node: routed.filter((op) => !isOfLink(op)),
+    },
+    ...where,
+  }
+}
+
+/** The link itself, and the gateway's address, which every pair's host end has. */
+function isOfLink(op: KernelOp): boolean {
+  const object = subjectOf(op)
+  return object.kind === 'link' || (object.kind === 'addr' && object.ip === POD_GATEWAY[6])
+}
+
+/**
+ * Makes the pair, and opens the pod's end.
+ *
+ * @param made Told once there is a pair.
+ * @throws {TriviumError} CONFLICT when the pod has a link of that name; KERNEL when the kernel refuses.
+ */
+export async function makeLink(plumbing: Plumbing, made: () => void = () => {}): Promise<void> {
+  const { link, ways, ifname, host, netns } = plumbing
+  if (netns.kernel.hasLink(ifname)) {
+    throw new TriviumError(
+      'CONFLICT',
+      `Cannot add interface ${ifname}: the container already has one of that name`,
+      'Run DEL first, or ask for another CNI_IFNAME',
+    )
+  }
+  must(link.pair, await host.kernel.applySoon(link.pair, netns.fd, host.isAlone()))
+  made()
+  if (ways.pod.some(isAddress6)) netns.enableIpv6(ifname)
+  must(link.pod, await netns.kernel.applySoon(link.pod))
+  must(link.node, await beyondPresent(link.node, host.kernel))
+}
+
+const isAddress6 = (op: KernelOp): boolean =>
+  op.kind === 'add' && op.object.kind === 'addr' && ipFamily(op.object.ip) === 6
+
+/** Gives the pod its addresses. The link's removal undoes all of it. */
+export async function openPod({ ways, netns }: Plumbing): Promise<void> {
+  must(ways.pod, await netns.kernel.applySoon(ways.pod))
+}
+
+/** Makes the node's ways to the pod. */
+export async function openNode({ ways, host: { kernel } }: Plumbing): Promise<void> {
+  // Where no agent has made the nftables table yet, it will come with the pod in it.
+  if (ways.guards.length > 0 && kernel.hasTable()) {
+    must(ways.guards, await beyondPresent(ways.guards, kernel))
+  }
+  must(ways.node, await beyondPresent(ways.node, kernel))
+}
+
+/**
+ * Applies, and forgives what is there already: the agent reads the store too,
+ * and may have put the same object on the new link before us. A table that goes
+ * at this very moment will come again with the pod in it.
+ */
+async function beyondPresent(ops: readonly KernelOp[], kernel: LiveKernel): Promise<Failures> {
+  if (ops.length === 0) return []
+  const failures = (await kernel.applySoon(ops)).map((failure, index) =>
+    failure?.code === 'ENOENT' && ops[index] !== undefined && isNft(subjectOf(ops[index]))
+      ? undefined
+      : failure,
+  )
+  if (!failures.some((failure) => failure?.code === 'EEXIST')) return failures
+  const state = await kernel.stateSoon()
+  return failures.map((failure, index) => {
+    const op = ops[index]
+    if (failure?.code !== 'EEXIST' || op === undefined) return failure
+    const wanted = subjectOf(op)
+    const found = state.get(identity(wanted))
+    return found !== undefined && satisfies(found, wanted) ? undefined : failure
+  })
+}
+
+function must(ops: readonly KernelOp[], failures: Failures): void {
+  const at = failures.findIndex((failure) => failure !== undefined)
+  const [op, failure] = [ops[at], failures[at]]
+  if (op === undefined || failure === undefined) return
+  throw new TriviumError('KERNEL', failure.message, `while doing: ${renderOp(op)}`)
+}
