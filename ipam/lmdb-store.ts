@@ -17,6 +17,7 @@ import { keys, SCHEMA_VERSION } from './keys.ts'
 import { watchChanges } from './lmdb/changes.ts'
 import { type Database, openEnvironment } from './lmdb/environment.ts'
 import type { Patience } from './lmdb/gate.ts'
+import { cachedRanges } from './lmdb/ranges.ts'
 import { lmdbReader, openTransactions } from './lmdb/transactions.ts'
 import type { Store } from './store.ts'
 
@@ -60,8 +61,8 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
     environment.release()
     throw asTriviumError(thrown, 'STORE')
   }
-  const reader = lmdbReader(db)
-  const transactions = openTransactions(environment, path)
+  const { reader, committed } = cachedRanges(db, lmdbReader(db))
+  const transactions = openTransactions(environment, path, committed)
   const changes = watchChanges(db, path, pollMs)
   let closed = false
   return {

@@ -16,7 +16,7 @@ import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../store.ts'
 import { REVISION, revisionOf } from './changes.ts'
 import { commitHere, commitInPool, mustBegin } from './commit.ts'
 import type { Database, Environment } from './environment.ts'
-import { type Overlay, overlay } from './overlay.ts'
+import { type Overlay, overlay, type Writes } from './overlay.ts'
 
 /** A body takes about 0.1 ms; a stretch of them stays below 5 ms. */
 const BODIES_MS_MAX = 2
@@ -51,7 +51,12 @@ export function lmdbReader(db: Database): Reader {
   }
 }
 
-export function openTransactions({ db, gate }: Environment, path: string): Transactions {
+/** @param committed Told of each commit: the revision that it made, and what it wrote. */
+export function openTransactions(
+  { db, gate }: Environment,
+  path: string,
+  committed: (revision: number, writes: Writes) => void,
+): Transactions {
   const reader = lmdbReader(db)
   let queue: Entry[] = []
   let idle: (() => void) | undefined
@@ -90,12 +95,17 @@ export function openTransactions({ db, gate }: Environment, path: string): Trans
       leaveAfter(trouble)
       return
     }
-    all.put(REVISION, revisionOf(db) + 1)
+    const revision = revisionOf(db) + 1
+    all.put(REVISION, revision)
+    const ended = (thrown: unknown): void => {
+      if (thrown === undefined) committed(revision, all.writes)
+      leaveAfter(thrown)
+    }
     if (gate.patience === 'blocks') {
-      leaveAfter(thrownBy(() => commitHere(db, all.writes)))
+      ended(thrownBy(() => commitHere(db, all.writes)))
       return
     }
-    commitInPool(db, all.writes, leaveAfter)
+    commitInPool(db, all.writes, ended)
     // Whoever goes on with it works after the thread has been told to begin.
     setImmediate(
       oneATurn,
