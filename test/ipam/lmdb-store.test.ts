@@ -10,7 +10,7 @@ import { createNetwork, keys, parseNetworkSpec, SCHEMA_VERSION } from '../../ipa
 import { prng } from '../../src/prng.ts'
 import { answerOf, outcomeOf, storeContract, until } from '../contract/store.ts'
 import { checkInvariants } from './invariants.ts'
-import { answers, bookErrors, startWriter, writerProgram } from './lmdb-writers.ts'
+import { answers, bookErrors, heapIsDamaged, startWriter, writerProgram } from './lmdb-writers.ts'
 
 const KILLS = process.env['TRIVIUM_LONG'] === '1' ? 100 : 6
 const SEED = process.env['FC_SEED'] ?? String(Date.now())
@@ -150,14 +150,6 @@ t.test('grows past its first size', async (t) => {
   )
   store.close()
 })
-
-/**
- * lmdb 3.5.6 damages its heap when a write fails. Node 20's process lives on,
- * newer ones abort now and then; a guard of our own is still to be built.
- */
-const heapIsDamaged =
-  Number(process.versions.node.split('.')[0]) > 20 &&
-  'lmdb 3.5.6 damages its heap when a write fails, and a newer Node may abort'
 
 for (const patience of ['blocks', 'pool']) {
   t.test(

@@ -7,6 +7,14 @@ import { build } from 'esbuild'
 import { keys } from '../../ipam/mod.ts'
 import type { Reader } from '../../ipam/store.ts'
 
+/**
+ * lmdb 3.5.6 damages its heap when a write fails. Node 20's process lives on,
+ * newer ones abort now and then; a guard of our own is still to be built.
+ */
+export const heapIsDamaged =
+  Number(process.versions.node.split('.')[0]) > 20 &&
+  'lmdb 3.5.6 damages its heap when a write fails, and a newer Node may abort'
+
 /** What the writers said they did. */
 export interface Answers {
   /** Container to address, of those that nobody began to release. */
