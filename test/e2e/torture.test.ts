@@ -16,7 +16,7 @@ import t, { type Test } from 'tap'
 import { skip } from '../support/e2e.ts'
 import { play } from './torture/rounds.ts'
 import { createScene, type Scene } from './torture/scene.ts'
-import { STEPS, STEPS_OF_NODE } from './torture/steps.ts'
+import { STEPS, STEPS_OF_AGENT, STEPS_OF_NODE } from './torture/steps.ts'
 import { createWorld } from './torture/world.ts'
 
 const isLong = process.env['TRIVIUM_LONG'] === '1'
@@ -32,8 +32,7 @@ const ROWS = [
   ['Node entry ADD', STEPS_OF_NODE.ADD],
   ['Node entry DEL', STEPS.DEL],
   ['Node entry GC', STEPS.GC],
-  // An agent makes the link while the record is written: one without the other is rare.
-  ['agent ADD', STEPS.ADD.filter((step) => step !== 'record')],
+  ['agent ADD', STEPS_OF_AGENT.ADD],
   ['agent DEL', STEPS.DEL],
   ['agent GC', STEPS.GC],
   ['launcher ADD', STEPS.launcher],

@@ -9,8 +9,16 @@ import type { Aim, Where } from './aim.ts'
 import { type Call, type Ended, type Running, start, type Verb } from './calls.ts'
 import { overhear, type Stage } from './conversation.ts'
 import { hasCome, leadMs } from './signs.ts'
-import { goOn, killAfter, killWhen, sleep, stop, type Way } from './stepper.ts'
-import { addStep, delStep, gcStep, type Sight, STEPS, STEPS_OF_NODE } from './steps.ts'
+import { exclusively, goOn, killAfter, killWhen, rest, sleep, stop, type Way } from './stepper.ts'
+import {
+  addStep,
+  delStep,
+  gcStep,
+  type Sight,
+  STEPS,
+  STEPS_OF_AGENT,
+  STEPS_OF_NODE,
+} from './steps.ts'
 import type { Attachment, TortureNode, World } from './world.ts'
 
 /** A kill that is to be: what it aims at, and the chances on its way. */
@@ -35,6 +43,8 @@ export interface Killed {
 
 /** Of the kills that go by the clock and look at nothing before. */
 const BY_CLOCK = 0.2
+/** Until it has all of its standard input. */
+const INPUT_MS = 3
 /** What a Node entry takes until a step shows, and altogether, until that is known. */
 const START_MS = 60
 const WHOLE_MS = 150
@@ -58,19 +68,45 @@ export async function killNode(
   const { verb } = subject
   const what = `Node entry ${verb}`
   const target = shot.target(what, STEPS_OF_NODE[verb])
-  const running = start({ ...call, via: 'node' })
+  const begin = () => start({ ...call, via: 'node' })
   const isAimed = target !== STEPS[verb][0] && shot.chance.unit() >= BY_CLOCK
+  let running: Running
   if (isAimed) {
-    // Until then there is nothing to be seen, and watching costs a processor.
-    await sleep((0.5 + 0.3 * shot.chance.unit()) * aim.usualMs(`${what} start`, START_MS))
-    await killWhen(running, wayTo(world, aim, shot, what, target, [{ subject, running }]))
-    if (!running.isOver()) aim.took(`${what} start`, performance.now() - running.startedMs)
+    const freeMs = (0.5 + 0.3 * shot.chance.unit()) * aim.usualMs(`${what} start`, START_MS)
+    running = await exclusively(() =>
+      aimed(world, aim, shot, { what, target, freeMs }, subject, begin),
+    )
   } else {
+    running = begin()
     await killAfter(running, shot.chance.unit() * 1.1 * aim.usualMs(`${what} whole`, WHOLE_MS))
   }
   const killed = await judge(world, aim, what, subject, running)
   if (isAimed) aim.came(what, target, whereOf(verb, [killed.step], target))
   return killed
+}
+
+interface Goal {
+  readonly what: string
+  readonly target: string
+  /** Until then there is nothing to be seen, and watching costs a processor. */
+  readonly freeMs: number
+}
+
+/** Starts a Node entry and kills it where it is aimed. */
+async function aimed(
+  world: World,
+  aim: Aim,
+  shot: Shot,
+  { what, target, freeMs }: Goal,
+  subject: Subject,
+  begin: () => Running,
+): Promise<Running> {
+  const running = begin()
+  await sleep(INPUT_MS)
+  rest(freeMs - (performance.now() - running.startedMs))
+  await killWhen(running, wayTo(world, aim, shot, what, target, [{ subject, running }]))
+  if (!running.isOver()) aim.took(`${what} start`, performance.now() - running.startedMs)
+  return running
 }
 
 function whereOf(verb: Verb, steps: readonly (string | undefined)[], target: string): Where {
@@ -172,7 +208,7 @@ export async function killAgent(
 ): Promise<readonly (Omit<Killed, 'ended'> | undefined)[]> {
   const { chance } = shot
   const what = `agent ${verb}`
-  const target = shot.target(what, STEPS_OF_NODE[verb])
+  const target = shot.target(what, STEPS_OF_AGENT[verb])
   const victim = { pid: node.agent.pid, isOver: () => false }
   const isByClock = target === STEPS[verb][0] || chance.unit() < BY_CLOCK
   await stop(victim)
@@ -180,7 +216,12 @@ export async function killAgent(
   if (isByClock) {
     goOn(victim)
     await killAfter(victim, chance.unit() * 1.2 * aim.usualMs(`${what} whole`, 20))
-  } else await killWhen(victim, wayTo(world, aim, shot, what, target, hands))
+  } else {
+    await exclusively(() => {
+      goOn(victim)
+      return killWhen(victim, wayTo(world, aim, shot, what, target, hands))
+    })
+  }
   // Nothing has been heard since the kill: what is over now was over before.
   const isThrough = hands.map(({ running }) => running.isOver())
   const goneMs = performance.now()

@@ -26,7 +26,7 @@ import {
   shotOf,
   TRY_LATER,
 } from './scene.ts'
-import { IFNAME, isKeptOrBegun, STEPS, STEPS_OF_NODE } from './steps.ts'
+import { IFNAME, isKeptOrBegun, STEPS, STEPS_OF_AGENT, STEPS_OF_NODE } from './steps.ts'
 import { type Attachment, NETWORKS, type TortureNode } from './world.ts'
 
 /** Who dies in a phase: processes that the runtime started, or agents; or all agents are away. */
@@ -167,7 +167,7 @@ async function phase(
 /** Where steps are missing; told with the kills, because what others hit decides about it. */
 function kindOf({ aim }: Scene, round: Round, verb: Verb): Phase {
   const chance = round.chance.fork('phase')
-  const agents = 1 / (1 + aim.fewest(`agent ${verb}`, STEPS_OF_NODE[verb]))
+  const agents = 1 / (1 + aim.fewest(`agent ${verb}`, STEPS_OF_AGENT[verb]))
   const callers =
     1 / (1 + aim.fewest(`Node entry ${verb}`, STEPS_OF_NODE[verb])) +
     1 / (1 + aim.fewest(`launcher ${verb}`, STEPS.launcher))

@@ -27,27 +27,31 @@ const WATCH_MS = 40
 /** While it is watched: who measures must not be kept waiting. Needs root, as all of this. */
 const PRECISE = -10
 const USUAL = getPriority()
+/** Nobody wakes who waits for it. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4))
 /** Most stops take less than a timer can wait. */
 const LOOKS_AT_ONCE = 10
 /** Most that a stop takes: what is in the kernel finishes first. */
 const STOP_MS_MAX = 60
 
-let watching: Promise<unknown> = Promise.resolve()
+let last: Promise<unknown> = Promise.resolve()
 
-/**
- * Resolves with whether it was this that ended it. Only one victim is watched at
- * a time, and runs meanwhile; others stand still until it is their turn.
- */
-export function killWhen(victim: Victim, way: Way): Promise<boolean> {
-  signal(victim, 'SIGSTOP')
-  const kill = async (): Promise<boolean> => {
-    goOn(victim)
-    await untilCome(way)
-    return signal(victim, 'SIGKILL')
-  }
-  const killed = watching.then(kill)
-  watching = killed.catch(() => {})
-  return killed
+/** After all work that came before: two who are watched would keep each other's moments waiting. */
+export function exclusively<T>(work: () => Promise<T>): Promise<T> {
+  const result = last.then(work)
+  last = result.catch(() => {})
+  return result
+}
+
+/** Resolves with whether it was this that ended it. */
+export async function killWhen(victim: Victim, way: Way): Promise<boolean> {
+  await untilCome(way)
+  return signal(victim, 'SIGKILL')
+}
+
+/** Waits on the spot: a timer would come when everything else here has had its turn. */
+export function rest(ms: number): void {
+  if (ms > 0) Atomics.wait(NEVER, 0, 0, ms)
 }
 
 async function untilCome(way: Way): Promise<void> {

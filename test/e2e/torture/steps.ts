@@ -30,6 +30,9 @@ export const STEPS = {
 /** In a process of its own a record is always before the link. */
 export const STEPS_OF_NODE = { ...STEPS, ADD: STEPS.ADD.filter((step) => step !== 'unrecorded') }
 
+/** In an agent the link is made while the record is written: before it as a rule. */
+export const STEPS_OF_AGENT = { ...STEPS, ADD: STEPS.ADD.filter((step) => step !== 'record') }
+
 const FAMILIES = 2
 /** The pod's end by name. */
 export const IFNAME = 'eth0'
