@@ -193,7 +193,8 @@ async function listenElsewhere(path: string, uid?: number): Promise<ChildProcess
     await serveAgentSocket(process.argv[1], serve)
     console.error('ready')
   `
-  const argv = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', program, path]
+  const sources = ['--conditions=trivium-source', '--import', import.meta.resolve('tsx')]
+  const argv = [...sources, '--input-type=module', '-e', program, path]
   const child = spawn(process.execPath, argv, uid === undefined ? {} : { uid })
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
