@@ -68,9 +68,10 @@ const nativesInside = (root) => ({
 /** @param options esbuild's, as for the other bundles. */
 export async function buildPlugin(root, dist, options) {
   await buildEntry(root, dist, 'plugin', { ...options, minifyWhitespace: true })
+  if (rehearse(root, dist)) return
   const folder = mkdtempSync(join(tmpdir(), 'trivium-build-'))
   const config = { cniVersion: '1.1.0', name: 'none', type: 'trivium', store: `lmdb:${folder}` }
-  // A DEL of nothing leads through store, locks and netlink.
+  // Without namespaces: a DEL of nothing leads through store, locks and netlink.
   runOnce(join(dist, 'plugin.cjs'), [], {
     folder,
     input: JSON.stringify({ ...config, socket: join(folder, 'agent.sock') }),
@@ -84,6 +85,20 @@ export async function buildPlugin(root, dist, options) {
       CNI_PATH: '/',
     },
   })
+}
+
+/** A real ADD and DEL, where this user may make network namespaces. */
+function rehearse(root, dist) {
+  const folder = mkdtempSync(join(tmpdir(), 'trivium-build-'))
+  const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user']
+  const sources = ['--conditions=trivium-source', '--import', 'tsx']
+  const program = [join(root, 'cni-bin', 'rehearsal.ts'), join(dist, 'plugin.cjs'), folder]
+  try {
+    const unshared = ['--net', ...asRoot, '--', process.execPath, ...sources, ...program]
+    return spawnSync('unshare', unshared, { cwd: root, stdio: 'ignore' }).status === 0
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /** @param options esbuild's, as for the other bundles. */

@@ -15,7 +15,7 @@
 import { asTriviumError, TriviumError } from '../src/errors.ts'
 import { keys, SCHEMA_VERSION } from './keys.ts'
 import { watchChanges } from './lmdb/changes.ts'
-import { type Database, openEnvironment } from './lmdb/environment.ts'
+import { type Database, leaveSnapshots, openEnvironment } from './lmdb/environment.ts'
 import type { Patience } from './lmdb/gate.ts'
 import { cachedRanges } from './lmdb/ranges.ts'
 import { lmdbReader, openTransactions } from './lmdb/transactions.ts'
@@ -86,6 +86,9 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
     },
   }
 }
+
+/** For a process that is about to end without closing its stores. Nothing may be under way in them. */
+export const leaveLmdbStores = (): void => leaveSnapshots()
 
 function checkSchema(db: Database, path: string): void {
   db.resetReadTxn()

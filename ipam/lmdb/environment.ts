@@ -145,6 +145,15 @@ function closeAll(): void {
   opened.clear()
 }
 
+/**
+ * For a process that is about to end without closing anything: lets go of what
+ * its reads have seen. Nobody may write over a snapshot that is still in use, and
+ * its slot among the readers stays until somebody opens the store next.
+ */
+export function leaveSnapshots(): void {
+  for (const { db } of opened.values()) db.resetReadTxn()
+}
+
 function orCannotOpen<T>(path: string, work: () => T): T {
   try {
     return work()

@@ -8,7 +8,8 @@
  */
 import { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { basename } from 'node:path'
-import { warmPool } from 'netlink-ts/live'
+import { endProcess, warmPool } from 'netlink-ts/live'
+import { leaveLmdbStores } from '../../ipam/lmdb-store.ts'
 import type { Store } from '../../ipam/store.ts'
 import { askedVersion, CNI_VERSIONS, type CniRequest, cniError, type Plugin } from '../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../errors.ts'
@@ -49,6 +50,16 @@ export async function runPlugin(env: Environment, argv: readonly string[]): Prom
   writeAll(2, answer.stderr)
   // A result that nobody could read is none: the runtime is to see a failure, and cleans up.
   return isTold ? answer.exitStatus : 1
+}
+
+/**
+ * Ends the process when all is written and committed: the quick way, because a
+ * runtime waits for it. Where V8's code is kept, listeners have something to do.
+ */
+export function endPlugin(status: number, env: Environment): void {
+  if (env['TRIVIUM_CODE_CACHE'] !== undefined) process.exit(status)
+  leaveLmdbStores()
+  endProcess(status)
 }
 
 /** As the reference library prints it when a person runs a plugin by hand. */

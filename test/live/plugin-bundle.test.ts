@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -14,6 +15,8 @@ import { join } from 'node:path'
 import { Script } from 'node:vm'
 import t from 'tap'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
+import type { Key } from '../../ipam/store.ts'
+import { transact } from '../../src/live/transact.ts'
 import { builtCli, DIST } from '../support/e2e.ts'
 
 const cacheOf = (name: string): string => `${name}-${process.versions.v8}-${process.arch}.cache`
@@ -76,6 +79,20 @@ t.test('V8 with other flags does without', { skip }, async (t) => {
   const place = copy('flags', () => {})
   const { status, stdout, stderr } = call(place, 'DEL', '--no-opt', '--stack-size=900')
   t.strictSame([status, stdout], [0, ''], stderr)
+})
+
+t.test('a call that has ended keeps nothing of the store', { skip }, async (t) => {
+  const place = copy('ended', () => {})
+  // Opening a store clears what the dead left in it, so this one is open before.
+  const store = openLmdbStore(storePath)
+  t.teardown(() => store.close())
+  t.equal(call(place, 'DEL').status, 0)
+  const before = statSync(join(storePath, 'data.mdb')).size
+  for (let write = 0; write < 300; write++) {
+    await transact(store, (tx) => tx.put('sequence/n1' as Key<number>, write))
+  }
+  const grown = statSync(join(storePath, 'data.mdb')).size - before
+  t.ok(grown < 256 * 1024, `pages are written again: ${grown} bytes more`)
 })
 
 for (const name of ['plugin-main', 'cli-main']) {

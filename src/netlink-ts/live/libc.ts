@@ -78,6 +78,8 @@ export const fcntl: ((...args: FcntlArgs) => number) & Async<FcntlArgs> = libc.f
 )
 export const getpid: (() => number) & Async<readonly []> = libc.func('int getpid()')
 
+export const exitNow: (status: number) => void = libc.func('void _exit(int)')
+
 /** The errno of the call just made. */
 export const errno = (): number => koffi.errno()
 

@@ -1,10 +1,11 @@
 /**
  * The part of netlink-ts that talks to the kernel: sockets, notifications, network
- * namespaces, locks between processes, and who connects to a socket. It needs Linux, 64 bits, and koffi.
+ * namespaces, locks between processes, who connects to a socket, and a quick end. It needs Linux, 64 bits, and koffi.
  *
  * @module
  */
 export { type Pace, pacer } from './dump.ts'
+export { endProcess } from './end.ts'
 export { lockByte, lockByteInPool, tryLockByte, unlockByte } from './file-lock.ts'
 export { type Drained, type Group, Monitor, type MonitorOptions } from './monitor.ts'
 export {

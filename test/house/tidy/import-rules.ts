@@ -162,7 +162,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     unit: 'cni-bin',
-    units: ['src/live', 'src/cli', 'src/cni', 'src/agent', 'ipam'],
+    units: ['src/live', 'src/cli', 'src/cni', 'src/agent', 'src/net', 'ipam'],
     packages: ['esbuild', 'node:*'],
   },
   { unit: 'deploy', units: [], packages: ['node:*'] },
