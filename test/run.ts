@@ -65,6 +65,10 @@ function follow(lines: AsyncIterable<string>): Promise<Counts> {
       const shown = block.map(named)
       if (failed) console.log(shown.join('\n'))
       else console.log(named(line).replace(/^ok \d+ - /, 'ok   '))
+      // What a long run counted is what it was made for.
+      const told =
+        isLong && !failed ? block.filter((each) => /^\s+# (?!Subtest|time=)/.test(each)) : []
+      for (const comment of told) console.log(`     ${comment}`)
       for (const skip of block.filter((each) => /^\s+ok .*# SKIP/.test(each))) {
         console.log(`       skipped: ${skip.trim().replace(/^ok \d+ - /, '')}`)
       }
