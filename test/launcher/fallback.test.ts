@@ -195,7 +195,9 @@ async function listenElsewhere(path: string, uid?: number): Promise<ChildProcess
   `
   const sources = ['--conditions=trivium-source', '--import', import.meta.resolve('tsx')]
   const argv = [...sources, '--input-type=module', '-e', program, path]
-  const child = spawn(process.execPath, argv, uid === undefined ? {} : { uid })
+  // Without the test runner's own options: its records are not another user's to write.
+  const env = { PATH: process.env['PATH'] ?? '' }
+  const child = spawn(process.execPath, argv, uid === undefined ? { env } : { env, uid })
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
       if (String(chunk).includes('ready')) resolve()
