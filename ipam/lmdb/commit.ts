@@ -14,26 +14,21 @@ import type { Database } from './environment.ts'
 import type { Writes } from './overlay.ts'
 
 /**
- * Those in which something failed. LMDB refuses to begin after a failure of this
- * process that it takes for fatal, and for no other reason.
- */
-const suspects = new WeakSet<Database>()
-
-/**
  * Throws when no transaction can begin. Call it before anything else inside the
  * gate: as nobody else writes there, what could begin can begin again. Reads that
  * follow are of the newest commit.
+ *
+ * Beginning is what finds the newest: a writer that was killed after its commit
+ * was on disk, but before it had said so in the lock file, leaves readers with
+ * the one before, until somebody takes the writers' mutex from the dead.
  */
 export function mustBegin(db: Database): void {
-  if (!suspects.has(db)) {
-    db.resetReadTxn()
-    return
-  }
   db.transactionSync(() => {
     // The library does not look; its reads would then be of an old snapshot.
     const { getWriteTxnId } = db as unknown as { getWriteTxnId: () => number }
     if (getWriteTxnId() === 0) throw new Error('LMDB could not begin a transaction')
   })
+  db.resetReadTxn()
 }
 
 /** Commits, and throws when it could not; then nothing is written. Call it inside the gate, after `mustBegin`. */
@@ -89,7 +84,6 @@ async function reasonOf(thrown: unknown): Promise<unknown> {
  * pages it had. A transaction without writes puts the number right.
  */
 function failed(db: Database): void {
-  suspects.add(db)
   try {
     db.transactionSync(() => undefined)
   } catch {
