@@ -1,7 +1,8 @@
 /*
  * Preloaded: what makes a commit durable is written to the file named by HELD_SYNC, a line an
  * event, and stands still while HELD_SYNC.hold exists; while HELD_SYNC.EVENT exists it fails.
- * That is fdatasync, and writing through a descriptor with O_DSYNC, by which LMDB makes a commit visible.
+ * That is fdatasync, and writing through a descriptor with O_DSYNC, by which LMDB makes a commit
+ * durable. While HELD_SYNC.late exists it stands still right after that, before LMDB says so to others.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -44,7 +45,11 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset)
     ssize_t (*real)(int, const void *, size_t, off64_t) =
         (ssize_t (*)(int, const void *, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64");
     if ((fcntl(fd, F_GETFL) & O_DSYNC) == 0) return real(fd, bytes, size, offset);
-    return event("meta") ? real(fd, bytes, size, offset) : -1;
+    if (!event("meta")) return -1;
+    ssize_t written = real(fd, bytes, size, offset);
+    if (is("late")) event("made");
+    while (is("late")) usleep(LOOK_US);
+    return written;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)

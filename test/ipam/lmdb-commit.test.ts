@@ -108,6 +108,28 @@ t.test(
   },
 )
 
+for (const patience of ['pool', 'blocks'] as const) {
+  const title = `after one that was killed before it could say what it wrote: ${patience}`
+  t.test(title, { skip }, async (t) => {
+    // Open before: who opens when nobody else is there looks at the file itself.
+    const store = openLmdbStore(join(folder, 'late'), { patience })
+    t.teardown(() => store.close())
+    const count = (): Promise<number> =>
+      answerOf(store, (tx) => {
+        const next = (tx.get(row('count')) ?? 0) + 1
+        tx.put(row('count'), next)
+        return next
+      })
+    const before = await count()
+    const child = held(t, 'late')
+    await child.line
+    child.process.kill('SIGKILL')
+    t.strictSame(await child.ended, [null, 'SIGKILL'])
+    t.notOk(readFileSync(child.log, 'utf8').includes('committed'))
+    t.equal(await count(), before + 2, 'its count is not lost')
+  })
+}
+
 t.test(
   'a sync that fails takes the commit back, and a later one goes through',
   { skip: skip || heapIsDamaged },

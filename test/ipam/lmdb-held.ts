@@ -75,6 +75,16 @@ async function failing(event: string): Promise<unknown> {
   return found
 }
 
+/** A commit is on disk, and nobody was told. */
+async function late(): Promise<void> {
+  writeFileSync(`${LOG}.late`, '')
+  store.transact(
+    (tx) => tx.put(row('count'), (tx.get(row('count')) ?? 0) + 1),
+    () => note('committed'),
+  )
+  await until(() => events().includes('made'))
+}
+
 /** A commit that waits for a thread: the only one stands still at a FIFO. */
 async function queued(): Promise<void> {
   openFile(`${LOG}.fifo`, () => {})
@@ -85,6 +95,10 @@ async function queued(): Promise<void> {
 async function main(): Promise<void> {
   if (what === 'order') console.log(JSON.stringify(await order()))
   if (what === 'sync' || what === 'meta') console.log(JSON.stringify(await failing(what)))
+  if (what === 'late') {
+    await late()
+    console.log('under way')
+  }
   if (what === 'exit' || what === 'queued' || what === 'stand') {
     await (what === 'queued' ? queued() : underWay())
     console.log('under way')
