@@ -10,6 +10,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { pluginConfig } from '../../src/lab/cni.ts'
 import { compareDumps, dumpNetns } from '../../src/lab/dump.ts'
@@ -53,6 +54,8 @@ type Amount = Exclude<keyof Reading, 'cycle'>
 
 /** A socket more is opened once more calls meet than ever before, and stays. */
 const STEADY_MAX = 2
+/** An agent at rest has no round due for so long. */
+const REST_MS = 500
 /** What there is as often after thousands of cycles as before. */
 const STEADY = ['fds', 'netlinkSockets', 'threads', 'series'] as const
 
@@ -72,7 +75,7 @@ t.test('containers come and go', { skip, timeout: TIMEOUT_MS }, async (t) => {
   const scene: Scene = { lab, host, agent, heapFile, page }
   const pods = await Promise.all(Array.from({ length: SIDE_BY_SIDE }, () => lab.addPod(host)))
   await cycles(lab, pods, SIDE_BY_SIDE * 5)
-  const idle = await dumpNetns(host.netns)
+  const idle = await atRest(host)
   const first = await read(scene, 0)
 
   const readings: Reading[] = []
@@ -88,8 +91,10 @@ t.test('containers come and go', { skip, timeout: TIMEOUT_MS }, async (t) => {
   await cycles(lab, pods, NODE_CYCLES, { TRIVIUM_NO_AGENT: '1' })
   const after = await read(scene, CYCLES + NODE_CYCLES)
   const title = `${NODE_CYCLES} cycles of the Node entry beside it`
-  t.equal(after.fds, before.fds, `${title}: descriptors`)
-  t.equal(after.netlinkSockets, before.netlinkSockets, `${title}: netlink sockets`)
+  for (const amount of ['fds', 'netlinkSockets'] as const) {
+    const more = Math.abs(after[amount] - before[amount])
+    t.ok(more <= STEADY_MAX, `${title}: ${amount}`, { before, after })
+  }
   t.ok(after.storeBytes - before.storeBytes <= STORE_BYTES_MAX, `${title}: the store`, {
     before: before.storeBytes,
     after: after.storeBytes,
@@ -98,6 +103,18 @@ t.test('containers come and go', { skip, timeout: TIMEOUT_MS }, async (t) => {
   t.strictSame(left, [], 'the kernel holds what it held')
   t.equal(await inUse(lab), 0, 'no address is in use')
 })
+
+/** The node's kernel when the agent has nothing more to do: the way to a new block comes a round later. */
+async function atRest({ netns }: LabNode): Promise<Awaited<ReturnType<typeof dumpNetns>>> {
+  let last = await dumpNetns(netns)
+  await settle(async () => {
+    await sleep(REST_MS)
+    const before = last
+    last = await dumpNetns(netns)
+    return compareDumps(before, last)
+  })
+  return last
+}
 
 interface Scene {
   readonly lab: Lab
