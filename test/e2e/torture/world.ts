@@ -15,7 +15,7 @@ import { createLab, type Lab, type LabAgent, type LabNode } from '../../../src/l
 import { type LiveKernel, openKernel } from '../../../src/live/kernel.ts'
 import { openStore } from '../../../src/live/store-url.ts'
 import { builtCli, converged } from '../../support/e2e.ts'
-import { IFNAME, type Sight, sightOf } from './steps.ts'
+import { IFNAME, isKept, type Sight, sightOf } from './steps.ts'
 
 export const NETWORKS = ['pods', 'flat'] as const
 export type Network = (typeof NETWORKS)[number]
@@ -144,8 +144,17 @@ function hasRecord(store: Store, { node, network, containerId }: Attachment): bo
   return store.read((reader) => reader.get(key)) !== undefined
 }
 
-/** The kernel before the store: what is made between the two looks has its record before. */
+/**
+ * The kernel before the store: what is made between the two looks has its record
+ * before. What a DEL removes between them has none any more, and is gone as well:
+ * a launcher that was not accepted has it done by Node while the agent is dead.
+ */
 function look(store: Store, attachments: readonly Attachment[]): readonly Sight[] {
+  const sights = lookOnce(store, attachments)
+  return sights.every(isKept) ? sights : lookOnce(store, attachments)
+}
+
+function lookOnce(store: Store, attachments: readonly Attachment[]): readonly Sight[] {
   const [first] = attachments
   if (first === undefined) return []
   const state = first.node.kernel.state()
