@@ -199,8 +199,11 @@ async function callerDies(scene: Scene, round: Round, act: Act, via: Via): Promi
   }
   const subject = { verb, attachments: [attachment] }
   const outcome = await killNode(world, aim, shot, act.call, subject)
-  if (outcome.step !== undefined)
-    mustBeKept(scene, outcome.sights, `${act.id} ${verb} of Node at ${outcome.step}`)
+  if (outcome.step !== undefined) {
+    const when = `${act.id} ${verb} of Node at ${outcome.step}`
+    // A DEL that had not begun leaves what an agent's ADD had left.
+    mustBeKept(scene, outcome.sights, when, verb === 'DEL' ? isKeptOrBegun : undefined)
+  }
   return killed(scene, outcome)
 }
 
