@@ -13,7 +13,6 @@ import type { CniHost } from './host.ts'
 import { makeLink, type Plumbing } from './plumb.ts'
 
 export interface EarlyLink {
-  readonly plumbing: Plumbing
   /** There is a record now. Resolves when the link is made, rejects when it cannot be. */
   recorded(): Promise<void>
   /** There will be no record: removes what was made. */
@@ -34,7 +33,6 @@ export function earlyLink(
   })
   made.catch(() => {}) // told by `recorded`
   return {
-    plumbing,
     recorded() {
       forget()
       return made
