@@ -151,6 +151,7 @@ sees('everywhere', CHECKS['banned everywhere'] ?? (() => []), [
   ['src/x.ts', 'switch (x) { default: y() }', []],
   ['src/x.ts', 'if (a == b || c != d) e()', ['==', '!=']],
   ['test/x.test.ts', "t.only('x', () => {})", ['.only(']],
+  ['test/x.test.ts', 't.testdir()', ['testdir(']],
   ['cni-bin/build.mjs', 'export default 1', ['default export']],
 ])
 

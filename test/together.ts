@@ -10,7 +10,7 @@ import { basename, dirname, join, relative } from 'node:path'
 /** Folders of tests without effects, and what none of those that share may use: it belongs to the whole process. */
 const PURE = /^test\/(agent|backend|cni|explain|kernel|metrics|net|netlink-ts|simulator|wire)\//
 const OWN_PROCESS =
-  /\bt\.(testdir|setTimeout|teardown|before|after|plan|jobs)\b|child_process|process\.|global|\/live\/|\.live\./
+  /\bownFolder\b|\bt\.(setTimeout|teardown|before|after|plan|jobs)\b|child_process|process\.|global|\/live\/|\.live\./
 
 /** Enough to save the starts, few enough that jobs side by side share the work. */
 const FILES_MAX = 8

@@ -12,6 +12,7 @@ import { createLab, type Lab, type LabAgent, type LabNode, spawnAgent } from '..
 import { ping } from '../../src/lab/reach.ts'
 import { type BareHost, mountedRoot } from '../support/bare-host.ts'
 import { builtCli, callsLogged, ipsOf, type Json, ROOT, resultOf, skip } from '../support/e2e.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const DEPLOY = join(ROOT, 'deploy')
 const UNIT = join(DEPLOY, 'systemd', 'trivium-agent.service')
@@ -92,7 +93,7 @@ t.test('the unit', async (t) => {
   t.strictSame(unitValues('RuntimeDirectoryPreserve'), ['yes'], 'node.json stays')
   const missing = existsSync('/usr/bin/systemd-analyze') ? false : 'no systemd-analyze'
   await t.test('systemd-analyze agrees', { skip: missing }, async (t) => {
-    const dir = t.testdir()
+    const dir = ownFolder(t)
     const program = join(dir, 'trivium')
     writeFileSync(program, '#!/bin/sh\n')
     chmodSync(program, 0o755)

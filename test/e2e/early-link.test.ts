@@ -24,8 +24,9 @@ import {
   sleep,
   warm,
 } from '../support/e2e.ts'
+import { ownFolder } from '../support/folder.ts'
 
-const folder = t.testdir()
+const folder = ownFolder(t)
 const library = join(folder, 'held-sync.so')
 const log = join(folder, 'events')
 const source = join(ROOT, 'test', 'ipam', 'held-sync.c')

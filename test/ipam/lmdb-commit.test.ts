@@ -10,9 +10,10 @@ import t, { type Test } from 'tap'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import type { Key, Store } from '../../ipam/store.ts'
 import { answerOf } from '../contract/store.ts'
+import { ownFolder } from '../support/folder.ts'
 import { heapIsDamaged } from './lmdb-writers.ts'
 
-const folder = t.testdir()
+const folder = ownFolder(t)
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 const row = (name: string): Key<number> => `row/${name}`
 const rows = (store: Store): string[] =>

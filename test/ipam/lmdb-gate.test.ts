@@ -10,8 +10,9 @@ import t from 'tap'
 import { openGate } from '../../ipam/lmdb/gate.ts'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import { answerOf, until } from '../contract/store.ts'
+import { ownFolder } from '../support/folder.ts'
 
-const folder = t.testdir()
+const folder = ownFolder(t)
 
 /** Another process that is inside; the function it returns lets it leave. */
 function occupy(path: string): () => void {

@@ -16,6 +16,7 @@ import { allocate, createNetwork, keys, parseNetworkSpec, release } from '../../
 import type { Store } from '../../ipam/store.ts'
 import { prng } from '../../src/prng.ts'
 import { answerOf } from '../contract/store.ts'
+import { ownFolder } from '../support/folder.ts'
 import { checkInvariants } from './invariants.ts'
 import { type Answers, answers, bookErrors, startWriter, writerProgram } from './lmdb-writers.ts'
 
@@ -25,7 +26,7 @@ const SEED = process.env['FC_SEED'] ?? String(Date.now())
 const NODES = ['home', ...Array.from({ length: 20 }, (_, n) => `w${n}`)]
 
 t.setTimeout(LONG ? 3_600_000 : 120_000)
-const folder = t.testdir()
+const folder = ownFolder(t)
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
 interface Load {

@@ -6,6 +6,7 @@ import t from 'tap'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import type { Key, KeyRange, Store } from '../../ipam/store.ts'
 import { answerOf } from '../contract/store.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const RANGES: readonly KeyRange<number>[] = ['a/', 'a/x/', 'b/', 'empty/']
 const KEYS: readonly Key<number>[] = ['a/1', 'a/x/1', 'a/x/2', 'b/1', 'b/2', 'c/1']
@@ -31,7 +32,7 @@ const doing: fc.Arbitrary<Doing> = fc.record({
 })
 
 let paths = 0
-const folder = t.testdir()
+const folder = ownFolder(t)
 let remembered = 0
 
 const read = (store: Store, range: KeyRange<number>): Iterable<readonly [Key<number>, number]> =>

@@ -9,6 +9,7 @@ import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import { createNetwork, keys, parseNetworkSpec, SCHEMA_VERSION } from '../../ipam/mod.ts'
 import { prng } from '../../src/prng.ts'
 import { answerOf, outcomeOf, storeContract, until } from '../contract/store.ts'
+import { ownFolder } from '../support/folder.ts'
 import { checkInvariants } from './invariants.ts'
 import { answers, bookErrors, heapIsDamaged, startWriter, writerProgram } from './lmdb-writers.ts'
 
@@ -21,7 +22,7 @@ const LIVES_MS_MAX = 60_000 + KILLS * 5000
 t.setTimeout(LIVES_MS_MAX + 60_000)
 
 let stores = 0
-const folder = t.testdir()
+const folder = ownFolder(t)
 const freshPath = (): string => join(folder, `store.${stores++}`)
 
 storeContract(t, 'lmdb', () => openLmdbStore(freshPath()))

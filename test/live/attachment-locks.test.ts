@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { attachmentLocks, byteOf, LOCK_FILE } from '../../src/live/attachment-locks.ts'
 import { until } from '../contract/store.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const ROUNDS = 60
 const keyOf = (containerId: string) => ({ network: 'pods', containerId, ifname: 'eth0' })
 
 let folders = 0
-const folder = t.testdir()
+const folder = ownFolder(t)
 const freshSocket = (): string => join(folder, `run.${folders++}`, 'agent.sock')
 
 const lines = (log: string): readonly string[] =>

@@ -18,6 +18,7 @@ import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import type { Key } from '../../ipam/store.ts'
 import { transact } from '../../src/live/transact.ts'
 import { builtCli, DIST } from '../support/e2e.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const cacheOf = (name: string): string => `${name}-${process.versions.v8}-${process.arch}.cache`
 const CACHE = cacheOf('plugin-main')
@@ -25,7 +26,7 @@ const FILES = ['plugin.cjs', 'plugin-main.cjs', CACHE] as const
 
 builtCli()
 const skip = !existsSync(join(DIST, CACHE)) && 'dist/ was built by another Node'
-const folder = t.testdir()
+const folder = ownFolder(t)
 const storePath = join(folder, 'store')
 openLmdbStore(storePath).close()
 

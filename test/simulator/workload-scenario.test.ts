@@ -5,6 +5,7 @@ import t from 'tap'
 import { readScenario } from '../../simulator/main.ts'
 import { parseScenario } from '../../simulator/scenario.ts'
 import { filesOf, inputWords } from '../../simulator/timeline/inputs.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const BASE = `nodes: 4
 podsPerNode: 10
@@ -169,8 +170,9 @@ t.test('a seed from outside counts when the workload is planned', async (t) => {
 })
 
 t.test('files are read beside the scenario, and not when they are too large', async (t) => {
-  const folder = t.testdir({ 'x.yaml': step('{ kind: trace, file: t.csv }') })
+  const folder = ownFolder(t)
   const path = join(folder, 'x.yaml')
+  writeFileSync(path, step('{ kind: trace, file: t.csv }'))
   await t.rejects(readScenario(path), { code: 'BAD_CONFIG', message: /t\.csv: ENOENT/ })
   writeFileSync(join(folder, 't.csv'), 'at_ms,action,pod,node\n1,add,a,\n')
   const { scenario } = await readScenario(path, 7)

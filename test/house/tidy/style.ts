@@ -133,6 +133,7 @@ function bannedNode(node: ts.Node, { text }: Source, ast: ts.SourceFile): string
   }
   if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
     if (node.expression.name.text === 'only') return '.only( leaves every other test out'
+    if (node.expression.name.text === 'testdir') return 'testdir( is shared by runs: ownFolder('
   }
   if (!ts.isAsExpression(node) || node.type.kind !== ts.SyntaxKind.AnyKeyword) return undefined
   const line = lineOf(ast, node.type)
