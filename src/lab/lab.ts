@@ -75,6 +75,8 @@ export interface Lab {
 
 export interface LabAgent {
   readonly pid: number
+  /** Resolves when it is over. */
+  readonly ended: Promise<void>
   /** Everything it logged so far. */
   log(): string
   /** SIGTERM, and waits for the end. */
@@ -253,6 +255,7 @@ export async function spawnAgent(command: readonly string[]): Promise<LabAgent> 
   await whenReady(child, () => logged)
   return {
     pid: child.pid ?? 0,
+    ended,
     log: () => logged,
     stop: () => finish('SIGTERM'),
     kill: () => finish('SIGKILL'),

@@ -13,6 +13,10 @@ export interface Aim {
   came(what: string, target: string, where: Where): void
   /** From the sign of `target` to the kill: longer where kills came too early; `guess` before any. */
   delayMs(what: string, target: string, guess: number): number
+  /** Acts after which a kill may be there: of those that were, or any up to `most`. */
+  acts(what: string, target: string, most: number, chance: Prng): number
+  /** A kill before that act was there. */
+  counted(what: string, step: string, acts: number): void
   /** How long `what` took from its start to its end, or to the step after which it is aimed. */
   took(what: string, ms: number): void
   /** Median of the last ones; `guess` before any. */
@@ -28,6 +32,8 @@ export interface Aim {
 export type Where = 'there' | 'before' | 'beyond'
 
 const MEMORY = 15
+/** Of kills by count, those that go where others were. */
+const KNOWN_WAY = 0.7
 const CORRECTION: Readonly<Record<Where, number>> = { before: 1.4, there: 1, beyond: 0.75 }
 const CORRECTION_MIN = 0.01
 const CORRECTION_MAX = 100
@@ -36,6 +42,7 @@ export function aim(): Aim {
   const counts = new Map<string, Map<string, number>>()
   const times = new Map<string, number[]>()
   const corrections = new Map<string, number>()
+  const counted = new Map<string, number[]>()
   const hits = (what: string, step: string): number => counts.get(what)?.get(step) ?? 0
   const correction = (what: string, target: string): number =>
     corrections.get(`${what} ${target}`) ?? 1
@@ -59,6 +66,15 @@ export function aim(): Aim {
       const next = correction(what, target) * CORRECTION[where]
       const bounded = Math.min(CORRECTION_MAX, Math.max(CORRECTION_MIN, next))
       corrections.set(`${what} ${target}`, bounded)
+    },
+    acts(what, target, most, chance) {
+      const known = counted.get(`${what} ${target}`) ?? []
+      const isKnown = known.length > 0 && chance.unit() < KNOWN_WAY
+      return isKnown ? (known[chance.below(known.length)] as number) : 1 + chance.below(most)
+    },
+    counted(what, step, acts) {
+      const known = counted.get(`${what} ${step}`) ?? []
+      counted.set(`${what} ${step}`, [...known, acts].slice(-MEMORY))
     },
     took(what, ms) {
       const known = times.get(what) ?? []

@@ -30,6 +30,8 @@ export interface Call {
   readonly extra?: Json
   /** In place of the agent's own socket. */
   readonly socketPath?: string
+  /** More of the environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface Ended {
@@ -77,6 +79,7 @@ export function start(call: Call): Running {
       ...(netnsPath === undefined ? {} : { CNI_NETNS: netnsPath }),
       ...(call.via === 'node' ? { TRIVIUM_NO_AGENT: '1' } : {}),
       ...(call.socketPath === undefined ? {} : { TRIVIUM_SOCKET: call.socketPath }),
+      ...call.env,
     },
   })
   child.stdin.on('error', () => {}) // it may die without reading

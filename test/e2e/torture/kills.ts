@@ -43,6 +43,10 @@ export interface Killed {
 
 /** Of the kills that go by the clock and look at nothing before. */
 const BY_CLOCK = 0.2
+/** Of the others, those that go by what the victim does itself, where that can be had. */
+const BY_COUNT = 0.7
+/** A verb's acts upon the kernel and the disk, and a few to spare. */
+const ACTS_MAX = 20
 /** Until it has all of its standard input. */
 const INPUT_MS = 3
 /** What a Node entry takes until a step shows, and altogether, until that is known. */
@@ -70,6 +74,14 @@ export async function killNode(
   const target = shot.target(what, STEPS_OF_NODE[verb])
   const begin = () => start({ ...call, via: 'node' })
   const isAimed = target !== STEPS[verb][0] && shot.chance.unit() >= BY_CLOCK
+  if (isAimed && world.death !== undefined && shot.chance.unit() < BY_COUNT) {
+    const acts = aim.acts(what, target, ACTS_MAX, shot.chance)
+    const env = world.death.environment(acts)
+    const dying = start({ ...call, via: 'node', env })
+    const killed = await judge(world, aim, what, subject, dying)
+    if (killed.step !== undefined) aim.counted(what, killed.step, acts)
+    return killed
+  }
   let running: Running
   if (isAimed) {
     const freeMs = (0.5 + 0.3 * shot.chance.unit()) * aim.usualMs(`${what} start`, START_MS)
@@ -211,9 +223,19 @@ export async function killAgent(
   const target = shot.target(what, STEPS_OF_AGENT[verb])
   const victim = { pid: node.agent.pid, isOver: () => false }
   const isByClock = target === STEPS[verb][0] || chance.unit() < BY_CLOCK
+  const isByCount = !isByClock && world.death !== undefined && chance.unit() < BY_COUNT
   await stop(victim)
   const hands = begin()
-  if (isByClock) {
+  let acts = 0
+  if (isByCount) {
+    const most = Math.ceil(hands.length * aim.usualMs(`${what} acts`, ACTS_MAX))
+    acts = aim.acts(what, target, most, chance)
+    world.death?.arm(node.agent.pid, acts, target === 'unrecorded' || chance.below(2) === 0)
+    goOn(victim)
+    await Promise.race([node.agent.ended, Promise.all(hands.map(({ running }) => running.ended))])
+    const left = world.death?.left(node.agent.pid) ?? 0
+    if (left > 0) aim.took(`${what} acts`, (acts - left) / hands.length)
+  } else if (isByClock) {
     goOn(victim)
     await killAfter(victim, chance.unit() * 1.2 * aim.usualMs(`${what} whole`, 20))
   } else {
@@ -235,9 +257,10 @@ export async function killAgent(
     // Its launcher says so, too, when the agent is gone; but that is no result.
     const step = stepOf(verb, sights, running.printed().includes('"ips"'))
     aim.hit(what, step)
+    if (isByCount) aim.counted(what, step, acts)
     return { step, sights }
   })
   const steps = met.map((each) => each?.step)
-  if (!isByClock) aim.came(what, target, whereOf(verb, steps, target))
+  if (!isByClock && !isByCount) aim.came(what, target, whereOf(verb, steps, target))
   return met
 }

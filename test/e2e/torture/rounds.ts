@@ -167,7 +167,8 @@ async function phase(
 /** Where steps are missing; told with the kills, because what others hit decides about it. */
 function kindOf({ aim }: Scene, round: Round, verb: Verb): Phase {
   const chance = round.chance.fork('phase')
-  const agents = 1 / (1 + aim.fewest(`agent ${verb}`, STEPS_OF_AGENT[verb]))
+  // One or two of them die in a phase, and many callers.
+  const agents = 10 / (1 + aim.fewest(`agent ${verb}`, STEPS_OF_AGENT[verb]))
   const callers =
     1 / (1 + aim.fewest(`Node entry ${verb}`, STEPS_OF_NODE[verb])) +
     1 / (1 + aim.fewest(`launcher ${verb}`, STEPS.launcher))
@@ -218,7 +219,7 @@ async function agentsDie(
   const { nodes } = scene.world
   const one = pick(chance, nodes)
   const isDying = (node: TortureNode): boolean => node === one || both
-  const both = chance.below(3) === 0
+  const both = chance.below(3) > 0
   await Promise.all(
     nodes.map(async (node) => {
       const id = `${round.name}.${node.lab.name}`

@@ -16,6 +16,7 @@ import { type LiveKernel, openKernel } from '../../../src/live/kernel.ts'
 import { openStore } from '../../../src/live/store-url.ts'
 import { builtCli, converged } from '../../support/e2e.ts'
 import { IFNAME, isKept, type Sight, sightOf } from './steps.ts'
+import { type SuddenDeath, suddenDeath } from './sudden-death.ts'
 
 export const NETWORKS = ['pods', 'flat'] as const
 export type Network = (typeof NETWORKS)[number]
@@ -57,6 +58,7 @@ export interface World {
   readonly lab: Lab
   readonly nodes: readonly TortureNode[]
   readonly store: Store
+  readonly death: SuddenDeath | undefined
   /** A namespace in which nothing is. */
   slotOn(node: TortureNode): Promise<Slot>
   /** What there is of attachments of one node, now. */
@@ -68,7 +70,8 @@ export interface World {
 }
 
 export async function createWorld(t: Test): Promise<World> {
-  const lab = await createLab({ nodes: 2, trivium: builtCli() })
+  const death = suddenDeath(t)
+  const lab = await createLab({ nodes: 2, trivium: mortal(builtCli(), death) })
   t.teardown(() => lab.destroy())
   for (const [index, node] of lab.nodes.entries()) {
     await lab.install(node, '--name', 'pods', ...(index === 0 ? FLAGS.pods : []))
@@ -86,6 +89,7 @@ export async function createWorld(t: Test): Promise<World> {
     lab,
     nodes,
     store,
+    death,
     async slotOn(node) {
       const slot = node.free.pop() ?? (await newSlot(lab, node))
       slots.add(slot)
@@ -99,6 +103,11 @@ export async function createWorld(t: Test): Promise<World> {
       node.agent = await lab.startAgent(node.lab)
     },
   }
+}
+
+function mortal(command: readonly string[], death: SuddenDeath | undefined): readonly string[] {
+  const variables = Object.entries(death?.environment() ?? {})
+  return ['env', ...variables.map(([name, value]) => `${name}=${value}`), ...command]
 }
 
 async function tortureNode(t: Test, lab: Lab, node: LabNode): Promise<TortureNode> {
