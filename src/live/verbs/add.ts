@@ -21,6 +21,7 @@ import { del } from './del.ts'
 import { type EarlyLink, earlyLink } from './early-link.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
 import { makeLink, openNode, openPod, type Plumbing, plumbing } from './plumb.ts'
+import { takeBack } from './take-back.ts'
 
 /** One ADD: where it acts. */
 interface Place {
@@ -66,9 +67,10 @@ export async function add(
       const result = withDns(request, addResult(plan, attachment, request.netns))
       return answerOf(result, request.config.prevResult, request.cniVersion)
     } catch (thrown) {
-      await del(key, true, host)
-      steps.mark('undo')
-      throw thrown
+      return await takeBack(thrown, async () => {
+        await del(key, true, host)
+        steps.mark('undo')
+      })
     }
   } finally {
     letGo()
@@ -88,8 +90,7 @@ async function recorded(
     })
     return { allocated, begun }
   } catch (thrown) {
-    await begun?.early?.undo()
-    throw thrown
+    return takeBack(thrown, () => begun?.early?.undo())
   }
 }
 
