@@ -1,5 +1,5 @@
 /*
- * Request, accepted, go, response. See agent.h for the bytes and the promise.
+ * Request, accepted, response. See agent.h for the bytes and the promise.
  */
 #include "agent.h"
 
@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define REQUEST_HEADER_BYTES 40
 #define ACCEPTED_BYTES 8
 #define RESPONSE_HEADER_BYTES 16
@@ -175,40 +175,58 @@ static size_t send_all(int fd, const void *data, size_t length, int64_t deadline
 	return sent;
 }
 
-static bool receive_all(int fd, void *data, size_t length, int64_t deadline_ms)
+/* Receives all of it; returns how much came before the deadline, the end or an error. */
+static size_t receive_all(int fd, void *data, size_t length, int64_t deadline_ms)
 {
 	unsigned char *at = data;
+	size_t received = 0;
 
-	while (length > 0) {
+	while (received < length) {
 		ssize_t got;
 
 		if (!wait_ready(fd, POLLIN, deadline_ms))
-			return false;
-		got = recv(fd, at, length, 0);
-		if (got > 0) {
-			at += got;
-			length -= (size_t)got;
-		} else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-			return false;
-		}
+			return received;
+		got = recv(fd, at + received, length - received, 0);
+		if (got > 0)
+			received += (size_t)got;
+		else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+			return received;
 	}
-	return true;
+	return received;
 }
 
-static bool receive_accepted(int fd, int64_t deadline_ms)
+static bool is_accepted(const unsigned char *frame)
+{
+	return memcmp(frame, "TRVA", MAGIC_BYTES) == 0 &&
+	       get_le(frame + 4, 2) == PROTOCOL_VERSION && get_le(frame + 6, 2) == 0;
+}
+
+/* Waits until the deadline for the agent to take the request; ANSWERED: now it will. */
+static enum agent_outcome receive_verdict(int fd, int64_t deadline_ms)
 {
 	unsigned char frame[ACCEPTED_BYTES];
+	size_t got = receive_all(fd, frame, sizeof(frame), deadline_ms);
+	bool late = got < sizeof(frame);
 
-	return receive_all(fd, frame, sizeof(frame), deadline_ms) &&
-	       memcmp(frame, "TRVA", MAGIC_BYTES) == 0 &&
-	       get_le(frame + 4, 2) == PROTOCOL_VERSION && get_le(frame + 6, 2) == 0;
+	if (late) {
+		/*
+		 * The agent may be about to take it. From here on it cannot: its write
+		 * fails. If it was quicker its word is there, but its answer will not come.
+		 */
+		if (shutdown(fd, SHUT_RD) != 0)
+			return AGENT_LOST;
+		got += receive_all(fd, frame + got, sizeof(frame) - got, NO_DEADLINE);
+	}
+	if (got < sizeof(frame) || !is_accepted(frame))
+		return AGENT_UNAVAILABLE;
+	return late ? AGENT_LOST : AGENT_ANSWERED;
 }
 
 static bool receive_buffer(int fd, size_t length, struct buffer *out)
 {
 	out->length = length;
 	out->data = malloc(length + 1);
-	return out->data != NULL && receive_all(fd, out->data, length, NO_DEADLINE);
+	return out->data != NULL && receive_all(fd, out->data, length, NO_DEADLINE) == length;
 }
 
 static bool receive_response(int fd, struct agent_answer *answer)
@@ -217,7 +235,7 @@ static bool receive_response(int fd, struct agent_answer *answer)
 	size_t out;
 	size_t err;
 
-	if (!receive_all(fd, header, sizeof(header), NO_DEADLINE) ||
+	if (receive_all(fd, header, sizeof(header), NO_DEADLINE) < sizeof(header) ||
 	    memcmp(header, "TRVR", MAGIC_BYTES) != 0)
 		return false;
 	answer->exit_status = get_le(header + 4, 4);
@@ -229,20 +247,13 @@ static bool receive_response(int fd, struct agent_answer *answer)
 	return receive_buffer(fd, out, &answer->out) && receive_buffer(fd, err, &answer->err);
 }
 
-/* Everything up to and including "go". */
-static enum agent_outcome commit(int fd, const struct buffer *request, int64_t deadline_ms)
+/* Everything up to and including "accepted". */
+static enum agent_outcome ask(int fd, const struct buffer *request, int64_t deadline_ms)
 {
-	if (send_all(fd, request->data, request->length, deadline_ms) < request->length ||
-	    !receive_accepted(fd, deadline_ms))
+	/* Nobody takes half a request. */
+	if (send_all(fd, request->data, request->length, deadline_ms) < request->length)
 		return AGENT_UNAVAILABLE;
-	switch (send_all(fd, "TRVG", MAGIC_BYTES, deadline_ms)) {
-	case 0:
-		return AGENT_UNAVAILABLE;
-	case MAGIC_BYTES:
-		return AGENT_ANSWERED;
-	default:
-		return AGENT_LOST;
-	}
+	return receive_verdict(fd, deadline_ms);
 }
 
 enum agent_outcome agent_call(const char *path, enum plugin plugin, const struct buffer *config,
@@ -257,7 +268,7 @@ enum agent_outcome agent_call(const char *path, enum plugin plugin, const struct
 		return AGENT_UNAVAILABLE;
 	fd = connect_agent(path, accept_ms);
 	if (fd >= 0) {
-		outcome = commit(fd, &request, deadline_ms);
+		outcome = ask(fd, &request, deadline_ms);
 		if (outcome == AGENT_ANSWERED && !receive_response(fd, answer))
 			outcome = AGENT_LOST;
 		close(fd);

@@ -4,7 +4,7 @@
  * Over a Unix stream socket, every integer little-endian:
  *
  *   launcher -> agent  request    0  "TRVM"
- *                                 4  u16 protocol version, 1
+ *                                 4  u16 protocol version, 2
  *                                 6  u16 plugin: 1 trivium, 2 trivium-ipam
  *                                 8  u32 process id of the launcher
  *                                12  u32 flags, 0
@@ -17,16 +17,18 @@
  *                                 4  u16 protocol version
  *                                 6  u16 0 accepted, 1 version unsupported,
  *                                        2 malformed, 3 shutting down
- *   launcher -> agent  go         0  "TRVG"
  *   agent -> launcher  response   0  "TRVR"
  *                                 4  u32 exit status
  *                                 8  u32 bytes of stdout, at most 16 MiB
  *                                12  u32 bytes of stderr, at most 16 MiB
  *                                16  stdout; stderr
  *
- * The agent executes nothing before "go", and the launcher runs the request
- * elsewhere only if it never sent "go". So no request runs twice, not even when
- * a hung agent wakes up later. src/wire/frame.ts is the agent's side of this.
+ * The agent executes nothing unless its "accepted" went through. The launcher
+ * runs the request elsewhere only after it has shut its end for reading and found
+ * no "accepted" there. Both happen under the lock of the launcher's socket in the
+ * kernel (net/unix/af_unix.c: unix_stream_sendmsg, unix_shutdown), so one of them
+ * is first, and no request runs twice, not even when a hung agent wakes up later.
+ * src/wire/frame.ts is the agent's side of this.
  */
 #ifndef TRIVIUM_AGENT_H
 #define TRIVIUM_AGENT_H
@@ -51,8 +53,8 @@ struct agent_answer {
 
 /*
  * Has the agent at `path` (absolute, at most 107 bytes) execute one request.
- * `accept_ms` bounds everything up to "go"; after it there is no limit, for the
- * runtime has its own.
+ * `accept_ms` bounds everything up to "accepted"; after it there is no limit, for
+ * the runtime has its own.
  */
 enum agent_outcome agent_call(const char *path, enum plugin plugin, const struct buffer *config,
 			      int64_t accept_ms, struct agent_answer *answer);

@@ -7,16 +7,17 @@
  * @module
  */
 import { createConnection, type Socket } from 'node:net'
+import { shutReading } from 'netlink-ts/live'
 import {
   type AcceptedFrame,
   type Decoded,
   decodeAccepted,
   decodeResponse,
-  encodeGo,
   encodeRequest,
   PROTOCOL_VERSION,
 } from '../wire/frame.ts'
 import type { CniAnswer, CniCall } from './agent-socket.ts'
+import { descriptorOf } from './descriptor.ts'
 
 /** No answer. `code` says whether the agent may have executed the request. */
 export class AgentCallError extends Error {
@@ -36,6 +37,7 @@ export interface CallAgentOptions {
 }
 
 const ACCEPT_MS = 5000
+const LATE = 'it did not accept in time'
 
 /**
  * Has the agent at `path` execute one request.
@@ -55,20 +57,18 @@ export async function callAgent(
   const fail = (code: AgentCallError['code'], reason: string) =>
     new AgentCallError(code, path, reason)
   try {
-    const chunks = socket.iterator({ destroyOnReturn: false })
-    const timer = setTimeout(
-      () => socket.destroy(new Error('it did not accept in time')),
-      options.acceptMs ?? ACCEPT_MS,
-    )
+    const receive = frames(socket.iterator({ destroyOnReturn: false }))
+    const patience = giveUpAfter(socket, options.acceptMs ?? ACCEPT_MS)
     socket.write(frame)
-    const accepted = await receive(chunks, decodeAccepted)
+    const accepted = await receive(decodeAccepted)
       .catch((error: Error) => {
-        throw fail('AGENT_UNAVAILABLE', error.message)
+        throw fail('AGENT_UNAVAILABLE', patience.gaveUp() ? LATE : error.message)
       })
-      .finally(() => clearTimeout(timer))
+      .finally(patience.end)
     checkVerdict(accepted, fail)
-    socket.write(encodeGo())
-    const response = await receive(chunks, decodeResponse).catch((error: Error) => {
+    // It was quicker, but its answer cannot come any more.
+    if (patience.gaveUp()) throw fail('AGENT_LOST', LATE)
+    const response = await receive(decodeResponse).catch((error: Error) => {
       throw fail('AGENT_LOST', error.message)
     })
     return {
@@ -81,6 +81,21 @@ export async function callAgent(
   }
 }
 
+/**
+ * After `ms` the agent cannot take the request any more: its word does not go
+ * through. What it wrote before is there to be read.
+ */
+function giveUpAfter(socket: Socket, ms: number) {
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    const fd = descriptorOf(socket)
+    if (fd === undefined) socket.destroy()
+    else shutReading(fd)
+  }, ms)
+  return { gaveUp: () => late, end: () => clearTimeout(timer) }
+}
+
 function checkVerdict(
   { version, verdict }: AcceptedFrame,
   fail: (code: AgentCallError['code'], reason: string) => AgentCallError,
@@ -91,23 +106,30 @@ function checkVerdict(
   }
 }
 
-/** Reads chunks until they make a frame. */
-async function receive<T>(
-  chunks: ReturnType<Socket['iterator']>,
-  decode: (bytes: Uint8Array) => Decoded<T>,
-): Promise<T> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  let wanted = 0
-  for (;;) {
-    const next = await chunks.next()
-    if (next.done === true) throw new Error('the connection ended')
-    parts.push(next.value)
-    length += next.value.length
-    if (length < wanted) continue
-    const decoded = decode(Buffer.concat(parts))
-    if (decoded.kind === 'malformed') throw decoded.error
-    if (decoded.kind === 'frame') return decoded.value
-    wanted = decoded.bytes
+type Receive = <T>(decode: (bytes: Uint8Array) => Decoded<T>) => Promise<T>
+
+/** Reads frame by frame; a chunk may hold the end of one and the beginning of the next. */
+function frames(chunks: ReturnType<Socket['iterator']>): Receive {
+  let rest: Uint8Array = new Uint8Array()
+  return async (decode) => {
+    const parts = [rest]
+    let length = rest.length
+    let wanted = 1
+    for (;;) {
+      if (length >= wanted) {
+        const all = Buffer.concat(parts)
+        const decoded = decode(all)
+        if (decoded.kind === 'malformed') throw decoded.error
+        if (decoded.kind === 'frame') {
+          rest = all.subarray(decoded.bytes)
+          return decoded.value
+        }
+        wanted = decoded.bytes
+      }
+      const next = await chunks.next()
+      if (next.done === true) throw new Error('the connection ended')
+      parts.push(next.value)
+      length += next.value.length
+    }
   }
 }

@@ -11,8 +11,6 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { peerPid } from 'netlink-ts/live'
 import {
   type Decoded,
-  type DecodedRequest,
-  decodeGo,
   decodeRequest,
   encodeAccepted,
   encodeResponse,
@@ -20,6 +18,7 @@ import {
   type RequestFrame,
   type Verdict,
 } from '../wire/frame.ts'
+import { descriptorOf } from './descriptor.ts'
 import { publishSocket, withdrawSocket } from './socket-file.ts'
 
 export { SocketError as AgentSocketError } from './socket-file.ts'
@@ -46,7 +45,7 @@ export interface CniAnswer {
 }
 
 export interface AgentSocketOptions {
-  /** How long a connection may take to complete its request, and again to say go. */
+  /** How long a connection may take to complete its request. */
   readonly stallMs?: number
   /** Connections beyond this many are closed at once; their launchers run Node. */
   readonly connectionsMax?: number
@@ -71,7 +70,7 @@ export type Serve = (call: CniCall) => Promise<CniAnswer>
 /**
  * Serves CNI requests on the Unix socket `path`.
  *
- * `serve` runs once per request that a launcher said go for. Requests run
+ * `serve` runs once per request that a launcher heard was accepted. Requests run
  * concurrently; an answer for a launcher that has died meanwhile is dropped.
  *
  * @throws {AgentSocketError} The path is relative or too long, names something
@@ -109,17 +108,16 @@ interface State {
   readonly serve: Serve
   readonly stallMs: number
   readonly onError: (error: unknown) => void
-  /** Connections that have not said go, and how to turn each away. */
+  /** Connections without a whole request yet, and how to turn each away. */
   readonly waiting: Map<Socket, (verdict: Verdict) => void>
   /** Requests that are being executed. */
   readonly running: Set<Promise<void>>
   closing: boolean
 }
 
-/** Takes one request from a connection: request, accepted, go, response. */
+/** Takes one request from a connection: request, accepted, response. */
 function converse(socket: Socket, state: State): void {
-  let stalled = setTimeout(() => socket.destroy(), state.stallMs)
-  let request: RequestFrame | undefined
+  const stalled = setTimeout(() => socket.destroy(), state.stallMs)
   const inbox = new Inbox()
 
   const turnAway = (verdict: Verdict): void => {
@@ -135,34 +133,19 @@ function converse(socket: Socket, state: State): void {
     // Bytes after the end of the conversation mean nothing, but must not fill the buffer.
     socket.resume()
   }
-  const onRequest = (decoded: DecodedRequest): void => {
+  const onData = (chunk: Uint8Array): void => {
+    const decoded = inbox.add(chunk, decodeRequest)
     if (decoded.kind === 'more') return
     if (decoded.kind !== 'frame') {
       turnAway(decoded.kind)
     } else if (inbox.length > decoded.bytes) {
-      // Go is the answer to accepted: whoever says it before cannot have waited.
       turnAway('malformed')
     } else {
-      request = decoded.value
-      inbox.clear()
-      clearTimeout(stalled)
-      stalled = setTimeout(() => socket.destroy(), state.stallMs)
-      socket.write(encodeAccepted('accepted'))
-    }
-  }
-  const onGo = (decoded: Decoded<'go'>, accepted: RequestFrame): void => {
-    if (decoded.kind === 'more') return
-    leave()
-    if (decoded.kind === 'malformed') {
-      socket.destroy()
-    } else {
-      const running = execute(socket, state, accepted).finally(() => state.running.delete(running))
+      leave()
+      const running = execute(socket, state, decoded.value)
       state.running.add(running)
+      void running.finally(() => state.running.delete(running))
     }
-  }
-  const onData = (chunk: Uint8Array): void => {
-    if (request === undefined) onRequest(inbox.add(chunk, decodeRequest))
-    else onGo(inbox.add(chunk, decodeGo), request)
   }
 
   // The launcher may die at any time; `close` follows, and an answer then has nowhere to go.
@@ -175,15 +158,19 @@ function converse(socket: Socket, state: State): void {
 }
 
 /**
- * Executes a request and sends its answer. Never rejects.
- *
- * A launcher that said go and was killed while this process stood still has
- * closed its end by now. It is not served: its runtime has cleaned up since,
- * and nobody would remove what an ADD makes so late.
+ * Tells the launcher that its request is taken; false when it does not listen any
+ * more. Then it has the request carried out by Node, or it is gone: its runtime has
+ * cleaned up since, and nobody would remove what an ADD makes so late.
  */
+function accept(socket: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    socket.write(encodeAccepted('accepted'), (error) => resolve(error == null))
+  })
+}
+
+/** Executes a request and sends its answer. Never rejects. */
 async function execute(socket: Socket, state: State, request: RequestFrame): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
-  if (socket.destroyed || socket.readableEnded) return
+  if (!(await accept(socket))) return
   const callerPid = callerOf(socket) ?? request.callerPid
   let response: Uint8Array
   try {
@@ -208,10 +195,10 @@ async function execute(socket: Socket, state: State, request: RequestFrame): Pro
  * is another process's in ours, or nobody's.
  */
 function callerOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } }
-  if (handle?.fd === undefined || handle.fd < 0) return undefined
+  const fd = descriptorOf(socket)
+  if (fd === undefined) return undefined
   try {
-    return peerPid(handle.fd)
+    return peerPid(fd)
   } catch {
     return undefined
   }

@@ -7,7 +7,7 @@
  *
  * ```
  * launcher -> agent  request    0  "TRVM"
- *                               4  u16 protocol version, 1
+ *                               4  u16 protocol version, 2
  *                               6  u16 plugin: 1 trivium, 2 trivium-ipam
  *                               8  u32 process id of the launcher
  *                              12  u32 flags, 0
@@ -20,7 +20,6 @@
  *                               4  u16 protocol version
  *                               6  u16 0 accepted, 1 version unsupported,
  *                                      2 malformed, 3 shutting down
- * launcher -> agent  go         0  "TRVG"
  * agent -> launcher  response   0  "TRVR"
  *                               4  u32 exit status
  *                               8  u32 bytes of stdout, at most 16 MiB
@@ -28,9 +27,11 @@
  *                              16  stdout; stderr
  * ```
  *
- * The agent executes nothing before "go", and the launcher runs the request
- * elsewhere only if it never sent "go". So no request runs twice, not even when
- * a hung agent wakes up later.
+ * The agent executes nothing unless its "accepted" went through. The launcher
+ * runs the request elsewhere only after it has shut its end for reading and found
+ * no "accepted" there. Both happen under the lock of the launcher's socket in the
+ * kernel (net/unix/af_unix.c: unix_stream_sendmsg, unix_shutdown), so one of them
+ * is first, and no request runs twice, not even when a hung agent wakes up later.
  *
  * Decoders take a buffer that may still grow: they say how many bytes they need
  * before they can tell more, never more than a frame may have.
@@ -40,7 +41,7 @@
 import { DecodeError, Reader } from './reader.ts'
 import { Writer } from './writer.ts'
 
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 /** Most bytes of environment in a request. */
 export const ENV_BYTES_MAX = 1024 * 1024
@@ -51,7 +52,7 @@ export const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 /** Source: wait(2). */
 export const EXIT_STATUS_MAX = 255
 
-const MAGIC = { request: 'TRVM', accepted: 'TRVA', go: 'TRVG', response: 'TRVR' } as const
+const MAGIC = { request: 'TRVM', accepted: 'TRVA', response: 'TRVR' } as const
 const MAGIC_BYTES = 4
 const REQUEST_HEADER_BYTES = 40
 const ACCEPTED_BYTES = 8
@@ -189,19 +190,6 @@ export function decodeAccepted(bytes: Uint8Array): Decoded<AcceptedFrame> {
     const verdict = nameOf(VERDICT_NUMBERS, reader.u16le()) ?? 'malformed'
     return { kind: 'frame', value: { version, verdict }, bytes: ACCEPTED_BYTES }
   })
-}
-
-/** Encodes the launcher's word to begin. */
-export function encodeGo(): Uint8Array {
-  return utf8(MAGIC.go)
-}
-
-export function decodeGo(bytes: Uint8Array): Decoded<'go'> {
-  return decode(bytes, 'go', (reader) =>
-    expectMagic(reader, MAGIC.go)
-      ? { kind: 'frame', value: 'go', bytes: MAGIC_BYTES }
-      : more(MAGIC_BYTES),
-  )
 }
 
 /**

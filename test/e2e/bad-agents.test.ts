@@ -41,8 +41,8 @@ t.test('agents that stand still, callers that go', { skip }, async (t) => {
   await warm(lab)
   const place = { lab, node, agent }
   await t.test('stopped before it accepts, awake later', (t) => stoppedBefore(t, place))
-  await t.test('stopped after go, awake later', (t) => stoppedAfter(t, place))
-  await t.test('stopped after go, and the launcher is killed', (t) => abandoned(t, place))
+  await t.test('stopped once it accepted, awake later', (t) => stoppedAfter(t, place))
+  await t.test('stopped before it accepts, and the launcher is killed', (t) => abandoned(t, place))
   for (const { road, env } of ROADS) {
     await t.test(`${road}: nobody reads the result`, (t) => unread(t, place, env))
     await t.test(`${road}: a CNI_NETNS that is none`, (t) => noNamespaces(t, place, env))
@@ -91,10 +91,9 @@ const addOf = ({ node }: Place, pod: LabPod, socketPath: string): Call => ({
   socketPath,
 })
 
-/** An ADD whose launcher has said go to an agent that stands still. */
-async function saidGo(t: Test, place: Place, pod: LabPod) {
+/** An ADD whose agent stands still from `stage` on, and whose launcher hears nothing more for `ms`. */
+async function stopsAt(t: Test, place: Place, pod: LabPod, stage: Stage, ms: number) {
   const path = join(dirname(place.node.socketPath), 'between.sock')
-  const stage: Stage = 'go'
   let told = (): void => {}
   const there = new Promise<void>((resolve) => {
     told = resolve
@@ -105,7 +104,7 @@ async function saidGo(t: Test, place: Place, pod: LabPod) {
   }
   const overheard = await overhear(path, place.node.socketPath, {
     stage,
-    ms: 0,
+    ms,
     reached,
     freeze: () => {},
   })
@@ -122,7 +121,7 @@ async function stoppedAfter(t: Test, place: Place): Promise<void> {
   const { lab, node } = place
   const pod = await lab.addPod(node)
   const before = await snapshot(lab)
-  const running = await saidGo(t, place, pod)
+  const running = await stopsAt(t, place, pod, 'accepted', 4 * Number(ACCEPT_MS))
   await sleep(2 * Number(ACCEPT_MS))
   t.notOk(running.isOver(), 'the launcher waits: only its runtime may lose patience')
   wake(place)
@@ -139,7 +138,7 @@ async function abandoned(t: Test, place: Place): Promise<void> {
   const { lab, node, agent } = place
   const pod = await lab.addPod(node)
   const before = await snapshot(lab)
-  const running = await saidGo(t, place, pod)
+  const running = await stopsAt(t, place, pod, 'asked', 0)
   running.signal('SIGKILL')
   await running.ended
   await sleep(50) // the death passes through the socket between

@@ -19,7 +19,7 @@ import { cannotCompile, echoOf, Installation, listen, RELEASE, recorder } from '
 
 const skip = cannotCompile(RELEASE)
 const NOBODY = 65_534
-const ACCEPTED = Buffer.from('5452564101000000', 'hex')
+const ACCEPTED = Buffer.from('5452564102000000', 'hex')
 
 t.test('launcher without an agent', { skip }, async (t) => {
   const installed = new Installation(RELEASE)
@@ -84,18 +84,17 @@ t.test('launcher without an agent', { skip }, async (t) => {
     ['answers garbage', Buffer.from('HTTP/1.1 400 Bad Request\r\n'), 'fast'],
     ['answers half a frame', ACCEPTED.subarray(0, 7), 'slow'],
     ['answers half a frame and hangs up', ACCEPTED.subarray(0, 7), 'fast'],
-    ['answers with the wrong frame', Buffer.from('5452564701000000', 'hex'), 'fast'],
-    ['speaks another version', Buffer.from('5452564102000000', 'hex'), 'fast'],
-    ['does not support our version', Buffer.from('5452564101000100', 'hex'), 'fast'],
-    ['calls it malformed', Buffer.from('5452564101000200', 'hex'), 'fast'],
-    ['is shutting down', Buffer.from('5452564101000300', 'hex'), 'fast'],
-    ['has a reason of the future', Buffer.from('5452564101006300', 'hex'), 'fast'],
+    ['answers with the wrong frame', Buffer.from('5452564702000000', 'hex'), 'fast'],
+    ['speaks another version', Buffer.from('5452564101000000', 'hex'), 'fast'],
+    ['does not support our version', Buffer.from('5452564102000100', 'hex'), 'fast'],
+    ['calls it malformed', Buffer.from('5452564102000200', 'hex'), 'fast'],
+    ['is shutting down', Buffer.from('5452564102000300', 'hex'), 'fast'],
+    ['has a reason of the future', Buffer.from('5452564102006300', 'hex'), 'fast'],
   ]
   for (const [what, bytes, pace] of unwilling) {
     await t.test(`an agent that ${what}`, async (t) => {
-      const heard: Buffer[] = []
       const agent = await listen(socket, (connection) => {
-        connection.on('data', (chunk) => heard.push(chunk))
+        connection.resume()
         if (bytes === undefined) return
         if (pace === 'fast') connection.end(bytes)
         else connection.write(bytes)
@@ -105,7 +104,6 @@ t.test('launcher without an agent', { skip }, async (t) => {
       t.ok(echoOf(ended), 'Node runs it')
       if (pace === 'slow') t.ok(ended.tookMs >= 200, `after the timeout: ${ended.tookMs} ms`)
       t.ok(ended.tookMs < 2000)
-      t.notMatch(Buffer.concat(heard).toString('latin1'), /TRVG/, 'it was never told to go')
     })
   }
 
@@ -144,12 +142,9 @@ t.test('launcher without an agent', { skip }, async (t) => {
     ['has an exit status of nine bits', Buffer.from('54525652000100000000000000000000', 'hex')],
   ]
   for (const [what, bytes] of lost) {
-    await t.test(`after go, an agent that ${what}`, async (t) => {
+    await t.test(`after accepted, an agent that ${what}`, async (t) => {
       const agent = await listen(socket, (connection) => {
-        connection.on('data', (chunk) => {
-          if (chunk.toString('latin1').endsWith('TRVG')) connection.end(bytes)
-          else connection.write(ACCEPTED)
-        })
+        connection.once('data', () => connection.end(Buffer.concat([ACCEPTED, bytes])))
       })
       t.teardown(() => agent.close())
       const ended = await installed.run({ env: add, stdin: config })
@@ -163,7 +158,7 @@ t.test('launcher without an agent', { skip }, async (t) => {
     })
   }
 
-  await t.test('after go there is no timeout', async (t) => {
+  await t.test('after accepted there is no timeout', async (t) => {
     const server = await serveAgentSocket(socket, async () => {
       await new Promise((resolve) => setTimeout(resolve, 600))
       return { exitStatus: 0, stdout: 'slow', stderr: '' }

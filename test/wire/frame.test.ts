@@ -10,12 +10,10 @@ import {
   ANSWER_BYTES_MAX,
   CONFIG_BYTES_MAX,
   decodeAccepted,
-  decodeGo,
   decodeRequest,
   decodeResponse,
   ENV_BYTES_MAX,
   encodeAccepted,
-  encodeGo,
   encodeRequest,
   encodeResponse,
   type RequestFrame,
@@ -67,7 +65,7 @@ const request: Kind<RequestFrame> = {
   decode: decodeRequest,
   fixed: [
     [
-      '5452564d 0100 0200 04030201 00000000 0400000000000000 efcdab9078563412' +
+      '5452564d 0200 0200 04030201 00000000 0400000000000000 efcdab9078563412' +
         '08000000 02000000 434e495f413d6200 7b7d',
       {
         plugin: 'trivium-ipam',
@@ -78,7 +76,7 @@ const request: Kind<RequestFrame> = {
       },
     ],
     [
-      `5452564d 0100 0100 01000000 00000000 ${'00'.repeat(16)} 00000000 00000000`,
+      `5452564d 0200 0100 01000000 00000000 ${'00'.repeat(16)} 00000000 00000000`,
       { plugin: 'trivium', callerPid: 1, netns: undefined, env: {}, config: hex('') },
     ],
   ],
@@ -107,27 +105,17 @@ const accepted: Kind<Verdict> = {
   values: fc.constantFrom('accepted', 'version-unsupported', 'malformed', 'shutting-down'),
   encode: encodeAccepted,
   decode: decodeAccepted,
-  decoded: (verdict) => ({ version: 1, verdict }),
+  decoded: (verdict) => ({ version: 2, verdict }),
   fixed: [
-    ['54525641 0100 0000', 'accepted'],
-    ['54525641 0100 0100', 'version-unsupported'],
-    ['54525641 0100 0200', 'malformed'],
-    ['54525641 0100 0300', 'shutting-down'],
+    ['54525641 0200 0000', 'accepted'],
+    ['54525641 0200 0100', 'version-unsupported'],
+    ['54525641 0200 0200', 'malformed'],
+    ['54525641 0200 0300', 'shutting-down'],
   ],
   malformed: [
     ['another magic', '54525652 0100 0000', 3],
     ['one wrong byte', '00', 0],
   ],
-}
-
-const go: Kind<undefined> = {
-  name: 'go',
-  values: fc.constant(undefined),
-  encode: encodeGo,
-  decode: decodeGo,
-  decoded: () => 'go',
-  fixed: [['54525647', undefined]],
-  malformed: [['another magic', '5452564d', 3]],
 }
 
 const response: Kind<ResponseFrame> = {
@@ -158,7 +146,7 @@ function requestBytes(
 ): string {
   const none = '00000000'
   return [
-    '5452564d0100',
+    '5452564d0200',
     part.plugin ?? '0100',
     '01000000',
     part.flags ?? none,
@@ -218,18 +206,17 @@ function examine<T>(kind: Kind<T>): void {
 
 examine(request)
 examine(accepted)
-examine(go)
 examine(response)
 
 t.test('another protocol version is told apart from garbage', async (t) => {
-  t.strictSame(decodeRequest(hex('5452564d 0200')), { kind: 'version-unsupported', version: 2 })
-  t.strictSame(decodeRequest(hex('5452564d 01')), { kind: 'more', bytes: 6 })
-  t.strictSame(decodeAccepted(hex('54525641 0200 0100')), {
+  t.strictSame(decodeRequest(hex('5452564d 0100')), { kind: 'version-unsupported', version: 1 })
+  t.strictSame(decodeRequest(hex('5452564d 02')), { kind: 'more', bytes: 6 })
+  t.strictSame(decodeAccepted(hex('54525641 0100 0100')), {
     kind: 'frame',
-    value: { version: 2, verdict: 'version-unsupported' },
+    value: { version: 1, verdict: 'version-unsupported' },
     bytes: 8,
   })
-  t.match(decodeAccepted(hex('54525641 0100 6300')), { value: { verdict: 'malformed' } })
+  t.match(decodeAccepted(hex('54525641 0200 6300')), { value: { verdict: 'malformed' } })
 })
 
 t.test('environment', async (t) => {

@@ -76,6 +76,7 @@ type FcntlArgs = readonly [Fd, number, Uint8Array]
 export const fcntl: ((...args: FcntlArgs) => number) & Async<FcntlArgs> = libc.func(
   'int fcntl(int, int, void *)',
 )
+export const shutdown: (fd: Fd, how: number) => number = libc.func('int shutdown(int, int)')
 export const getpid: (() => number) & Async<readonly []> = libc.func('int getpid()')
 
 export const exitNow: (status: number) => void = libc.func('void _exit(int)')

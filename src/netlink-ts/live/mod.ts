@@ -19,6 +19,6 @@ export {
   warmPool,
 } from './netns.ts'
 export { NftSocket } from './nft-socket.ts'
-export { peerPid } from './peer.ts'
+export { peerPid, shutReading } from './peer.ts'
 export { sendNow } from './send.ts'
 export { NetlinkSocket, type RouteSocketOptions, type SocketOptions } from './socket.ts'

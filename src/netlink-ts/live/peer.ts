@@ -1,5 +1,5 @@
 /**
- * Who is at the other end of a Unix socket.
+ * The other end of a Unix socket: who it is, and that it shall say no more.
  *
  * Source: unix(7) "SO_PEERCRED"; include/uapi/asm-generic/socket.h and
  * `struct ucred` in include/linux/socket.h, v6.12.
@@ -7,10 +7,11 @@
  * @module
  */
 import { HOST_LITTLE } from '../writer.ts'
-import { check, getsockopt } from './libc.ts'
+import { check, getsockopt, shutdown } from './libc.ts'
 
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
+const SHUT_RD = 0
 /** struct ucred: pid, uid, gid, 32 bits each. */
 const UCRED_BYTES = 12
 
@@ -28,4 +29,13 @@ export function peerPid(fd: number): number {
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, value, bytes),
   )
   return new DataView(value.buffer).getInt32(0, HOST_LITTLE)
+}
+
+/**
+ * From now on what the other end writes fails. What it has written is still read.
+ *
+ * @throws {SyscallError} `fd` is no socket.
+ */
+export function shutReading(fd: number): void {
+  check('shutdown', 'reading end of a socket', () => shutdown(fd, SHUT_RD))
 }

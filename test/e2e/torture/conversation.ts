@@ -28,7 +28,6 @@ export interface Pause {
 /** Bytes of the request before what varies, and of frames in which nothing does. src/wire/frame.ts. */
 const HEADER_BYTES = 40
 const LENGTHS_AT = 32
-const GO_BYTES = 4
 const ACCEPTED_BYTES = 8
 
 type Pass = (target: Socket, bytes: Uint8Array, begins?: Stage) => void
@@ -96,21 +95,19 @@ function hearLauncher(
       requestBytes = HEADER_BYTES + env + config
     }
     if (asked.length >= requestBytes) said('asked')
-    if (asked.length >= requestBytes + GO_BYTES) said('go')
     pass(agent, chunk)
   })
 }
 
 function hearAgent(agent: Socket, launcher: Socket, pass: Pass): void {
-  let heard = 0
+  let isAccepted = false
   agent.on('data', (chunk: Buffer) => {
-    heard += chunk.length
-    if (heard <= ACCEPTED_BYTES) {
-      pass(launcher, chunk, 'accepted')
-      return
-    }
-    const middle = chunk.length >> 1
-    pass(launcher, chunk.subarray(0, middle), 'half answer')
-    pass(launcher, chunk.subarray(middle), 'answer')
+    const answer = isAccepted ? chunk : chunk.subarray(ACCEPTED_BYTES)
+    if (!isAccepted) pass(launcher, chunk.subarray(0, ACCEPTED_BYTES), 'accepted')
+    isAccepted = true
+    if (answer.length === 0) return
+    const middle = answer.length >> 1
+    pass(launcher, answer.subarray(0, middle), 'half answer')
+    pass(launcher, answer.subarray(middle), 'answer')
   })
 }

@@ -24,7 +24,7 @@ export const STEPS = {
   DEL: ['untouched', 'link gone', 'guards gone', 'record gone'],
   GC: ['untouched', 'links', 'records', 'all gone'],
   /** What has been said between launcher and agent. */
-  launcher: ['start', 'asked', 'accepted', 'go', 'half answer', 'answer'],
+  launcher: ['start', 'asked', 'accepted', 'half answer', 'answer'],
 } as const
 
 /** In a process of its own a record is always before the link. */
