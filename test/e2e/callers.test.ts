@@ -222,6 +222,18 @@ async function dying(t: Test, lab: Lab): Promise<void> {
   }
 }
 
+/** Taken when the agent has done what the store asks for, 20 ms after its last change. */
+async function restingSnapshot(lab: Lab): Promise<readonly string[]> {
+  let last = await snapshot(lab)
+  await settle(async () => {
+    await sleep(100)
+    const before = last
+    last = await snapshot(lab)
+    return compareDumps(before, last)
+  })
+  return last
+}
+
 async function unfit(t: Test, lab: Lab): Promise<void> {
   const { storeUrl, nodes } = lab
   const [node] = nodes
@@ -235,7 +247,7 @@ async function unfit(t: Test, lab: Lab): Promise<void> {
   }
   const becomes = async (network: string, code: number, msg: RegExp | string): Promise<void> => {
     await settle(async () => ((await ask(network))[0] === code ? [] : ['not yet']), 5000)
-    const before = await snapshot(lab)
+    const before = await restingSnapshot(lab)
     t.match(await ask(network), [code, msg], `${network}: ${code}`)
     t.strictSame(compareDumps(before, await snapshot(lab)), [], 'ST-05 no side effect')
   }
