@@ -164,7 +164,9 @@ function converse(socket: Socket, state: State): void {
  */
 function accept(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
-    socket.write(encodeAccepted('accepted'), (error) => resolve(error == null))
+    socket.write(encodeAccepted('accepted'), (error) =>
+      resolve(error === undefined || error === null),
+    )
   })
 }
 
