@@ -40,6 +40,8 @@ import { readSysctl } from './sysctl.ts'
 
 /** Operations that are made into messages at a stretch: about a millisecond. */
 const CHUNK_OPS = 128
+/** As many pods as a node may have, and more; of a link that is forgotten the kernel is asked. */
+const MADE_MAX = 4096
 
 export interface LiveKernel extends KernelPort {
   /** Everything, now. */
@@ -110,7 +112,27 @@ export function openKernel(
     return index === undefined ? undefined : removeIndex(index)
   }
 
+  /** Links that this process made, by name: an index is given once, so the same one is the same link. */
+  const made = new Map<string, number>()
+
+  function remember(ops: readonly KernelOp[], failures: Failures): Failures {
+    for (const [position, op] of ops.entries()) {
+      if (op.kind !== 'add' || op.object.kind !== 'link' || failures[position] !== undefined)
+        continue
+      const { name } = op.object
+      const index = socket.indexOf(name)
+      if (index !== undefined) made.set(name, index)
+      const [oldest = name] = made.keys()
+      if (made.size > MADE_MAX) made.delete(oldest)
+    }
+    return failures
+  }
+
   async function removeOwnLink(name: string): Promise<KernelFailure | undefined> {
+    const known = made.get(name)
+    made.delete(name)
+    // Otherwise the kernel is asked whose it is, which waits for everybody who changes links.
+    if (known !== undefined && known === socket.indexOf(name)) return removeIndex(known)
     const request = nl.link.get({ name })
     const found = await waitElsewhere(() => socket.getAsync(request))
     return found === undefined || !ownsLink(found) ? undefined : removeIndex(found.index)
@@ -162,9 +184,12 @@ export function openKernel(
     state: (sysctls = []) => stateOf(ways, sysctls),
     applyNow: (ops, peerNetnsFd) => applyOps(ways, ops, peerNetnsFd),
     applySoon: async (ops, peerNetnsFd, isAlone = false) =>
-      isLockBusy() || nft?.isBusy() === true || (!isAlone && ops.some(makesLink))
-        ? waitElsewhere(() => applyOpsAsync(ways, ops, peerNetnsFd))
-        : applyOps(ways, ops, peerNetnsFd),
+      remember(
+        ops,
+        isLockBusy() || nft?.isBusy() === true || (!isAlone && ops.some(makesLink))
+          ? await waitElsewhere(() => applyOpsAsync(ways, ops, peerNetnsFd))
+          : applyOps(ways, ops, peerNetnsFd),
+      ),
     removeOwnLink,
     hasLink: (name) => socket.indexOf(name) !== undefined,
     link,

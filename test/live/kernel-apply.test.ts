@@ -131,3 +131,26 @@ t.test('many links end side by side, and others of the name stay', { skip }, asy
   const names = left.map(({ ifname }) => ifname).filter((each) => each.startsWith('trv'))
   t.strictSame(names, ['trvfffffffffff'], 'gone when answered, and only ours')
 })
+
+t.test(
+  'a link that this process made is its own, another of that name is not',
+  { skip },
+  async (t) => {
+    const { name, kernel } = ground(t)
+    const link = 'trv0123456789a'
+    const isThere = (): boolean => ip(name, '-br', 'link').includes(link)
+    t.strictSame(await kernel.applySoon([add(bridge(link))]), [undefined])
+    ip(name, 'link', 'set', link, 'alias', 'of somebody who named it anew')
+    t.equal(await kernel.removeOwnLink(link), undefined)
+    t.notOk(isThere(), 'its own')
+    t.strictSame(await kernel.applySoon([add(bridge(link))]), [undefined])
+    ip(name, 'link', 'del', link)
+    ip(name, 'link', 'add', link, 'type', 'bridge')
+    ip(name, 'link', 'set', link, 'alias', 'foreign')
+    t.equal(await kernel.removeOwnLink(link), undefined)
+    t.ok(isThere(), 'in the place of its own')
+    t.strictSame((await kernel.applySoon([add(bridge(link))]))[0]?.code, 'EEXIST')
+    t.equal(await kernel.removeOwnLink(link), undefined)
+    t.ok(isThere(), 'where it could not make one')
+  },
+)

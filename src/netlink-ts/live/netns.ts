@@ -32,6 +32,7 @@ export interface NetnsIdentity {
 /** How deep the main thread is in `inNetns`. */
 let depth = 0
 let home: number | undefined
+let homeIdentity: NetnsIdentity | undefined
 let warm = false
 
 /** A namespace by its file, by a process or thread in it, or by a descriptor of it. */
@@ -69,6 +70,13 @@ export const selfNetns = (): number => openNetns(SELF)
 
 /** The identity of the main thread's namespace. */
 export function selfNetnsIdentity(): NetnsIdentity {
+  if (depth > 0) return identityOfSelf()
+  // The thread leaves it for visits only.
+  homeIdentity ??= identityOfSelf()
+  return homeIdentity
+}
+
+function identityOfSelf(): NetnsIdentity {
   const { dev, ino } = statSync(SELF, { bigint: true })
   return { dev, ino }
 }
