@@ -265,8 +265,8 @@ export async function spawnAgent(command: readonly string[]): Promise<LabAgent> 
 async function whenReady(child: ChildProcess, log: () => string): Promise<void> {
   const deadline = performance.now() + READY_MS_MAX
   while (!log().includes('"event":"ready"')) {
-    if (child.exitCode !== null)
-      throw new Error(`Cannot start the agent: exit status ${child.exitCode}: ${log().trim()}`)
+    const end = child.signalCode ?? child.exitCode
+    if (end !== null) throw new Error(`Cannot start the agent: it ended (${end}): ${log().trim()}`)
     if (performance.now() > deadline) {
       child.kill('SIGKILL')
       throw new Error(`Cannot start the agent: not ready after ${READY_MS_MAX} ms: ${log().trim()}`)

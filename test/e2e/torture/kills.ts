@@ -43,7 +43,10 @@ export interface Killed {
 
 /** Of the kills that go by the clock and look at nothing before. */
 const BY_CLOCK = 0.2
-/** Of the others, those that go by what the victim does itself, where that can be had. */
+/**
+ * Of the others, those that go by what the victim does itself, where that can be
+ * had. GC is not among them: how much it does is another number each time.
+ */
 const BY_COUNT = 0.7
 /** A verb's acts upon the kernel and the disk, and a few to spare. */
 const ACTS_MAX = 20
@@ -74,7 +77,8 @@ export async function killNode(
   const target = shot.target(what, STEPS_OF_NODE[verb])
   const begin = () => start({ ...call, via: 'node' })
   const isAimed = target !== STEPS[verb][0] && shot.chance.unit() >= BY_CLOCK
-  if (isAimed && world.death !== undefined && shot.chance.unit() < BY_COUNT) {
+  const isByCount = isAimed && verb !== 'GC' && shot.chance.unit() < BY_COUNT
+  if (isByCount && world.death !== undefined) {
     const acts = aim.acts(what, target, ACTS_MAX, shot.chance)
     const env = world.death.environment(acts)
     const dying = start({ ...call, via: 'node', env })
@@ -223,7 +227,8 @@ export async function killAgent(
   const target = shot.target(what, STEPS_OF_AGENT[verb])
   const victim = { pid: node.agent.pid, isOver: () => false }
   const isByClock = target === STEPS[verb][0] || chance.unit() < BY_CLOCK
-  const isByCount = !isByClock && world.death !== undefined && chance.unit() < BY_COUNT
+  const isByCount =
+    !isByClock && verb !== 'GC' && world.death !== undefined && chance.unit() < BY_COUNT
   await stop(victim)
   const hands = begin()
   let acts = 0

@@ -40,6 +40,7 @@ __attribute__((constructor)) static void begin(void)
     void *shared = mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (shared == MAP_FAILED) abort();
     left = shared;
+    atomic_store(left, 0); /* what is left of another process that had this id */
     close(fd);
 }
 
