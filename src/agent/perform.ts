@@ -9,6 +9,7 @@ import { keys } from '../../ipam/keys.ts'
 import { ensureBlocks, registerNode } from '../../ipam/mod.ts'
 import type { NodeRecord } from '../../ipam/records.ts'
 import type { Store, Tx } from '../../ipam/store.ts'
+import { writesNothing } from '../../ipam/trial.ts'
 import { readView } from '../cluster/read-view.ts'
 import { assertNever } from '../errors.ts'
 import type { KernelPort, Perform } from '../ports.ts'
@@ -35,12 +36,10 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
     switch (effect.kind) {
       case 'store.prepare':
         return ports.node((node) =>
-          store.transact(
+          transactIfNeeded(
+            ports,
             (tx) => prepare(tx, node, ports.wallMs()),
-            (outcome) => {
-              const failure = outcome.kind === 'failed' ? outcome.error.message : undefined
-              feed({ kind: 'store.prepared', failure })
-            },
+            (failure) => feed({ kind: 'store.prepared', failure }),
           ),
         )
       case 'kernel.observe':
@@ -64,6 +63,20 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
         return assertNever(effect)
     }
   }
+}
+
+/** A disk that stands still keeps nobody from repairing the kernel, who has nothing to write. */
+function transactIfNeeded(
+  { store, defer }: AgentPorts,
+  body: (tx: Tx) => void,
+  done: (failure: string | undefined) => void,
+): void {
+  defer(() => {
+    if (writesNothing(store, body)) return done(undefined)
+    store.transact(body, (outcome) =>
+      done(outcome.kind === 'failed' ? outcome.error.message : undefined),
+    )
+  })
 }
 
 function prepare(tx: Tx, node: NodeRecord, nowMs: number): void {
