@@ -41,6 +41,7 @@ import {
   unused,
   usableAddresses,
 } from './blocks.ts'
+import { cooled, coolingIn, longestCooling, restingWords, restWords, warmed } from './cooling.ts'
 import { keys } from './keys.ts'
 import {
   type AttachmentKey,
@@ -146,9 +147,15 @@ function grantsFor(
 /**
  * Frees the attachment's addresses and forgets it. Doing it again is free.
  *
+ * @param cooledMs When they begin to cool down; undefined: anybody may have them at once.
  * @returns what was forgotten; undefined when there was nothing.
  */
-export function release(tx: Tx, node: string, key: AttachmentKey): AttachmentRecord | undefined {
+export function release(
+  tx: Tx,
+  node: string,
+  key: AttachmentKey,
+  cooledMs?: number,
+): AttachmentRecord | undefined {
   const attachment = tx.get(keys.attachment(node, key))
   if (attachment === undefined) return undefined
   tx.remove(keys.attachment(node, key))
@@ -162,7 +169,9 @@ export function release(tx: Tx, node: string, key: AttachmentKey): AttachmentRec
     const use = tx.get(useKey)
     if (use === undefined) continue
     invariant(use.used > 0, `block ${use.cidr} counts the address ${ip} that it gave`)
-    tx.put(useKey, { ...use, used: use.used - 1 })
+    const after = { ...use, used: use.used - 1 }
+    if (cooledMs === undefined) tx.put(useKey, after)
+    else tx.put(useKey, cooled(tx.get(keys.network(key.network)), after, address, cooledMs))
   }
   return attachment
 }
@@ -263,7 +272,11 @@ function grantIn(
   own: readonly BlockUse[],
 ): Grant | Refusal | undefined {
   for (const use of own) {
-    const grant = grantFrom(reader, network, use, [])
+    const grant = grantFrom(reader, network, use, [], nowMs)
+    if (grant !== undefined) return grant
+  }
+  if (network.options.cooldownStrict !== true) {
+    const grant = grantCooling(network, own, nowMs)
     if (grant !== undefined) return grant
   }
   const claims: BlockClaim[] = []
@@ -271,33 +284,63 @@ function grantIn(
     if (!mayClaim) return needsBlock(network, prefixFamily(claim.cidr), node, own)
     claims.push(claim)
     // A block of one or two addresses may have none for pods; then the next one is needed too.
-    const grant = grantFrom(reader, network, unused(claim), claims)
+    const grant = grantFrom(reader, network, unused(claim), claims, nowMs)
     if (grant !== undefined) return grant
   }
   return undefined
 }
 
-/** Takes the next free address after the block's cursor. */
+/** Takes the address that cools longest: rather that than one more block. */
+function grantCooling(
+  network: NetworkRecord,
+  own: readonly BlockUse[],
+  nowMs: number,
+): Grant | undefined {
+  const found = longestCooling(network, own, nowMs, (use, offset) =>
+    reservedOffsets(network, use).has(offset),
+  )
+  if (found === undefined) return undefined
+  const { use, offset } = found
+  const integer = ipToInteger(networkAddress(use.cidr)) + BigInt(offset)
+  const after = { ...warmed(network, use, offset, nowMs), used: use.used + 1 }
+  return {
+    kind: 'grant',
+    ip: ipFromInteger(prefixFamily(use.cidr), integer),
+    use: after,
+    claims: [],
+  }
+}
+
+/** Takes the next address after the block's cursor that is free and does not cool. */
 function grantFrom(
   reader: Reader,
   network: NetworkRecord,
   use: BlockUse,
   claims: readonly BlockClaim[],
+  nowMs: number,
 ): Grant | undefined {
-  const reserved = reservedOffsets(network, use)
+  const closed = closedOffsets(network, use, nowMs)
   const size = Number(prefixSize(use.cidr))
-  if (use.used >= size - reserved.size) return undefined
+  if (use.used >= size - closed.size) return undefined
   const family = prefixFamily(use.cidr)
   const start = ipToInteger(networkAddress(use.cidr))
   for (let step = 0; step < size; step++) {
     const offset = (use.cursor + step) % size
-    if (reserved.has(offset)) continue
+    if (closed.has(offset)) continue
     const integer = start + BigInt(offset)
     if (reader.get(keys.addressAt(network.name, family, integer)) !== undefined) continue
-    const after = { ...use, cursor: (offset + 1) % size, used: use.used + 1 }
+    const taken = warmed(network, use, offset, nowMs)
+    const after = { ...taken, cursor: (offset + 1) % size, used: use.used + 1 }
     return { kind: 'grant', ip: ipFromInteger(family, integer), use: after, claims }
   }
   return undefined
+}
+
+/** Places in the block that are not for just anybody now: nobody holds them. */
+function closedOffsets(network: NetworkRecord, use: BlockUse, nowMs: number): ReadonlySet<number> {
+  const closed = new Set(reservedOffsets(network, use).keys())
+  for (const { offset } of coolingIn(network, use, nowMs)) closed.add(offset)
+  return closed
 }
 
 function grantRequested(
@@ -328,11 +371,16 @@ function grantRequested(
   }
   const fresh = claim ?? newClaim(reader, network, pool, block, node, nowMs)
   const use = reader.get(keys.use(node, network.name, block)) ?? unused(fresh)
-  const reserved = reservedOffsets(network, use).get(Number(offsetIn(block, ip)))
+  const offset = Number(offsetIn(block, ip))
+  const reserved = reservedOffsets(network, use).get(offset)
   if (reserved !== undefined) return unavailable(`it is ${reserved}`)
   const holder = holderOf(reader, network.name, ip, node)
   if (holder !== '') return unavailable(`${holder}wanted a free one`)
-  const after = { ...use, used: use.used + 1 }
+  const cooling = coolingIn(network, use, nowMs).find((each) => each.offset === offset)
+  if (cooling !== undefined && network.options.cooldownStrict === true) {
+    return unavailable(`it cools down, ${restWords(network, cooling, nowMs)}`)
+  }
+  const after = { ...warmed(network, use, offset, nowMs), used: use.used + 1 }
   return { kind: 'grant', ip, use: after, claims: claim === undefined ? [fresh] : [] }
 }
 
@@ -412,7 +460,8 @@ function exhausted(
   const pools = open.map(
     (pool) => `${pool.cidr} (${counted(poolBlocks(pool), 'block')} of /${pool.blockLength})`,
   )
-  const found = `every block of ${pools.join(' and ')} is claimed, ${fullness(network, node, own)}`
+  const resting = restingWords(network, own, request.nowMs)
+  const found = `every block of ${pools.join(' and ')} is claimed, ${fullness(network, node, own)}${resting}`
   const wanted = 'wanted another pool, or fewer pods or nodes'
   return refuse('exhausted', `${cannot(network, family)}: ${found}, ${wanted}`)
 }

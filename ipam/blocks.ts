@@ -25,6 +25,7 @@ import {
   prefixOf,
   prefixSize,
 } from '../src/net/mod.ts'
+import { coolingIn } from './cooling.ts'
 import { blockStart, keys } from './keys.ts'
 import { nextPlace, type Taken } from './placement.ts'
 import type { Pool } from './records.ts'
@@ -67,11 +68,11 @@ export function ensureBlocks(
   for (const family of networkFamilies(network)) {
     const pools = sparePools(network, family)
     const own = blocksIn(ownBlocks(tx, network, node, family), pools)
-    if (own.some((use) => isSpare(network, use))) continue
+    if (own.some((use) => isSpare(network, use, nowMs))) continue
     for (const claim of claimable(tx, network, pools, node, nowMs)) {
       putClaim(tx, claim)
       claims.push(claim)
-      if (isSpare(network, unused(claim))) break
+      if (isSpare(network, unused(claim), nowMs)) break
     }
   }
   return claims
@@ -260,5 +261,10 @@ function* lowestFirst(reader: Reader, network: NetworkRecord, pool: Pool): Gener
   for (; next < end; next += step) yield prefixOf(ipFromInteger(family, next), pool.blockLength)
 }
 
-const isSpare = (network: NetworkRecord, use: BlockUse): boolean =>
-  use.used === 0 && usableAddresses(network, use) > 0
+/** A block nobody has an address of; what cools there is room, too, unless that is strict. */
+export function isSpare(network: NetworkRecord, use: BlockUse, nowMs: number): boolean {
+  if (use.used > 0) return false
+  const resting =
+    network.options.cooldownStrict === true ? coolingIn(network, use, nowMs).length : 0
+  return usableAddresses(network, use) > resting
+}

@@ -21,6 +21,7 @@ import {
   prefixSize,
 } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
+import { COOLING_MAX } from './cooling.ts'
 import type { Flavour, Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
 
 /** A network as a person describes it; nothing in it is trusted. */
@@ -82,12 +83,19 @@ const MTU_BYTES_MIN = { 4: 68, 6: 1280 } as const
 const MTU_BYTES_MAX = 65_535
 
 /** Options that are true or false. */
-const SWITCHES = ['crossSubnet', 'masquerade', 'checksumOffload', 'anyKernel'] as const
+const SWITCHES = [
+  'crossSubnet',
+  'masquerade',
+  'checksumOffload',
+  'anyKernel',
+  'cooldownStrict',
+] as const
 
 const OPTION_RANGES = {
   vni: [1, 2 ** 24 - 1], // RFC 7348 section 5
   vxlanPort: [1, 65_535],
   vlanId: [1, 4094], // IEEE 802.1Q: 0 and 4095 are reserved
+  cooldownSeconds: [0, 86_400],
 } as const
 
 /** @throws {TriviumError} BAD_CONFIG, for the first rule that is broken. */
@@ -216,6 +224,8 @@ function parseOptions(
     const [low, high] = OPTION_RANGES.vlanId
     throw bad(subject, 'vlanId', undefined, `${low} to ${high} in vlan mode`)
   }
+  const cooldownSeconds = option('cooldownSeconds')
+  refuseLargeStrict(given, pools, subject)
   const sixes = pools.some(({ cidr }) => prefixFamily(cidr) === 6)
   const mtuRange = [MTU_BYTES_MIN[sixes ? 6 : 4], MTU_BYTES_MAX] as const
   const mtuBytes =
@@ -228,8 +238,24 @@ function parseOptions(
     vlanId: vlanId ?? UNUSED_VLAN_ID,
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
     ...(flavour === undefined ? {} : { flavour }),
+    ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
     ...switchesOf(given, subject),
   }
+}
+
+/** A block remembers so many cooling addresses; strict means that it forgets none. */
+function refuseLargeStrict(
+  given: Readonly<Record<string, unknown>>,
+  pools: readonly Pool[],
+  subject: string,
+): void {
+  if (given['cooldownStrict'] !== true) return
+  const large = pools.find(
+    ({ cidr, blockLength }) => 2 ** (ADDRESS_BITS[prefixFamily(cidr)] - blockLength) > COOLING_MAX,
+  )
+  if (large === undefined) return
+  const field = `block length of pool ${large.cidr} under a strict cool-down`
+  throw bad(subject, field, large.blockLength, `blocks of at most ${COOLING_MAX} addresses`)
 }
 
 function parseFlavour(raw: unknown, subject: string): Flavour | undefined {

@@ -10,6 +10,7 @@
 import { TriviumError } from '../src/errors.ts'
 import { GPE_KERNEL, offloadsGpe } from '../src/kernel-release.ts'
 import { prefixesOverlap } from '../src/net/mod.ts'
+import { cooldownMs } from './cooling.ts'
 import { keys } from './keys.ts'
 import {
   defaultPort,
@@ -279,6 +280,12 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
       draft.options.checksumOffload ?? 'auto',
     ],
     ['mtuBytes', present.options.mtuBytes ?? 'auto', draft.options.mtuBytes ?? 'auto'],
+    ['cooldownSeconds', cooldownMs(present) / 1000, cooldownMs(draft) / 1000],
+    [
+      'cooldownStrict',
+      present.options.cooldownStrict === true,
+      draft.options.cooldownStrict === true,
+    ],
   ]
   const different = fields.find(([, found, wanted]) => found !== wanted)
   if (different === undefined) return undefined

@@ -47,6 +47,10 @@ export interface NetworkOptions {
   readonly anyKernel?: boolean
   /** MTU of the pods' links in bytes; undefined: derived from the underlay. */
   readonly mtuBytes?: number
+  /** How long an address rests before another pod gets it; 0: not at all. @default 60 */
+  readonly cooldownSeconds?: number
+  /** Rather a new block, or none, than an address that still cools. @default false */
+  readonly cooldownStrict?: boolean
 }
 
 /** A network: the one truth about mode, pools and options. */
@@ -117,6 +121,16 @@ export interface BlockUse {
   readonly cursor: number
   /** Addresses held by attachments. */
   readonly used: number
+  /** Addresses given up a short while ago, in order of release; absent: none. */
+  readonly cooling?: readonly CooledAddress[]
+}
+
+/** An address that rests before it is given again. */
+export interface CooledAddress {
+  /** Its place in the block. */
+  readonly offset: number
+  /** When it was given up. */
+  readonly sinceMs: number
 }
 
 /** Names one attachment: one interface of one container in one network. */

@@ -21,6 +21,7 @@ import {
   prefixSize,
 } from '../src/net/mod.ts'
 import { reservedOffsets } from './blocks.ts'
+import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
 import type { AttachmentRecord, BlockClaim, NetworkRecord } from './records.ts'
 import type { Reader } from './store.ts'
@@ -36,6 +37,8 @@ export interface UsageRow {
   readonly ipsTotal: AddressCount
   readonly ipsInUse: AddressCount
   readonly ipsFree: AddressCount
+  /** Of the free ones, those that rest before they are given again. */
+  readonly ipsCooling: number
   /** Addresses in use, in whole percent, rounded. */
   readonly percentInUse: number
   /** Owner; only for blocks. */
@@ -47,12 +50,14 @@ export interface ShowUsageOptions {
   readonly blocks?: boolean
   /** Only this network. */
   readonly network?: string
+  /** What counts as cooling. @default 0: nothing */
+  readonly nowMs?: number
 }
 
 /** Pools of all networks in name order, each with its blocks in address order. */
 export function showUsage(
   reader: Reader,
-  { blocks = false, network: only }: ShowUsageOptions = {},
+  { blocks = false, network: only, nowMs = 0 }: ShowUsageOptions = {},
 ): readonly UsageRow[] {
   const rows: UsageRow[] = []
   for (const [, network] of reader.range(keys.networks)) {
@@ -61,8 +66,11 @@ export function showUsage(
     for (const { cidr } of network.pools) {
       const used = claims
         .filter((claim) => claim.pool === cidr)
-        .map((claim) => [claim, usedIn(reader, claim)] as const)
-      const total = used.reduce((sum, [, count]) => sum + count, 0)
+        .map((claim) => [claim, countsIn(reader, network, claim, nowMs)] as const)
+      const total = used.reduce(
+        (sum, [, one]) => ({ used: sum.used + one.used, cooling: sum.cooling + one.cooling }),
+        { used: 0, cooling: 0 },
+      )
       rows.push(usageRow('IP Pool', network.name, cidr, total))
       if (!blocks) continue
       for (const [claim, count] of used) {
@@ -78,6 +86,7 @@ export type IpState =
   | { readonly kind: 'outside' } // no pool contains it
   | { readonly kind: 'unclaimed'; readonly network: string; readonly pool: Prefix }
   | ({ readonly kind: 'free' } & InBlock)
+  | ({ readonly kind: 'cooling'; readonly sinceMs: number } & InBlock)
   | ({ readonly kind: 'reserved'; readonly why: string } & InBlock)
   | ({ readonly kind: 'held'; readonly attachment: AttachmentRecord } & InBlock)
 
@@ -90,34 +99,58 @@ export interface InBlock {
 }
 
 /** Who holds `ip`, or why nobody does. Pools of different networks never overlap. */
-export function showIp(reader: Reader, ip: Ip): IpState {
+export function showIp(reader: Reader, ip: Ip, nowMs = 0): IpState {
   for (const [, network] of reader.range(keys.networks)) {
     const pool = network.pools.find(({ cidr }) => containsIp(cidr, ip))
     if (pool === undefined) continue
     const claim = reader.get(keys.claim(network.name, prefixOf(ip, pool.blockLength)))
     if (claim === undefined) return { kind: 'unclaimed', network: network.name, pool: pool.cidr }
-    return stateIn(reader, network, claim, ip)
+    return stateIn(reader, network, claim, ip, nowMs)
   }
   return { kind: 'outside' }
 }
 
-function stateIn(reader: Reader, network: NetworkRecord, claim: BlockClaim, ip: Ip): IpState {
+function stateIn(
+  reader: Reader,
+  network: NetworkRecord,
+  claim: BlockClaim,
+  ip: Ip,
+  nowMs: number,
+): IpState {
   const place = { network: network.name, pool: claim.pool, block: claim.cidr, node: claim.node }
   const address = reader.get(keys.address(network.name, ip))
   const attachment = address && reader.get(keys.attachment(claim.node, address))
   if (attachment !== undefined) return { kind: 'held', attachment, ...place }
-  const why = reservedOffsets(network, claim).get(Number(offsetIn(claim.cidr, ip)))
-  return why === undefined ? { kind: 'free', ...place } : { kind: 'reserved', why, ...place }
+  const offset = Number(offsetIn(claim.cidr, ip))
+  const why = reservedOffsets(network, claim).get(offset)
+  if (why !== undefined) return { kind: 'reserved', why, ...place }
+  const use = reader.get(keys.use(claim.node, network.name, claim.cidr))
+  const cooling = use && coolingIn(network, use, nowMs).find((each) => each.offset === offset)
+  if (cooling === undefined) return { kind: 'free', ...place }
+  return { kind: 'cooling', sinceMs: cooling.sinceMs, ...place }
 }
 
-const usedIn = (reader: Reader, { node, network, cidr }: BlockClaim): number =>
-  reader.get(keys.use(node, network, cidr))?.used ?? 0
+interface Counts {
+  readonly used: number
+  readonly cooling: number
+}
+
+function countsIn(
+  reader: Reader,
+  network: NetworkRecord,
+  { node, cidr }: BlockClaim,
+  nowMs: number,
+): Counts {
+  const use = reader.get(keys.use(node, network.name, cidr))
+  if (use === undefined) return { used: 0, cooling: 0 }
+  return { used: use.used, cooling: coolingIn(network, use, nowMs).length }
+}
 
 function usageRow(
   grouping: UsageRow['grouping'],
   network: string,
   cidr: Prefix,
-  used: number,
+  { used, cooling }: Counts,
 ): UsageRow {
   const total = prefixSize(cidr)
   return {
@@ -127,6 +160,7 @@ function usageRow(
     ipsTotal: count(total),
     ipsInUse: used,
     ipsFree: count(total - BigInt(used)),
+    ipsCooling: cooling,
     percentInUse: Math.round((used / 2 ** sizeBits(cidr)) * 100),
   }
 }

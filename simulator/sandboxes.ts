@@ -86,7 +86,7 @@ export class Sandboxes {
     this.asked.set(id, request.key)
     store.transact(
       (tx): AllocateAnswer => {
-        if (isAgain) release(tx, request.node, request.key)
+        if (isAgain) release(tx, request.node, request.key, nowMs())
         const answer = allocate(tx, request)
         const network = tx.get(keys.network(request.key.network))
         if (answer.kind === 'allocated' && network !== undefined) {
@@ -132,10 +132,10 @@ export class Sandboxes {
   }
 
   private release(id: number, key: AttachmentKey): void {
-    const { store, events, node } = this.options
+    const { store, events, node, nowMs } = this.options
     const { boot } = this
     store.transact(
-      (tx) => release(tx, node.record.name, key),
+      (tx) => release(tx, node.record.name, key, nowMs()),
       (outcome) => {
         if (boot !== this.boot) return
         const failed = outcome.kind === 'failed' ? outcome.error.message : undefined
@@ -183,10 +183,10 @@ export class Sandboxes {
 
   /** The pair could not be made: nothing is left but the record. */
   private undo(id: number, attachment: AttachmentRecord, refusal: string): void {
-    const { store, events, node } = this.options
+    const { store, events, node, nowMs } = this.options
     const { boot } = this
     store.transact(
-      (tx) => release(tx, node.record.name, attachment),
+      (tx) => release(tx, node.record.name, attachment, nowMs()),
       () => {
         if (boot === this.boot) events.podAdded(id, undefined, refusal)
       },

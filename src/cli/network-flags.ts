@@ -17,6 +17,7 @@ export interface NetworkFlags {
   readonly crossSubnet?: boolean
   readonly masquerade?: boolean
   readonly checksumOffload?: string
+  readonly cooldown?: string
   readonly force?: boolean
 }
 
@@ -38,6 +39,10 @@ export function networkFlags(): readonly Option[] {
     new Option('--checksum-offload <choice>', 'tunnels: auto (default), on or off'),
     new Option('--force', 'lightweight tunnels on kernels older than 6.6, too'),
     new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan'),
+    new Option(
+      '--cooldown <seconds>',
+      'rest of an address before its reuse: SECONDS[,strict] (default: 60)',
+    ),
     new Option('--mtu <bytes>', "MTU of pods' links, or auto: from the underlay (default)"),
   ]
 }
@@ -90,7 +95,24 @@ export function optionsOf(flags: NetworkFlags): OptionChanges {
     ...(crossSubnet === undefined ? {} : { crossSubnet }),
     ...(masquerade === undefined ? {} : { masquerade }),
     ...checksumOf(flags.checksumOffload),
+    ...cooldownOf(flags.cooldown),
     ...(force === undefined ? {} : { anyKernel: force }),
+  }
+}
+
+/** `60` or `60,strict` */
+function cooldownOf(text: string | undefined): OptionChanges {
+  if (text === undefined) return {}
+  const [, seconds, strict] = /^(\d{1,6})(,strict)?$/.exec(text) ?? []
+  if (seconds === undefined) {
+    throw new TriviumError(
+      'USAGE',
+      `Cannot read --cooldown ${JSON.stringify(text)}: wanted SECONDS or SECONDS,strict`,
+    )
+  }
+  return {
+    cooldownSeconds: Number(seconds),
+    cooldownStrict: strict === undefined ? undefined : true,
   }
 }
 

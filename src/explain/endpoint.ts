@@ -63,6 +63,7 @@ function endpointAt(reader: Reader, ip: Ip): Endpoint {
     case 'reserved':
       return { kind: 'node', node: state.node, ips: [ip] }
     case 'free':
+    case 'cooling':
       throw nobody(ip, `it is free, in block ${state.block} of node ${state.node}`)
     case 'unclaimed':
       throw nobody(

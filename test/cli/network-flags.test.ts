@@ -74,6 +74,7 @@ t.strictSame(
     '--checksum-offload',
     '--force',
     '--vlan',
+    '--cooldown',
     '--mtu',
   ],
 )
@@ -86,6 +87,8 @@ for (const [flags, options] of [
     { masquerade: false, force: true },
     { masquerade: false, anyKernel: true },
   ],
+  [{ cooldown: '0' }, { cooldownSeconds: 0, cooldownStrict: undefined }],
+  [{ cooldown: '90,strict' }, { cooldownSeconds: 90, cooldownStrict: true }],
   [{ checksumOffload: 'off' }, { checksumOffload: false }],
   [{ checksumOffload: 'on' }, { checksumOffload: true }],
   [
@@ -96,6 +99,7 @@ for (const [flags, options] of [
   t.strictSame(optionsOf(flags), options, JSON.stringify(flags))
 }
 t.throws(() => optionsOf({ checksumOffload: 'perhaps' }), { code: 'USAGE' })
+t.throws(() => optionsOf({ cooldown: '60,stern' }), { code: 'USAGE' })
 t.strictSame(allowedPort('udp/53'), { protocol: 'udp', port: 53 })
 for (const port of ['tcp', 'tcp/0', 'tcp/65536', 'icmp/1', '80', 'tcp/80x', '']) {
   t.throws(() => allowedPort(port), { code: 'USAGE' }, port)

@@ -17,6 +17,13 @@ export interface ModelBlock {
   next: bigint
 }
 
+/** An address given up, in order. */
+interface Rest {
+  readonly family: number
+  readonly address: bigint
+  readonly sinceMs: number
+}
+
 interface ModelPool {
   readonly family: number
   readonly first: bigint
@@ -32,8 +39,15 @@ export class ModelNetwork {
   blocks: ModelBlock[] = []
   /** Container on a node to its addresses, as `family:integer`. */
   readonly held = new Map<string, readonly string[]>()
+  /** What was given up and nobody had since, oldest first. */
+  rests: Rest[] = []
+  nowMs = 1
+  private readonly restMs: number
+  private readonly strict: boolean
 
   constructor(spec: NetworkSpec) {
+    this.restMs = (spec.options?.cooldownSeconds ?? 60) * 1000
+    this.strict = spec.options?.cooldownStrict === true
     this.pools = spec.pools.map(({ cidr, blockLength = 0, gateway }) => {
       const family = cidr.includes(':') ? 6 : 4
       const [first, last] = bounds(cidr)
@@ -52,6 +66,27 @@ export class ModelNetwork {
 
   taken(family: number, address: bigint): boolean {
     return [...this.held.values()].flat().includes(`${family}:${address}`)
+  }
+
+  isResting(family: number, address: bigint): boolean {
+    return this.rests.some(
+      (rest) =>
+        rest.family === family &&
+        rest.address === address &&
+        rest.sinceMs + this.restMs > this.nowMs,
+    )
+  }
+
+  remove(name: string): void {
+    for (const text of this.held.get(name) ?? []) {
+      const [family, address] = text.split(':')
+      this.rests.push({
+        family: Number(family),
+        address: BigInt(address!),
+        sinceMs: this.nowMs,
+      })
+    }
+    this.held.delete(name)
   }
 
   /** Lowest block nobody owns, in the given pools. */
@@ -91,11 +126,13 @@ export class ModelNetwork {
     const name = `${node}/${container}`
     if (this.held.has(name)) return 'duplicate'
     const before = this.blocks.map((block) => ({ ...block }))
+    const rests = [...this.rests]
     const given: string[] = []
     for (const family of this.families) {
       const address = this.take(node, family, mayClaim)
       if (typeof address === 'string') {
         this.blocks = before
+        this.rests = rests
         return address
       }
       given.push(`${family}:${address}`)
@@ -107,17 +144,37 @@ export class ModelNetwork {
   take(node: string, family: number, mayClaim: boolean): bigint | string {
     for (;;) {
       for (const block of this.own(node, family)) {
-        const [address] = this.candidates(block)
+        const [address] = this.candidates(block).filter((one) => !this.isResting(family, one))
         if (address === undefined) continue
         block.next = address === block.last ? block.first : address + 1n
-        return address
+        return this.woken(family, address)
       }
+      const oldest = this.strict ? undefined : this.oldest(node, family)
+      if (oldest !== undefined) return this.woken(family, oldest)
       const pools = this.pools.filter((pool) => pool.family === family)
       const block = this.freeBlock(node, pools)
       if (block === undefined) return 'exhausted'
       if (!mayClaim) return 'needs-block'
       this.blocks.push(block)
     }
+  }
+
+  woken(family: number, address: bigint): bigint {
+    this.rests = this.rests.filter((rest) => rest.family !== family || rest.address !== address)
+    return address
+  }
+
+  /** Which of the node's addresses rests longest; of several the one in the lowest block. */
+  oldest(node: string, family: number): bigint | undefined {
+    let found: Rest | undefined
+    for (const block of this.own(node, family)) {
+      const free = this.candidates(block)
+      for (const rest of this.rests) {
+        if (rest.family !== family || !free.includes(rest.address)) continue
+        if (found === undefined || rest.sinceMs < found.sinceMs) found = rest
+      }
+    }
+    return found?.address
   }
 
   /** Claims until each family has an unused block; the first addresses of the new ones. */
@@ -139,13 +196,21 @@ export class ModelNetwork {
     let usable = 0
     for (let address = first; address <= last; address++) {
       if (this.taken(family, address)) return false
-      if (!reserved.includes(address)) usable++
+      if (reserved.includes(address)) continue
+      if (!this.strict || !this.isResting(family, address)) usable++
     }
     return usable > 0
   }
 
   forget(node: string): void {
+    const gone = this.blocks.filter(({ owner }) => owner === node)
     this.blocks = this.blocks.filter(({ owner }) => owner !== node)
+    this.rests = this.rests.filter(
+      ({ family, address }) =>
+        !gone.some((block) => {
+          return block.family === family && address >= block.first && address <= block.last
+        }),
+    )
     for (const name of this.held.keys()) if (name.startsWith(`${node}/`)) this.held.delete(name)
   }
 }

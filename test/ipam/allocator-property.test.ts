@@ -42,9 +42,23 @@ const SPECS: readonly NetworkSpec[] = [
     ],
   },
   { name: 'ones', mode: 'route', pools: [{ cidr: 'fd02::/125', blockLength: 128 }] },
+  {
+    name: 'strict',
+    mode: 'route',
+    pools: [{ cidr: '10.4.0.0/28', blockLength: 30 }],
+    options: { cooldownSeconds: 10, cooldownStrict: true },
+  },
+  {
+    name: 'hasty',
+    mode: 'route',
+    pools: [{ cidr: '10.5.0.0/29', blockLength: 30 }],
+    options: { cooldownSeconds: 0 },
+  },
 ]
 
 type Model = Map<string, ModelNetwork>
+
+const nowOf = (model: Model): number => [...model.values()][0]!.nowMs
 
 interface Real {
   run<T>(body: (tx: Tx) => T): T
@@ -83,18 +97,17 @@ function command(name: string, run: (model: Model, real: Real) => void): Command
 const plain = (ip: string): string => `${ip.includes(':') ? 6 : 4}:${bounds(ip)[0]}`
 
 // Most of it on one node, so that adds and removes meet the same containers.
-const node = fc.constantFrom('n1', 'n1', 'n1', ...NODES)
-const network = fc.constantFrom(...SPECS.map(({ name }) => name))
+const someNode = fc.constantFrom('n1', 'n1', 'n1', ...NODES)
+const someNetwork = fc.constantFrom(...SPECS.map(({ name }) => name))
 const container = fc.constantFrom(...Array.from({ length: 7 }, (_, n) => `c${n}`))
 
-const add = fc
-  .tuple(node, network, container, fc.boolean())
-  .map(([node, network, containerId, mayClaim]) =>
+const add = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
+  fc.tuple(node, network, container, fc.boolean()).map(([node, network, containerId, mayClaim]) =>
     command(`add ${node} ${network} ${containerId} ${mayClaim}`, (model, real) => {
       const key = { network, containerId, ifname: 'eth0' }
       const before = real.run(everything)
       const answer = real.run((tx) =>
-        allocate(tx, { key, node, netns: '', mayClaim, nowMs: 1, bootId: '' }),
+        allocate(tx, { key, node, netns: '', mayClaim, nowMs: nowOf(model), bootId: '' }),
       )
       const found = answer.kind === 'allocated' ? answer.attachment.ips.map(plain) : answer.reason
       assert.deepEqual(found, model.get(network)!.add(node, containerId, mayClaim))
@@ -102,67 +115,98 @@ const add = fc
     }),
   )
 
-const remove = fc.tuple(node, network, container).map(([node, network, containerId]) =>
-  command(`remove ${node} ${network} ${containerId}`, (model, real) => {
-    const released = real.run((tx) => release(tx, node, { network, containerId, ifname: 'eth0' }))
-    const { held } = model.get(network)!
-    assert.deepEqual(released?.ips.map(plain), held.get(`${node}/${containerId}`))
-    held.delete(`${node}/${containerId}`)
-  }),
-)
+const remove = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
+  fc.tuple(node, network, container).map(([node, network, containerId]) =>
+    command(`remove ${node} ${network} ${containerId}`, (model, real) => {
+      const key = { network, containerId, ifname: 'eth0' }
+      const released = real.run((tx) => release(tx, node, key, nowOf(model)))
+      const paper = model.get(network)!
+      assert.deepEqual(released?.ips.map(plain), paper.held.get(`${node}/${containerId}`))
+      paper.remove(`${node}/${containerId}`)
+    }),
+  )
 
-const claim = fc.tuple(node, network, fc.nat(1)).map(([node, network, index]) =>
-  command(`claim ${node} ${network} ${index}`, (model, real) => {
-    const found = real.run((tx) => {
-      const record = tx.get(keys.network(network))!
-      const pool = record.pools[index]
-      return pool && claimBlock(tx, record, pool, node, 1)
-    })
-    const paper = model.get(network)!
-    const pool = paper.pools[index]
-    const block = pool && paper.freeBlock(node, [pool])
-    assert.equal(found && bounds(found.cidr)[0], block?.first)
-    if (block !== undefined) paper.blocks.push(block)
-  }),
-)
+const claim = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
+  fc.tuple(node, network, fc.nat(1)).map(([node, network, index]) =>
+    command(`claim ${node} ${network} ${index}`, (model, real) => {
+      const found = real.run((tx) => {
+        const record = tx.get(keys.network(network))!
+        const pool = record.pools[index]
+        return pool && claimBlock(tx, record, pool, node, 1)
+      })
+      const paper = model.get(network)!
+      const pool = paper.pools[index]
+      const block = pool && paper.freeBlock(node, [pool])
+      assert.equal(found && bounds(found.cidr)[0], block?.first)
+      if (block !== undefined) paper.blocks.push(block)
+    }),
+  )
 
-const ensure = fc.tuple(node, network).map(([node, network]) =>
-  command(`ensure ${node} ${network}`, (model, real) => {
-    const claims = real.run((tx) => ensureBlocks(tx, tx.get(keys.network(network))!, node, 1))
-    const found = claims.map(({ cidr }) => plain(cidr))
-    assert.deepEqual(found, model.get(network)!.ensure(node))
-  }),
-)
+const ensure = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
+  fc.tuple(node, network).map(([node, network]) =>
+    command(`ensure ${node} ${network}`, (model, real) => {
+      const claims = real.run((tx) =>
+        ensureBlocks(tx, tx.get(keys.network(network))!, node, nowOf(model)),
+      )
+      const found = claims.map(({ cidr }) => plain(cidr))
+      assert.deepEqual(found, model.get(network)!.ensure(node))
+    }),
+  )
 
-const forget = node.map((node) =>
+const forget = someNode.map((node) =>
   command(`forget ${node}`, (model, real) => {
     real.run((tx) => releaseNode(tx, node))
     for (const paper of model.values()) paper.forget(node)
   }),
 )
 
-const histories = fc.commands(
-  [add, add, add, add, remove, remove, claim, ensure, forget] as fc.Arbitrary<Command>[],
-  { maxCommands: 100, size: 'max' },
+const wait = fc.constantFrom(0, 1, 4_999, 5_000, 30_000, 59_999, 60_000).map((ms) =>
+  command(`wait ${ms}`, (model) => {
+    for (const paper of model.values()) paper.nowMs += ms
+  }),
 )
 
-holds(
-  t,
-  'any history gives what the model gives',
-  histories,
-  (commands) => {
-    fc.modelRun(() => {
-      const real = realStore()
-      const model: Model = new Map()
-      for (const spec of SPECS) {
-        real.run((tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
-        model.set(spec.name, new ModelNetwork(spec))
-      }
-      return { model, real }
-    }, commands)
-  },
-  { numRuns: 100 },
-)
+type Names = fc.Arbitrary<string>
+
+/** On any nodes and networks: whatever meets whatever. */
+const histories = (node: Names, network: Names): fc.Arbitrary<Iterable<Command>> => {
+  const adds = Array.from({ length: 4 }, () => add(node, network))
+  const removes = Array.from({ length: 3 }, () => remove(node, network))
+  const rare = [wait, claim(node, network), ensure(node, network), forget]
+  return fc.commands([...adds, ...removes, ...rare] as fc.Arbitrary<Command>[], {
+    maxCommands: 100,
+    size: 'max',
+  })
+}
+
+/** On one network, most of it on one node: blocks fill up, and what was given up is needed soon. */
+const crowded = someNetwork.chain((name) => {
+  const [node, network] = [fc.constantFrom('n1', 'n1', 'n1', 'n1', 'n2'), fc.constant(name)]
+  const adds = Array.from({ length: 6 }, () => add(node, network))
+  const removes = Array.from({ length: 4 }, () => remove(node, network))
+  const often = [wait, wait, ensure(node, network)]
+  return fc.commands([...adds, ...removes, ...often] as fc.Arbitrary<Command>[], {
+    maxCommands: 60,
+    size: 'max',
+  })
+})
+
+function givesWhatTheModelGives(commands: Iterable<Command>): void {
+  fc.modelRun(() => {
+    const real = realStore()
+    const model: Model = new Map()
+    for (const spec of SPECS) {
+      real.run((tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
+      model.set(spec.name, new ModelNetwork(spec))
+    }
+    return { model, real }
+  }, commands)
+}
+
+const anywhere = histories(someNode, someNetwork)
+const runs = { numRuns: 60 }
+holds(t, 'any history gives what the model gives', anywhere, givesWhatTheModelGives, runs)
+holds(t, 'so does a crowded network', crowded, givesWhatTheModelGives, { numRuns: 150 })
 
 /** The whole store as text. */
 function everything(tx: Tx): string {

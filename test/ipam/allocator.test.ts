@@ -15,9 +15,10 @@ import {
   parseNetworkSpec,
   release,
   releaseNode,
+  showUsage,
   type Tx,
 } from '../../ipam/mod.ts'
-import { parseIp } from '../../src/net/mod.ts'
+import { parseIp, parsePrefix } from '../../src/net/mod.ts'
 import { answerOf } from '../contract/store.ts'
 import { checkInvariants } from './invariants.ts'
 
@@ -304,5 +305,63 @@ t.test('releaseNode() leaves the other nodes and the sequence', (t) =>
     t.equal([...tx.range('attachment/n2/')].length, 1)
     t.equal(tx.get(keys.sequence('n1')), 2)
     t.equal(add(tx, 'c1'), '10.42.0.1')
+  }),
+)
+
+t.test('an address rests before its reuse, and rather that than one more block', (t) =>
+  withNetwork(small, (tx) => {
+    const at = (nowMs: number): Partial<AllocateRequest> => ({ nowMs })
+    for (const id of ['c1', 'c2', 'c3']) add(tx, id, at(0))
+    release(tx, 'n1', keyOf('c2'), 1_000)
+    release(tx, 'n1', keyOf('c1'), 2_000)
+    t.equal(add(tx, 'c4', at(3_000)), '10.42.0.2', 'the one that rests longest')
+    t.equal(add(tx, 'c5', at(3_000)), '10.42.0.1', 'then the next')
+    t.equal(add(tx, 'c6', at(3_000)), '10.42.0.4', 'then a new block')
+    release(tx, 'n1', keyOf('c1'), 4_000)
+    t.equal(tx.get(keys.use('n1', 'pods', parsePrefix('10.42.0.0/30')))?.cooling, undefined)
+  }),
+)
+
+t.test('a clock that was put back holds no address for ever', (t) =>
+  withNetwork(small, (tx) => {
+    add(tx, 'c1', { nowMs: 10_000_000 })
+    release(tx, 'n1', keyOf('c1'), 10_000_000)
+    const first = (nowMs: number): boolean =>
+      showUsage(tx, { nowMs }).some(({ ipsCooling }) => ipsCooling === 1)
+    t.ok(first(9_990_000), 'ten seconds back: it still rests')
+    t.notOk(first(9_000_000), 'more than its time back: it does not')
+    t.notOk(first(10_060_000), 'its time is over')
+  }),
+)
+
+t.test('strict: a block whose addresses all rest is no spare one', (t) =>
+  answerOf(memoryStore({ defer: queueMicrotask }), (tx) => {
+    const options = { cooldownStrict: true }
+    const spec = { name: 'pods', mode: 'vxlan', pools: small, options }
+    const { network } = createNetwork(tx, parseNetworkSpec(spec, 1))
+    for (const id of ['c1', 'c2', 'c3']) add(tx, id, { nowMs: 0 })
+    for (const id of ['c1', 'c2', 'c3']) release(tx, 'n1', keyOf(id), 0)
+    t.equal(ensureBlocks(tx, network, 'n1', 1).length, 1)
+    t.equal(ensureBlocks(tx, network, 'n1', 1).length, 0)
+  }),
+)
+
+t.test('strict: rather nothing than an address that rests', (t) =>
+  answerOf(memoryStore({ defer: queueMicrotask }), (tx) => {
+    const pools = [{ cidr: '10.42.0.0/30', blockLength: 30 }]
+    const options = { cooldownSeconds: 10, cooldownStrict: true }
+    createNetwork(tx, parseNetworkSpec({ name: 'pods', mode: 'vxlan', pools, options }, 1))
+    for (const id of ['c1', 'c2']) add(tx, id, { nowMs: 0 })
+    release(tx, 'n1', keyOf('c1'), 1_000)
+    const refusal = add(tx, 'c3', { nowMs: 2_500 })
+    t.match(refusal, /^exhausted: .*1 more address cooling down \(the first free in 9 s\)/)
+    const requested = [parseIp('10.42.0.1')]
+    t.match(add(tx, 'c3', { nowMs: 2_500, requested }), /it cools down, free in 9 s$/)
+    t.equal(add(tx, 'c3', { nowMs: 11_000 }), '10.42.0.1')
+    const large = { cidr: '10.43.0.0/16', blockLength: 20 }
+    t.throws(
+      () => parseNetworkSpec({ name: 'x', mode: 'vxlan', pools: [large], options }, 1),
+      /strict cool-down is 20, wanted blocks of at most 1024/,
+    )
   }),
 )

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { Address4, Address6 } from 'ip-address'
 import { keys } from '../../ipam/keys.ts'
-import type { BlockClaim, NetworkRecord } from '../../ipam/records.ts'
+import type { AddressRecord, BlockClaim, BlockUse, NetworkRecord } from '../../ipam/records.ts'
 import type { Reader } from '../../ipam/store.ts'
 
 /** First and last address of a CIDR as integers, read by another library. */
@@ -64,8 +64,22 @@ function checkUses(
       assert.equal(claim?.first, use.first, `${use.cidr}: claim and use agree on first`)
       const held = addresses.filter(({ block }) => block === use.cidr).length
       assert.equal(use.used, held, `${use.cidr} counts its addresses`)
+      checkCooling(use, addresses)
     }
   }
+}
+
+function checkCooling(use: BlockUse, addresses: readonly AddressRecord[]): void {
+  const [first, last] = bounds(use.cidr)
+  const held = addresses.map(({ ip }) => integer(ip))
+  const seen = new Set<number>()
+  for (const { offset } of use.cooling ?? []) {
+    assert.ok(first + BigInt(offset) <= last, `${offset} is a place in ${use.cidr}`)
+    assert.ok(!seen.has(offset), `${offset} of ${use.cidr} cools once`)
+    assert.ok(!held.includes(first + BigInt(offset)), `${offset} of ${use.cidr} is nobody's`)
+    seen.add(offset)
+  }
+  assert.notEqual(use.cooling?.length, 0, `${use.cidr}: nothing cools means no list`)
 }
 
 function checkAddresses(

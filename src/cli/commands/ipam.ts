@@ -32,6 +32,7 @@ const COLUMNS: readonly Column<UsageRow>[] = [
     title: 'IPS FREE',
     value: ({ ipsFree, percentInUse }) => `${ipsFree} (${100 - percentInUse}%)`,
   },
+  { title: 'IPS COOLING', value: ({ ipsCooling }) => ipsCooling, wide: true },
   { title: 'NODE', value: ({ node }) => node ?? '' },
   { title: 'NETWORK', value: ({ network }) => network, wide: true },
 ]
@@ -54,7 +55,9 @@ function showCommand(): Command {
 async function show({ store: url, output, showBlocks, network, ip }: ShowOptions): Promise<void> {
   if (ip !== undefined) {
     const address = parseIp(ip, '--ip')
-    const state = await withStore(url, (store) => store.read((reader) => showIp(reader, address)))
+    const state = await withStore(url, (store) =>
+      store.read((reader) => showIp(reader, address, Date.now())),
+    )
     const row = { ip: address, ...state }
     print(
       output === 'text' || output === 'wide'
@@ -63,7 +66,12 @@ async function show({ store: url, output, showBlocks, network, ip }: ShowOptions
     )
     return
   }
-  const options = { blocks: showBlocks === true, ...(network === undefined ? {} : { network }) }
+  const nowMs = Date.now()
+  const options = {
+    blocks: showBlocks === true,
+    nowMs,
+    ...(network === undefined ? {} : { network }),
+  }
   const rows = await withStore(url, (store) => store.read((reader) => showUsage(reader, options)))
   const columns = COLUMNS.filter(({ title }) => title !== 'NODE' || showBlocks === true)
   print(renderRows(rows, columns, output, 'no pools; make a network with: trivium network create'))
@@ -77,6 +85,8 @@ function ipSentence(ip: string, state: IpState): string {
       return `IP ${ip} is free: no node has claimed its block of pool ${state.pool}`
     case 'free':
       return `IP ${ip} is free: block ${state.block} of node ${state.node}`
+    case 'cooling':
+      return `IP ${ip} is free, and rests since ${new Date(state.sinceMs).toISOString()}: block ${state.block} of node ${state.node}`
     case 'reserved':
       return `IP ${ip} is never a pod's: ${state.why} (block ${state.block} of node ${state.node})`
     case 'held': {

@@ -47,7 +47,7 @@ async function removeAll(
     await closeGuards(key, hostLink, host)
     steps?.mark('guards')
   }
-  const released = await transact(host.store, (tx) => release(tx, host.nodeName, key))
+  const released = await transact(host.store, (tx) => release(tx, host.nodeName, key, Date.now()))
   if (released !== undefined && steps !== undefined) steps.attachment = released
   steps?.mark('store')
   return undefined

@@ -1,0 +1,109 @@
+/**
+ * Cool-down: an address that a pod gave up rests before another pod gets it,
+ * because caches, connection tracking and clients still know the old one.
+ *
+ * What cools is a list in the record of its block, in order of release. An
+ * allocation and a release write that record anyway, so cool-down costs neither
+ * a read nor a write more; entries whose time is over go at the next write.
+ *
+ * @module
+ */
+import { offsetIn } from '../src/net/mod.ts'
+import { counted } from '../src/words.ts'
+import type { AddressRecord, BlockUse, CooledAddress, NetworkRecord } from './records.ts'
+
+type Cooldown = Pick<NetworkRecord['options'], 'cooldownSeconds'>
+
+/** Unless the network says otherwise. */
+export const COOLDOWN_SECONDS = 60
+
+/**
+ * Addresses of one block that may cool at once. In a larger block the ones that
+ * cool longest are forgotten beyond that; the cursor still passes all others first.
+ */
+export const COOLING_MAX = 1024
+
+export const cooldownMs = ({ options }: { readonly options: Cooldown }): number =>
+  (options.cooldownSeconds ?? COOLDOWN_SECONDS) * 1000
+
+/**
+ * Addresses of the block that cool at `nowMs`, in order of release. A clock that
+ * was put back lengthens a cool-down at most to twice its time.
+ */
+export function coolingIn(
+  network: NetworkRecord,
+  { cooling = [] }: BlockUse,
+  nowMs: number,
+): readonly CooledAddress[] {
+  if (cooling.length === 0) return cooling
+  const spanMs = cooldownMs(network)
+  return cooling.filter(({ sinceMs }) => nowMs < sinceMs + spanMs && sinceMs <= nowMs + spanMs)
+}
+
+/** The block after `address` was given up, without what need not cool any longer. */
+export function cooled(
+  network: NetworkRecord | undefined,
+  use: BlockUse,
+  address: AddressRecord,
+  nowMs: number,
+): BlockUse {
+  if (network === undefined || cooldownMs(network) === 0) return withCooling(use, [])
+  const offset = Number(offsetIn(use.cidr, address.ip))
+  const others = coolingIn(network, use, nowMs).filter((each) => each.offset !== offset)
+  return withCooling(use, [...others, { offset, sinceMs: nowMs }].slice(-COOLING_MAX))
+}
+
+/** The block after the address at `offset` was given to somebody. */
+export function warmed(
+  network: NetworkRecord,
+  use: BlockUse,
+  offset: number,
+  nowMs: number,
+): BlockUse {
+  if (use.cooling === undefined) return use
+  const others = coolingIn(network, use, nowMs).filter((each) => each.offset !== offset)
+  return withCooling(use, others)
+}
+
+function withCooling(use: BlockUse, cooling: readonly CooledAddress[]): BlockUse {
+  const { cooling: _before, ...rest } = use
+  return cooling.length === 0 ? rest : { ...rest, cooling }
+}
+
+/** The address that cools longest, of several blocks; undefined when none does. */
+export function longestCooling(
+  network: NetworkRecord,
+  blocks: readonly BlockUse[],
+  nowMs: number,
+  isClosed: (use: BlockUse, offset: number) => boolean,
+): { readonly use: BlockUse; readonly offset: number } | undefined {
+  let found:
+    | { readonly use: BlockUse; readonly offset: number; readonly sinceMs: number }
+    | undefined
+  for (const use of blocks) {
+    for (const { offset, sinceMs } of coolingIn(network, use, nowMs)) {
+      if (found !== undefined && sinceMs >= found.sinceMs) continue
+      if (!isClosed(use, offset)) found = { use, offset, sinceMs }
+    }
+  }
+  return found
+}
+
+/** When an address is free again, in words. */
+export const restWords = (
+  network: NetworkRecord,
+  { sinceMs }: CooledAddress,
+  nowMs: number,
+): string => `free in ${Math.ceil((sinceMs + cooldownMs(network) - nowMs) / 1000)} s`
+
+/** What cools in the blocks, as the end of a sentence; empty when nothing does. */
+export function restingWords(
+  network: NetworkRecord,
+  blocks: readonly BlockUse[],
+  nowMs: number,
+): string {
+  const cooling = blocks.flatMap((use) => coolingIn(network, use, nowMs))
+  const [one] = cooling.toSorted((a, b) => a.sinceMs - b.sinceMs)
+  if (one === undefined) return ''
+  return `, ${counted(cooling.length, 'more address')} cooling down (the first ${restWords(network, one, nowMs)})`
+}
