@@ -41,7 +41,7 @@ import {
   unused,
   usableAddresses,
 } from './blocks.ts'
-import { cooled, coolingIn, longestCooling, restingWords, restWords, warmed } from './cooling.ts'
+import { coolingIn, longestCooling, restingWords, restWords, warmed } from './cooling.ts'
 import { keys } from './keys.ts'
 import {
   type AttachmentKey,
@@ -51,10 +51,21 @@ import {
   type NetworkRecord,
   networkFamilies,
   type Pool,
+  type Reservation,
 } from './records.ts'
+import { release } from './release.ts'
+import {
+  exclusionOf,
+  isPod,
+  keptOffsets,
+  podText,
+  reservationOf,
+  reservedFor,
+} from './reservations.ts'
 import type { Reader, Tx } from './store.ts'
 
 export { claimBlock, ensureBlocks } from './blocks.ts'
+export { type ReleasedNode, release, releaseNode } from './release.ts'
 
 /** Why an attachment got nothing. */
 export type RefusalReason =
@@ -133,7 +144,8 @@ function grantsFor(
 
   const grants: Grant[] = []
   for (const family of families) {
-    const wanted = requested.find((ip) => ipFamily(ip) === family)
+    const asked = requested.find((ip) => ipFamily(ip) === family)
+    const wanted = asked ?? ownReservation(reader, network, family, request)
     const grant =
       wanted === undefined
         ? grantAny(reader, network, family, request)
@@ -144,66 +156,16 @@ function grantsFor(
   return { kind: 'grants', grants }
 }
 
-/**
- * Frees the attachment's addresses and forgets it. Doing it again is free.
- *
- * @param cooledMs When they begin to cool down; undefined: anybody may have them at once.
- * @returns what was forgotten; undefined when there was nothing.
- */
-export function release(
-  tx: Tx,
-  node: string,
-  key: AttachmentKey,
-  cooledMs?: number,
-): AttachmentRecord | undefined {
-  const attachment = tx.get(keys.attachment(node, key))
-  if (attachment === undefined) return undefined
-  tx.remove(keys.attachment(node, key))
-  for (const ip of attachment.ips) {
-    const address = tx.get(keys.address(key.network, ip))
-    // Another sequence: the address was freed before and is somebody else's by now.
-    if (address === undefined || address.sequence !== attachment.sequence) continue
-    if (address.containerId !== key.containerId || address.ifname !== key.ifname) continue
-    tx.remove(keys.address(key.network, ip))
-    const useKey = keys.use(node, key.network, address.block)
-    const use = tx.get(useKey)
-    if (use === undefined) continue
-    invariant(use.used > 0, `block ${use.cidr} counts the address ${ip} that it gave`)
-    const after = { ...use, used: use.used - 1 }
-    if (cooledMs === undefined) tx.put(useKey, after)
-    else tx.put(useKey, cooled(tx.get(keys.network(key.network)), after, address, cooledMs))
-  }
-  return attachment
-}
-
-/** What a removed node had. */
-export interface ReleasedNode {
-  readonly attachments: number
-  readonly blocks: number
-}
-
-/**
- * Forgets a node: attachments, addresses, blocks and the node itself. Its
- * sequence number stays, so that a late release by a node that comes back
- * under the same name still fits nothing.
- */
-export function releaseNode(tx: Tx, node: string): ReleasedNode {
-  let attachments = 0
-  for (const [, attachment] of tx.range(keys.attachments(node))) {
-    release(tx, node, attachment)
-    attachments++
-  }
-  let blocks = 0
-  for (const [, network] of tx.range(keys.networks)) {
-    for (const [key, claim] of tx.range(keys.claims(network.name))) {
-      if (claim.node !== node) continue
-      tx.remove(key)
-      blocks++
-    }
-  }
-  for (const [key] of tx.range(keys.nodeUses(node))) tx.remove(key)
-  tx.remove(keys.node(node))
-  return { attachments, blocks }
+/** What is kept for the pod; undefined, too, where another interface of its container has it. */
+function ownReservation(
+  reader: Reader,
+  network: NetworkRecord,
+  family: IpFamily,
+  { key, pod }: AllocateRequest,
+): Ip | undefined {
+  const ip = reservedFor(reader, network, family, pod)?.ip
+  const holder = ip && reader.get(keys.address(network.name, ip))
+  return holder?.containerId === key.containerId ? undefined : ip
 }
 
 /** An address, and what to write to take it. */
@@ -276,7 +238,7 @@ function grantIn(
     if (grant !== undefined) return grant
   }
   if (network.options.cooldownStrict !== true) {
-    const grant = grantCooling(network, own, nowMs)
+    const grant = grantCooling(reader, network, own, nowMs)
     if (grant !== undefined) return grant
   }
   const claims: BlockClaim[] = []
@@ -292,13 +254,16 @@ function grantIn(
 
 /** Takes the address that cools longest: rather that than one more block. */
 function grantCooling(
+  reader: Reader,
   network: NetworkRecord,
   own: readonly BlockUse[],
   nowMs: number,
 ): Grant | undefined {
-  const found = longestCooling(network, own, nowMs, (use, offset) =>
-    reservedOffsets(network, use).has(offset),
-  )
+  const found = longestCooling(network, own, nowMs, (use, offset) => {
+    if (reservedOffsets(network, use).has(offset)) return true
+    for (const kept of keptOffsets(reader, network, use)) if (kept === offset) return true
+    return false
+  })
   if (found === undefined) return undefined
   const { use, offset } = found
   const integer = ipToInteger(networkAddress(use.cidr)) + BigInt(offset)
@@ -319,7 +284,7 @@ function grantFrom(
   claims: readonly BlockClaim[],
   nowMs: number,
 ): Grant | undefined {
-  const closed = closedOffsets(network, use, nowMs)
+  const closed = closedOffsets(reader, network, use, nowMs)
   const size = Number(prefixSize(use.cidr))
   if (use.used >= size - closed.size) return undefined
   const family = prefixFamily(use.cidr)
@@ -337,9 +302,15 @@ function grantFrom(
 }
 
 /** Places in the block that are not for just anybody now: nobody holds them. */
-function closedOffsets(network: NetworkRecord, use: BlockUse, nowMs: number): ReadonlySet<number> {
+function closedOffsets(
+  reader: Reader,
+  network: NetworkRecord,
+  use: BlockUse,
+  nowMs: number,
+): ReadonlySet<number> {
   const closed = new Set(reservedOffsets(network, use).keys())
   for (const { offset } of coolingIn(network, use, nowMs)) closed.add(offset)
+  for (const offset of keptOffsets(reader, network, use)) closed.add(offset)
   return closed
 }
 
@@ -357,11 +328,16 @@ function grantRequested(
   if (pool === undefined) return unavailable('no pool of the network contains it')
   const why = closedBecause(pool, request)
   if (why !== undefined) return unavailable(why)
+  const reservation = reservationOf(reader, network, ip)
+  const isOwn = reservation !== undefined && isPod(reservation.pod, request.pod)
+  const kept = isOwn ? undefined : keptWords(network, ip, reservation)
+  if (kept !== undefined) return unavailable(kept)
   const block = blockOf(pool, ip)
   const claim = reader.get(keys.claim(network.name, block))
   if (claim !== undefined && claim.node !== node) {
     const holder = holderOf(reader, network.name, ip, claim.node)
-    return unavailable(`${holder}block ${block} belongs to node ${claim.node}, wanted ${node}`)
+    const whose = `${holder}block ${block} belongs to node ${claim.node}, wanted ${node}`
+    return unavailable(isOwn ? `it is reserved for this pod, but ${whose}` : whose)
   }
   if (claim === undefined && !mayClaim) {
     return unavailable(`node ${node} does not have block ${block} and may not claim it now`)
@@ -377,11 +353,22 @@ function grantRequested(
   const holder = holderOf(reader, network.name, ip, node)
   if (holder !== '') return unavailable(`${holder}wanted a free one`)
   const cooling = coolingIn(network, use, nowMs).find((each) => each.offset === offset)
-  if (cooling !== undefined && network.options.cooldownStrict === true) {
+  if (cooling !== undefined && !isOwn && network.options.cooldownStrict === true) {
     return unavailable(`it cools down, ${restWords(network, cooling, nowMs)}`)
   }
   const after = { ...warmed(network, use, offset, nowMs), used: use.used + 1 }
   return { kind: 'grant', ip, use: after, claims: claim === undefined ? [fresh] : [] }
+}
+
+/** Why just any pod does not get `ip`; undefined when it may. */
+function keptWords(
+  network: NetworkRecord,
+  ip: Ip,
+  reservation: Reservation | undefined,
+): string | undefined {
+  if (reservation !== undefined) return `it is reserved for ${podText(reservation.pod)}`
+  const range = exclusionOf(network, ip)
+  return range === undefined ? undefined : `it is in ${range}, which is excluded`
 }
 
 /** Who has `ip`, as the start of a sentence; empty when nobody has. */
@@ -395,7 +382,8 @@ function holderOf(reader: Reader, network: string, ip: Ip, node: string): string
 
 /** Writes what was granted. */
 function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): AttachmentRecord {
-  const { key, node, netns, hostLink, pod, mac, bootId, nowMs } = request
+  const { key, node, netns, hostLink, pod, bootId, nowMs } = request
+  const mac = request.mac ?? stickyMac(tx, request, grants)
   const { network, containerId, ifname } = key
   const sequence = (tx.get(keys.sequence(node)) ?? 0) + 1
   tx.put(keys.sequence(node), sequence)
@@ -422,6 +410,21 @@ function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): Att
   }
   tx.put(keys.attachment(node, key), attachment)
   return attachment
+}
+
+/** The MAC kept with a reserved address; whoever makes the link without us chooses its own. */
+function stickyMac(
+  reader: Reader,
+  { key, pod, hostLink }: AllocateRequest,
+  grants: readonly Grant[],
+): Mac | undefined {
+  const network = reader.get(keys.network(key.network))
+  if (network === undefined || hostLink === undefined) return undefined
+  for (const { ip } of grants) {
+    const reservation = pod && reservationOf(reader, network, ip)
+    if (reservation !== undefined && isPod(reservation.pod, pod)) return reservation.mac
+  }
+  return undefined
 }
 
 function needsBlock(

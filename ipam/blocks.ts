@@ -14,6 +14,7 @@
  */
 import {
   ADDRESS_BITS,
+  containsPrefix,
   type Ip,
   type IpFamily,
   ipFromInteger,
@@ -106,6 +107,8 @@ export function* claimable(
   for (const pool of pools) {
     if (!isOpen(pool, rack)) continue
     for (const cidr of freeBlocks(reader, network, pool, node)) {
+      // Claimed only for a pod that has an address of it reserved.
+      if (network.exclusions?.some((range) => containsPrefix(range, cidr)) === true) continue
       yield { ...newClaim(reader, network, pool, cidr, node, nowMs), first }
       first = false
     }

@@ -9,6 +9,8 @@
  *     claim/NETWORK/FAMILY/HEX                 BlockClaim      cluster: who owns a block
  *     use/NODE/NETWORK/FAMILY/HEX              BlockUse        node: how full it is
  *     address/NETWORK/FAMILY/HEX               AddressRecord
+ *     reservation/NETWORK/FAMILY/BLOCK/HEX     Reservation     HEX within the block that begins with BLOCK
+ *     reserved-for/NETWORK/NAMESPACE/NAME      its addresses
  *     attachment/NODE/NETWORK/CONTAINER/IFNAME AttachmentRecord
  *     sequence/NODE                            last sequence number
  *     snapshot-request/NODE                    SnapshotRequest  somebody asks what NODE's kernel holds
@@ -35,13 +37,15 @@ import type {
   BlockUse,
   NetworkRecord,
   NodeRecord,
+  PodName,
+  Reservation,
   SnapshotAnswer,
   SnapshotRequest,
 } from './records.ts'
 import type { Key, KeyRange } from './store.ts'
 
 /** Version of the layout above. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 const block = (cidr: Prefix): string => ipToSortable(networkAddress(cidr))
 
@@ -79,6 +83,14 @@ export const keys = {
   addressAt: (network: string, family: IpFamily, integer: bigint): Key<AddressRecord> =>
     `address/${network}/${place(family, integer)}`,
   addresses: (network: string): KeyRange<AddressRecord> => `address/${network}/`,
+  reservation: (network: string, cidr: Prefix, ip: Ip): Key<Reservation> =>
+    `reservation/${network}/${block(cidr)}/${ipToSortable(ip).slice(2)}`,
+  blockReservations: (network: string, cidr: Prefix): KeyRange<Reservation> =>
+    `reservation/${network}/${block(cidr)}/`,
+  reservations: (network: string): KeyRange<Reservation> => `reservation/${network}/`,
+  reservedFor: (network: string, { namespace, name }: PodName): Key<readonly Ip[]> =>
+    `reserved-for/${network}/${namespace}/${name}`,
+  networkReserved: (network: string): KeyRange<readonly Ip[]> => `reserved-for/${network}/`,
   attachment: (node: string, key: AttachmentKey): Key<AttachmentRecord> =>
     `attachment/${node}/${key.network}/${key.containerId}/${key.ifname}`,
   attachments: (node: string): KeyRange<AttachmentRecord> => `attachment/${node}/`,

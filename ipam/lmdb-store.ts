@@ -50,7 +50,11 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
     mustExist,
     patience,
     prepare(db) {
-      if (readOnly || db.get(keys.schema) !== undefined) return
+      // All that layouts add to each other is optional: an older one needs only the new number,
+      // which keeps programs away that would give reserved addresses to anybody.
+      const found = db.get(keys.schema)
+      const isOlder = typeof found === 'number' && found >= 1 && found < SCHEMA_VERSION
+      if (readOnly || (found !== undefined && !isOlder)) return
       db.transactionSync(() => void db.putSync(keys.schema, SCHEMA_VERSION))
     },
   })

@@ -92,7 +92,11 @@ export function setNetwork(
     pools: [...present.pools, ...addPools],
     options: { ...(present.mode === 'vlan' ? before : rest), ...port, ...options },
   }
-  const network = settled(tx, parseNetworkSpec(spec, present.createdMs))
+  const { exclusions } = present
+  const network = {
+    ...settled(tx, parseNetworkSpec(spec, present.createdMs)),
+    ...(exclusions === undefined ? {} : { exclusions }),
+  }
   if (JSON.stringify(network) === JSON.stringify(present)) return { kind: 'unchanged', network }
   if (network.mode !== present.mode && !(isRouted(network.mode) && isRouted(present.mode))) {
     // A pod's link is a routed pair, a bridge port in vlan mode, and none of ours in ipam mode.
@@ -123,6 +127,8 @@ export function deleteNetwork(tx: Tx, name: string): { readonly blocks: number }
   for (const [key, { from, to }] of tx.range(keys.allows)) {
     if (from === name || to === name) tx.remove(key)
   }
+  for (const [key] of tx.range(keys.reservations(name))) tx.remove(key)
+  for (const [key] of tx.range(keys.networkReserved(name))) tx.remove(key)
   tx.remove(keys.network(name))
   return { blocks }
 }

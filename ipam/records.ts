@@ -60,6 +60,8 @@ export interface NetworkRecord {
   readonly pools: readonly Pool[]
   readonly options: NetworkOptions
   readonly createdMs: number
+  /** Ranges that are given only to pods they are reserved for. Absent: none. */
+  readonly exclusions?: readonly Prefix[]
 }
 
 /**
@@ -140,10 +142,24 @@ export interface AttachmentKey {
   readonly ifname: string
 }
 
-/** The pod behind a container, as the runtime told it. */
-export interface PodIdentity {
+/** A pod by name: the next one of a StatefulSet's place is the same. */
+export interface PodName {
   readonly namespace: string
   readonly name: string
+}
+
+/** An address kept for one pod. */
+export interface Reservation {
+  readonly network: string
+  readonly ip: Ip
+  readonly pod: PodName
+  /** MAC of the pod's end. */
+  readonly mac: Mac
+  readonly madeMs: number
+}
+
+/** The pod behind a container, as the runtime told it. */
+export interface PodIdentity extends PodName {
   readonly uid: string
 }
 

@@ -24,6 +24,7 @@ import { reservedOffsets } from './blocks.ts'
 import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
 import type { AttachmentRecord, BlockClaim, NetworkRecord } from './records.ts'
+import { exclusionOf, podText, reservationOf } from './reservations.ts'
 import type { Reader } from './store.ts'
 
 /** A count: a number, or its decimal digits when a number would not be exact. */
@@ -87,6 +88,7 @@ export type IpState =
   | { readonly kind: 'unclaimed'; readonly network: string; readonly pool: Prefix }
   | ({ readonly kind: 'free' } & InBlock)
   | ({ readonly kind: 'cooling'; readonly sinceMs: number } & InBlock)
+  | ({ readonly kind: 'kept'; readonly why: string } & InBlock)
   | ({ readonly kind: 'reserved'; readonly why: string } & InBlock)
   | ({ readonly kind: 'held'; readonly attachment: AttachmentRecord } & InBlock)
 
@@ -124,6 +126,12 @@ function stateIn(
   const offset = Number(offsetIn(claim.cidr, ip))
   const why = reservedOffsets(network, claim).get(offset)
   if (why !== undefined) return { kind: 'reserved', why, ...place }
+  const reservation = reservationOf(reader, network, ip)
+  const range = exclusionOf(network, ip)
+  if (reservation !== undefined) {
+    return { kind: 'kept', why: `reserved for ${podText(reservation.pod)}`, ...place }
+  }
+  if (range !== undefined) return { kind: 'kept', why: `excluded with ${range}`, ...place }
   const use = reader.get(keys.use(claim.node, network.name, claim.cidr))
   const cooling = use && coolingIn(network, use, nowMs).find((each) => each.offset === offset)
   if (cooling === undefined) return { kind: 'free', ...place }

@@ -64,6 +64,7 @@ function endpointAt(reader: Reader, ip: Ip): Endpoint {
       return { kind: 'node', node: state.node, ips: [ip] }
     case 'free':
     case 'cooling':
+    case 'kept':
       throw nobody(ip, `it is free, in block ${state.block} of node ${state.node}`)
     case 'unclaimed':
       throw nobody(

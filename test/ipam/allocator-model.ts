@@ -41,6 +41,8 @@ export class ModelNetwork {
   readonly held = new Map<string, readonly string[]>()
   /** What was given up and nobody had since, oldest first. */
   rests: Rest[] = []
+  /** Addresses as `family:integer` to the container they are kept for. */
+  readonly kept = new Map<string, string>()
   nowMs = 1
   private readonly restMs: number
   private readonly strict: boolean
@@ -117,7 +119,10 @@ export class ModelNetwork {
     for (let address = first; address <= last; address++) all.push(address)
     const place = all.indexOf(next)
     return [...all.slice(place), ...all.slice(0, place)].filter(
-      (address) => !reserved.includes(address) && !this.taken(family, address),
+      (address) =>
+        !reserved.includes(address) &&
+        !this.kept.has(`${family}:${address}`) &&
+        !this.taken(family, address),
     )
   }
 
@@ -129,7 +134,8 @@ export class ModelNetwork {
     const rests = [...this.rests]
     const given: string[] = []
     for (const family of this.families) {
-      const address = this.take(node, family, mayClaim)
+      const address =
+        this.ownKept(node, container, family, mayClaim) ?? this.take(node, family, mayClaim)
       if (typeof address === 'string') {
         this.blocks = before
         this.rests = rests
@@ -139,6 +145,58 @@ export class ModelNetwork {
     }
     this.held.set(name, given)
     return given
+  }
+
+  /** The address kept for the container; undefined: any will do. */
+  ownKept(
+    node: string,
+    container: string,
+    family: number,
+    mayClaim: boolean,
+  ): bigint | string | undefined {
+    const text = this.keptFor(container, family)
+    if (text === undefined) return undefined
+    const address = BigInt(text.split(':')[1]!)
+    if (this.taken(family, address)) return this.holder(text) === container ? undefined : 'held'
+    const pool = this.poolOf(family, address)!
+    const first = address - (address % pool.blockSize)
+    const block = this.blocks.find((one) => one.family === family && one.first === first)
+    if (block !== undefined && block.owner !== node) return 'not-available'
+    if (block === undefined && !mayClaim) return 'not-available'
+    if (block === undefined) this.blocks.push(this.block(node, pool, first))
+    return this.woken(family, address)
+  }
+
+  keptFor(container: string, family: number): string | undefined {
+    const all = [...this.kept].filter(
+      ([text, owner]) => owner === container && text.startsWith(`${family}:`),
+    )
+    return all[0]?.[0]
+  }
+
+  holder(text: string): string | undefined {
+    const [name] = [...this.held].find(([, held]) => held.includes(text)) ?? []
+    return name?.split('/')[1]
+  }
+
+  poolOf(family: number, address: bigint): ModelPool | undefined {
+    return this.pools.find(
+      (pool) => pool.family === family && pool.first <= address && address <= pool.last,
+    )
+  }
+
+  /** Whether it is kept now. */
+  keep(container: string, family: number, address: bigint): boolean {
+    const pool = this.poolOf(family, address)
+    const text = `${family}:${address}`
+    if (pool === undefined || address % pool.blockSize === 0n) return false
+    if (address === pool.first || address === pool.gateway) return false
+    if (family === 4 && address === pool.last) return false
+    if (this.kept.has(text)) return this.kept.get(text) === container
+    if (this.keptFor(container, family) !== undefined) return false
+    if ((this.holder(text) ?? container) !== container) return false
+    this.kept.set(text, container)
+    return true
   }
 
   take(node: string, family: number, mayClaim: boolean): bigint | string {

@@ -14,9 +14,13 @@ import {
   parseNetworkSpec,
   release,
   releaseNode,
+  reserve,
   type Store,
   type Tx,
+  unreserve,
 } from '../../ipam/mod.ts'
+import { isTriviumError } from '../../src/errors.ts'
+import { ipFromInteger } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
 import { ModelNetwork } from './allocator-model.ts'
 import { bounds, checkInvariants } from './invariants.ts'
@@ -107,7 +111,15 @@ const add = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
       const key = { network, containerId, ifname: 'eth0' }
       const before = real.run(everything)
       const answer = real.run((tx) =>
-        allocate(tx, { key, node, netns: '', mayClaim, nowMs: nowOf(model), bootId: '' }),
+        allocate(tx, {
+          key,
+          node,
+          netns: '',
+          mayClaim,
+          pod: podOf(containerId),
+          nowMs: nowOf(model),
+          bootId: '',
+        }),
       )
       const found = answer.kind === 'allocated' ? answer.attachment.ips.map(plain) : answer.reason
       assert.deepEqual(found, model.get(network)!.add(node, containerId, mayClaim))
@@ -123,6 +135,43 @@ const remove = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
       const paper = model.get(network)!
       assert.deepEqual(released?.ips.map(plain), paper.held.get(`${node}/${containerId}`))
       paper.remove(`${node}/${containerId}`)
+    }),
+  )
+
+const podOf = (container: string) => ({ namespace: 'ns', name: container, uid: '' })
+
+const keep = (network: fc.Arbitrary<string>) =>
+  fc.tuple(network, container, fc.nat(1), fc.nat(17)).map(([network, name, index, offset]) =>
+    command(`keep ${network} ${name} ${index} ${offset}`, (model, real) => {
+      const paper = model.get(network)!
+      const pool = paper.pools[index]
+      if (pool === undefined) return
+      const address = pool.first + BigInt(offset)
+      const before = real.run(everything)
+      const isKept = real.run((tx) => {
+        const ip = ipFromInteger(pool.family === 6 ? 6 : 4, address)
+        try {
+          reserve(tx, { network, ip, pod: podOf(name), nowMs: nowOf(model) })
+          return true
+        } catch (thrown) {
+          assert.ok(isTriviumError(thrown))
+          return false
+        }
+      })
+      assert.equal(isKept, paper.keep(name, pool.family, address))
+      if (!isKept) assert.equal(real.run(everything), before)
+    }),
+  )
+
+const letGo = (network: fc.Arbitrary<string>) =>
+  fc.tuple(network, container).map(([network, name]) =>
+    command(`let go ${network} ${name}`, (model, real) => {
+      const { kept } = model.get(network)!
+      const own = [...kept].filter(([, owner]) => owner === name).map(([text]) => text)
+      const ips = real.run((tx) => tx.get(keys.reservedFor(network, podOf(name))) ?? [])
+      assert.deepEqual(ips.map(plain).sort(), own.sort())
+      for (const ip of ips) real.run((tx) => unreserve(tx, network, ip))
+      for (const text of own) kept.delete(text)
     }),
   )
 
@@ -172,7 +221,14 @@ type Names = fc.Arbitrary<string>
 const histories = (node: Names, network: Names): fc.Arbitrary<Iterable<Command>> => {
   const adds = Array.from({ length: 4 }, () => add(node, network))
   const removes = Array.from({ length: 3 }, () => remove(node, network))
-  const rare = [wait, claim(node, network), ensure(node, network), forget]
+  const rare = [
+    keep(network),
+    letGo(network),
+    wait,
+    claim(node, network),
+    ensure(node, network),
+    forget,
+  ]
   return fc.commands([...adds, ...removes, ...rare] as fc.Arbitrary<Command>[], {
     maxCommands: 100,
     size: 'max',
@@ -184,7 +240,7 @@ const crowded = someNetwork.chain((name) => {
   const [node, network] = [fc.constantFrom('n1', 'n1', 'n1', 'n1', 'n2'), fc.constant(name)]
   const adds = Array.from({ length: 6 }, () => add(node, network))
   const removes = Array.from({ length: 4 }, () => remove(node, network))
-  const often = [wait, wait, ensure(node, network)]
+  const often = [keep(network), keep(network), letGo(network), wait, wait, ensure(node, network)]
   return fc.commands([...adds, ...removes, ...often] as fc.Arbitrary<Command>[], {
     maxCommands: 60,
     size: 'max',
@@ -210,6 +266,14 @@ holds(t, 'so does a crowded network', crowded, givesWhatTheModelGives, { numRuns
 
 /** The whole store as text. */
 function everything(tx: Tx): string {
-  const ranges = ['claim/', 'use/', 'address/', 'attachment/', 'sequence/']
+  const ranges = [
+    'claim/',
+    'use/',
+    'address/',
+    'attachment/',
+    'sequence/',
+    'reservation/',
+    'reserved-for/',
+  ]
   return JSON.stringify(ranges.flatMap((range) => [...tx.range(range)]))
 }

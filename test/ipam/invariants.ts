@@ -5,7 +5,13 @@
 import assert from 'node:assert/strict'
 import { Address4, Address6 } from 'ip-address'
 import { keys } from '../../ipam/keys.ts'
-import type { AddressRecord, BlockClaim, BlockUse, NetworkRecord } from '../../ipam/records.ts'
+import type {
+  AddressRecord,
+  AttachmentRecord,
+  BlockClaim,
+  BlockUse,
+  NetworkRecord,
+} from '../../ipam/records.ts'
 import type { Reader } from '../../ipam/store.ts'
 
 /** First and last address of a CIDR as integers, read by another library. */
@@ -23,6 +29,7 @@ export function checkInvariants(reader: Reader, nodes: readonly string[]): void 
     checkClaims(reader, network, claims)
     checkUses(reader, network, claims, nodes)
     checkAddresses(reader, network, claims, nodes)
+    checkReservations(reader, network)
   }
 }
 
@@ -80,6 +87,29 @@ function checkCooling(use: BlockUse, addresses: readonly AddressRecord[]): void 
     seen.add(offset)
   }
   assert.notEqual(use.cooling?.length, 0, `${use.cidr}: nothing cools means no list`)
+}
+
+function checkReservations(reader: Reader, network: NetworkRecord): void {
+  const byPod = new Map<string, string[]>()
+  for (const [, { ip, pod, mac }] of reader.range(keys.reservations(network.name))) {
+    const family = ip.includes(':') ? 6 : 4
+    const own = reader.get(keys.reservedFor(network.name, pod)) ?? []
+    assert.ok(own.includes(ip), `${ip} is known to its pod`)
+    const name = `${family} ${pod.namespace}/${pod.name}`
+    byPod.set(name, [...(byPod.get(name) ?? []), ip])
+    const address = reader.get(keys.address(network.name, ip))
+    if (address === undefined) continue
+    for (const [, { node }] of reader.range(keys.claims(network.name))) {
+      const held: AttachmentRecord | undefined = reader.get(keys.attachment(node, address))
+      if (held?.sequence !== address.sequence) continue
+      assert.equal(held.pod?.name, pod.name, `${ip} is its pod's or nobody's`)
+      if (held.hostLink !== undefined) assert.equal(held.mac, mac, `${ip} comes with its MAC`)
+    }
+  }
+  let count = 0
+  for (const [, ips] of reader.range(keys.networkReserved(network.name))) count += ips.length
+  assert.equal(count, [...byPod.values()].flat().length, 'both records of each reservation')
+  for (const [name, ips] of byPod) assert.equal(ips.length, 1, `${name} has one`)
 }
 
 function checkAddresses(

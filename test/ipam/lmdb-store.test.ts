@@ -133,8 +133,37 @@ t.test('the layout is written once and a newer one is refused', async (t) => {
   await sleep(20)
   t.throws(() => openLmdbStore(path), {
     code: 'STORE',
-    message: `Cannot use store ${path}: layout 2, wanted 1 to 1`,
+    message: `Cannot use store ${path}: layout 3, wanted 1 to 2`,
   })
+})
+
+t.test('a store of layout 1 becomes one of 2, with everything in it', async (t) => {
+  const path = freshPath()
+  const old = openLmdbStore(path)
+  await answerOf(old, (tx) => {
+    tx.put(keys.schema, 1)
+    tx.put(keys.sequence('n1'), 7)
+  })
+  old.close()
+  await sleep(20)
+  const looker = openLmdbStore(path, { readOnly: true })
+  t.equal(
+    looker.read((r) => r.get(keys.schema)),
+    1,
+    'who only reads changes nothing',
+  )
+  looker.close()
+  await sleep(20)
+  const store = openLmdbStore(path)
+  t.equal(
+    store.read((r) => r.get(keys.schema)),
+    2,
+  )
+  t.equal(
+    store.read((r) => r.get(keys.sequence('n1'))),
+    7,
+  )
+  store.close()
 })
 
 t.test('grows past its first size', async (t) => {

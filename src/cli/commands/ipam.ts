@@ -87,6 +87,8 @@ function ipSentence(ip: string, state: IpState): string {
       return `IP ${ip} is free: block ${state.block} of node ${state.node}`
     case 'cooling':
       return `IP ${ip} is free, and rests since ${new Date(state.sinceMs).toISOString()}: block ${state.block} of node ${state.node}`
+    case 'kept':
+      return `IP ${ip} is free, but ${state.why}: block ${state.block} of node ${state.node}`
     case 'reserved':
       return `IP ${ip} is never a pod's: ${state.why} (block ${state.block} of node ${state.node})`
     case 'held': {

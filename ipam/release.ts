@@ -1,0 +1,72 @@
+/**
+ * Addresses given back: an attachment's, and all of a node that is gone.
+ *
+ * @module
+ */
+import { invariant } from '../src/errors.ts'
+import { cooled } from './cooling.ts'
+import { keys } from './keys.ts'
+import type { AttachmentKey, AttachmentRecord } from './records.ts'
+import type { Tx } from './store.ts'
+
+/**
+ * Frees the attachment's addresses and forgets it. Doing it again is free.
+ *
+ * @param cooledMs When they begin to cool down; undefined: anybody may have them at once.
+ * @returns what was forgotten; undefined when there was nothing.
+ */
+export function release(
+  tx: Tx,
+  node: string,
+  key: AttachmentKey,
+  cooledMs?: number,
+): AttachmentRecord | undefined {
+  const attachment = tx.get(keys.attachment(node, key))
+  if (attachment === undefined) return undefined
+  tx.remove(keys.attachment(node, key))
+  for (const ip of attachment.ips) {
+    const address = tx.get(keys.address(key.network, ip))
+    // Another sequence: the address was freed before and is somebody else's by now.
+    if (address === undefined || address.sequence !== attachment.sequence) continue
+    if (address.containerId !== key.containerId || address.ifname !== key.ifname) continue
+    tx.remove(keys.address(key.network, ip))
+    const useKey = keys.use(node, key.network, address.block)
+    const use = tx.get(useKey)
+    if (use === undefined) continue
+    invariant(use.used > 0, `block ${use.cidr} counts the address ${ip} that it gave`)
+    const after = { ...use, used: use.used - 1 }
+    if (cooledMs === undefined) tx.put(useKey, after)
+    else tx.put(useKey, cooled(tx.get(keys.network(key.network)), after, address, cooledMs))
+  }
+  return attachment
+}
+
+/** What a removed node had. */
+export interface ReleasedNode {
+  readonly attachments: number
+  readonly blocks: number
+}
+
+/**
+ * Forgets a node: attachments, addresses, blocks and the node itself. Its
+ * sequence number stays, so that a late release by a node that comes back
+ * under the same name still fits nothing.
+ */
+export function releaseNode(tx: Tx, node: string): ReleasedNode {
+  let attachments = 0
+  for (const [, attachment] of tx.range(keys.attachments(node))) {
+    release(tx, node, attachment)
+    attachments++
+  }
+  let blocks = 0
+  for (const [, network] of tx.range(keys.networks)) {
+    for (const [key, claim] of tx.range(keys.claims(network.name))) {
+      if (claim.node !== node) continue
+      tx.remove(key)
+      blocks++
+    }
+  }
+  for (const [key] of tx.range(keys.nodeUses(node))) tx.remove(key)
+  tx.remove(keys.node(node))
+  return { attachments, blocks }
+}
