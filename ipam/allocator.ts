@@ -111,7 +111,10 @@ export type AllocateAnswer =
 export function allocate(tx: Tx, request: AllocateRequest): AllocateAnswer {
   const { key, node, bootId } = request
   const present = tx.get(keys.attachment(node, key))
-  if (present !== undefined && present.bootId !== bootId) release(tx, node, key)
+  if (present !== undefined && present.bootId !== bootId) {
+    // Its connections died with the node: nothing has to rest.
+    release(tx, node, key, request.nowMs, false)
+  }
   const found = grantsFor(tx, request)
   if (found.kind === 'refused') return found
   return { kind: 'allocated', attachment: record(tx, request, found.grants) }

@@ -42,12 +42,12 @@ export function coolingIn(
 
 /** The block after `address` was given up, without what need not cool any longer. */
 export function cooled(
-  network: NetworkRecord | undefined,
+  network: NetworkRecord,
   use: BlockUse,
   address: AddressRecord,
   nowMs: number,
 ): BlockUse {
-  if (network === undefined || cooldownMs(network) === 0) return withCooling(use, [])
+  if (cooldownMs(network) === 0) return withCooling(use, [])
   const offset = Number(offsetIn(use.cidr, address.ip))
   const others = coolingIn(network, use, nowMs).filter((each) => each.offset !== offset)
   return withCooling(use, [...others, { offset, sinceMs: nowMs }].slice(-COOLING_MAX))

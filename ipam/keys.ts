@@ -11,6 +11,7 @@
  *     address/NETWORK/FAMILY/HEX               AddressRecord
  *     reservation/NETWORK/FAMILY/BLOCK/HEX     Reservation     HEX within the block that begins with BLOCK
  *     reserved-for/NETWORK/NAMESPACE/NAME      its addresses
+ *     history/NETWORK/FAMILY/BLOCK/PLACE       HistoryRecord   a ring a block
  *     attachment/NODE/NETWORK/CONTAINER/IFNAME AttachmentRecord
  *     sequence/NODE                            last sequence number
  *     snapshot-request/NODE                    SnapshotRequest  somebody asks what NODE's kernel holds
@@ -35,6 +36,7 @@ import type {
   AttachmentRecord,
   BlockClaim,
   BlockUse,
+  HistoryRecord,
   NetworkRecord,
   NodeRecord,
   PodName,
@@ -91,6 +93,11 @@ export const keys = {
   reservedFor: (network: string, { namespace, name }: PodName): Key<readonly Ip[]> =>
     `reserved-for/${network}/${namespace}/${name}`,
   networkReserved: (network: string): KeyRange<readonly Ip[]> => `reserved-for/${network}/`,
+  historySlot: (network: string, cidr: Prefix, place: number): Key<HistoryRecord> =>
+    `history/${network}/${block(cidr)}/${String(place).padStart(3, '0')}`,
+  blockHistory: (network: string, cidr: Prefix): KeyRange<HistoryRecord> =>
+    `history/${network}/${block(cidr)}/`,
+  networkHistory: (network: string): KeyRange<HistoryRecord> => `history/${network}/`,
   attachment: (node: string, key: AttachmentKey): Key<AttachmentRecord> =>
     `attachment/${node}/${key.network}/${key.containerId}/${key.ifname}`,
   attachments: (node: string): KeyRange<AttachmentRecord> => `attachment/${node}/`,

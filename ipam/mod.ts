@@ -30,6 +30,7 @@
  * @module
  */
 export * from './allocator.ts'
+export * from './history.ts'
 export { keys, SCHEMA_VERSION } from './keys.ts'
 export * from './memory-store.ts'
 export * from './networks.ts'

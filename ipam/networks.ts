@@ -127,6 +127,7 @@ export function deleteNetwork(tx: Tx, name: string): { readonly blocks: number }
   for (const [key, { from, to }] of tx.range(keys.allows)) {
     if (from === name || to === name) tx.remove(key)
   }
+  for (const [key] of tx.range(keys.networkHistory(name))) tx.remove(key)
   for (const [key] of tx.range(keys.reservations(name))) tx.remove(key)
   for (const [key] of tx.range(keys.networkReserved(name))) tx.remove(key)
   tx.remove(keys.network(name))

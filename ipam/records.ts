@@ -125,6 +125,8 @@ export interface BlockUse {
   readonly used: number
   /** Addresses given up a short while ago, in order of release; absent: none. */
   readonly cooling?: readonly CooledAddress[]
+  /** How often one of its addresses was given up: the next place in its history. Absent: not since it was claimed. */
+  readonly released?: number
 }
 
 /** An address that rests before it is given again. */
@@ -186,6 +188,15 @@ export interface AddressRecord extends AttachmentKey {
   readonly ip: Ip
   readonly block: Prefix
   readonly sequence: number
+}
+
+/** Who had an address before. */
+export interface HistoryRecord extends AttachmentKey {
+  readonly ip: Ip
+  readonly node: string
+  readonly pod?: PodIdentity
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 /** Somebody wants to know what a node's kernel holds. Lives for seconds. */

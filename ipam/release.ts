@@ -5,6 +5,7 @@
  */
 import { invariant } from '../src/errors.ts'
 import { cooled } from './cooling.ts'
+import { remember } from './history.ts'
 import { keys } from './keys.ts'
 import type { AttachmentKey, AttachmentRecord } from './records.ts'
 import type { Tx } from './store.ts'
@@ -12,14 +13,16 @@ import type { Tx } from './store.ts'
 /**
  * Frees the attachment's addresses and forgets it. Doing it again is free.
  *
- * @param cooledMs When they begin to cool down; undefined: anybody may have them at once.
+ * @param endedMs When; undefined: nothing is remembered, and anybody may have them at once.
+ * @param cools Whether they rest before their reuse.
  * @returns what was forgotten; undefined when there was nothing.
  */
 export function release(
   tx: Tx,
   node: string,
   key: AttachmentKey,
-  cooledMs?: number,
+  endedMs?: number,
+  cools = true,
 ): AttachmentRecord | undefined {
   const attachment = tx.get(keys.attachment(node, key))
   if (attachment === undefined) return undefined
@@ -35,8 +38,13 @@ export function release(
     if (use === undefined) continue
     invariant(use.used > 0, `block ${use.cidr} counts the address ${ip} that it gave`)
     const after = { ...use, used: use.used - 1 }
-    if (cooledMs === undefined) tx.put(useKey, after)
-    else tx.put(useKey, cooled(tx.get(keys.network(key.network)), after, address, cooledMs))
+    if (endedMs === undefined) {
+      tx.put(useKey, after)
+      continue
+    }
+    const remembered = remember(tx, after, attachment, address, endedMs)
+    const network = cools ? tx.get(keys.network(key.network)) : undefined
+    tx.put(useKey, network ? cooled(network, remembered, address, endedMs) : remembered)
   }
   return attachment
 }
@@ -52,10 +60,10 @@ export interface ReleasedNode {
  * sequence number stays, so that a late release by a node that comes back
  * under the same name still fits nothing.
  */
-export function releaseNode(tx: Tx, node: string): ReleasedNode {
+export function releaseNode(tx: Tx, node: string, endedMs?: number): ReleasedNode {
   let attachments = 0
   for (const [, attachment] of tx.range(keys.attachments(node))) {
-    release(tx, node, attachment)
+    release(tx, node, attachment, endedMs)
     attachments++
   }
   let blocks = 0

@@ -41,6 +41,9 @@ export class ModelNetwork {
   readonly held = new Map<string, readonly string[]>()
   /** What was given up and nobody had since, oldest first. */
   rests: Rest[] = []
+  /** When each holder came, and who had what until when. */
+  readonly since = new Map<string, number>()
+  readonly past: string[] = []
   /** Addresses as `family:integer` to the container they are kept for. */
   readonly kept = new Map<string, string>()
   nowMs = 1
@@ -58,6 +61,14 @@ export class ModelNetwork {
       return { family, first, last, blockSize, gateway: point }
     })
     this.families = [...new Set(this.pools.map(({ family }) => family))]
+  }
+
+  /** All holders of a container's name, past and present. */
+  holdings(container: string): readonly string[] {
+    const now = [...this.held].flatMap(([name, held]) =>
+      held.map((text) => `${text} ${name} ${this.since.get(name)} undefined`),
+    )
+    return [...this.past, ...now].filter((text) => text.split(' ')[1]?.endsWith(`/${container}`))
   }
 
   own(node: string, family: number): ModelBlock[] {
@@ -81,6 +92,7 @@ export class ModelNetwork {
 
   remove(name: string): void {
     for (const text of this.held.get(name) ?? []) {
+      this.past.push(`${text} ${name} ${this.since.get(name)} ${this.nowMs}`)
       const [family, address] = text.split(':')
       this.rests.push({
         family: Number(family),
@@ -144,6 +156,7 @@ export class ModelNetwork {
       given.push(`${family}:${address}`)
     }
     this.held.set(name, given)
+    this.since.set(name, this.nowMs)
     return given
   }
 
@@ -261,6 +274,7 @@ export class ModelNetwork {
   }
 
   forget(node: string): void {
+    for (const name of this.held.keys()) if (name.startsWith(`${node}/`)) this.remove(name)
     const gone = this.blocks.filter(({ owner }) => owner === node)
     this.blocks = this.blocks.filter(({ owner }) => owner !== node)
     this.rests = this.rests.filter(
@@ -269,6 +283,5 @@ export class ModelNetwork {
           return block.family === family && address >= block.first && address <= block.last
         }),
     )
-    for (const name of this.held.keys()) if (name.startsWith(`${node}/`)) this.held.delete(name)
   }
 }

@@ -1,5 +1,6 @@
 /** Any history of requests on several nodes and networks gives what the model on paper gives. */
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { memoryStore } from '../../ipam/memory-store.ts'
@@ -8,6 +9,7 @@ import {
   claimBlock,
   createNetwork,
   ensureBlocks,
+  historyOf,
   keys,
   type NetworkSpec,
   type Outcome,
@@ -163,6 +165,23 @@ const keep = (network: fc.Arbitrary<string>) =>
     }),
   )
 
+const recall = container.map((name) =>
+  command(`recall ${name}`, (model, real) => {
+    const found = real.run((tx) => historyOf(tx, { pod: podOf(name) }))
+    const told = found.map(
+      ({ ip, node, containerId, fromMs, toMs }) =>
+        `${plain(ip)} ${node}/${containerId} ${fromMs} ${toMs}`,
+    )
+    const wanted = [...model.values()].flatMap((paper) => paper.holdings(name))
+    assert.deepEqual(told.sort(), wanted.sort())
+    for (const one of found) {
+      const byAddress = real.run((tx) => historyOf(tx, { ip: one.ip, atMs: one.fromMs }))
+      // Within one instant an address may have had several.
+      if (one.toMs !== one.fromMs) assert.ok(byAddress.some((each) => isDeepStrictEqual(each, one)))
+    }
+  }),
+)
+
 const letGo = (network: fc.Arbitrary<string>) =>
   fc.tuple(network, container).map(([network, name]) =>
     command(`let go ${network} ${name}`, (model, real) => {
@@ -204,7 +223,7 @@ const ensure = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
 
 const forget = someNode.map((node) =>
   command(`forget ${node}`, (model, real) => {
-    real.run((tx) => releaseNode(tx, node))
+    real.run((tx) => releaseNode(tx, node, nowOf(model)))
     for (const paper of model.values()) paper.forget(node)
   }),
 )
@@ -222,6 +241,7 @@ const histories = (node: Names, network: Names): fc.Arbitrary<Iterable<Command>>
   const adds = Array.from({ length: 4 }, () => add(node, network))
   const removes = Array.from({ length: 3 }, () => remove(node, network))
   const rare = [
+    recall,
     keep(network),
     letGo(network),
     wait,
@@ -240,7 +260,15 @@ const crowded = someNetwork.chain((name) => {
   const [node, network] = [fc.constantFrom('n1', 'n1', 'n1', 'n1', 'n2'), fc.constant(name)]
   const adds = Array.from({ length: 6 }, () => add(node, network))
   const removes = Array.from({ length: 4 }, () => remove(node, network))
-  const often = [keep(network), keep(network), letGo(network), wait, wait, ensure(node, network)]
+  const often = [
+    recall,
+    keep(network),
+    keep(network),
+    letGo(network),
+    wait,
+    wait,
+    ensure(node, network),
+  ]
   return fc.commands([...adds, ...removes, ...often] as fc.Arbitrary<Command>[], {
     maxCommands: 60,
     size: 'max',
@@ -274,6 +302,7 @@ function everything(tx: Tx): string {
     'sequence/',
     'reservation/',
     'reserved-for/',
+    'history/',
   ]
   return JSON.stringify(ranges.flatMap((range) => [...tx.range(range)]))
 }

@@ -8,6 +8,8 @@ import {
   createNetwork,
   deleteNetwork,
   exclude,
+  HISTORY_MAX,
+  historyOf,
   include,
   keys,
   type NetworkOptions,
@@ -141,5 +143,28 @@ t.test('what cannot be reserved, excluded or undone', (t) =>
     for (const id of ['c1', 'c2']) release(tx, 'n1', keyOf(id), 6)
     deleteNetwork(tx, 'pods')
     assert.deepEqual([...tx.range('reservation/'), ...tx.range('reserved-for/')], [])
+  }),
+)
+
+t.test('who had an address, when; a block remembers the last 128', (t) =>
+  withNetwork((tx) => {
+    const here = ip('10.42.0.1')
+    for (let at = 0; at < 200; at++) {
+      assert.equal(add(tx, `c${at}`, { nowMs: at * 10, requested: [here] }), here)
+      release(tx, 'n1', keyOf(`c${at}`), at * 10 + 5)
+    }
+    add(tx, 'now', { nowMs: 2_000, requested: [here], pod: db0 })
+    const all = historyOf(tx, { ip: here })
+    t.equal(all.length, HISTORY_MAX + 1)
+    t.match(all[0], { containerId: 'c72', fromMs: 720, toMs: 725 })
+    t.match(all.at(-1), { containerId: 'now', pod: db0, fromMs: 2_000, toMs: undefined })
+    const at = (atMs: number) => historyOf(tx, { ip: here, atMs }).map((one) => one.containerId)
+    t.strictSame(at(1_994), ['c199'])
+    t.strictSame(at(1_995), [], 'it had just been given up')
+    t.strictSame(at(9_999), ['now'])
+    t.equal(historyOf(tx, { pod: db0 }).length, 1)
+    release(tx, 'n1', keyOf('now'), 3_000)
+    deleteNetwork(tx, 'pods')
+    t.strictSame([...tx.range('history/')], [])
   }),
 )

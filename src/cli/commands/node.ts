@@ -139,7 +139,7 @@ function deleteCommand(): Command {
               'Delete them first, or add --force if the machine is gone',
             )
           }
-          releaseNode(tx, name)
+          releaseNode(tx, name, Date.now())
         }),
       )
       print(`node ${name}: deleted\n`)
