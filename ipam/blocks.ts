@@ -119,7 +119,7 @@ export const familyPools = (network: NetworkRecord, family: IpFamily): readonly 
   network.pools.filter((pool) => prefixFamily(pool.cidr) === family)
 
 /** Pools in which blocks are kept ready: those for any pod, if there are some. */
-function sparePools(network: NetworkRecord, family: IpFamily): readonly Pool[] {
+export function sparePools(network: NetworkRecord, family: IpFamily): readonly Pool[] {
   const pools = familyPools(network, family)
   const common = pools.filter(({ namespaces }) => namespaces === undefined)
   return common.length === 0 ? pools : common

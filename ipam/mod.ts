@@ -31,6 +31,7 @@
  */
 export * from './allocator.ts'
 export * from './history.ts'
+export * from './idle.ts'
 export { keys, SCHEMA_VERSION } from './keys.ts'
 export * from './memory-store.ts'
 export * from './networks.ts'
@@ -38,3 +39,4 @@ export * from './records.ts'
 export * from './reservations.ts'
 export * from './show.ts'
 export * from './store.ts'
+export * from './why.ts'

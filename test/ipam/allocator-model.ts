@@ -13,6 +13,8 @@ export interface ModelBlock {
   readonly last: bigint
   /** Addresses no pod gets. */
   readonly reserved: readonly bigint[]
+  /** Whether its first address is the tunnel's. */
+  readonly endpoint: boolean
   /** Address to try next. */
   next: bigint
 }
@@ -119,10 +121,11 @@ export class ModelNetwork {
     const { family, gateway } = pool
     const last = first + pool.blockSize - 1n
     const reserved = [pool.first]
-    if (this.own(node, family).length === 0) reserved.push(first)
+    const endpoint = this.own(node, family).length === 0
+    if (endpoint) reserved.push(first)
     if (family === 4) reserved.push(pool.last)
     if (gateway !== undefined) reserved.push(gateway)
-    return { owner: node, family, first, last, reserved, next: first }
+    return { owner: node, family, first, last, reserved, endpoint, next: first }
   }
 
   /** Every address a pod could get in the block, from the next one round. */
@@ -261,6 +264,23 @@ export class ModelNetwork {
       }
     }
     return claimed
+  }
+
+  /** First addresses of the blocks that nobody needs; the lowest spare and the first block stay. */
+  giveBack(node: string): readonly string[] {
+    const gone: ModelBlock[] = []
+    for (const family of this.families) {
+      const own = this.own(node, family)
+      const keep = own.find((block) => this.spare(block))
+      for (const block of own) {
+        const all: bigint[] = []
+        for (let at = block.first; at <= block.last; at++) all.push(at)
+        const isBusy = all.some((at) => this.taken(family, at) || this.isResting(family, at))
+        if (!isBusy && block !== keep && !block.endpoint) gone.push(block)
+      }
+    }
+    this.blocks = this.blocks.filter((block) => !gone.includes(block))
+    return gone.map(({ family, first }) => `${family}:${first}`)
   }
 
   spare({ family, first, last, reserved }: ModelBlock): boolean {

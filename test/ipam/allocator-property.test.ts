@@ -9,6 +9,7 @@ import {
   claimBlock,
   createNetwork,
   ensureBlocks,
+  giveBackIdle,
   historyOf,
   keys,
   type NetworkSpec,
@@ -221,6 +222,23 @@ const ensure = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
     }),
   )
 
+const giveBack = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
+  fc.tuple(node, network).map(([node, network]) =>
+    command(`give back ${node} ${network}`, (model, real) => {
+      const record = real.run((tx) => tx.get(keys.network(network))!)
+      real.run((tx) => ensureBlocks(tx, record, node, nowOf(model)))
+      const paper = model.get(network)!
+      paper.ensure(node)
+      const gone = real.run((tx) => giveBackIdle(tx, record, node, nowOf(model)))
+      assert.deepEqual(
+        gone.map(({ cidr }) => plain(cidr)),
+        paper.giveBack(node),
+      )
+      const again = real.run((tx) => ensureBlocks(tx, record, node, nowOf(model)))
+      if (gone.length > 0) assert.deepEqual(again, [], 'what is given back is not claimed again')
+    }),
+  )
+
 const forget = someNode.map((node) =>
   command(`forget ${node}`, (model, real) => {
     real.run((tx) => releaseNode(tx, node, nowOf(model)))
@@ -241,6 +259,7 @@ const histories = (node: Names, network: Names): fc.Arbitrary<Iterable<Command>>
   const adds = Array.from({ length: 4 }, () => add(node, network))
   const removes = Array.from({ length: 3 }, () => remove(node, network))
   const rare = [
+    giveBack(node, network),
     recall,
     keep(network),
     letGo(network),
@@ -261,6 +280,7 @@ const crowded = someNetwork.chain((name) => {
   const adds = Array.from({ length: 6 }, () => add(node, network))
   const removes = Array.from({ length: 4 }, () => remove(node, network))
   const often = [
+    giveBack(node, network),
     recall,
     keep(network),
     keep(network),

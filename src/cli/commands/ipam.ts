@@ -8,6 +8,7 @@ import { type IpState, showIp, showUsage, type UsageRow } from '../../../ipam/mo
 import { parseIp } from '../../net/mod.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { historyCommand, reserveCommand, unreserveCommand, whyCommand } from './ipam-rules.ts'
 
 interface ShowOptions {
   readonly store: string
@@ -21,6 +22,10 @@ export function ipamCommand(): Command {
   return new Command('ipam')
     .description('addresses: pools, blocks and who holds what')
     .addCommand(showCommand())
+    .addCommand(reserveCommand())
+    .addCommand(unreserveCommand())
+    .addCommand(historyCommand())
+    .addCommand(whyCommand())
 }
 
 const COLUMNS: readonly Column<UsageRow>[] = [
