@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { ownFolder } from '../support/folder.ts'
 
 const CLI = fileURLToPath(new URL('../../dist/cli.cjs', import.meta.url))
-const store = `lmdb:${t.testdir()}/store`
+const store = `lmdb:${ownFolder(t)}/store`
 
 function trivium(...args: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args, '--store', store], {
