@@ -104,6 +104,11 @@ export const keys = {
   networkAttachments: (node: string, network: string): KeyRange<AttachmentRecord> =>
     `attachment/${node}/${network}/`,
   sequence: (node: string): Key<number> => `sequence/${node}`,
+  // Whole kinds, also those whose network or node is gone: for `check`.
+  allClaims: 'claim/' as KeyRange<BlockClaim>,
+  allUses: 'use/' as KeyRange<BlockUse>,
+  allAddresses: 'address/' as KeyRange<AddressRecord>,
+  allAttachments: 'attachment/' as KeyRange<AttachmentRecord>,
   snapshotRequest: (node: string): Key<SnapshotRequest> => `snapshot-request/${node}`,
   snapshot: (node: string): Key<SnapshotAnswer> => `snapshot/${node}`,
 } as const

@@ -1,0 +1,31 @@
+/**
+ * Is the store true? Every invariant of the README, read off the records alone,
+ * and one node's records against its kernel.
+ *
+ * @module
+ */
+
+import { checkAddresses } from './check/addresses.ts'
+import { checkBlocks } from './check/blocks.ts'
+import { readBooks } from './check/books.ts'
+import type { IpamFinding, KernelLook } from './check/finding.ts'
+import { checkKernel } from './check/kernel.ts'
+import type { Reader } from './store.ts'
+
+export type * from './check/finding.ts'
+export { confirmed } from './check/kernel.ts'
+
+/**
+ * Everything that is wrong, blocks first. Changes nothing.
+ *
+ * @param look What this node's kernel said; undefined: the store alone is judged.
+ */
+export function checkIpam(reader: Reader, look?: KernelLook): readonly IpamFinding[] {
+  const books = readBooks(reader)
+  const kernel = look === undefined ? [] : [...checkKernel(books, look)]
+  const all = [...checkBlocks(books), ...checkAddresses(books), ...kernel]
+  // Two that hold one address are each told of the other.
+  return [...new Map(all.toReversed().map((each) => [nameOf(each), each])).values()].toReversed()
+}
+
+const nameOf = ({ code, subject, network }: IpamFinding): string => `${code} ${subject} ${network}`

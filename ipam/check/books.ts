@@ -1,0 +1,86 @@
+/**
+ * The whole store at one instant, indexed for the checks.
+ *
+ * Cost: every record once; about 1 KiB an attachment in memory.
+ *
+ * @module
+ */
+import type { Prefix } from '../../src/net/mod.ts'
+import { keys } from '../keys.ts'
+import type {
+  AddressRecord,
+  AttachmentKey,
+  AttachmentRecord,
+  BlockClaim,
+  BlockUse,
+  NetworkRecord,
+} from '../records.ts'
+import type { Reader } from '../store.ts'
+
+/** A use and whose it is, which only its key tells. */
+export interface OwnedUse extends BlockUse {
+  readonly node: string
+  readonly network: string
+}
+
+export interface Books {
+  readonly networks: ReadonlyMap<string, NetworkRecord>
+  /** In key order: by network, family and address. */
+  readonly claims: readonly BlockClaim[]
+  readonly claimOf: (network: string, cidr: Prefix) => BlockClaim | undefined
+  readonly uses: readonly OwnedUse[]
+  readonly useOf: (node: string, network: string, cidr: Prefix) => OwnedUse | undefined
+  readonly addresses: readonly AddressRecord[]
+  readonly addressOf: (network: string, ip: string) => AddressRecord | undefined
+  readonly attachments: readonly AttachmentRecord[]
+  /** By name and not by node: an address does not say which node holds it. */
+  readonly attachmentsOf: (key: AttachmentKey) => readonly AttachmentRecord[]
+  /** Address records that name the block. */
+  readonly heldIn: (network: string, cidr: Prefix) => number
+  readonly sequenceOf: (node: string) => number
+}
+
+const nameOf = ({ network, containerId, ifname }: AttachmentKey): string =>
+  `${network}/${containerId}/${ifname}`
+
+export function readBooks(reader: Reader): Books {
+  const claims = values(reader.range(keys.allClaims))
+  const addresses = values(reader.range(keys.allAddresses))
+  const attachments = values(reader.range(keys.allAttachments))
+  const uses = [...reader.range(keys.allUses)].map(([key, use]): OwnedUse => {
+    const [, node = '', network = ''] = key.split('/')
+    return { ...use, node, network }
+  })
+  const networks = values(reader.range(keys.networks))
+  const claimMap = new Map(claims.map((claim) => [`${claim.network}/${claim.cidr}`, claim]))
+  const useMap = new Map(uses.map((use) => [`${use.node}/${use.network}/${use.cidr}`, use]))
+  const addressMap = new Map(addresses.map((each) => [`${each.network}/${each.ip}`, each]))
+  const holders = new Map<string, AttachmentRecord[]>()
+  for (const attachment of attachments) {
+    const name = nameOf(attachment)
+    const known = holders.get(name)
+    if (known === undefined) holders.set(name, [attachment])
+    else known.push(attachment)
+  }
+  const held = new Map<string, number>()
+  for (const { network, block } of addresses) {
+    const name = `${network}/${block}`
+    held.set(name, (held.get(name) ?? 0) + 1)
+  }
+  return {
+    networks: new Map(networks.map((network) => [network.name, network])),
+    claims,
+    claimOf: (network, cidr) => claimMap.get(`${network}/${cidr}`),
+    uses,
+    useOf: (node, network, cidr) => useMap.get(`${node}/${network}/${cidr}`),
+    addresses,
+    addressOf: (network, ip) => addressMap.get(`${network}/${ip}`),
+    attachments,
+    attachmentsOf: (key) => holders.get(nameOf(key)) ?? [],
+    heldIn: (network, cidr) => held.get(`${network}/${cidr}`) ?? 0,
+    sequenceOf: (node) => reader.get(keys.sequence(node)) ?? 0,
+  }
+}
+
+const values = <T>(pairs: Iterable<readonly [string, T]>): readonly T[] =>
+  [...pairs].map(([, value]) => value)
