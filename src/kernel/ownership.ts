@@ -73,6 +73,17 @@ export function podAliasNetwork(alias: string | undefined): string | undefined {
   return rest.length === 3 ? network : undefined
 }
 
+/** Whose link it is; undefined where the alias is none of `podAlias`, or was too long to hold the container. */
+export function podAliasOwner(
+  alias: string | undefined,
+): { network: string; containerId: string; ifname: string; sequence: number } | undefined {
+  const name = podAliasNetwork(alias)
+  const [network = '', containerId = '', ifname = '', number = ''] =
+    name === undefined ? [] : (alias ?? '').slice(ALIAS_PREFIX.length).split(' ')
+  const isWhole = name !== undefined && !containerId.startsWith('#') && /^[0-9]{1,15}$/.test(number)
+  return isWhole ? { network, containerId, ifname, sequence: Number(number) } : undefined
+}
+
 /** Whether the link is one of ours. */
 export function ownsLink(link: Pick<Link, 'name' | 'alias'>): boolean {
   if (!LINK_NAMES.test(link.name)) return false

@@ -126,5 +126,7 @@ export const SPOILS: Readonly<Record<string, (tx: Tx, index: number) => void>> =
     const { network, containerId, ifname, sequence } = one
     const block = '10.1.0.0/30' as AddressRecord['block']
     tx.put(keys.address('pods', ip), { network, containerId, ifname, sequence, ip, block })
+    const use = tx.get(keys.use('n1', 'pods', block))
+    if (use !== undefined) tx.put(keys.use('n1', 'pods', block), { ...use, used: use.used + 1 })
   },
 }

@@ -49,7 +49,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'address-outside-block 10.1.0.2',
   ],
   'an address listed twice': ['address-twice 10.1.0.3', 'address-twice fd01::3'],
-  'a tunnel endpoint for a pod': ['use-count block 10.1.0.0/30', 'address-reserved 10.1.0.0'],
+  'a tunnel endpoint for a pod': ['address-reserved 10.1.0.0'],
 }
 
 t.test('a store that nothing happened to', async (t) => {

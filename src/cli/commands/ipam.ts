@@ -8,6 +8,7 @@ import { type IpState, showIp, showUsage, type UsageRow } from '../../../ipam/mo
 import { parseIp } from '../../net/mod.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { checkCommand, releaseCommand, repairCommand } from './ipam-check.ts'
 import { historyCommand, reserveCommand, unreserveCommand, whyCommand } from './ipam-rules.ts'
 
 interface ShowOptions {
@@ -22,6 +23,9 @@ export function ipamCommand(): Command {
   return new Command('ipam')
     .description('addresses: pools, blocks and who holds what')
     .addCommand(showCommand())
+    .addCommand(checkCommand())
+    .addCommand(releaseCommand())
+    .addCommand(repairCommand())
     .addCommand(reserveCommand())
     .addCommand(unreserveCommand())
     .addCommand(historyCommand())
