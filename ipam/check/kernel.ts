@@ -48,6 +48,8 @@ function* checkRecord(
   const hasLink = hostLink !== undefined && links.has(hostLink)
   // A link is as good as a pod: its namespace may have lost its name only.
   if (hasLink) return
+  // Imported: nobody said where its namespace is.
+  if (netns === '') return
   if (look.namespace(netns) === false) {
     const found = `has ${ips}, no namespace at ${netns}`
     const wanted = 'a living pod, or no record'

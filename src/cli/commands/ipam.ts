@@ -9,6 +9,7 @@ import { parseIp } from '../../net/mod.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { checkCommand, releaseCommand, repairCommand } from './ipam-check.ts'
+import { importCommand } from './ipam-import.ts'
 import { historyCommand, reserveCommand, unreserveCommand, whyCommand } from './ipam-rules.ts'
 
 interface ShowOptions {
@@ -26,6 +27,7 @@ export function ipamCommand(): Command {
     .addCommand(checkCommand())
     .addCommand(releaseCommand())
     .addCommand(repairCommand())
+    .addCommand(importCommand())
     .addCommand(reserveCommand())
     .addCommand(unreserveCommand())
     .addCommand(historyCommand())
