@@ -50,6 +50,17 @@ t.test('trivium ipam check', { skip }, async (t) => {
     aligned(t, stdout)
     t.equal((JSON.parse(readFileSync(report, 'utf8')) as { findings: [] }).findings.length, 2)
   })
+  await t.test('in another namespace there is no answer', async (t) => {
+    for (const verb of ['check', 'repair']) {
+      const args = ['ipam', verb, '--store', lab.storeUrl, '--node', node.name]
+      const asked = await run(
+        inNetns(kept.netns, [...TRIVIUM, ...args, '--socket', node.socketPath]),
+      )
+      t.equal(asked.status, verb === 'check' ? 2 : 1)
+      t.match(asked.stderr, /Cannot look at node n1: none of .* is an address here/)
+    }
+    t.equal(await inUse(lab), 3)
+  })
   await t.test('without --yes and a terminal nothing happens', async (t) => {
     const { status, stderr } = await ipam('repair')
     t.equal(status, 2)

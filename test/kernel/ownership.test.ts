@@ -11,6 +11,7 @@ import {
   owns,
   ownsLink,
   podAlias,
+  podAliasOwner,
   podLinkName,
   ROUTE_PROTOCOL,
   vlanLinkName,
@@ -97,6 +98,8 @@ holds(
     ]
     const alias = podAlias(network.slice(0, 100), id, 'eth0', number)
     assert.ok(alias.length <= 255)
+    const owner = { network, containerId: id, ifname: 'eth0', sequence: number }
+    if (network.length + id.length < 100) assert.deepEqual(podAliasOwner(alias), owner)
     for (const name of names) {
       assert.ok(name.length <= 15, name)
       assert.ok(ownsLink(link(name, alias)), name)
