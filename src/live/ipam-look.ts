@@ -31,7 +31,8 @@ export function lookAtKernel(store: Store, node: string): KernelLook {
   return { node, bootId: bootId(), links: podLinks(), namespace: (path) => namespaces.get(path) }
 }
 
-function mustBeOn(store: Store, node: string): void {
+/** @throws {TriviumError} UNKNOWN_NODE in another network namespace than the node's. */
+export function mustBeOn(store: Store, node: string): void {
   const record = store.read((reader) => reader.get(keys.node(node)))
   if (record === undefined) return
   const ips = new Set<string>(

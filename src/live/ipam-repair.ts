@@ -12,7 +12,7 @@ import type { AttachmentKey } from '../../ipam/records.ts'
 import { applyRepairs, type Repaired, type StoreRepair } from '../../ipam/repair.ts'
 import type { Store } from '../../ipam/store.ts'
 import { attachmentLocks } from './attachment-locks.ts'
-import { podLinks } from './ipam-look.ts'
+import { mustBeOn, podLinks } from './ipam-look.ts'
 import { openKernel } from './kernel.ts'
 import { transact } from './transact.ts'
 
@@ -31,6 +31,7 @@ export async function performRepairs(
   place: RepairPlace,
 ): Promise<readonly Repaired[]> {
   const { store, node, socketPath, force } = place
+  if (node !== undefined && !force) mustBeOn(store, node)
   const locks = attachmentLocks(socketPath)
   const results = new Map<Repair, Repaired>()
   const records = repairs.filter(

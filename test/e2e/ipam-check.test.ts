@@ -51,11 +51,12 @@ t.test('trivium ipam check', { skip }, async (t) => {
     t.equal((JSON.parse(readFileSync(report, 'utf8')) as { findings: [] }).findings.length, 2)
   })
   await t.test('in another namespace there is no answer', async (t) => {
-    for (const verb of ['check', 'repair']) {
-      const args = ['ipam', verb, '--store', lab.storeUrl, '--node', node.name]
-      const asked = await run(
-        inNetns(kept.netns, [...TRIVIUM, ...args, '--socket', node.socketPath]),
-      )
+    const mine = ipsOf(living)[0] ?? ''
+    const release = ['release', '--ip', mine, '--yes']
+    for (const [verb = '', ...more] of [['check'], ['repair', '--yes'], release]) {
+      const place = ['--store', lab.storeUrl, '--node', node.name, '--socket', node.socketPath]
+      const command = [...TRIVIUM, 'ipam', verb, ...more, ...place]
+      const asked = await run(inNetns(kept.netns, command))
       t.equal(asked.status, verb === 'check' ? 2 : 1)
       t.match(asked.stderr, /Cannot look at node n1: none of .* is an address here/)
     }
