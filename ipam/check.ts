@@ -10,6 +10,7 @@ import { checkBlocks } from './check/blocks.ts'
 import { readBooks } from './check/books.ts'
 import type { IpamFinding, KernelLook } from './check/finding.ts'
 import { checkKernel } from './check/kernel.ts'
+import { checkHistory, checkReservations } from './check/rules.ts'
 import type { Reader } from './store.ts'
 
 export type * from './check/finding.ts'
@@ -23,7 +24,8 @@ export { confirmed } from './check/kernel.ts'
 export function checkIpam(reader: Reader, look?: KernelLook): readonly IpamFinding[] {
   const books = readBooks(reader)
   const kernel = look === undefined ? [] : [...checkKernel(books, look)]
-  const all = [...checkBlocks(books), ...checkAddresses(books), ...kernel]
+  const rules = [...checkReservations(books), ...checkHistory(reader, books)]
+  const all = [...checkBlocks(books), ...checkAddresses(books), ...rules, ...kernel]
   // Two that hold one address are each told of the other.
   return [...new Map(all.toReversed().map((each) => [nameOf(each), each])).values()].toReversed()
 }

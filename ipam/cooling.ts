@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { offsetIn } from '../src/net/mod.ts'
+import { addressAt, type Ip, offsetIn, prefixSize } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import type { AddressRecord, BlockUse, CooledAddress, NetworkRecord } from './records.ts'
 
@@ -40,6 +40,27 @@ export function coolingIn(
   return cooling.filter(({ sinceMs }) => nowMs < sinceMs + spanMs && sinceMs <= nowMs + spanMs)
 }
 
+/** What the block's list rightly holds: places of it that nobody has, each once. */
+export function restingIn(
+  { cidr, cooling = [] }: BlockUse,
+  isHeld: (ip: Ip) => boolean,
+): readonly CooledAddress[] {
+  const size = Number(prefixSize(cidr))
+  const seen = new Set<number>()
+  return cooling.filter(({ offset }) => {
+    if (!Number.isInteger(offset) || offset < 0 || offset >= size) return false
+    if (seen.has(offset) || isHeld(addressAt(cidr, BigInt(offset)))) return false
+    seen.add(offset)
+    return true
+  })
+}
+
+/** The block whose list holds `cooling` and no more. */
+export function resting(use: BlockUse, cooling: readonly CooledAddress[]): BlockUse {
+  const { cooling: _before, ...rest } = use
+  return cooling.length === 0 ? rest : { ...rest, cooling }
+}
+
 /** The block after `address` was given up, without what need not cool any longer. */
 export function cooled(
   network: NetworkRecord,
@@ -47,10 +68,10 @@ export function cooled(
   address: AddressRecord,
   nowMs: number,
 ): BlockUse {
-  if (cooldownMs(network) === 0) return withCooling(use, [])
+  if (cooldownMs(network) === 0) return resting(use, [])
   const offset = Number(offsetIn(use.cidr, address.ip))
   const others = coolingIn(network, use, nowMs).filter((each) => each.offset !== offset)
-  return withCooling(use, [...others, { offset, sinceMs: nowMs }].slice(-COOLING_MAX))
+  return resting(use, [...others, { offset, sinceMs: nowMs }].slice(-COOLING_MAX))
 }
 
 /** The block after the address at `offset` was given to somebody. */
@@ -62,12 +83,7 @@ export function warmed(
 ): BlockUse {
   if (use.cooling === undefined) return use
   const others = coolingIn(network, use, nowMs).filter((each) => each.offset !== offset)
-  return withCooling(use, others)
-}
-
-function withCooling(use: BlockUse, cooling: readonly CooledAddress[]): BlockUse {
-  const { cooling: _before, ...rest } = use
-  return cooling.length === 0 ? rest : { ...rest, cooling }
+  return resting(use, others)
 }
 
 /** The address that cools longest, of several blocks; undefined when none does. */

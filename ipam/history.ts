@@ -20,7 +20,7 @@ import type {
   PodName,
 } from './records.ts'
 import { isPod } from './reservations.ts'
-import type { Reader, Tx } from './store.ts'
+import type { Key, Reader, Tx } from './store.ts'
 
 /** Releases that a block remembers: twice its addresses, for a block of 64. */
 export const HISTORY_MAX = 128
@@ -52,6 +52,23 @@ export function remember(
 function placeAfter(reader: Reader, network: string, cidr: Prefix): number {
   const past = [...reader.range(keys.blockHistory(network, cidr))].map(([, { toMs }]) => toMs)
   return past.length < HISTORY_MAX ? past.length : past.lastIndexOf(Math.max(...past)) + 1
+}
+
+/** Records in no ring of a block of their network: nobody looks for them there. */
+export function* misplacedHistory(
+  reader: Reader,
+  networks: ReadonlyMap<string, NetworkRecord>,
+): Generator<readonly [Key<HistoryRecord>, { readonly network: string }]> {
+  for (const [key, { ip }] of reader.range(keys.allHistory)) {
+    const [, network = '', , , text = ''] = key.split('/')
+    const pool = networks.get(network)?.pools.find(({ cidr }) => containsIp(cidr, ip))
+    const place = Number(text)
+    const right =
+      pool !== undefined &&
+      place < HISTORY_MAX &&
+      keys.historySlot(network, blockOf(pool, ip), place) === key
+    if (!right) yield [key, { network }]
+  }
 }
 
 /** Whose past is asked for; `atMs`: only who had it then. */

@@ -109,6 +109,9 @@ export const keys = {
   allUses: 'use/' as KeyRange<BlockUse>,
   allAddresses: 'address/' as KeyRange<AddressRecord>,
   allAttachments: 'attachment/' as KeyRange<AttachmentRecord>,
+  allReservations: 'reservation/' as KeyRange<Reservation>,
+  allReserved: 'reserved-for/' as KeyRange<readonly Ip[]>,
+  allHistory: 'history/' as KeyRange<HistoryRecord>,
   snapshotRequest: (node: string): Key<SnapshotRequest> => `snapshot-request/${node}`,
   snapshot: (node: string): Key<SnapshotAnswer> => `snapshot/${node}`,
 } as const

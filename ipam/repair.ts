@@ -9,10 +9,14 @@
 
 import { containsIp, type Ip, type Prefix } from '../src/net/mod.ts'
 import { release } from './allocator.ts'
-import { unused } from './blocks.ts'
+import { blockOf, unused } from './blocks.ts'
 import { type Books, readBooks } from './check/books.ts'
 import type { Repair } from './check/finding.ts'
+import { cooled, resting, restingIn } from './cooling.ts'
+import { misplacedHistory } from './history.ts'
 import { keys } from './keys.ts'
+import type { PodName } from './records.ts'
+import { isPod } from './reservations.ts'
 import type { Tx } from './store.ts'
 
 /** A repair that the store alone can take. */
@@ -25,8 +29,19 @@ export interface Repaired {
   readonly why?: string
 }
 
+/** When, and since which boot addresses need rest before their reuse. */
+export interface RepairMoment {
+  readonly nowMs: number
+  /** This node's. undefined: every released address rests. */
+  readonly bootId?: string
+}
+
 /** Numbers and records first, then counters, then releases, which count down. */
-export function applyRepairs(tx: Tx, repairs: readonly StoreRepair[]): readonly Repaired[] {
+export function applyRepairs(
+  tx: Tx,
+  repairs: readonly StoreRepair[],
+  moment: RepairMoment,
+): readonly Repaired[] {
   const books = readBooks(tx)
   const touched = new Set<string>()
   const results = new Map<StoreRepair, Repaired>()
@@ -37,21 +52,29 @@ export function applyRepairs(tx: Tx, repairs: readonly StoreRepair[]): readonly 
     )
   }
   for (const repair of repairs) {
-    if (repair.kind !== 'release') keep(repair, mend(tx, books, repair, touched))
+    if (repair.kind !== 'release') keep(repair, mend(tx, books, repair, touched, moment))
     else for (const block of blocksOf(books, repair)) touched.add(block)
   }
   recount(tx, books, touched)
-  for (const repair of repairs) if (repair.kind === 'release') keep(repair, letGo(tx, repair))
+  for (const repair of repairs) {
+    if (repair.kind === 'release') keep(repair, letGo(tx, repair, moment))
+  }
   return repairs.flatMap((repair) => results.get(repair) ?? [])
 }
 
 type Mend = Exclude<StoreRepair, { readonly kind: 'release' }>
 
 /** @returns why nothing was done; undefined: it was. */
-function mend(tx: Tx, books: Books, repair: Mend, touched: Set<string>): string | undefined {
+function mend(
+  tx: Tx,
+  books: Books,
+  repair: Mend,
+  touched: Set<string>,
+  { nowMs }: RepairMoment,
+): string | undefined {
   switch (repair.kind) {
     case 'remove-address':
-      return removeAddress(tx, books, repair, touched)
+      return removeAddress(tx, books, repair, touched, nowMs)
     case 'write-address':
       return writeAddress(tx, books, repair, touched)
     case 'count-block': {
@@ -70,6 +93,16 @@ function mend(tx: Tx, books: Books, repair: Mend, touched: Set<string>): string 
     case 'raise-sequence':
       if (books.sequenceOf(repair.node) < repair.to) tx.put(keys.sequence(repair.node), repair.to)
       return undefined
+    case 'place-reservation':
+      return placeReservation(tx, books, repair)
+    case 'index-reservations':
+      indexReservations(tx, repair.network, repair.pod)
+      return undefined
+    case 'trim-history':
+      for (const [key, { network }] of [...misplacedHistory(tx, books.networks)]) {
+        if (network === repair.network) tx.remove(key)
+      }
+      return undefined
   }
 }
 
@@ -80,6 +113,7 @@ function removeAddress(
   books: Books,
   { network, ip, sequence }: Of<'remove-address'>,
   touched: Set<string>,
+  nowMs: number,
 ): string | undefined {
   const address = books.addressOf(network, ip)
   if (address === undefined) return 'the address is free'
@@ -87,6 +121,13 @@ function removeAddress(
   if (books.attachmentsOf(address).some(({ ips }) => ips.includes(ip))) return 'it is held'
   tx.remove(keys.address(network, ip))
   touched.add(`${network} ${address.block}`)
+  // Whose it was nobody says, and whoever it was may have had it until now.
+  const owner = books.claimOf(network, address.block)?.node
+  const use = owner === undefined ? undefined : tx.get(keys.use(owner, network, address.block))
+  const record = books.networks.get(network)
+  if (owner !== undefined && use !== undefined && record !== undefined) {
+    tx.put(keys.use(owner, network, address.block), cooled(record, use, address, nowMs))
+  }
   return undefined
 }
 
@@ -123,7 +164,7 @@ function blocksOf(books: Books, { key, node }: Of<'release'>): readonly string[]
     .flatMap((block) => (block === undefined ? [] : [`${key.network} ${block}`]))
 }
 
-/** Makes `used` what it stands for: one look at the addresses of each network. */
+/** Makes `used` and what rests what they stand for: one look at the addresses of each network. */
 function recount(tx: Tx, books: Books, touched: ReadonlySet<string>): void {
   const networks = new Set([...touched].map((name) => name.split(' ')[0] ?? ''))
   for (const network of networks) {
@@ -134,16 +175,49 @@ function recount(tx: Tx, books: Books, touched: ReadonlySet<string>): void {
     for (const claim of books.claims) {
       if (claim.network !== network || !touched.has(`${network} ${claim.cidr}`)) continue
       const key = keys.use(claim.node, network, claim.cidr)
-      const used = held.get(claim.cidr) ?? 0
-      tx.put(key, { ...(tx.get(key) ?? unused(claim)), used })
+      const use = tx.get(key) ?? unused(claim)
+      const rest = restingIn(use, (ip) => tx.get(keys.address(network, ip)) !== undefined)
+      tx.put(key, { ...resting(use, rest), used: held.get(claim.cidr) ?? 0 })
     }
   }
 }
 
-function letGo(tx: Tx, { node, key, sequence }: Of<'release'>): string | undefined {
+function placeReservation(
+  tx: Tx,
+  books: Books,
+  { network, ip }: Of<'place-reservation'>,
+): string | undefined {
+  const pool = books.networks.get(network)?.pools.find(({ cidr }) => containsIp(cidr, ip))
+  const right = pool && keys.reservation(network, blockOf(pool, ip), ip)
+  const pods: PodName[] = []
+  for (const [key, reservation] of [...tx.range(keys.reservations(network))]) {
+    if (reservation.ip !== ip || key === right) continue
+    pods.push(reservation.pod)
+    tx.remove(key)
+    // The one that allocations have looked at wins.
+    if (right !== undefined && tx.get(right) === undefined) tx.put(right, reservation)
+  }
+  for (const pod of pods) indexReservations(tx, network, pod)
+  return pods.length === 0 ? 'it is where it belongs' : undefined
+}
+
+function indexReservations(tx: Tx, network: string, pod: PodName): void {
+  const ips = [...tx.range(keys.reservations(network))]
+    .filter(([, reservation]) => isPod(pod, reservation.pod))
+    .map(([, { ip }]) => ip)
+  if (ips.length === 0) tx.remove(keys.reservedFor(network, pod))
+  else tx.put(keys.reservedFor(network, pod), ips)
+}
+
+function letGo(
+  tx: Tx,
+  { node, key, sequence }: Of<'release'>,
+  { nowMs, bootId }: RepairMoment,
+): string | undefined {
   const attachment = tx.get(keys.attachment(node, key))
   if (attachment === undefined) return 'it is released'
   if (attachment.sequence !== sequence) return `it was made again, number ${attachment.sequence}`
-  release(tx, node, key)
+  // What ended with an earlier boot has no connections left that could be met.
+  release(tx, node, key, nowMs, bootId === undefined || attachment.bootId === bootId)
   return undefined
 }

@@ -12,6 +12,7 @@ import {
   prefixSize,
 } from '../../src/net/mod.ts'
 import { counted } from '../../src/words.ts'
+import { restingIn } from '../cooling.ts'
 import type { BlockClaim } from '../records.ts'
 import type { Books, OwnedUse } from './books.ts'
 import type { IpamFinding } from './finding.ts'
@@ -115,8 +116,14 @@ function* checkUse(books: Books, use: OwnedUse): Generator<IpamFinding> {
     return
   }
   const held = books.heldIn(network, cidr)
-  if (held === use.used) return
-  const found = `counts ${counted(use.used, 'address')}, has ${held}`
   const repair = { kind: 'count-block', node, network, cidr } as const
-  yield { ...base, code: 'use-count', found, wanted: `${held}`, repair }
+  if (held !== use.used) {
+    const found = `counts ${counted(use.used, 'address')}, has ${held}`
+    yield { ...base, code: 'use-count', found, wanted: `${held}`, repair }
+  }
+  const right = restingIn(use, (ip) => books.addressOf(network, ip) !== undefined)
+  if (right.length === (use.cooling ?? right).length) return
+  const found = `lists ${counted(use.cooling?.length ?? 0, 'resting address')}, of which ${right.length} can rest`
+  const wanted = 'places of it that nobody holds, each once'
+  yield { ...base, code: 'cooling-wrong', found, wanted, repair }
 }

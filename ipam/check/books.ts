@@ -1,11 +1,11 @@
 /**
  * The whole store at one instant, indexed for the checks.
  *
- * Cost: every record once; about 1 KiB an attachment in memory.
+ * Cost: every record but the history once; about 1 KiB an attachment in memory.
  *
  * @module
  */
-import type { Prefix } from '../../src/net/mod.ts'
+import type { Ip, Prefix } from '../../src/net/mod.ts'
 import { keys } from '../keys.ts'
 import type {
   AddressRecord,
@@ -14,8 +14,24 @@ import type {
   BlockClaim,
   BlockUse,
   NetworkRecord,
+  PodName,
+  Reservation,
 } from '../records.ts'
-import type { Reader } from '../store.ts'
+import type { Key, Reader } from '../store.ts'
+
+/** A reservation and where it stands. */
+export interface KeptAt {
+  readonly key: Key<Reservation>
+  readonly network: string
+  readonly reservation: Reservation
+}
+
+/** What a pod is told of its reservations. */
+export interface KeptFor {
+  readonly network: string
+  readonly pod: PodName
+  readonly ips: readonly Ip[]
+}
 
 /** A use and whose it is, which only its key tells. */
 export interface OwnedUse extends BlockUse {
@@ -38,6 +54,8 @@ export interface Books {
   /** Address records that name the block. */
   readonly heldIn: (network: string, cidr: Prefix) => number
   readonly sequenceOf: (node: string) => number
+  readonly reservations: readonly KeptAt[]
+  readonly reserved: readonly KeptFor[]
 }
 
 const nameOf = ({ network, containerId, ifname }: AttachmentKey): string =>
@@ -48,8 +66,7 @@ export function readBooks(reader: Reader): Books {
   const addresses = values(reader.range(keys.allAddresses))
   const attachments = values(reader.range(keys.allAttachments))
   const uses = [...reader.range(keys.allUses)].map(([key, use]): OwnedUse => {
-    const [, node = '', network = ''] = key.split('/')
-    return { ...use, node, network }
+    return { ...use, node: partOf(key, 1), network: partOf(key, 2) }
   })
   const networks = values(reader.range(keys.networks))
   const claimMap = new Map(claims.map((claim) => [`${claim.network}/${claim.cidr}`, claim]))
@@ -79,8 +96,20 @@ export function readBooks(reader: Reader): Books {
     attachmentsOf: (key) => holders.get(nameOf(key)) ?? [],
     heldIn: (network, cidr) => held.get(`${network}/${cidr}`) ?? 0,
     sequenceOf: (node) => reader.get(keys.sequence(node)) ?? 0,
+    reservations: [...reader.range(keys.allReservations)].map(([key, reservation]) => ({
+      key,
+      network: partOf(key, 1),
+      reservation,
+    })),
+    reserved: [...reader.range(keys.allReserved)].map(([key, ips]) => ({
+      network: partOf(key, 1),
+      pod: { namespace: partOf(key, 2), name: partOf(key, 3) },
+      ips,
+    })),
   }
 }
+
+const partOf = (key: string, index: number): string => key.split('/')[index] ?? ''
 
 const values = <T>(pairs: Iterable<readonly [string, T]>): readonly T[] =>
   [...pairs].map(([, value]) => value)

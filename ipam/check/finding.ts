@@ -4,7 +4,7 @@
  * @module
  */
 import type { Ip, Prefix } from '../../src/net/mod.ts'
-import type { AttachmentKey } from '../records.ts'
+import type { AttachmentKey, PodName } from '../records.ts'
 
 /** Every kind of finding. Stable: reports and scripts name them. */
 export type FindingCode =
@@ -17,11 +17,19 @@ export type FindingCode =
   | 'first-twice' // a node has two tunnel endpoints in a family
   | 'first-missing' // a node has blocks in a family and no tunnel endpoint
   | 'use-count' // `used` is not the number of address records
+  | 'cooling-wrong' // a place rests that is held, is none of the block's, or is there twice
   | 'address-without-attachment' // nobody holds it: a leak
   | 'attachment-without-address' // held, and not written down as taken: a duplicate to come
   | 'address-twice' // two attachments hold it
   | 'address-outside-block' // its block is not the holder's node's, or does not contain it
   | 'address-reserved' // a tunnel endpoint, a gateway, a pool's edge
+  | 'reservation-misplaced' // where no allocation looks for it
+  | 'reservation-unusable' // of an address that no pod may have
+  | 'reservation-twice' // a pod has two of a family
+  | 'reservation-index' // its pod does not know of it, or of one that is not there
+  | 'reservation-held' // by another pod
+  | 'exclusion-outside-pool' // keeps nothing from anybody
+  | 'history-misplaced' // remembered where nobody looks for it
   | 'sequence-behind' // the next allocation would repeat a number
   | 'earlier-boot' // its pod ended with the machine
   | 'namespace-gone' // its pod's namespace and link are not there
@@ -47,7 +55,7 @@ export type Repair =
       readonly ip: Ip
       readonly sequence: number
     }
-  /** Counts the block's addresses anew; makes the use where there is none. */
+  /** Counts the block's addresses anew, and what rests in it; makes the use where there is none. */
   | {
       readonly kind: 'count-block'
       readonly node: string
@@ -67,6 +75,12 @@ export type Repair =
       readonly sequence: number
     }
   | { readonly kind: 'raise-sequence'; readonly node: string; readonly to: number }
+  /** Writes the reservation down in its block; removes it where no pool contains it. */
+  | { readonly kind: 'place-reservation'; readonly network: string; readonly ip: Ip }
+  /** Makes the pod's list what the reservations say. */
+  | { readonly kind: 'index-reservations'; readonly network: string; readonly pod: PodName }
+  /** Forgets what is remembered in no block's ring. */
+  | { readonly kind: 'trim-history'; readonly network: string }
   /** The one that is the kernel's; never in the store. */
   | { readonly kind: 'remove-link'; readonly name: string; readonly owner?: LinkOwner }
 

@@ -4,6 +4,8 @@
  * One node at a time: whether a pod of another node lives, and in which boot it
  * was made, only that node knows. An imported attachment has no link and no
  * namespace of ours: DEL and GC give its addresses back, `check` leaves it alone.
+ * Rules are for pods to come: what cools or is excluded is taken over, but what
+ * is reserved only for its pod.
  *
  * @module
  */
@@ -18,9 +20,11 @@ import {
   prefixFamily,
   prefixLength,
 } from '../../src/net/mod.ts'
-import { blockOf, newClaim, putClaim, reservedOffsets, unused } from '../blocks.ts'
+import { blockOf, isOpen, newClaim, putClaim, reservedOffsets, unused } from '../blocks.ts'
+import { warmed } from '../cooling.ts'
 import { keys } from '../keys.ts'
 import type { AttachmentKey, AttachmentRecord, NetworkRecord } from '../records.ts'
+import { isPod, podText, reservationOf } from '../reservations.ts'
 import type { Reader, Tx } from '../store.ts'
 import type { Foreign, ForeignAddress } from './foreign.ts'
 
@@ -72,7 +76,7 @@ export function planImport(reader: Reader, foreign: Foreign, into: ImportInto): 
       present += 1
       continue
     }
-    const troubles = ips.flatMap((ip) => troubleOf(reader, into, ip, taken) ?? [])
+    const troubles = ips.flatMap((ip) => troubleOf(reader, into, ip, pod, taken) ?? [])
     if (known !== undefined) {
       troubles.push({ subject: name, found: `it has ${known.ips.join(' and ')}`, wanted: 'none' })
     }
@@ -97,7 +101,10 @@ export function planImport(reader: Reader, foreign: Foreign, into: ImportInto): 
     const pool = into.network.pools.find((each) => containsPrefix(each.cidr, cidr))
     const isOne = pool !== undefined && prefixLength(cidr) === pool.blockLength
     const isFree = reader.get(keys.claim(into.network.name, cidr)) === undefined
-    if (node === into.node && isOne && isFree) claims.set(cidr, pool.cidr)
+    if (node !== into.node || !isOne || !isFree) continue
+    // Nobody would get an address of it.
+    const isExcluded = into.network.exclusions?.some((range) => containsPrefix(range, cidr))
+    if (isExcluded !== true) claims.set(cidr, pool.cidr)
   }
   // The first becomes the one with the tunnel endpoint: one whose network address no pod has.
   const first = [...claims]
@@ -140,6 +147,7 @@ function troubleOf(
   reader: Reader,
   { network, node }: ImportInto,
   ip: Ip,
+  pod: ForeignAddress['pod'],
   taken: ReadonlyMap<Ip, string>,
 ): ImportConflict | undefined {
   const trouble = (found: string, wanted: string): ImportConflict => ({
@@ -156,11 +164,18 @@ function troubleOf(
   if (claim !== undefined && claim.node !== node) {
     return trouble(`block ${block} belongs to node ${claim.node}`, `a block of node ${node}`)
   }
+  if (claim === undefined && !isOpen(pool, reader.get(keys.node(node))?.rack)) {
+    return trouble(`pool ${pool.cidr} is for rack ${pool.rack}`, `a pool for node ${node}`)
+  }
   const held = reader.get(keys.address(network.name, ip))
   if (held !== undefined) return trouble(`container ${held.containerId} has it`, 'a free one')
   const use = claim ?? { cidr: block, pool: pool.cidr, first: false }
   const why = reservedOffsets(network, use).get(Number(offsetIn(block, ip)))
-  return why === undefined ? undefined : trouble(`it is ${why}`, 'one that pods may have')
+  if (why !== undefined) return trouble(`it is ${why}`, 'one that pods may have')
+  const reservation = reservationOf(reader, network, ip)
+  if (reservation === undefined || isPod(reservation.pod, pod)) return undefined
+  const whose = podText(reservation.pod)
+  return trouble(`it is reserved for ${whose}`, `${whose}, or trivium ipam unreserve first`)
 }
 
 /** A node's first block has a tunnel endpoint: no pod can keep the address. */
@@ -222,7 +237,8 @@ function attach(
     tx.put(keys.address(network.name, ip), { ip, block: claim.cidr, ...key, sequence })
     const useKey = keys.use(node, network.name, claim.cidr)
     const use = tx.get(useKey) ?? unused(claim)
-    tx.put(useKey, { ...use, used: use.used + 1 })
+    const offset = Number(offsetIn(claim.cidr, ip))
+    tx.put(useKey, { ...warmed(network, use, offset, nowMs), used: use.used + 1 })
   }
   const whose = pod === undefined ? {} : { pod: { ...pod, uid: '' } }
   const rest = { node, ips, netns: '', ...whose, sequence, bootId, addedMs: nowMs }

@@ -9,9 +9,15 @@
 import type { Repair } from '../../ipam/check.ts'
 import { keys } from '../../ipam/keys.ts'
 import type { AttachmentKey } from '../../ipam/records.ts'
-import { applyRepairs, type Repaired, type StoreRepair } from '../../ipam/repair.ts'
+import {
+  applyRepairs,
+  type Repaired,
+  type RepairMoment,
+  type StoreRepair,
+} from '../../ipam/repair.ts'
 import type { Store } from '../../ipam/store.ts'
 import { attachmentLocks } from './attachment-locks.ts'
+import { bootId } from './boot.ts'
 import { mustBeOn, podLinks } from './ipam-look.ts'
 import { openKernel } from './kernel.ts'
 import { transact } from './transact.ts'
@@ -38,7 +44,7 @@ export async function performRepairs(
     (repair): repair is StoreRepair => repair.kind !== 'remove-link' && repair.kind !== 'release',
   )
   if (records.length > 0) {
-    const done = await transact(store, (tx) => applyRepairs(tx, records))
+    const done = await transact(store, (tx) => applyRepairs(tx, records, { nowMs: Date.now() }))
     for (const result of done) results.set(result.repair, result)
   }
   for (const repair of repairs) {
@@ -55,7 +61,7 @@ export async function performRepairs(
       const why =
         force || isHere ? undefined : `it is node ${repair.node}'s, ask there, or use --force`
       if (why !== undefined) results.set(repair, { repair, outcome: 'refused', why })
-      else if (!isHere) results.set(repair, await free(repair, store))
+      else if (!isHere) results.set(repair, await free(repair, store, { nowMs: Date.now() }))
       else {
         const work = (): Promise<Repaired> => freeHere(repair, store, force)
         results.set(repair, await locks.hold(repair.key, work))
@@ -75,11 +81,11 @@ async function freeHere(repair: Release, store: Store, force: boolean): Promise<
     const why = `link ${link.name} is there: its pod may live, end it, or use --force`
     return { repair, outcome: 'refused', why }
   }
-  return free(repair, store)
+  return free(repair, store, { nowMs: Date.now(), bootId: bootId() })
 }
 
-async function free(repair: Release, store: Store): Promise<Repaired> {
-  const [result] = await transact(store, (tx) => applyRepairs(tx, [repair]))
+async function free(repair: Release, store: Store, moment: RepairMoment): Promise<Repaired> {
+  const [result] = await transact(store, (tx) => applyRepairs(tx, [repair], moment))
   return result ?? { repair, outcome: 'stale' }
 }
 

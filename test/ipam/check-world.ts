@@ -3,14 +3,26 @@ import { memoryStore } from '../../ipam/memory-store.ts'
 import {
   allocate,
   createNetwork,
+  exclude,
   keys,
   type Outcome,
   parseNetworkSpec,
+  release,
+  reserve,
   type Store,
   type Tx,
 } from '../../ipam/mod.ts'
-import type { AddressRecord, AttachmentRecord, BlockClaim } from '../../ipam/records.ts'
-import type { Ip } from '../../src/net/mod.ts'
+import type {
+  AddressRecord,
+  AttachmentRecord,
+  BlockClaim,
+  BlockUse,
+  HistoryRecord,
+  NetworkRecord,
+  PodIdentity,
+  Reservation,
+} from '../../ipam/records.ts'
+import { type Ip, offsetIn, type Prefix } from '../../src/net/mod.ts'
 
 export const NODES = ['n1', 'n2'] as const
 export const BOOT = 'boot-1'
@@ -52,7 +64,35 @@ export function inhabited(): SmallStore {
   return store
 }
 
-export function add(tx: Tx, node: string, containerId: string, requested?: readonly Ip[]): void {
+/** With reservations, of which one is in use, an excluded range, and a pod that ended. */
+export function ruled(): SmallStore {
+  const store = inhabited()
+  store.run((tx) => {
+    for (const [ip, name] of [
+      ['10.1.0.6', 'kept'],
+      ['10.1.0.18', 'later'],
+      ['fd01::12', 'later'],
+    ] as const) {
+      const pod = { namespace: 'db', name }
+      if (name === 'kept')
+        release(tx, 'n2', { network: 'pods', containerId: 'n2c1', ifname: 'eth0' })
+      reserve(tx, { network: 'pods', ip: ip as Ip, pod, nowMs: 2 })
+    }
+    exclude(tx, 'pods', '10.1.0.24/31' as Prefix)
+    add(tx, 'n2', 'ended')
+    release(tx, 'n2', { network: 'pods', containerId: 'ended', ifname: 'eth0' }, 3)
+    add(tx, 'n2', 'kept', undefined, { namespace: 'db', name: 'kept', uid: 'u' })
+  })
+  return store
+}
+
+export function add(
+  tx: Tx,
+  node: string,
+  containerId: string,
+  requested?: readonly Ip[],
+  pod?: PodIdentity,
+): void {
   const answer = allocate(tx, {
     key: { network: 'pods', containerId, ifname: 'eth0' },
     node,
@@ -62,6 +102,7 @@ export function add(tx: Tx, node: string, containerId: string, requested?: reado
     nowMs: 1,
     bootId: BOOT,
     ...(requested === undefined ? {} : { requested }),
+    ...(pod === undefined ? {} : { pod }),
   })
   if (answer.kind === 'refused') throw new Error(answer.message)
 }
@@ -128,5 +169,84 @@ export const SPOILS: Readonly<Record<string, (tx: Tx, index: number) => void>> =
     tx.put(keys.address('pods', ip), { network, containerId, ifname, sequence, ip, block })
     const use = tx.get(keys.use('n1', 'pods', block))
     if (use !== undefined) tx.put(keys.use('n1', 'pods', block), { ...use, used: use.used + 1 })
+  },
+}
+
+/** As SPOILS, for what `ruled` has more. */
+export const RULE_SPOILS: Readonly<Record<string, (tx: Tx, index: number) => void>> = {
+  'a held address that rests': (tx, index) => {
+    const [, { ip, block, network }] = at<AddressRecord>(tx, 'address/', index)
+    for (const [key, use] of tx.range(keys.allUses)) {
+      if (use.cidr !== block || !key.includes(`/${network}/`)) continue
+      const offset = Number(offsetIn(block, ip))
+      tx.put(key, { ...use, cooling: [...(use.cooling ?? []), { offset, sinceMs: 9 }] })
+    }
+  },
+  'an address that rests twice': (tx, index) => {
+    const [key, use] = at<BlockUse>(tx, 'use/', index)
+    const { cooling = [] } = use
+    tx.put(key, {
+      ...use,
+      cooling: [...cooling, { offset: 3, sinceMs: 8 }, { offset: 3, sinceMs: 9 }],
+    })
+  },
+  'a place that no block has': (tx, index) => {
+    const [key, use] = at<BlockUse>(tx, 'use/', index)
+    tx.put(key, { ...use, cooling: [{ offset: 4, sinceMs: 9 }] })
+  },
+  'a reservation forgotten': (tx, index) => tx.remove(at(tx, 'reservation/', index)[0]),
+  'a list of reservations forgotten': (tx, index) => tx.remove(at(tx, 'reserved-for/', index)[0]),
+  'a list of reservations with a stranger': (tx, index) => {
+    const [key, ips] = at<readonly Ip[]>(tx, 'reserved-for/', index)
+    tx.put(key, [...ips, '10.1.0.29' as Ip])
+  },
+  'a reservation in another block': (tx, index) => {
+    const [key, reservation] = at<Reservation>(tx, 'reservation/', index)
+    tx.remove(key)
+    tx.put(keys.reservation('pods', '10.1.0.8/30' as Prefix, reservation.ip), reservation)
+  },
+  'a reservation in no pool': (tx, index) => {
+    const [key, reservation] = at<Reservation>(tx, 'reservation/', index)
+    const ip = '10.9.0.9' as Ip
+    tx.remove(key)
+    tx.put(keys.reservation('pods', '10.9.0.8/30' as Prefix, ip), { ...reservation, ip })
+  },
+  'a reservation of what may become a tunnel endpoint': (tx) => {
+    const ip = '10.1.0.20' as Ip
+    const pod = { namespace: 'db', name: 'endpoint' }
+    const [, model] = at<Reservation>(tx, 'reservation/', 0)
+    tx.put(keys.reservation('pods', '10.1.0.20/30' as Prefix, ip), { ...model, ip, pod })
+    tx.put(keys.reservedFor('pods', pod), [ip])
+  },
+  'a second reservation of a family': (tx, index) => {
+    const [, model] = at<Reservation>(tx, 'reservation/', index)
+    const ip = '10.1.0.22' as Ip
+    const more = '10.1.0.23' as Ip
+    const list = keys.reservedFor('pods', model.pod)
+    for (const each of [ip, more]) {
+      const key = keys.reservation('pods', '10.1.0.20/30' as Prefix, each)
+      tx.put(key, { ...model, ip: each })
+    }
+    tx.put(list, [...new Set([...(tx.get(list) ?? []), ip, more])])
+  },
+  "a reservation of another's address": (tx, index) => {
+    const [, { ip, block }] = at<AddressRecord>(tx, 'address/', index)
+    const pod = { namespace: 'db', name: 'thief' }
+    const [, model] = at<Reservation>(tx, 'reservation/', 0)
+    tx.put(keys.reservation('pods', block, ip), { ...model, ip, pod })
+    tx.put(keys.reservedFor('pods', pod), [ip])
+  },
+  'an excluded range outside': (tx) => {
+    const network = tx.get(keys.network('pods')) as NetworkRecord
+    tx.put(keys.network('pods'), { ...network, exclusions: ['10.9.0.0/24' as Prefix] })
+  },
+  'a past in another block': (tx, index) => {
+    const [key, past] = at<HistoryRecord>(tx, 'history/', index)
+    tx.remove(key)
+    tx.put(keys.historySlot('pods', '10.1.0.8/30' as Prefix, 0), past)
+  },
+  'a past beyond the ring': (tx, index) => {
+    const [, past] = at<HistoryRecord>(tx, 'history/', index)
+    tx.put(keys.historySlot('pods', '10.1.0.4/30' as Prefix, 128), past)
   },
 }

@@ -6,7 +6,7 @@ import { checkIpam, confirmed, type KernelLook } from '../../ipam/check.ts'
 import { keys, release } from '../../ipam/mod.ts'
 import type { AttachmentRecord } from '../../ipam/records.ts'
 import { holds } from '../support/property.ts'
-import { add, BOOT, inhabited, NODES, SPOILS } from './check-world.ts'
+import { add, BOOT, inhabited, NODES, RULE_SPOILS, ruled, SPOILS } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
 
 /** Read against the README's invariants: every spoiling is of the second record of its kind. */
@@ -57,6 +57,10 @@ t.test('a store that nothing happened to', async (t) => {
     inhabited().run((tx) => checkIpam(tx)),
     [],
   )
+  t.strictSame(
+    ruled().run((tx) => checkIpam(tx)),
+    [],
+  )
 })
 
 t.test('each spoiling is named', async (t) => {
@@ -71,10 +75,42 @@ t.test('each spoiling is named', async (t) => {
   t.strictSame(Object.keys(EXPECTED), Object.keys(SPOILS))
 })
 
+/** Of the second record of its kind, in `ruled`. */
+const EXPECTED_RULES: Readonly<Record<string, readonly string[]>> = {
+  'a held address that rests': ['cooling-wrong block 10.1.0.0/30'],
+  'an address that rests twice': ['cooling-wrong block fd01::/126'],
+  'a place that no block has': ['cooling-wrong block fd01::/126'],
+  'a reservation forgotten': ['reservation-index pod db/later'],
+  'a list of reservations forgotten': ['reservation-index pod db/later'],
+  'a list of reservations with a stranger': ['reservation-index pod db/later'],
+  'a reservation in another block': ['reservation-misplaced 10.1.0.18'],
+  'a reservation in no pool': ['reservation-misplaced 10.9.0.9', 'reservation-index pod db/later'],
+  'a reservation of what may become a tunnel endpoint': ['reservation-unusable 10.1.0.20'],
+  'a second reservation of a family': ['reservation-twice pod db/later'],
+  "a reservation of another's address": ['reservation-held 10.1.0.2'],
+  'an excluded range outside': ['exclusion-outside-pool 10.9.0.0/24'],
+  'a past in another block': ['history-misplaced network pods'],
+  'a past beyond the ring': ['history-misplaced network pods'],
+}
+
+t.test('each spoiling of the rules is named', async (t) => {
+  for (const [name, spoil] of Object.entries(RULE_SPOILS)) {
+    const store = ruled()
+    const codes = store.run((tx) => {
+      spoil(tx, 1)
+      return checkIpam(tx).map(({ code, subject }) => `${code} ${subject}`)
+    })
+    t.strictSame(codes, EXPECTED_RULES[name], name)
+  }
+  t.strictSame(Object.keys(EXPECTED_RULES), Object.keys(RULE_SPOILS))
+})
+
+const ALL = { ...SPOILS, ...RULE_SPOILS }
+
 const step = fc.oneof(
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constantFrom(...Object.keys(SPOILS)), at: fc.nat(20) }),
+    arbitrary: fc.record({ do: fc.constantFrom(...Object.keys(ALL)), at: fc.nat(20) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('add', 'release'), at: fc.nat(20) }) },
 )
@@ -84,15 +120,15 @@ holds(
   'the same verdict as the invariants, after any history and any spoiling',
   fc.array(step, { maxLength: 4 }),
   (steps) => {
-    inhabited().run((tx) => {
+    ruled().run((tx) => {
       for (const [index, { do: what, at }] of steps.entries()) {
         try {
           if (what === 'add') add(tx, NODES[at % 2] ?? 'n1', `more${index}`)
           else if (what === 'release') {
             const all = [...tx.range(keys.allAttachments)].map(([, each]) => each)
             const one = all[at % all.length]
-            if (one !== undefined) release(tx, one.node, one)
-          } else SPOILS[what]?.(tx, at)
+            if (one !== undefined) release(tx, one.node, one, 4)
+          } else ALL[what]?.(tx, at)
         } catch {
           // Nothing left to spoil, or the allocator saw it itself.
         }

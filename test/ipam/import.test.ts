@@ -9,10 +9,10 @@ import type { Foreign, ForeignAddress } from '../../ipam/import/foreign.ts'
 import { readHostLocal } from '../../ipam/import/host-local.ts'
 import { applyImport, type ImportInto, planImport } from '../../ipam/import/plan.ts'
 import { readWhereabouts } from '../../ipam/import/whereabouts.ts'
-import { keys, release, type Tx } from '../../ipam/mod.ts'
-import { type Ip, tryParseIp } from '../../src/net/mod.ts'
+import { exclude, keys, release, type Tx } from '../../ipam/mod.ts'
+import { type Ip, type Prefix, tryParseIp } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
-import { add, inhabited, NODES } from './check-world.ts'
+import { add, inhabited, NODES, ruled } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
 
 t.test('host-local', async (t) => {
@@ -195,6 +195,49 @@ t.test('what is planned, and what is not', async (t) => {
   })
 })
 
+t.test('rules are for pods to come, but what is reserved', async (t) => {
+  ruled().run((tx) => {
+    const of = (name: string) => ({ pod: { namespace: 'db', name } })
+    const source = {
+      ...foreign(
+        one('10.1.0.5', 'rested'),
+        one('10.1.0.18', 'thief', of('thief')),
+        one('fd01::12', 'nameless'),
+        one('10.1.0.24', 'excluded'),
+      ),
+      blocks: [{ cidr: '10.1.0.8/30' as Prefix }, { cidr: '10.1.0.12/30' as Prefix }],
+    }
+    exclude(tx, 'pods', '10.1.0.8/29' as Prefix)
+    const later = foreign(one('10.1.0.18', 'later', of('later')))
+    release(tx, 'n2', { network: 'pods', containerId: 'n2c0', ifname: 'eth0' }, 4)
+    const node = 'n2'
+    const { operations, conflicts } = applyImport(tx, source, into(tx, node))
+    t.strictSame(
+      operations.map((each) => (each.kind === 'claim' ? each.cidr : each.ips.join(' '))),
+      ['10.1.0.24/30', '10.1.0.5', '10.1.0.24'],
+      'no block that nobody could use',
+    )
+    t.strictSame(
+      conflicts.map(({ subject, found }) => `${subject}: ${found}`),
+      ['10.1.0.18: it is reserved for pod db/later', 'fd01::12: it is reserved for pod db/later'],
+    )
+    t.equal(applyImport(tx, later, into(tx, node)).conflicts.length, 0, 'its pod has it')
+    t.strictSame(checkIpam(tx), [])
+    checkInvariants(tx, NODES)
+  })
+})
+
+t.test('a pool for another rack', async (t) => {
+  inhabited().run((tx) => {
+    const network = tx.get(keys.network('pods'))
+    if (network === undefined) throw new Error('there is a network')
+    const pools = network.pools.map((pool) => ({ ...pool, rack: 'r7' }))
+    tx.put(keys.network('pods'), { ...network, pools })
+    const { conflicts } = planImport(tx, foreign(one('10.1.0.17', 'new')), into(tx))
+    t.match(conflicts, [{ subject: '10.1.0.17', found: 'pool 10.1.0.0/27 is for rack r7' }])
+  })
+})
+
 const imported = fc.array(
   fc.record({
     ip: fc.oneof(
@@ -212,7 +255,7 @@ holds(
   'an import never makes a duplicate, and ADD and DEL go on',
   fc.tuple(imported, fc.constantFrom('n1', 'n3')),
   ([list, node]) => {
-    inhabited().run((tx) => {
+    ruled().run((tx) => {
       const source = foreign(
         ...list.map(({ ip, containerId, node: host }) =>
           one(tryParseIp(ip) ?? ip, containerId, { node: host }),

@@ -30,6 +30,7 @@ export function checkInvariants(reader: Reader, nodes: readonly string[]): void 
     checkUses(reader, network, claims, nodes)
     checkAddresses(reader, network, claims, nodes)
     checkReservations(reader, network)
+    checkRules(reader, network)
   }
 }
 
@@ -110,6 +111,48 @@ function checkReservations(reader: Reader, network: NetworkRecord): void {
   for (const [, ips] of reader.range(keys.networkReserved(network.name))) count += ips.length
   assert.equal(count, [...byPod.values()].flat().length, 'both records of each reservation')
   for (const [name, ips] of byPod) assert.equal(ips.length, 1, `${name} has one`)
+}
+
+const within = (inner: string, outer: string): boolean => {
+  if (inner.includes(':') !== outer.includes(':')) return false
+  const [[first, last], [outerFirst, outerLast]] = [bounds(inner), bounds(outer)]
+  return first >= outerFirst && last <= outerLast
+}
+
+/** The block of a key's hexadecimal start, in the pool that contains it. */
+function blockAt(network: NetworkRecord, family: string, hex: string): string {
+  const start = BigInt(`0x${hex}`)
+  const address = family === '4' ? Address4.fromBigInt(start) : Address6.fromBigInt(start)
+  const text = address.correctForm()
+  const pool = network.pools.find(({ cidr }) => within(text, cidr))
+  return pool === undefined ? 'none' : `${text}/${pool.blockLength}`
+}
+
+/** Reservations and history stand with their block; excluded ranges in a pool. */
+function checkRules(reader: Reader, network: NetworkRecord): void {
+  const { name, pools, exclusions = [] } = network
+  for (const [key, { ip }] of reader.range(keys.reservations(name))) {
+    const [, , family = '', hex = '', own = ''] = key.split('/')
+    const block = blockAt(network, family, hex)
+    assert.notEqual(block, 'none', `${ip} is reserved in a pool`)
+    assert.ok(within(ip, block), `${ip} stands with its block`)
+    assert.equal(BigInt(`0x${own}`), integer(ip), `${ip} stands at its place`)
+    assert.notEqual(integer(ip), bounds(block)[0], `${ip} is no tunnel endpoint ever`)
+    for (const { cidr } of pools) {
+      if (!ip.includes(':')) assert.notEqual(integer(ip), bounds(cidr)[1], `${ip} is no broadcast`)
+    }
+  }
+  for (const [key, { ip }] of reader.range(keys.networkHistory(name))) {
+    const [, , family = '', hex = '', place] = key.split('/')
+    assert.ok(within(ip, blockAt(network, family, hex)), `${ip} is remembered with its block`)
+    assert.ok(Number(place) < 128, `${ip} is remembered in the ring`)
+  }
+  for (const range of exclusions) {
+    assert.ok(
+      pools.some(({ cidr }) => within(range, cidr)),
+      `${range} is of a pool`,
+    )
+  }
 }
 
 function checkAddresses(

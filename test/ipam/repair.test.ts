@@ -7,8 +7,10 @@ import { keys, release, type Tx } from '../../ipam/mod.ts'
 import { applyRepairs, type StoreRepair } from '../../ipam/repair.ts'
 import { readReleases, writeReport } from '../../ipam/report.ts'
 import { holds } from '../support/property.ts'
-import { add, inhabited, NODES, SPOILS } from './check-world.ts'
+import { add, BOOT, inhabited, NODES, RULE_SPOILS, ruled, SPOILS } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
+
+const NOW = { nowMs: 5 }
 
 const repairsOf = (tx: Tx): readonly StoreRepair[] =>
   checkIpam(tx).flatMap(({ repair }) =>
@@ -17,27 +19,33 @@ const repairsOf = (tx: Tx): readonly StoreRepair[] =>
 
 const everything = (tx: Tx): string => JSON.stringify([...tx.range('')])
 
-const spoiling = fc.record({ name: fc.constantFrom(...Object.keys(SPOILS)), at: fc.nat(20) })
+const ALL = { ...SPOILS, ...RULE_SPOILS }
+
+const spoiling = fc.record({ name: fc.constantFrom(...Object.keys(ALL)), at: fc.nat(20) })
 
 holds(
   t,
   'after repairs nothing is left but what is for a person',
   fc.array(spoiling, { minLength: 1, maxLength: 3 }),
   (spoilings) => {
-    inhabited().run((tx) => {
+    ruled().run((tx) => {
       for (const { name, at } of spoilings) {
         try {
-          SPOILS[name]?.(tx, at)
+          ALL[name]?.(tx, at)
         } catch {
           // Nothing left of that kind.
         }
       }
       const byHand = checkIpam(tx).some(({ repair }) => repair === undefined)
-      for (let round = 0; round < 3; round++) applyRepairs(tx, repairsOf(tx))
+      for (let round = 0; round < 3; round++) applyRepairs(tx, repairsOf(tx), NOW)
       if (byHand) return
       assert.deepEqual(checkIpam(tx), [])
       checkInvariants(tx, NODES)
-      add(tx, 'n1', 'newcomer')
+      try {
+        add(tx, 'n1', 'newcomer')
+      } catch (thrown) {
+        assert.match((thrown as Error).message, /every block of/)
+      }
       checkInvariants(tx, NODES)
     })
   },
@@ -52,9 +60,9 @@ t.test('a release is for one number only', async (t) => {
     release(tx, 'n1', key)
     add(tx, 'n1', 'n1c0')
     const before = everything(tx)
-    const [stale] = applyRepairs(tx, [old])
+    const [stale] = applyRepairs(tx, [old], NOW)
     assert.equal(everything(tx), before)
-    return [stale?.outcome, applyRepairs(tx, [{ ...old, sequence: 4 }])[0]?.outcome]
+    return [stale?.outcome, applyRepairs(tx, [{ ...old, sequence: 4 }], NOW)[0]?.outcome]
   })
   t.strictSame(results, ['stale', 'done'])
 })
@@ -64,9 +72,9 @@ t.test('an address that was given again is not removed', async (t) => {
   store.run((tx) => SPOILS['an attachment forgotten']?.(tx, 0))
   const leaks = store.run(repairsOf)
   const outcomes = store.run((tx) => {
-    applyRepairs(tx, leaks)
+    applyRepairs(tx, leaks, NOW)
     for (let pod = 0; pod < 8; pod++) add(tx, 'n1', `again${pod}`)
-    return applyRepairs(tx, leaks).map(({ outcome, why }) => `${outcome}: ${why}`)
+    return applyRepairs(tx, leaks, NOW).map(({ outcome, why }) => `${outcome}: ${why}`)
   })
   t.equal(outcomes.length, 2)
   for (const outcome of outcomes) t.match(outcome, /^stale: it was given again, number \d+/)
@@ -77,10 +85,33 @@ t.test('a wrong counter does not stop a release', async (t) => {
   const key = { network: 'pods', containerId: 'n1c1', ifname: 'eth0' }
   const left = store.run((tx) => {
     for (const [name, use] of [...tx.range(keys.allUses)]) tx.put(name, { ...use, used: 0 })
-    applyRepairs(tx, [{ kind: 'release', node: 'n1', key, sequence: 2 }, ...repairsOf(tx)])
+    applyRepairs(tx, [{ kind: 'release', node: 'n1', key, sequence: 2 }, ...repairsOf(tx)], NOW)
     return checkIpam(tx)
   })
   t.strictSame(left, [])
+})
+
+t.test('what is released rests and is remembered, and not what an earlier boot had', async (t) => {
+  const key = (containerId: string) => ({ network: 'pods', containerId, ifname: 'eth0' })
+  for (const bootId of [BOOT, 'boot-2']) {
+    const [cooling, past] = ruled().run((tx) => {
+      const before = [...tx.range(keys.networkHistory('pods'))].length
+      const one = { kind: 'release', node: 'n1', key: key('n1c0'), sequence: 1 } as const
+      applyRepairs(tx, [one], { nowMs: 5, bootId })
+      const after = [...tx.range(keys.networkHistory('pods'))].length
+      const uses = [...tx.range(keys.uses('n1', 'pods'))].map(([, use]) => use)
+      const at5 = uses.flatMap(({ cooling = [] }) => cooling.filter(({ sinceMs }) => sinceMs === 5))
+      return [at5.length, after - before]
+    })
+    t.strictSame([cooling, past], [bootId === BOOT ? 2 : 0, 2], bootId)
+  }
+  const leaked = ruled().run((tx) => {
+    SPOILS['an attachment forgotten']?.(tx, 1)
+    applyRepairs(tx, repairsOf(tx), NOW)
+    const [, use] = [...tx.range(keys.uses('n1', 'pods'))][0] ?? []
+    return use?.cooling?.filter(({ sinceMs }) => sinceMs === 5)
+  })
+  t.strictSame(leaked, [{ offset: 2, sinceMs: 5 }], 'a leak, too')
 })
 
 t.test('a report', async (t) => {

@@ -15,6 +15,7 @@ import {
   readReleases,
   writeReport,
 } from '../../../ipam/report.ts'
+import { podText } from '../../../ipam/reservations.ts'
 import type { Reader, Store } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
 import { lookAtKernel } from '../../live/ipam-look.ts'
@@ -214,6 +215,12 @@ function tellSubject(repair: Repair): string {
       return `block ${repair.cidr}`
     case 'release':
       return `${repair.key.ifname} of container ${repair.key.containerId}`
+    case 'place-reservation':
+      return `reservation of ${repair.ip}`
+    case 'index-reservations':
+      return podText(repair.pod)
+    case 'trim-history':
+      return `network ${repair.network}`
     case 'raise-sequence':
       return `sequence ${repair.to}`
     case 'remove-link':
