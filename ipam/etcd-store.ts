@@ -1,0 +1,144 @@
+/**
+ * The store on etcd v3: one prefix, shared by every node of a cluster.
+ *
+ * Reads are synchronous, so they read a replica that a watch keeps: it may be a
+ * moment behind. Transactions never are: what they read is compared as they
+ * commit. While etcd is away reads go on and transactions are refused.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { TriviumError } from '../src/errors.ts'
+import { connectEtcd, type EtcdClient } from './etcd/client.ts'
+import { openCommits } from './etcd/commits.ts'
+import { clientKey } from './etcd/layout.ts'
+import type { Replica } from './etcd/replica.ts'
+import { openSession } from './etcd/session.ts'
+import { parseEtcdUrl } from './etcd/url.ts'
+import { keys, SCHEMA_VERSION } from './keys.ts'
+import type { Store } from './store.ts'
+
+const PATIENCE_MS = 5000
+
+export interface EtcdStoreOptions {
+  /** How long etcd may be away before transactions are refused. @default 5000 */
+  readonly patienceMs?: number
+  /** Refuse a prefix that holds no store yet instead of making one. */
+  readonly mustExist?: boolean
+}
+
+export interface EtcdStore extends Store {
+  /**
+   * Resolves when there is something to read; until then `read` throws.
+   *
+   * @throws {TriviumError} TRY_LATER when etcd does not answer within the patience;
+   * STORE when it holds what cannot be used; NOT_FOUND when there is no store.
+   */
+  ready(): Promise<void>
+}
+
+/**
+ * Opens the store at an `etcd:` or `etcds:` URL, and makes it when it is missing.
+ *
+ * @throws {TriviumError} USAGE for a malformed URL.
+ */
+export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): EtcdStore {
+  const { patienceMs = PATIENCE_MS, mustExist = false } = options
+  const address = parseEtcdUrl(url)
+  const name = url.replace(/\?.*$/, '')
+  const id = randomUUID()
+  const watchers = new Set<() => void>()
+  let closed = false
+  let notifying = false
+
+  function notify(): void {
+    if (notifying) return
+    notifying = true
+    setImmediate(() => {
+      notifying = false
+      for (const changed of [...watchers]) if (watchers.has(changed)) changed()
+    })
+  }
+
+  const session = openSession({
+    connect: () => connectEtcd(address),
+    prepare: (client, replica) => prepare(client, replica, name, mustExist),
+    changed: notify,
+  })
+  const { replica } = session
+  const commits = openCommits(session, { name, id, patienceMs })
+  const known = (): boolean => replica.revision() > 0
+  const away = (): TriviumError =>
+    new TriviumError(
+      'TRY_LATER',
+      `Cannot read store ${name}: ${session.away().why}`,
+      'Look whether most members of etcd answer',
+    )
+
+  return {
+    async ready() {
+      const told = (): boolean => session.client() !== undefined || session.broken() !== undefined
+      await session.until(told, performance.now() + patienceMs)
+      const broken = session.broken()
+      if (broken !== undefined) throw broken
+      if (session.client() === undefined) throw away()
+    },
+    read(body) {
+      if (closed) throw closedError(name)
+      const broken = session.broken()
+      if (broken !== undefined) throw broken
+      if (!known()) throw away()
+      return body(replica.reader)
+    },
+    transact(body, done, decided) {
+      if (!closed) return commits.transact(body, done, decided)
+      setImmediate(() => done({ kind: 'failed', error: closedError(name) }))
+    },
+    watch(changed) {
+      const own = () => changed() // the same function may watch twice
+      watchers.add(own)
+      return () => void watchers.delete(own)
+    },
+    close() {
+      if (closed) return
+      closed = true
+      watchers.clear()
+      void commits.finish().then(() => leave(session.client(), id).finally(session.close))
+    },
+  }
+}
+
+/** Nobody needs the mark of a client that ended. */
+async function leave(client: EtcdClient | undefined, id: string): Promise<void> {
+  await client?.txn({ checks: [], ops: [{ kind: 'delete', key: clientKey(id) }] }).catch(() => {})
+}
+
+/** Makes an empty store, and refuses one of a newer layout. */
+async function prepare(
+  client: EtcdClient,
+  replica: Replica,
+  name: string,
+  mustExist: boolean,
+): Promise<void> {
+  if (replica.reader.get(keys.schema) === undefined) {
+    if (mustExist) {
+      const hint = 'Create it: trivium net create'
+      throw new TriviumError('NOT_FOUND', `Cannot use store ${name}: nothing is there`, hint)
+    }
+    // Who loses against another that makes it hears of that one's through the watch.
+    await client.txn({
+      checks: [{ kind: 'key', key: keys.schema, revision: 0 }],
+      ops: [{ kind: 'put', key: keys.schema, text: JSON.stringify(SCHEMA_VERSION) }],
+    })
+  }
+  const found = replica.reader.get(keys.schema) ?? SCHEMA_VERSION
+  if (typeof found === 'number' && found >= 1 && found <= SCHEMA_VERSION) return
+  throw new TriviumError(
+    'STORE',
+    `Cannot use store ${name}: layout ${JSON.stringify(found)}, wanted 1 to ${SCHEMA_VERSION}`,
+    'A newer version wrote it: install that version, or a later one',
+  )
+}
+
+const closedError = (name: string): TriviumError =>
+  new TriviumError('STORE', `Cannot use store ${name}: it is closed, wanted an open one`)

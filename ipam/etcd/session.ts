@@ -1,0 +1,164 @@
+/**
+ * Keeps a replica in step with etcd: a list, then a watch from its revision;
+ * again after every break.
+ *
+ * After a break the watch goes on where it stopped only if etcd still tells the
+ * history that the replica has seen: its newest change, as of the replica's
+ * revision. An etcd that was compacted beyond it, or was restored from an older
+ * snapshot, is listed anew, and the difference is what changed.
+ *
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { asTriviumError, type TriviumError } from '../../src/errors.ts'
+import type { EtcdClient } from './client.ts'
+import { emptyReplica, type Replica } from './replica.ts'
+
+const PAUSE_MS = 50
+const PAUSE_MS_MAX = 2000
+
+export interface Session {
+  readonly replica: Replica
+  /** Undefined while etcd is away. */
+  client(): EtcdClient | undefined
+  /** Why it is away, and since when (`performance.now`). */
+  away(): { readonly sinceMs: number; readonly why: string }
+  /** What is wrong for good, like a newer layout. */
+  broken(): TriviumError | undefined
+  /** Resolves when `ready` holds, looked at after every event; or at `deadlineMs`. */
+  until(ready: () => boolean, deadlineMs: number): Promise<void>
+  /** The replica stands still although etcd has moved: watch anew. */
+  restart(): void
+  close(): void
+}
+
+export interface SessionHooks {
+  /** Connects; called again until it succeeds. */
+  connect(): Promise<EtcdClient>
+  /** Looks at a replica in step; may write. Throws when the store cannot be used. */
+  prepare(client: EtcdClient, replica: Replica): Promise<void>
+  /** Records changed. */
+  changed(): void
+}
+
+export function openSession(hooks: SessionHooks): Session {
+  const replica = emptyReplica()
+  const waiting = new Set<() => void>()
+  let client: EtcdClient | undefined
+  let live = false
+  let closed = false
+  let mustList = true
+  let broken: TriviumError | undefined
+  let away = { sinceMs: performance.now(), why: 'it has not answered yet' }
+  let endWatch: (() => void) | undefined
+  const stopped = new AbortController()
+
+  const tell = (): void => {
+    for (const look of [...waiting]) look()
+  }
+
+  async function catchUp(etcd: EtcdClient): Promise<void> {
+    if (!mustList && (await sameHistory(etcd, replica))) return
+    const { revision, pairs } = await etcd.list()
+    if (replica.replace(pairs, revision)) hooks.changed()
+    mustList = false
+  }
+
+  async function watching(etcd: EtcdClient): Promise<string> {
+    let ended: (why: string) => void = () => {}
+    const end = new Promise<string>((resolve) => {
+      ended = resolve
+    })
+    const stop = await etcd.watch(replica.revision(), {
+      created() {
+        live = true
+        tell()
+      },
+      changes(changes) {
+        try {
+          if (replica.apply(changes)) hooks.changed()
+        } catch (thrown) {
+          broken = asTriviumError(thrown)
+          mustList = true
+          stop()
+        }
+        tell()
+      },
+      ended(why, compacted) {
+        if (compacted) mustList = true
+        ended(why)
+      },
+    })
+    endWatch = stop
+    if (closed) stop()
+    return await end
+  }
+
+  async function once(): Promise<string> {
+    client ??= await hooks.connect()
+    await catchUp(client)
+    await hooks.prepare(client, replica)
+    broken = undefined
+    return await watching(client)
+  }
+
+  async function follow(): Promise<void> {
+    let pauseMs = PAUSE_MS
+    while (!closed) {
+      let why: string
+      try {
+        why = await once()
+      } catch (thrown) {
+        const error = asTriviumError(thrown)
+        if (error.code === 'STORE' || error.code === 'BAD_JSON') broken = error
+        why = error.message
+      }
+      pauseMs = live ? PAUSE_MS : Math.min(pauseMs * 2, PAUSE_MS_MAX)
+      away = { sinceMs: live ? performance.now() : away.sinceMs, why }
+      live = false
+      tell()
+      // Many clients of one member that went must not come back at one instant.
+      const jitteredMs = pauseMs * (0.5 + Math.random())
+      await sleep(jitteredMs, undefined, { signal: stopped.signal }).catch(() => {})
+    }
+    client?.close()
+  }
+
+  void follow()
+  return {
+    replica,
+    client: () => (live ? client : undefined),
+    away: () => away,
+    broken: () => broken,
+    until(ready, deadlineMs) {
+      if (ready()) return Promise.resolve()
+      return new Promise((resolve) => {
+        const finish = (): void => {
+          clearTimeout(timer)
+          waiting.delete(look)
+          resolve()
+        }
+        const look = (): void => {
+          if (ready()) finish()
+        }
+        const timer = setTimeout(finish, Math.max(0, deadlineMs - performance.now()))
+        waiting.add(look)
+      })
+    },
+    restart: () => endWatch?.(),
+    close() {
+      closed = true
+      stopped.abort()
+      endWatch?.()
+    },
+  }
+}
+
+async function sameHistory(etcd: EtcdClient, replica: Replica): Promise<boolean> {
+  const witness = replica.witness()
+  if (witness === undefined) return false
+  const found = await etcd.readAt(witness.key, replica.revision()).catch(() => 'unknown' as const)
+  if (found === 'unknown') return false
+  if (witness.text === undefined) return found === undefined
+  return found?.text === witness.text && found.revision === witness.revision
+}
