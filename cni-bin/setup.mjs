@@ -36,6 +36,7 @@ const PEERS = {
   chromium: '/usr/bin/chromium',
   containerd: '/usr/bin/containerd',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  'etcd-server': '/usr/bin/etcd',
   ethtool: '/usr/sbin/ethtool',
   'gcc-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-gcc',
   // For cnitool, which is built from source.

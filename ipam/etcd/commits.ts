@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { asTriviumError, TriviumError } from '../../src/errors.ts'
 import { type Overlay, overlay } from '../lmdb/overlay.ts'
 import type { Outcome, Store, Tx } from '../store.ts'
@@ -27,6 +28,9 @@ const WRITES_SHARED = 100
 const ATTEMPTS_MAX = 40
 const CONFLICT_PAUSE_MS = 2
 const CONFLICT_PAUSE_MS_MAX = 100
+/** What etcd says of a transaction that it will never carry out (api/v3rpc/rpctypes/error.go). */
+const NEVER =
+  /too many operations|request is too large|space exceeded|permission denied|larger than max/i
 /** How long the watch may take to show what etcd has said is there. */
 const CATCH_UP_MS_MAX = 1000
 
@@ -63,47 +67,46 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
     // Those of one turn share a commit, and nobody is answered before `transact` returns.
     await new Promise((resolve) => setImmediate(resolve))
     while (queue.length > 0) {
-      let ended = { count: queue.length, refusal: undefined as Error | undefined }
-      try {
-        ended = { count: await commitSome(), refusal: undefined }
-      } catch (thrown) {
-        // Too large for one, or etcd is away: for all that wait, as far as it tries.
-        ended.refusal = asTriviumError(thrown, 'STORE')
-        if (ended.refusal instanceof TooLarge) ended.count = 1
-      }
-      for (const entry of queue.splice(0, ended.count)) {
-        entry.answer(ended.refusal)
+      const { count, refusal } = await commitSome().catch(refusalOf)
+      for (const entry of queue.splice(0, count)) {
+        entry.answer(refusal)
         await new Promise((resolve) => setImmediate(resolve))
       }
     }
     running = undefined
   }
 
-  /** Commits the first entries of the queue; answers how many. */
-  async function commitSome(): Promise<number> {
+  /** What has failed: all that wait, unless it was about some. */
+  const refusalOf = (thrown: unknown): Ended => ({
+    count: thrown instanceof OfSome ? thrown.count : queue.length,
+    refusal: asTriviumError(thrown, 'STORE'),
+  })
+
+  /** Commits the first entries of the queue. */
+  async function commitSome(): Promise<Ended> {
     let pauseMs = CONFLICT_PAUSE_MS
     let alone = false
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       await online()
       const made = attemptOf(alone ? 1 : queue.length)
       if (made.kind === 'too-large') {
-        if (made.count === 1) throw made.error
+        if (made.count === 1) throw new OfSome(1, made.error)
         alone = true
         continue
       }
-      if (made.txn === undefined) return made.count
+      if (made.txn === undefined) return { count: made.count, refusal: undefined }
       const before = replica.revision()
-      const answer = await sent(made.txn, made.mark)
+      const answer = await sent(made.txn, made)
       if (answer.committedAt !== undefined) {
         const at = answer.committedAt
         if (made.txn.ops.length > 0) {
           ownRevision = at
           await seen(() => replica.revision() >= at)
         }
-        return made.count
+        return { count: made.count, refusal: undefined }
       }
       await seen(() => replica.revision() > before)
-      await new Promise((resolve) => setTimeout(resolve, pauseMs * Math.random()))
+      await sleep(pauseMs * Math.random())
       pauseMs = Math.min(pauseMs * 2, CONFLICT_PAUSE_MS_MAX)
     }
     throw refused(options.name, `others changed what was read, ${ATTEMPTS_MAX} times`)
@@ -117,31 +120,31 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
     const writes = opsOf(all.writes, mark)
     if (writes.length > 0) writes.push({ kind: 'put', key: own, text: JSON.stringify(mark) })
     const checks = recording.checks(checksMax(writes.length) - 1)
-    if (writes.length === 0 && checks.length === 0) return { kind: 'made', count, txn: undefined, mark }
+    if (writes.length === 0 && checks.length === 0)
+      return { kind: 'made', count, txn: undefined, mark }
     if (writes.length > 0) checks.push({ kind: 'key', key: own, revision: ownRevision })
     try {
       return { kind: 'made', count, txn: txnOf(checks, writes, own), mark }
     } catch (thrown) {
-      return { kind: 'too-large', count, error: new TooLarge(asTriviumError(thrown)) }
+      return { kind: 'too-large', count, error: asTriviumError(thrown) }
     }
   }
 
   /** Sends it until etcd has said whether it was carried out. */
-  async function sent(txn: Txn, mark: string): Promise<{ committedAt: number | undefined }> {
+  async function sent(txn: Txn, { count, mark }: { count: number; mark: string }): Promise<Sent> {
     const endMs = performance.now() + options.patienceMs
     for (;;) {
-      const etcd = session.client()
-      const answer = await etcd?.txn(txn).catch(asTriviumError)
+      const answer = await session.client()?.txn(txn).catch(asError)
       if (answer !== undefined && !(answer instanceof Error)) return ended(answer, mark)
-      if (performance.now() > endMs) {
-        throw unknown(options.name, answer?.message ?? session.away().why)
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20 + 80 * Math.random()))
+      const why = answer?.message ?? session.away().why
+      if (NEVER.test(why)) throw new OfSome(count, never(options.name, why))
+      if (performance.now() > endMs) throw new OfSome(count, unknown(options.name, why))
+      await sleep(20 + 80 * Math.random())
       await session.until(() => session.client() !== undefined, endMs)
     }
   }
 
-  function ended({ succeeded, revision, found }: TxnAnswer, mark: string) {
+  function ended({ succeeded, revision, found }: TxnAnswer, mark: string): Sent {
     if (succeeded) return { committedAt: revision }
     if (found?.text === JSON.stringify(mark)) return { committedAt: found.revision }
     // What an earlier call may have left behind, known now.
@@ -173,6 +176,17 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
   }
 }
 
+/** How many entries of the queue are done with, and what they are told. */
+interface Ended {
+  readonly count: number
+  readonly refusal: Error | undefined
+}
+
+interface Sent {
+  /** The revision it made, or that it was read at; undefined: a check failed. */
+  readonly committedAt: number | undefined
+}
+
 type Attempt =
   | {
       readonly kind: 'made'
@@ -181,11 +195,14 @@ type Attempt =
       readonly txn: Txn | undefined
       readonly mark: string
     }
-  | { readonly kind: 'too-large'; readonly count: number; readonly error: TooLarge }
+  | { readonly kind: 'too-large'; readonly count: number; readonly error: TriviumError }
 
-class TooLarge extends TriviumError {
-  constructor({ code, message, details }: TriviumError) {
+/** A refusal that is about the first `count` entries. */
+class OfSome extends TriviumError {
+  readonly count: number
+  constructor(count: number, { code, message, details }: TriviumError) {
     super(code, message, details)
+    this.count = count
   }
 }
 
@@ -215,8 +232,7 @@ function entryOf<T>(
         for (const key of own.writes.keys()) refuseInternal(key)
         for (const [key, text] of own.writes) all.writes.set(key, text)
       } catch (thrown) {
-        const error = thrown instanceof Error ? thrown : asTriviumError(thrown)
-        outcome = { kind: 'failed', error }
+        outcome = failed(asError(thrown))
       }
     },
     answer(refusal) {
@@ -227,6 +243,9 @@ function entryOf<T>(
     },
   }
 }
+
+const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : asTriviumError(thrown)
 
 const failed = (error: Error): Outcome<never> => ({ kind: 'failed', error })
 
@@ -247,4 +266,11 @@ const unknown = (name: string, why: string): TriviumError =>
     'TRY_LATER',
     `Cannot write store ${name}: ${why}, before it said whether it wrote`,
     'It may have been written: look before trying again',
+  )
+
+const never = (name: string, why: string): TriviumError =>
+  new TriviumError(
+    'STORE',
+    `Cannot write store ${name}: ${why}`,
+    'Nothing was written; etcdctl alarm list, --quota-backend-bytes, --max-txn-ops and roles tell more',
   )

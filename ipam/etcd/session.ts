@@ -15,6 +15,8 @@ import type { EtcdClient } from './client.ts'
 import { emptyReplica, type Replica } from './replica.ts'
 
 const PAUSE_MS = 50
+/** It answered, and what it holds is of no use; looked at again nevertheless. */
+const FOR_GOOD = new Set(['STORE', 'BAD_JSON', 'NOT_FOUND'])
 const PAUSE_MS_MAX = 2000
 
 export interface Session {
@@ -110,7 +112,7 @@ export function openSession(hooks: SessionHooks): Session {
         why = await once()
       } catch (thrown) {
         const error = asTriviumError(thrown)
-        if (error.code === 'STORE' || error.code === 'BAD_JSON') broken = error
+        if (FOR_GOOD.has(error.code)) broken = error
         why = error.message
       }
       pauseMs = live ? PAUSE_MS : Math.min(pauseMs * 2, PAUSE_MS_MAX)

@@ -30,10 +30,10 @@ const row = (name: string): Key<number> => `row/${name}`
 const all = (store: Store): (readonly [string, number])[] => store.read((r) => [...r.range(rows)])
 
 /** Runs the suite on fresh stores from `make`. */
-export function storeContract(t: Test, name: string, make: () => Store): void {
+export function storeContract(t: Test, name: string, make: () => Store | Promise<Store>): void {
   const check = (what: string, run: (t: Test, store: Store) => Promise<void>) =>
     t.test(`${name}: ${what}`, async (t) => {
-      const store = make()
+      const store = await make()
       t.teardown(() => store.close())
       await run(t, store)
     })

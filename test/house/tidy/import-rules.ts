@@ -62,6 +62,16 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['ipam', 'src/errors.ts'],
     packages: ['lmdb', 'netlink-ts/live', 'node:*'],
   },
+  {
+    unit: 'ipam/etcd',
+    units: ['ipam', 'ipam/lmdb', 'src/errors.ts'],
+    packages: ['etcd3', 'node:*'],
+  },
+  {
+    unit: 'ipam/etcd-store.ts',
+    units: ['ipam', 'ipam/etcd', 'src/errors.ts'],
+    packages: ['node:*'],
+  },
   { unit: 'ipam/lmdb-store.ts', units: ['ipam', 'ipam/lmdb', 'src/errors.ts'] },
   { unit: 'src/cluster', units: ['src/net', 'src/errors.ts', 'ipam'] },
   {
@@ -138,6 +148,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/kernel/netlink-read.ts',
       'src/kernel/nft.ts',
       'ipam/lmdb-store.ts',
+      'ipam/etcd-store.ts',
     ],
     packages: ['pino', 'netlink-ts', 'netlink-ts/live', 'node:*'],
   },

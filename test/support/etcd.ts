@@ -1,0 +1,109 @@
+/** A real etcd on loopback, of one member or several, with its data in a folder of the test. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, openSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const PROGRAM = '/usr/bin/etcd'
+const STARTS_MS_MAX = 60_000
+
+/** Why there is none, or undefined. */
+export const etcdMissing = (): string | undefined =>
+  existsSync(PROGRAM) ? undefined : `no ${PROGRAM} (Debian: etcd-server)`
+
+export interface EtcdMember {
+  readonly client: string
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void
+  /** Ends it at once, as a power cut does. */
+  kill(): Promise<void>
+  /** Starts it again on its own data. */
+  start(): void
+}
+
+export interface EtcdCluster {
+  readonly members: readonly EtcdMember[]
+  /** A store's URL below a prefix. */
+  url(prefix: string): string
+  end(): Promise<void>
+}
+
+/** Starts `count` members and waits until they answer. */
+export async function startEtcd(folder: string, count = 1): Promise<EtcdCluster> {
+  const ports = await freePorts(2 * count)
+  const names = Array.from({ length: count }, (_, n) => `m${n}`)
+  const peer = (n: number): string => `http://127.0.0.1:${ports[2 * n + 1]}`
+  const members = names.map((name, n) =>
+    member(join(folder, name), `127.0.0.1:${ports[2 * n]}`, [
+      ...['--name', name, '--data-dir', join(folder, name)],
+      ...['--listen-client-urls', `http://127.0.0.1:${ports[2 * n]}`],
+      ...['--advertise-client-urls', `http://127.0.0.1:${ports[2 * n]}`],
+      ...['--listen-peer-urls', peer(n), '--initial-advertise-peer-urls', peer(n)],
+      ...['--initial-cluster', names.map((other, m) => `${other}=${peer(m)}`).join(',')],
+    ]),
+  )
+  for (const each of members) each.start()
+  const cluster = {
+    members,
+    url: (prefix: string) => `etcd://${members.map(({ client }) => client).join(',')}/${prefix}`,
+    async end() {
+      await Promise.all(members.map((each) => each.kill()))
+    },
+  }
+  try {
+    await Promise.all(members.map(({ client }) => healthy(client)))
+  } catch (thrown) {
+    await cluster.end()
+    throw thrown
+  }
+  return cluster
+}
+
+function member(log: string, client: string, args: string[]): EtcdMember {
+  let child: ChildProcess | undefined
+  // Should the test die, it must not stay.
+  process.once('exit', () => child?.kill('SIGKILL'))
+  return {
+    client,
+    signal: (name) => void child?.kill(name),
+    start() {
+      const out = openSync(`${log}.log`, 'a')
+      child = spawn(PROGRAM, args, { stdio: ['ignore', out, out] })
+    },
+    async kill() {
+      const ending = child
+      child = undefined
+      if (ending === undefined || ending.exitCode !== null) return
+      const ended = new Promise((resolve) => ending.once('exit', resolve))
+      ending.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+async function healthy(client: string): Promise<void> {
+  const endMs = performance.now() + STARTS_MS_MAX
+  while (performance.now() < endMs) {
+    const answer = await fetch(`http://${client}/health`).catch(() => undefined)
+    if (answer?.ok === true && (await answer.text()).includes('"true"')) return
+    await sleep(50)
+  }
+  throw new Error(`Cannot start etcd at ${client}: not healthy after ${STARTS_MS_MAX} ms`)
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer()
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      return server
+    }),
+  )
+  return await Promise.all(
+    servers.map(async (server) => {
+      const address = server.address()
+      await new Promise((resolve) => server.close(resolve))
+      return typeof address === 'object' && address !== null ? address.port : 0
+    }),
+  )
+}
