@@ -1,6 +1,6 @@
 /** A real etcd on loopback, of one member or several, with its data in a folder of the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,7 +13,10 @@ export const etcdMissing = (): string | undefined =>
   existsSync(PROGRAM) ? undefined : `no ${PROGRAM} (Debian: etcd-server)`
 
 export interface EtcdMember {
+  /** HOST:PORT. */
   readonly client: string
+  /** Its data folder. */
+  readonly data: string
   signal(name: 'SIGSTOP' | 'SIGCONT'): void
   /** Ends it at once, as a power cut does. */
   kill(): Promise<void>
@@ -25,11 +28,14 @@ export interface EtcdCluster {
   readonly members: readonly EtcdMember[]
   /** A store's URL below a prefix. */
   url(prefix: string): string
+  /** Resolves when every member says so. */
+  healthy(): Promise<void>
   end(): Promise<void>
 }
 
 /** Starts `count` members and waits until they answer. */
 export async function startEtcd(folder: string, count = 1): Promise<EtcdCluster> {
+  mkdirSync(folder, { recursive: true })
   const ports = await freePorts(2 * count)
   const names = Array.from({ length: count }, (_, n) => `m${n}`)
   const peer = (n: number): string => `http://127.0.0.1:${ports[2 * n + 1]}`
@@ -46,12 +52,15 @@ export async function startEtcd(folder: string, count = 1): Promise<EtcdCluster>
   const cluster = {
     members,
     url: (prefix: string) => `etcd://${members.map(({ client }) => client).join(',')}/${prefix}`,
+    async healthy() {
+      await Promise.all(members.map(({ client }) => healthy(client)))
+    },
     async end() {
       await Promise.all(members.map((each) => each.kill()))
     },
   }
   try {
-    await Promise.all(members.map(({ client }) => healthy(client)))
+    await cluster.healthy()
   } catch (thrown) {
     await cluster.end()
     throw thrown
@@ -59,16 +68,18 @@ export async function startEtcd(folder: string, count = 1): Promise<EtcdCluster>
   return cluster
 }
 
-function member(log: string, client: string, args: string[]): EtcdMember {
+function member(data: string, client: string, args: string[]): EtcdMember {
   let child: ChildProcess | undefined
   // Should the test die, it must not stay.
   process.once('exit', () => child?.kill('SIGKILL'))
   return {
     client,
+    data,
     signal: (name) => void child?.kill(name),
     start() {
-      const out = openSync(`${log}.log`, 'a')
+      const out = openSync(`${data}.log`, 'a')
       child = spawn(PROGRAM, args, { stdio: ['ignore', out, out] })
+      closeSync(out)
     },
     async kill() {
       const ending = child
