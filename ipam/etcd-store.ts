@@ -62,6 +62,7 @@ export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): Etcd
 
   const session = openSession({
     connect: () => connectEtcd(address),
+    check: (replica) => checkSchema(replica, name),
     prepare: (client, replica) => prepare(client, replica, name, mustExist),
     changed: notify,
   })
@@ -113,24 +114,26 @@ async function leave(client: EtcdClient | undefined, id: string): Promise<void> 
   await client?.txn({ checks: [], ops: [{ kind: 'delete', key: clientKey(id) }] }).catch(() => {})
 }
 
-/** Makes an empty store, and refuses one of a newer layout. */
+/** Makes an empty store. */
 async function prepare(
   client: EtcdClient,
   replica: Replica,
   name: string,
   mustExist: boolean,
 ): Promise<void> {
-  if (replica.reader.get(keys.schema) === undefined) {
-    if (mustExist) {
-      const hint = 'Create it: trivium net create'
-      throw new TriviumError('NOT_FOUND', `Cannot use store ${name}: nothing is there`, hint)
-    }
-    // Who loses against another that makes it hears of that one's through the watch.
-    await client.txn({
-      checks: [{ kind: 'key', key: keys.schema, revision: 0 }],
-      ops: [{ kind: 'put', key: keys.schema, text: JSON.stringify(SCHEMA_VERSION) }],
-    })
+  if (replica.reader.get(keys.schema) !== undefined) return
+  if (mustExist) {
+    const hint = 'Create it: trivium network create'
+    throw new TriviumError('NOT_FOUND', `Cannot use store ${name}: nothing is there`, hint)
   }
+  // Who loses against another that makes it hears of that one's through the watch.
+  await client.txn({
+    checks: [{ kind: 'key', key: keys.schema, revision: 0 }],
+    ops: [{ kind: 'put', key: keys.schema, text: JSON.stringify(SCHEMA_VERSION) }],
+  })
+}
+
+function checkSchema(replica: Replica, name: string): void {
   const found = replica.reader.get(keys.schema) ?? SCHEMA_VERSION
   if (typeof found === 'number' && found >= 1 && found <= SCHEMA_VERSION) return
   throw new TriviumError(

@@ -53,8 +53,9 @@ export interface EtcdClient {
 const onceEach = {
   onSuccess: () => ({ dispose() {} }),
   onFailure: () => ({ dispose() {} }),
-  execute: (run: (context: { signal: AbortSignal }) => unknown) =>
-    Promise.resolve(run({ signal: new AbortController().signal })),
+  // A throw must come as a rejection: the package's own listeners rely on it.
+  execute: async (run: (context: { signal: AbortSignal }) => unknown) =>
+    await run({ signal: new AbortController().signal }),
 } as unknown as NonNullable<NonNullable<IOptions['faultHandling']>['global']>
 
 /**

@@ -37,8 +37,10 @@ export interface Session {
 export interface SessionHooks {
   /** Connects; called again until it succeeds. */
   connect(): Promise<EtcdClient>
-  /** Looks at a replica in step; may write. Throws when the store cannot be used. */
+  /** Called with a replica in step before the watch; may write. Throws when the store cannot be used. */
   prepare(client: EtcdClient, replica: Replica): Promise<void>
+  /** Throws when the store cannot be used as it is now. */
+  check(replica: Replica): void
   /** Records changed. */
   changed(): void
 }
@@ -79,6 +81,7 @@ export function openSession(hooks: SessionHooks): Session {
       changes(changes) {
         try {
           if (replica.apply(changes)) hooks.changed()
+          hooks.check(replica)
         } catch (thrown) {
           broken = asTriviumError(thrown)
           mustList = true
@@ -99,6 +102,7 @@ export function openSession(hooks: SessionHooks): Session {
   async function once(): Promise<string> {
     client ??= await hooks.connect()
     await catchUp(client)
+    hooks.check(replica)
     await hooks.prepare(client, replica)
     broken = undefined
     return await watching(client)

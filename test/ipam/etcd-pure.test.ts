@@ -16,10 +16,12 @@ type Commit = readonly (readonly [key: string, value: number | null])[]
 const KEYS = ['a/1', 'a/2', 'a/b/1', 'a/b/2', 'a/bc', 'b/1', 'b/x/1', 'b/x/2', 'c', 'a']
 const RANGES = ['a/', 'a/b/', 'b/', 'b/x/', 'z/']
 const key = fc.constantFrom(...KEYS)
-const commit: fc.Arbitrary<Commit> = fc.uniqueArray(
-  fc.tuple(key, fc.option(fc.integer({ min: 0, max: 3 }))),
-  { minLength: 1, maxLength: 4, selector: ([each]) => each },
-)
+const write = fc.tuple(key, fc.option(fc.integer({ min: 0, max: 3 })))
+const commit: fc.Arbitrary<Commit> = fc.uniqueArray(write, {
+  minLength: 1,
+  maxLength: 4,
+  selector: ([each]) => each,
+})
 const commits = fc.array(commit, { maxLength: 12 })
 
 /** etcd as far as it matters: pairs, and the revision counted by every commit. */
