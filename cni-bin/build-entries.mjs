@@ -117,7 +117,8 @@ async function buildEntry(root, dist, name, { plugins = [], ...options }) {
     ...options,
     entryPoints: { [`${name}-main`]: `cni-bin/${name}.ts` },
     outdir: dist,
-    external: [],
+    // It reads its protocol's definition from files of its own, and only a cluster store loads it.
+    external: ['etcd3'],
     plugins: [...plugins, nativesInside(root)],
     minifySyntax: true,
     // Code that runs outside of modules has none of its own to resolve import() with.

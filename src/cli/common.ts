@@ -5,7 +5,7 @@
  */
 import { Option } from 'commander'
 import type { Store } from '../../ipam/store.ts'
-import { openStore } from '../live/store-url.ts'
+import { openAnyStore } from '../live/cluster-store.ts'
 
 /** Exit statuses of `trivium`; shown by `trivium --help`. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -40,7 +40,7 @@ export async function withStore<T>(
   work: (store: Store) => T | Promise<T>,
   options: { readonly mustExist?: boolean } = { mustExist: true },
 ): Promise<T> {
-  const store = openStore(url, options)
+  const store = await openAnyStore(url, options)
   try {
     return await work(store)
   } finally {

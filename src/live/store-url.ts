@@ -1,5 +1,5 @@
 /**
- * Store URLs: `lmdb:PATH`, `memory:`.
+ * Store URLs of a node: `lmdb:PATH`, `memory:`. Those of a cluster: `cluster-store.ts`.
  *
  * @module
  */

@@ -77,6 +77,10 @@ holds(
       const changes = etcd.carryOut(each)
       events.push(changes)
       const told = replica.apply([...events.slice(-1 - again).flat()])
+      assert.ok(
+        !replica.apply(events.slice(-1 - again, -1).flat()),
+        'older ones alone change nothing',
+      )
       const differs = before !== JSON.stringify(records(etcd.pairs.values()).sort())
       if (differs && n >= listedAfter) assert.ok(told, 'a change was told')
     })

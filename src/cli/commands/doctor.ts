@@ -8,7 +8,7 @@ import { readView } from '../../cluster/read-view.ts'
 import { asTriviumError } from '../../errors.ts'
 import { type Examined, examine, type Finding, type Severity, worst } from '../../explain/mod.ts'
 import { callAgent } from '../../live/agent-client.ts'
-import { openStore } from '../../live/store-url.ts'
+import { openAnyStore } from '../../live/cluster-store.ts'
 import { print, storeOption } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { answering, mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
@@ -65,7 +65,7 @@ async function look(flags: DoctorFlags): Promise<Examined> {
   const agentProblem = await agentSilence(flags.socket)
   const base = { node, agentProblem, socketPath: flags.socket }
   try {
-    const store = openStore(flags.store, { mustExist: true })
+    const store = await openAnyStore(flags.store, { mustExist: true })
     try {
       const view = store.read((reader) => readView(reader, node))
       return { ...base, storeProblem: undefined, view, snapshot: snapshotHere(store, node) }

@@ -148,6 +148,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/kernel/netlink-read.ts',
       'src/kernel/nft.ts',
       'ipam/lmdb-store.ts',
+      'ipam/etcd',
       'ipam/etcd-store.ts',
     ],
     packages: ['pino', 'netlink-ts', 'netlink-ts/live', 'node:*'],
