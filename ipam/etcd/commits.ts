@@ -25,7 +25,8 @@ import { checksMax, opsOf, type Txn, txnOf } from './txn.ts'
 const BODIES_MS_MAX = 2
 /** Writes that share a transaction, while one level of it has room for them. */
 const WRITES_SHARED = 100
-const ATTEMPTS_MAX = 40
+/** Fifty that want the same take two seconds in all; a conflict is given up after the patience, too. */
+const ATTEMPTS_MIN = 40
 const CONFLICT_PAUSE_MS = 2
 const CONFLICT_PAUSE_MS_MAX = 100
 /** What etcd says of a transaction that it will never carry out (api/v3rpc/rpctypes/error.go). */
@@ -86,7 +87,8 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
   async function commitSome(): Promise<Ended> {
     let pauseMs = CONFLICT_PAUSE_MS
     let alone = false
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const endMs = performance.now() + options.patienceMs
+    for (let attempt = 0; attempt < ATTEMPTS_MIN || performance.now() < endMs; attempt++) {
       await online()
       const made = attemptOf(alone ? 1 : queue.length)
       if (made.kind === 'too-large') {
@@ -109,7 +111,7 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
       await sleep(pauseMs * Math.random())
       pauseMs = Math.min(pauseMs * 2, CONFLICT_PAUSE_MS_MAX)
     }
-    throw refused(options.name, `others changed what was read, ${ATTEMPTS_MAX} times`)
+    throw refused(options.name, `others changed what was read, each time`)
   }
 
   function attemptOf(most: number): Attempt {
