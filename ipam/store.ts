@@ -2,7 +2,7 @@
  * Store: an ordered map from keys to JSON values, with serializable transactions.
  *
  * The one interface under the allocator. Implementations: memory (simulator
- * and tests), LMDB (embedded), later etcd. Every promise below is checked by
+ * and tests), LMDB (embedded), etcd (cluster). Every promise below is checked by
  * one contract suite on each of them.
  *
  * A transaction is a function that reads and writes through `Tx` and returns
