@@ -1,7 +1,7 @@
 /** A real etcd on loopback, of one member or several, with its data in a folder of the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -17,7 +17,6 @@ export interface EtcdMember {
   readonly client: string
   /** Its data folder. */
   readonly data: string
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void
   /** Ends it at once, as a power cut does. */
   kill(): Promise<void>
   /** Starts it again on its own data. */
@@ -75,7 +74,6 @@ function member(data: string, client: string, args: string[]): EtcdMember {
   return {
     client,
     data,
-    signal: (name) => void child?.kill(name),
     start() {
       const out = openSync(`${data}.log`, 'a')
       child = spawn(PROGRAM, args, { stdio: ['ignore', out, out] })
@@ -117,4 +115,52 @@ async function freePorts(count: number): Promise<number[]> {
       return typeof address === 'object' && address !== null ? address.port : 0
     }),
   )
+}
+
+export interface Proxy {
+  /** HOST:PORT. */
+  readonly client: string
+  /** From now on requests go through and answers do not. */
+  swallow(): void
+  /** Breaks every connection; new ones are whole. */
+  cut(): void
+  close(): void
+}
+
+/** Something between a client and a member that can lose answers. */
+export async function proxyTo(target: string): Promise<Proxy> {
+  const [host = '', port = ''] = target.split(':')
+  const sockets = new Set<Socket>()
+  let swallowing = false
+  const server = createServer((client) => {
+    const member = connect(Number(port), host)
+    for (const socket of [client, member]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        client.destroy()
+        member.destroy()
+        sockets.delete(socket)
+      })
+    }
+    client.on('data', (bytes) => member.write(bytes))
+    member.on('data', (bytes) => void (swallowing || client.write(bytes)))
+  })
+  const cut = (): void => {
+    swallowing = false
+    for (const socket of sockets) socket.destroy()
+  }
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  return {
+    client: `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
+    swallow() {
+      swallowing = true
+    },
+    cut,
+    close() {
+      server.close()
+      cut()
+    },
+  }
 }
