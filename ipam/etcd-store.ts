@@ -114,23 +114,24 @@ async function leave(client: EtcdClient | undefined, id: string): Promise<void> 
   await client?.txn({ checks: [], ops: [{ kind: 'delete', key: clientKey(id) }] }).catch(() => {})
 }
 
-/** Makes an empty store. */
+/** Makes an empty store; answers whether there was none. */
 async function prepare(
   client: EtcdClient,
   replica: Replica,
   name: string,
   mustExist: boolean,
-): Promise<void> {
-  if (replica.reader.get(keys.schema) !== undefined) return
+): Promise<boolean> {
+  if (replica.reader.get(keys.schema) !== undefined) return false
   if (mustExist) {
     const hint = 'Create it: trivium network create'
     throw new TriviumError('NOT_FOUND', `Cannot use store ${name}: nothing is there`, hint)
   }
-  // Who loses against another that makes it hears of that one's through the watch.
+  // Who loses against another that makes it finds that one's.
   await client.txn({
     checks: [{ kind: 'key', key: keys.schema, revision: 0 }],
     ops: [{ kind: 'put', key: keys.schema, text: JSON.stringify(SCHEMA_VERSION) }],
   })
+  return true
 }
 
 function checkSchema(replica: Replica, name: string): void {

@@ -37,8 +37,8 @@ export interface Session {
 export interface SessionHooks {
   /** Connects; called again until it succeeds. */
   connect(): Promise<EtcdClient>
-  /** Called with a replica in step before the watch; may write. Throws when the store cannot be used. */
-  prepare(client: EtcdClient, replica: Replica): Promise<void>
+  /** Called with a replica in step, before the watch; answers whether it wrote. Throws when the store cannot be used. */
+  prepare(client: EtcdClient, replica: Replica): Promise<boolean>
   /** Throws when the store cannot be used as it is now. */
   check(replica: Replica): void
   /** Records changed. */
@@ -103,7 +103,11 @@ export function openSession(hooks: SessionHooks): Session {
     client ??= await hooks.connect()
     await catchUp(client)
     hooks.check(replica)
-    await hooks.prepare(client, replica)
+    if (await hooks.prepare(client, replica)) {
+      // Nobody is to hear of it as of somebody's change.
+      mustList = true
+      await catchUp(client)
+    }
     broken = undefined
     return await watching(client)
   }
