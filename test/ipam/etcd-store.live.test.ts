@@ -152,6 +152,27 @@ t.test('an answer that was lost: what it told of is written once', async (t) => 
   }
 })
 
+t.test('a request that comes late, after it was repeated, does nothing', async (t) => {
+  const proxy = await proxyTo(one.members[0]!.client)
+  t.teardown(() => proxy.close())
+  const store = await opened(`etcd://${proxy.client}/test/late`)
+  t.teardown(() => store.close())
+  const put = (value: number) => answerOf(store, (tx) => tx.put(counter, value))
+  const there = (): number | undefined => store.read((r) => r.get(counter))
+  await put(1)
+  proxy.hold()
+  const pending = put(2)
+  await sleep(50)
+  proxy.cutHeld()
+  await pending
+  await put(3)
+  proxy.release()
+  // etcd has it now; what it makes of it comes before this one's end, or soon after.
+  for (let n = 0; n < 20; n++) await answerOf(store, (tx) => tx.get(counter))
+  await sleep(100)
+  t.equal(there(), 3)
+})
+
 t.test('while it is away: reads go on, writes are refused; then they go on', async (t) => {
   const url = freshUrl()
   const store = await opened(url, { patienceMs: 300 })

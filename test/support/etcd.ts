@@ -117,11 +117,23 @@ async function freePorts(count: number): Promise<number[]> {
   )
 }
 
+interface Pipe {
+  readonly client: Socket
+  readonly member: Socket
+  /** Requests that stay here; undefined: they go through. */
+  held: Buffer[] | undefined
+}
+
 export interface Proxy {
   /** HOST:PORT. */
   readonly client: string
   /** From now on requests go through and answers do not. */
   swallow(): void
+  /** From now on requests stay here, on the connections there are. */
+  hold(): void
+  /** Breaks the clients' ends of those; `release` lets through what was held. */
+  cutHeld(): void
+  release(): void
   /** Breaks every connection; new ones are whole. */
   cut(): void
   close(): void
@@ -132,18 +144,24 @@ export async function proxyTo(target: string): Promise<Proxy> {
   const [host = '', port = ''] = target.split(':')
   const sockets = new Set<Socket>()
   let swallowing = false
+  let pairs: Pipe[] = []
   const server = createServer((client) => {
     const member = connect(Number(port), host)
+    const pipe: Pipe = { client, member, held: undefined }
+    pairs.push(pipe)
     for (const socket of [client, member]) {
       sockets.add(socket)
       socket.on('error', () => {})
       socket.on('close', () => {
         client.destroy()
-        member.destroy()
+        if (pipe.held === undefined) member.destroy()
         sockets.delete(socket)
       })
     }
-    client.on('data', (bytes) => member.write(bytes))
+    client.on('data', (bytes) => {
+      if (pipe.held === undefined) member.write(bytes)
+      else pipe.held.push(bytes)
+    })
     member.on('data', (bytes) => void (swallowing || client.write(bytes)))
   })
   const cut = (): void => {
@@ -156,6 +174,16 @@ export async function proxyTo(target: string): Promise<Proxy> {
     client: `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
     swallow() {
       swallowing = true
+    },
+    hold() {
+      for (const pipe of pairs) pipe.held = []
+    },
+    cutHeld() {
+      for (const { client, held } of pairs) if (held !== undefined) client.destroy()
+    },
+    release() {
+      for (const { member, held } of pairs) for (const bytes of held ?? []) member.write(bytes)
+      pairs = pairs.filter(({ held }) => held === undefined)
     },
     cut,
     close() {
