@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { ICompare, IOptions, IRequestOp, IWatchResponse } from 'etcd3'
-import { asTriviumError } from '../../src/errors.ts'
+import { asTriviumError, TriviumError } from '../../src/errors.ts'
 import { rangeEnd } from './layout.ts'
 import type { Check } from './recording.ts'
 import type { Change, Pair } from './replica.ts'
@@ -163,7 +163,9 @@ function credentialsOf(tls: NonNullable<EtcdAddress['tls']>): NonNullable<IOptio
     try {
       return readFileSync(file)
     } catch (thrown) {
-      throw asTriviumError(thrown, 'STORE')
+      const { message } = asTriviumError(thrown)
+      const hint = 'ca, cert and key of the URL name PEM files that this process may read'
+      throw new TriviumError('STORE', `Cannot read certificate ${file}: ${message}`, hint, thrown)
     }
   }
   return {
