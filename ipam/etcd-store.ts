@@ -15,7 +15,7 @@ import { clientKey } from './etcd/layout.ts'
 import type { Replica } from './etcd/replica.ts'
 import { openSession } from './etcd/session.ts'
 import { parseEtcdUrl } from './etcd/url.ts'
-import { keys, SCHEMA_VERSION } from './keys.ts'
+import { isOlderLayout, keys, SCHEMA_VERSION } from './keys.ts'
 import type { Store } from './store.ts'
 
 const PATIENCE_MS = 5000
@@ -114,21 +114,22 @@ async function leave(client: EtcdClient | undefined, id: string): Promise<void> 
   await client?.txn({ checks: [], ops: [{ kind: 'delete', key: clientKey(id) }] }).catch(() => {})
 }
 
-/** Makes an empty store; answers whether there was none. */
+/** Makes an empty store, or one of an older layout one of ours; answers whether it wrote. */
 async function prepare(
   client: EtcdClient,
   replica: Replica,
   name: string,
   mustExist: boolean,
 ): Promise<boolean> {
-  if (replica.reader.get(keys.schema) !== undefined) return false
-  if (mustExist) {
+  const found = replica.reader.get(keys.schema)
+  if (found === undefined && mustExist) {
     const hint = 'Create it: trivium network create'
     throw new TriviumError('NOT_FOUND', `Cannot use store ${name}: nothing is there`, hint)
   }
+  if (found !== undefined && !isOlderLayout(found)) return false
   // Who loses against another that makes it finds that one's.
   await client.txn({
-    checks: [{ kind: 'key', key: keys.schema, revision: 0 }],
+    checks: [{ kind: 'key', key: keys.schema, revision: replica.revisionOf(keys.schema) }],
     ops: [{ kind: 'put', key: keys.schema, text: JSON.stringify(SCHEMA_VERSION) }],
   })
   return true
@@ -136,7 +137,7 @@ async function prepare(
 
 function checkSchema(replica: Replica, name: string): void {
   const found = replica.reader.get(keys.schema) ?? SCHEMA_VERSION
-  if (typeof found === 'number' && found >= 1 && found <= SCHEMA_VERSION) return
+  if (found === SCHEMA_VERSION || isOlderLayout(found)) return
   throw new TriviumError(
     'STORE',
     `Cannot use store ${name}: layout ${JSON.stringify(found)}, wanted 1 to ${SCHEMA_VERSION}`,

@@ -49,6 +49,13 @@ import type { Key, KeyRange } from './store.ts'
 /** Version of the layout above. */
 export const SCHEMA_VERSION = 2
 
+/**
+ * Whether a store that says `found` needs only the new number. All that layouts add
+ * to each other is optional; the number keeps programs away that would not look for it.
+ */
+export const isOlderLayout = (found: unknown): boolean =>
+  typeof found === 'number' && Number.isInteger(found) && found >= 1 && found < SCHEMA_VERSION
+
 const block = (cidr: Prefix): string => ipToSortable(networkAddress(cidr))
 
 /** As `ipToSortable`, for loops that count through a block without making addresses. */

@@ -13,7 +13,7 @@
  * @module
  */
 import { asTriviumError, TriviumError } from '../src/errors.ts'
-import { keys, SCHEMA_VERSION } from './keys.ts'
+import { isOlderLayout, keys, SCHEMA_VERSION } from './keys.ts'
 import { watchChanges } from './lmdb/changes.ts'
 import { type Database, leaveSnapshots, openEnvironment } from './lmdb/environment.ts'
 import type { Patience } from './lmdb/gate.ts'
@@ -50,11 +50,8 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
     mustExist,
     patience,
     prepare(db) {
-      // All that layouts add to each other is optional: an older one needs only the new number,
-      // which keeps programs away that would give reserved addresses to anybody.
       const found = db.get(keys.schema)
-      const isOlder = typeof found === 'number' && found >= 1 && found < SCHEMA_VERSION
-      if (readOnly || (found !== undefined && !isOlder)) return
+      if (readOnly || (found !== undefined && !isOlderLayout(found))) return
       db.transactionSync(() => void db.putSync(keys.schema, SCHEMA_VERSION))
     },
   })
@@ -97,7 +94,7 @@ export const leaveLmdbStores = (): void => leaveSnapshots()
 function checkSchema(db: Database, path: string): void {
   db.resetReadTxn()
   const found = db.get(keys.schema) ?? SCHEMA_VERSION
-  if (typeof found === 'number' && found >= 1 && found <= SCHEMA_VERSION) return
+  if (found === SCHEMA_VERSION || isOlderLayout(found)) return
   throw new TriviumError(
     'STORE',
     `Cannot use store ${path}: layout ${JSON.stringify(found)}, wanted 1 to ${SCHEMA_VERSION}`,

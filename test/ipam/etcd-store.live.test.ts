@@ -4,11 +4,24 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Etcd3 } from 'etcd3'
 import t from 'tap'
+import { checkIpam } from '../../ipam/check.ts'
 import { type EtcdStore, type EtcdStoreOptions, openEtcdStore } from '../../ipam/etcd-store.ts'
-import { keys, SCHEMA_VERSION } from '../../ipam/keys.ts'
+import {
+  allocate,
+  createNetwork,
+  keys,
+  parseNetworkSpec,
+  release,
+  reserve,
+  SCHEMA_VERSION,
+} from '../../ipam/mod.ts'
 import type { Key, KeyRange, Store, Tx } from '../../ipam/store.ts'
+import type { Ip } from '../../src/net/mod.ts'
 import { answerOf, outcomeOf, storeContract, until } from '../contract/store.ts'
+import { layoutContract } from '../contract/store-layout.ts'
 import { type EtcdCluster, etcdMissing, proxyTo, startEtcd } from '../support/etcd.ts'
+import { ownFolder } from '../support/folder.ts'
+import { checkInvariants } from './invariants.ts'
 
 const missing = etcdMissing()
 if (missing !== undefined) {
@@ -20,9 +33,11 @@ t.setTimeout(180_000)
 /** Longer than an election and a start on a busy machine. */
 const PATIENT = { patienceMs: 60_000 }
 const SEES_MS_MAX = 20_000
-const folder = t.testdir()
+const folder = ownFolder(t)
 const one = await startEtcd(join(folder, 'one'))
 t.teardown(() => one.end())
+
+const NEWER = new RegExp(`layout ${SCHEMA_VERSION + 1}, wanted 1 to ${SCHEMA_VERSION}`)
 
 let prefixes = 0
 const freshUrl = (etcd = one): string => etcd.url(`test/${prefixes++}`)
@@ -42,6 +57,20 @@ const increment = (tx: Tx): number => {
 }
 
 storeContract(t, 'etcd', () => opened())
+layoutContract(t, 'etcd', () => {
+  const url = freshUrl()
+  return {
+    async open() {
+      const store = openEtcdStore(url, PATIENT)
+      await store.ready().catch((thrown: unknown) => {
+        store.close()
+        throw thrown
+      })
+      return store
+    },
+    close: async (store) => store.close(),
+  }
+})
 
 t.test('several clients at once are as if one after the other', async (t) => {
   const url = freshUrl()
@@ -86,14 +115,47 @@ t.test('a range that lost a key is a conflict, too', async (t) => {
   }
 })
 
+t.test('four nodes allocate, release and reserve at once', async (t) => {
+  const url = freshUrl()
+  const nodes = ['n1', 'n2', 'n3', 'n4']
+  const stores = await Promise.all(nodes.map(() => opened(url)))
+  t.teardown(() => stores.map((store) => store.close()))
+  const pools = [{ cidr: '10.1.0.0/25', blockLength: 30 }]
+  const spec = { name: 'pods', mode: 'route', pools } as const
+  await answerOf(stores[0]!, (tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
+  await Promise.all(
+    nodes.map(async (node, index) => {
+      const store = stores[index]!
+      const key = (n: number) => ({ network: 'pods', containerId: `${node}c${n}`, ifname: 'eth0' })
+      for (let n = 0; n < 8; n++) {
+        const nowMs = 100 + n
+        const pod = { namespace: 'db', name: `${node}-${n}`, uid: 'u' }
+        const asked = { node, netns: '', mayClaim: true, nowMs, bootId: 'b', pod }
+        const ip = `10.1.0.${4 * (index + 20) + 1 + (n % 3)}` as Ip
+        // Those of one node want what the others may have by then.
+        if (n < 3) await outcomeOf(store, (tx) => reserve(tx, { network: 'pods', ip, pod, nowMs }))
+        await answerOf(store, (tx) => allocate(tx, { key: key(n), ...asked }))
+        if (n % 2 === 1) await answerOf(store, (tx) => release(tx, node, key(n - 1), nowMs))
+      }
+    }),
+  )
+  await answerOf(stores[0]!, (tx) => {
+    checkInvariants(tx, nodes)
+    t.strictSame(checkIpam(tx), [])
+    const held = [...tx.range(keys.addresses('pods'))].length
+    t.equal(held, 16, 'four of eight on each node')
+    t.equal([...tx.range(keys.networkHistory('pods'))].length, 16, 'and who had the others')
+  })
+})
+
 t.test('a store of a newer layout is refused, also when it becomes one', async (t) => {
   const url = freshUrl()
   const store = await opened(url)
   await answerOf(store, (tx) => tx.put(keys.schema, SCHEMA_VERSION + 1))
   const outcome = await outcomeOf(store, (tx) => tx.put(counter, 1))
-  t.match(outcome, { kind: 'failed', error: { code: 'STORE', message: /layout 2, wanted 1 to 1/ } })
+  t.match(outcome, { kind: 'failed', error: { code: 'STORE', message: NEWER } })
   const late = openEtcdStore(url)
-  await t.rejects(late.ready(), { code: 'STORE', message: /layout 2, wanted 1 to 1/ })
+  await t.rejects(late.ready(), { code: 'STORE', message: NEWER })
   t.throws(() => late.read((r) => r.get(counter)), { code: 'STORE' })
   store.close()
   late.close()
