@@ -6,7 +6,8 @@
 import { type FSWatcher, watch as watchFile } from 'node:fs'
 import { join } from 'node:path'
 import type { Key } from '../store.ts'
-import { DATA_FILE, type Database } from './environment.ts'
+import type { Database } from './environment.ts'
+import { DATA_FILE } from './inspect.ts'
 
 /** Grows by one with every commit that writes: what a snapshot itself says about its age. */
 export const REVISION: Key<number> = 'revision'

@@ -8,15 +8,17 @@
  *
  * @module
  */
-import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase, type RootDatabaseOptions } from 'lmdb'
-import { TriviumError } from '../../src/errors.ts'
+import { isTriviumError, TriviumError } from '../../src/errors.ts'
+import { createData } from './create.ts'
 import { type Gate, openGate, type Patience } from './gate.ts'
+import { DATA_FILE, hasData, hasStore } from './inspect.ts'
+import { openRoom, type Room } from './room.ts'
 
 export type Database = RootDatabase<unknown, string>
 
-export const DATA_FILE = 'data.mdb'
 const GATE_FILE = 'writers.lock'
 
 /** Address space set aside, not disk: a million records fit, and LMDB grows it if they do not. */
@@ -27,6 +29,7 @@ const READERS_MAX = 1000
 export interface Environment {
   readonly db: Database
   readonly gate: Gate
+  readonly room: Room
   /** Once for each opening. */
   release(): void
 }
@@ -41,23 +44,20 @@ export interface EnvironmentOptions {
   readonly mustExist: boolean
   /** Of the first in this process who opens it. */
   readonly patience: Patience
-  /** Runs once when the environment is new to this process, inside the gate. */
+  /**
+   * Runs once when the environment is new to this process, inside the gate; and
+   * before that on a new one, which nobody can see before it is done.
+   */
   prepare(db: Database): void
 }
 
 /**
- * Opens the directory `path`, and makes it (0700, files 0600) when it is missing.
+ * Opens the directory `path`, and makes it (0700, files 0600) when it is missing or its data file is empty.
  *
- * @throws {TriviumError} NOT_FOUND when it is missing and must exist; STORE when it cannot be opened.
+ * @throws {TriviumError} NOT_FOUND when it is missing or empty and must exist; STORE when it cannot be opened.
  */
 export function openEnvironment(path: string, options: EnvironmentOptions): Environment {
-  if (options.mustExist && !existsSync(join(path, DATA_FILE))) {
-    throw new TriviumError(
-      'NOT_FOUND',
-      `Cannot open store ${path}: there is none, wanted a directory with ${DATA_FILE}`,
-      'The agent makes it when it starts; check the path if it already runs',
-    )
-  }
+  if (options.mustExist && !orCannotOpen(path, () => hasData(path))) throw notFound(path)
   const name = directory(path)
   const known = opened.get(name)
   if (known !== undefined) {
@@ -79,20 +79,14 @@ function directory(path: string): string {
   }
 }
 
-function make(path: string, { patience, prepare }: EnvironmentOptions): Shared {
+function make(path: string, options: EnvironmentOptions): Shared {
+  const { patience } = options
   const gate = orCannotOpen(path, () => openGate(join(path, GATE_FILE), patience))
   let db: Database
+  let room: Room
   try {
-    db = gate.inside(() => {
-      const made = orCannotOpen(path, () => openDatabase(path))
-      try {
-        prepare(made)
-      } catch (thrown) {
-        void made.close()
-        throw thrown
-      }
-      return made
-    })
+    db = gate.inside(() => orCannotOpen(path, () => openInside(path, options)))
+    room = orCannotOpen(path, () => openRoom(path))
   } catch (thrown) {
     gate.close()
     throw thrown
@@ -100,6 +94,7 @@ function make(path: string, { patience, prepare }: EnvironmentOptions): Shared {
   const shared: Shared = {
     db,
     gate,
+    room,
     users: 1,
     release() {
       if (--shared.users > 0) return
@@ -109,6 +104,26 @@ function make(path: string, { patience, prepare }: EnvironmentOptions): Shared {
     },
   }
   return shared
+}
+
+function openInside(path: string, { mustExist, patience, prepare }: EnvironmentOptions): Database {
+  // The agent has time for the whole file; a call that a runtime waits for, only in doubt.
+  if (!hasStore(path, patience === 'pool')) {
+    if (mustExist) throw notFound(path)
+    createData(path, (aside) => closeDatabase(prepared(aside, prepare)))
+  }
+  return prepared(path, prepare)
+}
+
+function prepared(path: string, prepare: EnvironmentOptions['prepare']): Database {
+  const made = openDatabase(path)
+  try {
+    prepare(made)
+  } catch (thrown) {
+    void made.close()
+    throw thrown
+  }
+  return made
 }
 
 function openDatabase(path: string): Database {
@@ -128,11 +143,16 @@ function openDatabase(path: string): Database {
 }
 
 /** When no commit is under way in it. */
-function close({ db, gate }: Environment): void {
+function close({ db, gate, room }: Environment): void {
+  gate.inside(() => closeDatabase(db))
+  room.close()
+  gate.close()
+}
+
+function closeDatabase(db: Database): void {
   // The library would wait for a promise of the last commit, although it is kept, and close outside the gate.
   Object.assign(db, { _endWrites: undefined })
-  gate.inside(() => void db.close())
-  gate.close()
+  void db.close()
 }
 
 /**
@@ -162,7 +182,31 @@ function orCannotOpen<T>(path: string, work: () => T): T {
   }
 }
 
+function notFound(path: string): TriviumError {
+  return new TriviumError(
+    'NOT_FOUND',
+    `Cannot open store ${path}: there is none, wanted a directory with ${DATA_FILE}`,
+    'The agent makes it when it starts; check the path if it already runs',
+  )
+}
+
 function cannotOpen(path: string, thrown: unknown): TriviumError {
+  if (isTriviumError(thrown)) return thrown
   const reason = thrown instanceof Error ? thrown.message : String(thrown)
-  return new TriviumError('STORE', `Cannot open store ${path}: ${reason}`, '', thrown)
+  const message = `Cannot open store ${path}: ${reason}`
+  return new TriviumError('STORE', message, adviceOf(thrown), thrown)
+}
+
+/** What a person can do about it, where the reason alone does not say. */
+function adviceOf(thrown: unknown): string {
+  switch ((thrown as NodeJS.ErrnoException | null)?.code) {
+    case 'EROFS':
+      return 'Its file system is mounted to read only, as the kernel does after an error of the disk (dmesg tells): mount it to write again'
+    case 'EIO':
+      return 'The disk fails (dmesg tells): copy the store to another one'
+    case 'ENOSPC':
+      return 'Free some space on that disk'
+    default:
+      return ''
+  }
 }

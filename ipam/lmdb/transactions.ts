@@ -24,7 +24,8 @@ const BODIES_MS_MAX = 2
 /**
  * How long nothing is written after the disk refused. A full disk gains nothing
  * from being asked again at once, and the native library (lmdb 3.5.6) damages
- * its memory when commits fail by the dozen: measured, one process in 25 after 50 failures.
+ * its memory when commits fail by the dozen: measured, one process in 25 after 50
+ * failures. `room.ts` sees to it that a full disk refuses before LMDB has begun.
  */
 const DISK_PAUSE_MS = 1000
 
@@ -53,7 +54,7 @@ export function lmdbReader(db: Database): Reader {
 
 /** @param committed Told of each commit: the revision that it made, and what it wrote. */
 export function openTransactions(
-  { db, gate }: Environment,
+  { db, gate, room }: Environment,
   path: string,
   committed: (revision: number, writes: Writes) => void,
 ): Transactions {
@@ -97,6 +98,11 @@ export function openTransactions(
     }
     const revision = revisionOf(db) + 1
     all.put(REVISION, revision)
+    const noRoom = thrownBy(() => room.make(all.writes))
+    if (noRoom !== undefined) {
+      leaveAfter(noRoom)
+      return
+    }
     const ended = (thrown: unknown): void => {
       if (thrown === undefined) committed(revision, all.writes)
       leaveAfter(thrown)
