@@ -78,13 +78,14 @@ export function readHead(file: RawFile): Head {
   if ('found' in first) return { kind: 'damaged', damage: first }
   const second = parseMeta(file.read(first.pageBytes, PAGE_HEADER_BYTES + META_BYTES), 1)
   if ('found' in second) return { kind: 'damaged', damage: second }
-  const damage = sizesDamage(first, second)
-  if (damage !== undefined) return { kind: 'damaged', damage }
-  // As `mdb_pick_meta` chooses.
-  return { kind: 'sound', meta: first.txnid >= second.txnid ? first : second }
+  // As `mdb_pick_meta` chooses. The other one may say less than it should: after a write that
+  // failed, LMDB puts back its number alone.
+  const [meta, pgno] = first.txnid >= second.txnid ? [first, 0] : [second, 1]
+  const damage = sizesDamage(first, second) ?? metaDamage(meta, `page ${pgno}`)
+  return damage === undefined ? { kind: 'sound', meta } : { kind: 'damaged', damage }
 }
 
-/** One meta page, from its start; at least `PAGE_HEADER_BYTES + META_BYTES` of it. */
+/** One meta page, from its start; at least `PAGE_HEADER_BYTES + META_BYTES` of it. Its numbers may be any. */
 export function parseMeta(page: Buffer, pgno: number): Meta | Damage {
   const where = `page ${pgno}`
   if (page.length < PAGE_HEADER_BYTES + META_BYTES) {
@@ -103,15 +104,19 @@ export function parseMeta(page: Buffer, pgno: number): Meta | Damage {
     return { found, wanted: `version ${DATA_VERSION}` }
   }
   const at = PAGE_HEADER_BYTES + 24
-  const meta: Meta = {
-    pageBytes: page.readUInt32LE(at),
+  const pageBytes = page.readUInt32LE(at)
+  const isPower = (pageBytes & (pageBytes - 1)) === 0
+  if (!isPower || pageBytes < PAGE_BYTES_MIN || pageBytes > PAGE_BYTES_MAX) {
+    return { found: `says in ${where} that a page has ${pageBytes} bytes`, wanted: '4096' }
+  }
+  return {
+    pageBytes,
     free: treeAt(page, at),
     main: treeAt(page, at + 48),
     lastPage: u64(page, at + 96),
     txnid: u64(page, at + 104),
     bootId: u64(page, at + 112),
   }
-  return metaDamage(meta, where) ?? meta
 }
 
 /** `MDB_db`: pad u32 (in the free tree the size of a page), flags u16, depth u16, then five u64. */
@@ -130,10 +135,6 @@ function treeAt(page: Buffer, at: number): Tree {
 
 function metaDamage(meta: Meta, where: string): Damage | undefined {
   const { pageBytes, lastPage, free, main } = meta
-  const isPower = (pageBytes & (pageBytes - 1)) === 0
-  if (!isPower || pageBytes < PAGE_BYTES_MIN || pageBytes > PAGE_BYTES_MAX) {
-    return { found: `says in ${where} that a page has ${pageBytes} bytes`, wanted: '4096' }
-  }
   const damage = (what: string, wanted: string): Damage => ({
     found: `says in ${where} ${what}`,
     wanted,
