@@ -23,7 +23,7 @@ export interface Room {
 }
 
 /** Taken at a time, if the disk has it. */
-const CHUNK_BYTES = 256 << 10
+const CHUNK_BYTES = 128 << 10
 /** Pages for writes that remove something: what `pagesFor` says of one in a large store. */
 const RESERVE_PAGES = 32
 /** A node's header, the place in the list of nodes, and what ends a key. */
