@@ -36,9 +36,21 @@ export interface Row extends Summary {
   readonly ratio: number | undefined
 }
 
+/** What was promised, and what came of it; figures as text with their units. */
+export interface Verdict {
+  readonly what: string
+  readonly ours: string
+  /** The peer, or the floor: what it is, and its figure of the same run. */
+  readonly beside: string
+  readonly ratio?: number | undefined
+  readonly target: string
+  readonly isMet: boolean
+}
+
 export interface Report {
   readonly bench: string
   readonly rows: readonly Row[]
+  readonly verdicts?: readonly Verdict[]
   readonly notes: readonly string[]
 }
 
@@ -107,9 +119,28 @@ export function compare(
 }
 
 /** A report as a table for people. */
-export function renderReport({ bench, rows, notes }: Report): string {
-  const ms = (value: number): string => value.toFixed(2).padStart(8)
-  const table = renderTable(rows, [
+export function renderReport({ bench, rows, verdicts = [], notes }: Report): string {
+  const parts = [renderRows(rows), ...(verdicts.length === 0 ? [] : [renderVerdicts(verdicts)])]
+  return `${bench}\n\n${parts.join('\n')}${notes.map((note) => `\n${note}`).join('')}\n`
+}
+
+const times = (ratio: number | undefined): string =>
+  ratio === undefined ? '' : `${ratio.toFixed(2).padStart(5)} x`
+
+function renderVerdicts(verdicts: readonly Verdict[]): string {
+  return renderTable(verdicts, [
+    { title: 'WHAT', value: ({ what }) => what },
+    { title: 'OURS', value: ({ ours }) => ours },
+    { title: 'BESIDE', value: ({ beside }) => beside },
+    { title: 'RATIO', value: ({ ratio }) => times(ratio) },
+    { title: 'TARGET', value: ({ target }) => target },
+    { title: '', value: ({ isMet }) => (isMet ? 'ok' : 'missed') },
+  ])
+}
+
+function renderRows(rows: readonly Row[]): string {
+  const ms = (value: number): string => value.toFixed(value < 0.1 ? 4 : 2).padStart(8)
+  return renderTable(rows, [
     { title: 'WHAT', value: ({ what }) => what },
     { title: 'HOW', value: ({ variant }) => variant },
     { title: 'SAMPLES', value: ({ samples }) => samples },
@@ -118,8 +149,7 @@ export function renderReport({ bench, rows, notes }: Report): string {
     { title: 'P90 ms', value: ({ p90Ms }) => ms(p90Ms) },
     {
       title: 'RATIO',
-      value: ({ ratio }) => (ratio === undefined ? '' : `${ratio.toFixed(2).padStart(5)} x`),
+      value: ({ ratio }) => times(ratio),
     },
   ])
-  return `${bench}\n\n${table}${notes.map((note) => `\n${note}`).join('')}\n`
 }

@@ -14,6 +14,7 @@ import { bench as cniSteps } from './cni-steps.bench.ts'
 import { bench as cniStretch } from './cni-stretch.bench.ts'
 import { bench as containerd } from './containerd.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
+import { bench as ipam } from './ipam.bench.ts'
 import { bench as netlink } from './netlink.bench.ts'
 import { bench as peers } from './peers.bench.ts'
 import { bench as simCluster } from './sim-cluster.bench.ts'
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'cni-steps': cniSteps,
   'cni-stretch': cniStretch,
   containerd,
+  ipam,
   netlink,
   peers,
   'sim-cluster': simCluster,

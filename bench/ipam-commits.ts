@@ -1,0 +1,226 @@
+/**
+ * Allocations on disk: many that wait at the same time and share commits, and
+ * one by one; beside one fdatasync of one page on the same file system.
+ *
+ * Each allocation is the transaction that an ADD of the agent makes, spare block
+ * included, in a store opened as the agent opens it.
+ */
+import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { keys } from '../ipam/keys.ts'
+import { openLmdbStore } from '../ipam/lmdb-store.ts'
+import {
+  type AllocateAnswer,
+  allocate,
+  createNetwork,
+  ensureBlocks,
+  parseNetworkSpec,
+  registerNode,
+  release,
+} from '../ipam/mod.ts'
+import type { Store } from '../ipam/store.ts'
+import { transact } from '../src/live/transact.ts'
+import { macFromName, parseIp } from '../src/net/mod.ts'
+import { interleave, type Sample, summarize, type Variant, type Verdict } from './harness.ts'
+
+export const NETWORK = 'pods'
+const NODE = 'n1'
+/** Allocations of one turn, and how many of them wait at the same time. */
+const BURST = 10_000
+const AT_ONCE = 1000
+const ONE_BY_ONE = 50
+const SYNCS = 50
+const PAGE_BYTES = 4096
+
+/** How many a second with shared commits, and how many syncs one alone may take. */
+const TARGET_A_SECOND = 50_000
+const TARGET_SYNCS = 3
+
+/** A node's store with one network; nothing is allocated. */
+export async function openNodeStore(
+  dir: string,
+  pool: string,
+  blockLength: number,
+  node = NODE,
+): Promise<Store> {
+  const store = openLmdbStore(dir, { patience: 'pool' })
+  await transact(store, (tx) => {
+    const spec = { name: NETWORK, mode: 'ipam', pools: [{ cidr: pool, blockLength }] } as const
+    createNetwork(tx, parseNetworkSpec(spec, 0))
+    registerNode(tx, nodeRecord(node))
+    const network = tx.get(keys.network(NETWORK))
+    if (network !== undefined) ensureBlocks(tx, network, node, 0)
+  })
+  return store
+}
+
+export const nodeRecord = (name: string) => ({
+  name,
+  underlayLink: 'eth0',
+  underlayIps: [parseIp('192.0.2.1')],
+  underlayMtuBytes: 1500,
+  vtepMac: macFromName(name),
+  registeredMs: 0,
+})
+
+/** 64 hexadecimal digits, as container runtimes name containers. */
+const container = (serial: number): string => serial.toString(16).padStart(64, '0')
+
+export function allocateOne(store: Store, serial: number, node = NODE): Promise<AllocateAnswer> {
+  return transact(store, (tx) => {
+    const network = tx.get(keys.network(NETWORK))
+    const self = tx.get(keys.node(node))
+    if (network === undefined || self === undefined) throw new Error('Cannot allocate: no network')
+    const answer = allocate(tx, {
+      key: { network: NETWORK, containerId: container(serial), ifname: 'eth0' },
+      node,
+      netns: `/run/netns/cni-${serial}`,
+      pod: { namespace: 'default', name: `pod-${serial}`, uid: `uid-${serial}` },
+      mayClaim: true,
+      nowMs: Date.now(),
+      bootId: 'boot',
+    })
+    if (answer.kind === 'refused') throw new Error(answer.message)
+    ensureBlocks(tx, network, node, Date.now())
+    return answer
+  })
+}
+
+export const releaseOne = (store: Store, serial: number, node = NODE): Promise<unknown> =>
+  transact(store, (tx) =>
+    release(tx, node, { network: NETWORK, containerId: container(serial), ifname: 'eth0' }),
+  )
+
+/** Does `work` for each number below `count`, `atOnce` of them at the same time. */
+export async function manyAtOnce(
+  count: number,
+  atOnce: number,
+  work: (index: number) => Promise<unknown>,
+): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < count) await work(next++)
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now()
+  await work()
+  return performance.now() - started
+}
+
+/** Opens a file of one page, to be written and synced again and again. */
+function openPage(path: string): { syncMs(): number; close(): void } {
+  const fd = openSync(path, 'w')
+  const page = Buffer.alloc(PAGE_BYTES)
+  writeSync(fd, page, 0, PAGE_BYTES, 0)
+  fsyncSync(fd)
+  return {
+    syncMs() {
+      const started = performance.now()
+      writeSync(fd, page, 0, PAGE_BYTES, 0)
+      fdatasyncSync(fd)
+      return performance.now() - started
+    },
+    close: () => closeSync(fd),
+  }
+}
+
+const FLOOR = 'one page and fdatasync'
+const SYNC = 'one sync'
+const SHARED = 'an allocation of many at once'
+const SHARED_DEL = 'a release of many at once'
+const ALONE = 'an allocation one by one'
+const ALONE_DEL = 'a release one by one'
+
+interface Layout {
+  readonly name: string
+  readonly pool: string
+  readonly blockLength: number
+}
+
+/** The default, and a node that is a whole pool's only one. */
+const LAYOUTS: readonly Layout[] = [
+  { name: 'blocks of /26', pool: '10.0.0.0/12', blockLength: 26 },
+  { name: 'one block of /16', pool: '10.0.0.0/12', blockLength: 16 },
+]
+
+function storeVariant(dir: string, { name, pool, blockLength }: Layout): Variant {
+  let serial = 0
+  return {
+    name,
+    async run(round) {
+      const store = await openNodeStore(join(dir, `${blockLength}-${round}`), pool, blockLength)
+      const first = serial
+      serial += BURST
+      try {
+        const shared = await timed(() =>
+          manyAtOnce(BURST, AT_ONCE, (index) => allocateOne(store, first + index)),
+        )
+        const sharedDel = await timed(() =>
+          manyAtOnce(BURST, AT_ONCE, (index) => releaseOne(store, first + index)),
+        )
+        const alone = await timed(() =>
+          manyAtOnce(ONE_BY_ONE, 1, (index) => allocateOne(store, first + index)),
+        )
+        const aloneDel = await timed(() =>
+          manyAtOnce(ONE_BY_ONE, 1, (index) => releaseOne(store, first + index)),
+        )
+        return {
+          [SHARED]: shared / BURST,
+          [SHARED_DEL]: sharedDel / BURST,
+          [ALONE]: alone / ONE_BY_ONE,
+          [ALONE_DEL]: aloneDel / ONE_BY_ONE,
+        }
+      } finally {
+        store.close()
+      }
+    },
+  }
+}
+
+function floorVariant(dir: string): Variant {
+  const page = openPage(join(dir, 'page'))
+  return {
+    name: FLOOR,
+    async run() {
+      const all = Array.from({ length: SYNCS }, () => page.syncMs())
+      return { [SYNC]: summarize(all).medianMs }
+    },
+  }
+}
+
+export async function commits(
+  dir: string,
+  rounds: number,
+): Promise<{
+  readonly samples: ReadonlyMap<string, readonly Sample[]>
+  readonly verdicts: readonly Verdict[]
+}> {
+  const variants = [...LAYOUTS.map((layout) => storeVariant(dir, layout)), floorVariant(dir)]
+  const samples = await interleave(variants, { rounds, warmUp: 1 })
+  const median = (variant: string, what: string): number =>
+    summarize((samples.get(variant) ?? []).flatMap((sample) => sample[what] ?? [])).medianMs
+  const syncMs = median(FLOOR, SYNC)
+  const beside = `one fdatasync: ${Math.round(syncMs * 1000)} µs`
+  const verdicts = LAYOUTS.flatMap(({ name }): Verdict[] => {
+    const rate = (what: string): Verdict => {
+      const aSecond = 1000 / median(name, what)
+      const target = `${TARGET_A_SECOND} a second`
+      const ours = `${Math.round(aSecond)} a second`
+      const isMet = aSecond >= TARGET_A_SECOND
+      const ratio = median(name, what) / syncMs
+      return { what: `${what}, ${name}`, ours, beside, ratio, target, isMet }
+    }
+    const alone = (what: string): Verdict => {
+      const ms = median(name, what)
+      const ratio = ms / syncMs
+      const ours = `${Math.round(ms * 1000)} µs`
+      const target = `at most ${TARGET_SYNCS} x`
+      return { what: `${what}, ${name}`, ours, beside, ratio, target, isMet: ratio <= TARGET_SYNCS }
+    }
+    return [rate(SHARED), rate(SHARED_DEL), alone(ALONE), alone(ALONE_DEL)]
+  })
+  return { samples, verdicts }
+}
