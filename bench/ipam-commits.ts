@@ -41,15 +41,17 @@ export async function openNodeStore(
   dir: string,
   pool: string,
   blockLength: number,
-  node = NODE,
+  nodes: readonly string[] = [NODE],
 ): Promise<Store> {
   const store = openLmdbStore(dir, { patience: 'pool' })
   await transact(store, (tx) => {
     const spec = { name: NETWORK, mode: 'ipam', pools: [{ cidr: pool, blockLength }] } as const
     createNetwork(tx, parseNetworkSpec(spec, 0))
-    registerNode(tx, nodeRecord(node))
     const network = tx.get(keys.network(NETWORK))
-    if (network !== undefined) ensureBlocks(tx, network, node, 0)
+    for (const node of nodes) {
+      registerNode(tx, nodeRecord(node))
+      if (network !== undefined) ensureBlocks(tx, network, node, 0)
+    }
   })
   return store
 }
@@ -88,7 +90,12 @@ export function allocateOne(store: Store, serial: number, node = NODE): Promise<
 
 export const releaseOne = (store: Store, serial: number, node = NODE): Promise<unknown> =>
   transact(store, (tx) =>
-    release(tx, node, { network: NETWORK, containerId: container(serial), ifname: 'eth0' }),
+    release(
+      tx,
+      node,
+      { network: NETWORK, containerId: container(serial), ifname: 'eth0' },
+      Date.now(),
+    ),
   )
 
 /** Does `work` for each number below `count`, `atOnce` of them at the same time. */
@@ -138,34 +145,40 @@ interface Layout {
   readonly name: string
   readonly pool: string
   readonly blockLength: number
+  /** As many nodes in turn as that takes. */
+  readonly podsPerNode: number
 }
 
 /** The default, and a node that is a whole pool's only one. */
 const LAYOUTS: readonly Layout[] = [
-  { name: 'blocks of /26', pool: '10.0.0.0/12', blockLength: 26 },
-  { name: 'one block of /16', pool: '10.0.0.0/12', blockLength: 16 },
+  { name: 'blocks of /26', pool: '10.0.0.0/12', blockLength: 26, podsPerNode: 1000 },
+  { name: 'one block of /16', pool: '10.0.0.0/12', blockLength: 16, podsPerNode: BURST },
 ]
 
-function storeVariant(dir: string, { name, pool, blockLength }: Layout): Variant {
+function storeVariant(dir: string, { name, pool, blockLength, podsPerNode }: Layout): Variant {
   let serial = 0
+  const nodes = BURST / podsPerNode
+  const nodeOf = (index: number): string => `n${1 + Math.floor(index / podsPerNode)}`
   return {
     name,
     async run(round) {
-      const store = await openNodeStore(join(dir, `${blockLength}-${round}`), pool, blockLength)
+      const names = Array.from({ length: nodes }, (_, index) => `n${1 + index}`)
+      const path = join(dir, `${blockLength}-${round}`)
+      const store = await openNodeStore(path, pool, blockLength, names)
       const first = serial
       serial += BURST
       try {
         const shared = await timed(() =>
-          manyAtOnce(BURST, AT_ONCE, (index) => allocateOne(store, first + index)),
+          manyAtOnce(BURST, AT_ONCE, (index) => allocateOne(store, first + index, nodeOf(index))),
         )
         const sharedDel = await timed(() =>
-          manyAtOnce(BURST, AT_ONCE, (index) => releaseOne(store, first + index)),
+          manyAtOnce(BURST, AT_ONCE, (index) => releaseOne(store, first + index, nodeOf(index))),
         )
         const alone = await timed(() =>
-          manyAtOnce(ONE_BY_ONE, 1, (index) => allocateOne(store, first + index)),
+          manyAtOnce(ONE_BY_ONE, 1, (index) => allocateOne(store, first + index, nodeOf(index))),
         )
         const aloneDel = await timed(() =>
-          manyAtOnce(ONE_BY_ONE, 1, (index) => releaseOne(store, first + index)),
+          manyAtOnce(ONE_BY_ONE, 1, (index) => releaseOne(store, first + index, nodeOf(index))),
         )
         return {
           [SHARED]: shared / BURST,

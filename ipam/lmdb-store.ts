@@ -62,8 +62,8 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
     environment.release()
     throw asTriviumError(thrown, 'STORE')
   }
-  const { reader, committed } = cachedRanges(db, lmdbReader(db))
-  const transactions = openTransactions(environment, path, committed)
+  const ranges = cachedRanges(db, lmdbReader(db))
+  const transactions = openTransactions(environment, path, ranges)
   const changes = watchChanges(db, path, pollMs)
   let closed = false
   return {
@@ -71,7 +71,7 @@ export function openLmdbStore(path: string, options: LmdbStoreOptions = {}): Sto
       if (closed) throw refusal(path, 'it is closed')
       // Another process may have committed since the snapshot of this turn was taken.
       db.resetReadTxn()
-      return body(reader)
+      return body(ranges.reader)
     },
     transact(body, done, decided) {
       if (!closed && !readOnly) return transactions.transact(body, done, decided)

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { asTriviumError, invariant, TriviumError } from '../src/errors.ts'
+import { asTriviumError, TriviumError } from '../src/errors.ts'
+import { frozenCopy } from './plain.ts'
 import { sortedMap } from './sorted-map.ts'
 import type { Key, KeyRange, Outcome, Reader, Store, Tx } from './store.ts'
 
@@ -89,47 +90,3 @@ const closedError = (): TriviumError =>
 
 const asError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : asTriviumError(thrown)
-
-/** What a reader of the disk would get: plain JSON, here frozen because readers share it. */
-function frozenCopy(key: string, value: unknown): unknown {
-  const copy = plainCopy(value)
-  if (copy !== undefined) return copy
-  const text = JSON.stringify(value)
-  invariant(text !== undefined, `the value of ${key} is JSON`)
-  return deepFreeze(JSON.parse(text))
-}
-
-/** The same for what records are made of, without the text; undefined: JSON has the last word. */
-function plainCopy(value: unknown): unknown {
-  if (typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)) {
-    return Object.is(value, -0) ? 0 : value
-  }
-  if (Array.isArray(value) && !('toJSON' in value)) return plainArray(value)
-  if (typeof value !== 'object' || value === null) return undefined
-  if (Object.getPrototypeOf(value) !== Object.prototype) return undefined
-  const copy: Record<string, unknown> = {}
-  for (const [name, part] of Object.entries(value)) {
-    if (part === undefined) continue
-    const plain = plainCopy(part)
-    // Assigned, `__proto__` would become no property; a method `toJSON` is no plain value.
-    if (plain === undefined || name === '__proto__') return undefined
-    copy[name] = plain
-  }
-  return Object.freeze(copy)
-}
-
-function plainArray(values: readonly unknown[]): unknown {
-  const copy: unknown[] = []
-  for (const part of values) {
-    const plain = plainCopy(part)
-    if (plain === undefined) return undefined
-    copy.push(plain)
-  }
-  return Object.freeze(copy)
-}
-
-function deepFreeze(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  for (const part of Object.values(value)) deepFreeze(part)
-  return Object.freeze(value)
-}

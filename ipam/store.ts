@@ -18,6 +18,9 @@ export type Key<T> = string & { readonly value?: T }
 /** A prefix of keys and, as a phantom, the type of their values. Ends with `/`. */
 export type KeyRange<T> = string & { readonly values?: T }
 
+/** Keys and their values, in key order. */
+export type Pairs<T> = readonly (readonly [key: Key<T>, value: T])[]
+
 /** Reads of one consistent state. Values are plain JSON and must not be changed by the reader. */
 export interface Reader {
   get<T>(key: Key<T>): T | undefined
@@ -25,7 +28,7 @@ export interface Reader {
    * Every pair under the prefix, in key order. What is handed out never changes
    * afterwards: the same object is the same pairs.
    */
-  range<T>(range: KeyRange<T>): Iterable<readonly [key: Key<T>, value: T]>
+  range<T>(range: KeyRange<T>): Pairs<T>
 }
 
 /** A running transaction: sees its own writes. */

@@ -1,17 +1,24 @@
 /**
  * Writes that are not in the store yet, and reads as if they were.
  *
+ * Ranges that were asked for are kept as they are by now, so a hundred bodies
+ * that share a commit do not look through each other's writes. Values become text
+ * once, when all is known.
+ *
  * @module
  */
 import { invariant } from '../../src/errors.ts'
 import { compareKeys } from '../key-order.ts'
-import type { Key, KeyRange, Reader, Tx } from '../store.ts'
+import { frozenCopy } from '../plain.ts'
+import type { Key, KeyRange, Pairs, Reader, Tx } from '../store.ts'
 
-/** What is to be written: a key's value as JSON text, or undefined to remove it. */
-export type Writes = Map<string, string | undefined>
+/** What is to be written: a key's value, or undefined to remove it. */
+export type Writes = ReadonlyMap<string, unknown>
 
 export interface Overlay extends Tx {
   readonly writes: Writes
+  /** Runs `body` on the overlay; if it throws, its writes are taken back and only they. */
+  attempt<T>(body: (tx: Tx) => T): T
 }
 
 /**
@@ -20,46 +27,121 @@ export interface Overlay extends Tx {
  */
 const KEY_BYTES_MAX = 1970
 
+/** The keys that begin with the same word: a range is always of one. */
+interface Section {
+  readonly written: Set<string>
+  readonly ranges: Map<string, Pairs<unknown>>
+}
+
 export function overlay(base: Reader): Overlay {
-  const writes: Writes = new Map()
-  return {
-    writes,
+  const writes = new Map<string, unknown>()
+  const sections = new Map<string, Section>()
+  /** What keys were before the body that runs now; `unwritten`: as in the base. */
+  let undo: [key: string, before: unknown][] | undefined
+
+  function section(key: string): Section {
+    const name = sectionOf(key)
+    let found = sections.get(name)
+    if (found === undefined) {
+      found = { written: new Set(), ranges: new Map() }
+      sections.set(name, found)
+    }
+    return found
+  }
+
+  function write(key: string, value: unknown): void {
+    checkKey(key)
+    undo?.push([key, writes.has(key) ? writes.get(key) : unwritten])
+    const { written, ranges } = section(key)
+    writes.set(key, value)
+    written.add(key)
+    for (const [range, pairs] of ranges) {
+      if (key.startsWith(range)) ranges.set(range, changed(pairs, key, value))
+    }
+  }
+
+  function takeBack(done: [key: string, before: unknown][]): void {
+    for (const [key, before] of done.reverse()) {
+      const { written, ranges } = section(key)
+      if (before !== unwritten) writes.set(key, before)
+      else if (writes.delete(key)) written.delete(key)
+      ranges.clear()
+    }
+  }
+
+  const tx: Tx = {
     get<T>(key: Key<T>): T | undefined {
-      const text = writes.get(key)
-      if (text !== undefined) return JSON.parse(text) as T
-      return writes.has(key) ? undefined : base.get(key)
+      const value = writes.get(key)
+      return value !== undefined || writes.has(key) ? (value as T | undefined) : base.get(key)
     },
-    range<T>(range: KeyRange<T>): Iterable<readonly [Key<T>, T]> {
-      const changed = [...writes].filter(([key]) => key.startsWith(range))
-      return changed.length === 0 ? base.range(range) : merged([...base.range(range)], changed)
+    range<T>(range: KeyRange<T>): Pairs<T> {
+      const { written, ranges } = section(range)
+      const known = ranges.get(range)
+      if (known !== undefined) return known as Pairs<T>
+      const own: [string, unknown][] = []
+      for (const key of written) if (key.startsWith(range)) own.push([key, writes.get(key)])
+      const pairs = merged(base.range(range), own)
+      ranges.set(range, pairs)
+      return pairs
     },
-    put(key, value) {
-      const text = JSON.stringify(value)
-      invariant(text !== undefined, `the value of ${key} is JSON`)
-      checkKey(key)
-      writes.set(key, text)
-    },
-    remove(key) {
-      checkKey(key)
-      writes.set(key, undefined)
+    put: (key, value) => write(key, frozenCopy(key, value)),
+    remove: (key) => write(key, undefined),
+  }
+  return {
+    ...tx,
+    writes,
+    attempt(body) {
+      undo = []
+      try {
+        return body(tx)
+      } catch (thrown) {
+        takeBack(undo)
+        throw thrown
+      } finally {
+        undo = undefined
+      }
     },
   }
 }
 
+const unwritten = Symbol('unwritten')
+
+/** The first word of a key or range. */
+export function sectionOf(key: string): string {
+  const slash = key.indexOf('/')
+  return slash === -1 ? key : key.slice(0, slash)
+}
+
 function checkKey(key: string): void {
-  const bytes = Buffer.byteLength(key)
+  // UTF-8 has at most three bytes for a unit of UTF-16.
+  const isShort = key.length > 0 && key.length * 3 <= KEY_BYTES_MAX
+  const bytes = isShort ? key.length : Buffer.byteLength(key)
   invariant(bytes > 0 && bytes <= KEY_BYTES_MAX, `a key has 1 to ${KEY_BYTES_MAX} bytes`)
 }
 
-/** Both in one, in order; `changed` has the last word. */
-function merged<T>(
-  pairs: readonly (readonly [Key<T>, T])[],
-  changed: (readonly [key: string, text: string | undefined])[],
-): (readonly [Key<T>, T])[] {
-  changed.sort(([left], [right]) => compareKeys(left, right))
+/** With one key's value other than before; undefined: without the key. */
+function changed<T>(pairs: Pairs<T>, key: string, value: unknown): Pairs<T> {
+  let [low, high] = [0, pairs.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (compareKeys(pairs[middle]![0], key) < 0) low = middle + 1
+    else high = middle
+  }
+  const after = [...pairs]
+  const known = pairs[low]?.[0] === key ? 1 : 0
+  if (value === undefined) after.splice(low, known)
+  else if (known === 1) after[low] = [key, value as T]
+  else after.splice(low, 0, [key, value as T])
+  return after
+}
+
+/** Both in one, in order; `own`, of other keys each, has the last word. */
+export function merged<T>(pairs: Pairs<T>, own: [key: string, value: unknown][]): Pairs<T> {
+  if (own.length === 0) return pairs
+  own.sort(([left], [right]) => compareKeys(left, right))
   const all: (readonly [Key<T>, T])[] = []
   let next = 0
-  for (const [key, text] of changed) {
+  for (const [key, value] of own) {
     let order = -1
     while (next < pairs.length) {
       order = compareKeys(pairs[next]![0], key)
@@ -67,7 +149,7 @@ function merged<T>(
       all.push(pairs[next++]!)
     }
     if (order === 0 && next < pairs.length) next++
-    if (text !== undefined) all.push([key as Key<T>, JSON.parse(text) as T])
+    if (value !== undefined) all.push([key as Key<T>, value as T])
   }
   for (; next < pairs.length; next++) all.push(pairs[next]!)
   return all

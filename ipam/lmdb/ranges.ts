@@ -1,7 +1,6 @@
 /**
- * Ranges that were read before and have not changed since. A thousand nodes and
- * their blocks are ten milliseconds of reading, and hardly any commit is about
- * them.
+ * What was read before and has not changed since. A thousand nodes and their
+ * blocks are ten milliseconds of reading, and hardly any commit is about them.
  *
  * A snapshot says by its revision whether it is the one that was read. After a
  * commit of this process it is known which keys are others; after one of
@@ -9,53 +8,106 @@
  *
  * @module
  */
-import type { Key, KeyRange, Reader } from '../store.ts'
+import type { Key, KeyRange, Pairs, Reader } from '../store.ts'
 import { revisionOf } from './changes.ts'
 import type { Database } from './environment.ts'
-import type { Writes } from './overlay.ts'
+import { merged, sectionOf, type Writes } from './overlay.ts'
 
 export interface Ranges {
-  /** Reads what is not known yet through the reader that was given. */
+  /** Reads what is not known yet through the reader that was given; remembers ranges. */
   readonly reader: Reader
+  /** For a snapshot that is known to be of that revision: remembers single values, too. */
+  at(revision: number): Reader
   /** This process committed `writes`, which made that revision. Call it before anything else is read. */
   committed(revision: number, writes: Writes): void
 }
 
-type Pairs = readonly (readonly [Key<unknown>, unknown])[]
-
-/** Kept at most: what an agent looks at, a few ranges a network. */
-const RANGES_MAX = 100
+/** Ranges kept at most: what an agent looks at is a few a network and one a block. */
+const RANGES_MAX = 1000
 /** Longer ones are asked for by reports, now and then. */
-const PAIRS_MAX = 20_000
+const PAIRS_MAX = 100_000
+/** Changes of a range that wait for somebody to ask, beyond one for each pair. */
+const CHANGES_MAX = 1000
+/** Single values kept at most: the same few are read by every body, the others once. */
+const VALUES_MAX = 1000
+
+interface Range {
+  pairs: Pairs<unknown>
+  /** Committed since; looked at when somebody asks. */
+  changed: Map<string, unknown>
+}
 
 export function cachedRanges(db: Database, uncached: Reader): Ranges {
   let revision = -1
-  const known = new Map<string, Pairs>()
+  let count = 0
+  /** By section, because a key can only be of those. */
+  const known = new Map<string, Map<string, Range>>()
+  const values = new Map<string, unknown>()
 
-  function range<T>(asked: KeyRange<T>): Iterable<readonly [Key<T>, T]> {
-    const now = revisionOf(db)
-    if (now !== revision || known.size >= RANGES_MAX) known.clear()
+  function forget(): void {
+    known.clear()
+    values.clear()
+    count = 0
+  }
+
+  function isOf(now: number): void {
+    if (now !== revision) forget()
     revision = now
-    const before = known.get(asked)
-    if (before !== undefined) return before as (readonly [Key<T>, T])[]
-    const found = [...uncached.range(asked)]
-    if (found.length <= PAIRS_MAX) known.set(asked, found)
-    return found
+  }
+
+  function range<T>(asked: KeyRange<T>): Pairs<T> {
+    if (count >= RANGES_MAX) forget()
+    const section = known.get(sectionOf(asked)) ?? new Map<string, Range>()
+    const before = section.get(asked)
+    if (before !== undefined) return upToDate(before) as Pairs<T>
+    const pairs = uncached.range(asked)
+    if (pairs.length > PAIRS_MAX) return pairs
+    known.set(sectionOf(asked), section.set(asked, { pairs, changed: new Map() }))
+    count++
+    return pairs
+  }
+
+  function get<T>(key: Key<T>): T | undefined {
+    const before = values.get(key)
+    if (before !== undefined || values.has(key)) return before as T | undefined
+    if (values.size >= VALUES_MAX) values.clear()
+    const value = uncached.get(key)
+    values.set(key, value)
+    return value
   }
 
   return {
-    reader: { get: uncached.get, range },
+    reader: {
+      get: uncached.get,
+      range(asked) {
+        isOf(revisionOf(db))
+        return range(asked)
+      },
+    },
+    at(now) {
+      isOf(now)
+      return { get, range }
+    },
     committed(now, writes) {
       // Otherwise somebody else committed in between, or it has been read already.
       if (now !== revision + 1) return
       revision = now
-      for (const each of [...known.keys()]) {
-        for (const key of writes.keys()) {
-          if (!key.startsWith(each)) continue
-          known.delete(each)
-          break
+      for (const [key, value] of writes) {
+        if (values.has(key)) values.set(key, value)
+        const section = known.get(sectionOf(key))
+        for (const [asked, { pairs, changed }] of section ?? []) {
+          if (!key.startsWith(asked)) continue
+          changed.set(key, value)
+          if (changed.size > pairs.length + CHANGES_MAX && section?.delete(asked) === true) count--
         }
       }
     },
   }
+}
+
+function upToDate(range: Range): Pairs<unknown> {
+  if (range.changed.size === 0) return range.pairs
+  range.pairs = merged(range.pairs, [...range.changed])
+  range.changed = new Map()
+  return range.pairs
 }

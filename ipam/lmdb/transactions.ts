@@ -12,11 +12,12 @@
  * @module
  */
 import { asTriviumError, TriviumError } from '../../src/errors.ts'
-import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../store.ts'
+import type { Key, KeyRange, Outcome, Pairs, Reader, Store, Tx } from '../store.ts'
 import { REVISION, revisionOf } from './changes.ts'
 import { commitHere, commitInPool, mustBegin } from './commit.ts'
 import type { Database, Environment } from './environment.ts'
-import { type Overlay, overlay, type Writes } from './overlay.ts'
+import { type Overlay, overlay } from './overlay.ts'
+import type { Ranges } from './ranges.ts'
 
 /** A body takes about 0.1 ms; a stretch of them stays below 5 ms. */
 const BODIES_MS_MAX = 2
@@ -52,13 +53,11 @@ export function lmdbReader(db: Database): Reader {
   }
 }
 
-/** @param committed Told of each commit: the revision that it made, and what it wrote. */
 export function openTransactions(
   { db, gate, room }: Environment,
   path: string,
-  committed: (revision: number, writes: Writes) => void,
+  ranges: Ranges,
 ): Transactions {
-  const reader = lmdbReader(db)
   let queue: Entry[] = []
   let idle: (() => void) | undefined
   let scheduled = false
@@ -84,8 +83,12 @@ export function openTransactions(
       leave(() => end(refused, lastRefusal))
       return
     }
-    const trouble = thrownBy(() => mustBegin(db))
-    const all = overlay(reader)
+    let before = 0
+    const trouble = thrownBy(() => {
+      mustBegin(db)
+      before = revisionOf(db)
+    })
+    const all = overlay(ranges.at(before))
     const entries = take(trouble === undefined ? runSome(queue, all) : queue.length)
     const leaveAfter = (thrown: unknown): void => {
       lastRefusal = thrown === undefined ? undefined : notWritten(path, thrown)
@@ -96,7 +99,7 @@ export function openTransactions(
       leaveAfter(trouble)
       return
     }
-    const revision = revisionOf(db) + 1
+    const revision = before + 1
     all.put(REVISION, revision)
     const noRoom = thrownBy(() => room.make(all.writes))
     if (noRoom !== undefined) {
@@ -104,7 +107,7 @@ export function openTransactions(
       return
     }
     const ended = (thrown: unknown): void => {
-      if (thrown === undefined) committed(revision, all.writes)
+      if (thrown === undefined) ranges.committed(revision, all.writes)
       leaveAfter(thrown)
     }
     if (gate.patience === 'blocks') {
@@ -164,10 +167,8 @@ function entryOf<T>(
   }
   return {
     run(all) {
-      const own = overlay(all)
       try {
-        outcome = { kind: 'committed', answer: body(own) }
-        for (const [key, text] of own.writes) all.writes.set(key, text)
+        outcome = { kind: 'committed', answer: all.attempt(body) }
       } catch (thrown) {
         outcome = { kind: 'failed', error: asError(thrown) }
       }
@@ -223,7 +224,7 @@ function gateShut(path: string): Outcome<never> {
 }
 
 /** Read at once: a cursor must not outlive the snapshot, nor see writes made while it runs. */
-function pairs<T>(db: Database, range: KeyRange<T>): (readonly [Key<T>, T])[] {
+function pairs<T>(db: Database, range: KeyRange<T>): Pairs<T> {
   // The prefix ends with a slash, and '0' is the character after it.
   const end = `${range.slice(0, -1)}0`
   const found: (readonly [Key<T>, T])[] = []
