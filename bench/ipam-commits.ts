@@ -18,9 +18,10 @@ import {
   registerNode,
   release,
 } from '../ipam/mod.ts'
+import type { NodeRecord } from '../ipam/records.ts'
 import type { Store } from '../ipam/store.ts'
 import { transact } from '../src/live/transact.ts'
-import { macFromName, parseIp } from '../src/net/mod.ts'
+import { ipFromInteger, macFromName } from '../src/net/mod.ts'
 import { interleave, type Sample, summarize, type Variant, type Verdict } from './harness.ts'
 
 export const NETWORK = 'pods'
@@ -48,18 +49,19 @@ export async function openNodeStore(
     const spec = { name: NETWORK, mode: 'ipam', pools: [{ cidr: pool, blockLength }] } as const
     createNetwork(tx, parseNetworkSpec(spec, 0))
     const network = tx.get(keys.network(NETWORK))
-    for (const node of nodes) {
-      registerNode(tx, nodeRecord(node))
+    for (const [index, node] of nodes.entries()) {
+      registerNode(tx, nodeRecord(node, index))
       if (network !== undefined) ensureBlocks(tx, network, node, 0)
     }
   })
   return store
 }
 
-export const nodeRecord = (name: string) => ({
+/** Underlay addresses are of RFC 6598's 100.64.0.0/10. */
+export const nodeRecord = (name: string, index: number): NodeRecord => ({
   name,
   underlayLink: 'eth0',
-  underlayIps: [parseIp('192.0.2.1')],
+  underlayIps: [ipFromInteger(4, 0x64_40_00_01n + BigInt(index))],
   underlayMtuBytes: 1500,
   vtepMac: macFromName(name),
   registeredMs: 0,
