@@ -23,12 +23,12 @@ import {
   networkAddress,
   offsetIn,
   prefixFamily,
-  prefixSize,
 } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import { closedBecause, type PoolWish, poolGroups, poolMisfit } from './admission.ts'
 import {
   blockOf,
+  blockSize,
   blocksIn,
   claimable,
   familyPools,
@@ -41,7 +41,7 @@ import {
   unused,
   usableAddresses,
 } from './blocks.ts'
-import { coolingIn, longestCooling, restingWords, restWords, warmed } from './cooling.ts'
+import { coolingIn, longestCooling, offsetsOf, restingWords, restWords, warmed } from './cooling.ts'
 import { keys } from './keys.ts'
 import {
   type AttachmentKey,
@@ -287,14 +287,17 @@ function grantFrom(
   claims: readonly BlockClaim[],
   nowMs: number,
 ): Grant | undefined {
-  const closed = closedOffsets(reader, network, use, nowMs)
-  const size = Number(prefixSize(use.cidr))
-  if (use.used >= size - closed.size) return undefined
+  const size = blockSize(use)
+  const reserved = reservedOffsets(network, use)
+  if (use.used >= size - reserved.size) return undefined
+  const resting = restingOffsets(reader, network, use, nowMs)
+  const closed = [...reserved.keys()].filter((offset) => !resting.has(offset)).length
+  if (use.used >= size - closed - resting.size) return undefined
   const family = prefixFamily(use.cidr)
   const start = ipToInteger(networkAddress(use.cidr))
   for (let step = 0; step < size; step++) {
     const offset = (use.cursor + step) % size
-    if (closed.has(offset)) continue
+    if (reserved.has(offset) || resting.has(offset)) continue
     const integer = start + BigInt(offset)
     if (reader.get(keys.addressAt(network.name, family, integer)) !== undefined) continue
     const taken = warmed(network, use, offset, nowMs)
@@ -304,17 +307,16 @@ function grantFrom(
   return undefined
 }
 
-/** Places in the block that are not for just anybody now: nobody holds them. */
-function closedOffsets(
+/** Places in the block that cool, or are kept for somebody: nobody holds them. */
+function restingOffsets(
   reader: Reader,
   network: NetworkRecord,
   use: BlockUse,
   nowMs: number,
 ): ReadonlySet<number> {
-  const closed = new Set(reservedOffsets(network, use).keys())
-  for (const { offset } of coolingIn(network, use, nowMs)) closed.add(offset)
-  for (const offset of keptOffsets(reader, network, use)) closed.add(offset)
-  return closed
+  const cooling = offsetsOf(coolingIn(network, use, nowMs))
+  const kept = [...keptOffsets(reader, network, use)]
+  return kept.length === 0 ? cooling : new Set([...cooling, ...kept])
 }
 
 function grantRequested(

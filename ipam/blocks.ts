@@ -5,10 +5,10 @@
  * pool fills from its start and a peer's route covers what a node really uses. A
  * node that says which rack it is in claims one beside its rack's (placement.ts).
  *
- * Cost: looking for a free block reads the claims of the network's family once,
- * in order, up to the first gap: O(blocks claimed), about 1 us each in memory
- * and 2 us on disk; with racks all of them and every node's record. It happens
- * once per block, not once per pod.
+ * Cost: looking for a free block halves the claims of the network's family until
+ * the first gap is found: they are one range of the store, which remembers it
+ * while it does not change (2 us a claim to read it). With racks all of them and
+ * every node's record are looked at. It happens once per block, not once per pod.
  *
  * @module
  */
@@ -165,7 +165,16 @@ export const unused = ({ cidr, pool, first }: BlockClaim): BlockUse => ({
 
 /** How many addresses pods may have in the block. */
 export const usableAddresses = (network: NetworkRecord, use: BlockUse): number =>
-  Number(prefixSize(use.cidr)) - reservedOffsets(network, use).size
+  blockSize(use) - reservedOffsets(network, use).size
+
+export const blockSize = ({ cidr }: Pick<BlockUse, 'cidr'>): number =>
+  2 ** (ADDRESS_BITS[prefixFamily(cidr)] - prefixLength(cidr))
+
+type Reserved = ReadonlyMap<number, string>
+
+/** By network and block: every allocation asks for all blocks of its node. */
+const reservedFirst = new WeakMap<NetworkRecord, Map<Prefix, Reserved>>()
+const reservedLater = new WeakMap<NetworkRecord, Map<Prefix, Reserved>>()
 
 /**
  * Offsets in the block that are never a pod's, with the reason in words.
@@ -177,7 +186,25 @@ export const usableAddresses = (network: NetworkRecord, use: BlockUse): number =
 export function reservedOffsets(
   network: NetworkRecord,
   use: Pick<BlockUse, 'cidr' | 'pool' | 'first'>,
-): ReadonlyMap<number, string> {
+): Reserved {
+  const memo = use.first ? reservedFirst : reservedLater
+  let known = memo.get(network)
+  if (known === undefined) {
+    known = new Map()
+    memo.set(network, known)
+  }
+  let reserved = known.get(use.cidr)
+  if (reserved === undefined) {
+    reserved = findReserved(network, use)
+    known.set(use.cidr, reserved)
+  }
+  return reserved
+}
+
+function findReserved(
+  network: NetworkRecord,
+  use: Pick<BlockUse, 'cidr' | 'pool' | 'first'>,
+): Reserved {
   const reserved = new Map<number, string>()
   const start = ipToInteger(networkAddress(use.cidr))
   const size = prefixSize(use.cidr)
@@ -246,22 +273,28 @@ function* besideRack(
 function* lowestFirst(reader: Reader, network: NetworkRecord, pool: Pool): Generator<Prefix> {
   const family = prefixFamily(pool.cidr)
   const step = 1n << BigInt(ADDRESS_BITS[family] - pool.blockLength)
-  let next = ipToInteger(networkAddress(pool.cidr))
-  const end = next + prefixSize(pool.cidr)
-  let nextKey = keys.claimAt(network.name, family, next)
-  for (const [key] of reader.range(keys.familyClaims(network.name, family))) {
-    // Keys are in address order: those before are other pools', one after means a gap.
-    if (key < nextKey) continue
-    while (key !== nextKey && next < end) {
-      yield prefixOf(ipFromInteger(family, next), pool.blockLength)
-      next += step
-      nextKey = keys.claimAt(network.name, family, next)
-    }
-    if (next >= end) return
-    next += step
-    nextKey = keys.claimAt(network.name, family, next)
+  const start = ipToInteger(networkAddress(pool.cidr))
+  const end = start + prefixSize(pool.cidr)
+  const claims = reader.range(keys.familyClaims(network.name, family))
+  const startAt = (index: number): bigint => blockStart(claims[index]![0])
+  const from = firstWhere(0, claims.length, (index) => startAt(index) >= start)
+  const to = firstWhere(from, claims.length, (index) => startAt(index) >= end)
+  // As long as each block follows on the one before, they are all claimed.
+  let index = firstWhere(from, to, (index) => startAt(index) > start + BigInt(index - from) * step)
+  for (let next = start + BigInt(index - from) * step; next < end; next += step) {
+    if (index < to && startAt(index) === next) index++
+    else yield prefixOf(ipFromInteger(family, next), pool.blockLength)
   }
-  for (; next < end; next += step) yield prefixOf(ipFromInteger(family, next), pool.blockLength)
+}
+
+/** The first index of `[low, high)` for which it is so, where it stays so from there on; else `high`. */
+function firstWhere(low: number, high: number, isSo: (index: number) => boolean): number {
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isSo(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** A block nobody has an address of; what cools there is room, too, unless that is strict. */

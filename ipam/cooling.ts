@@ -32,12 +32,14 @@ export const cooldownMs = ({ options }: { readonly options: Cooldown }): number 
  */
 export function coolingIn(
   network: NetworkRecord,
-  { cooling = [] }: BlockUse,
+  { cooling = NONE }: BlockUse,
   nowMs: number,
 ): readonly CooledAddress[] {
   if (cooling.length === 0) return cooling
   const spanMs = cooldownMs(network)
-  return cooling.filter(({ sinceMs }) => nowMs < sinceMs + spanMs && sinceMs <= nowMs + spanMs)
+  const cools = ({ sinceMs }: CooledAddress): boolean =>
+    nowMs < sinceMs + spanMs && sinceMs <= nowMs + spanMs
+  return cooling.every(cools) ? cooling : cooling.filter(cools)
 }
 
 /** What the block's list rightly holds: places of it that nobody has, each once. */
@@ -57,9 +59,25 @@ export function restingIn(
 
 /** The block whose list holds `cooling` and no more. */
 export function resting(use: BlockUse, cooling: readonly CooledAddress[]): BlockUse {
+  if (cooling === use.cooling) return use
   const { cooling: _before, ...rest } = use
   return cooling.length === 0 ? rest : { ...rest, cooling }
 }
+
+const NONE: readonly CooledAddress[] = []
+
+/** The same as places in the block, for loops that ask for each. */
+export function offsetsOf(cooling: readonly CooledAddress[]): ReadonlySet<number> {
+  let found = offsets.get(cooling)
+  if (found === undefined) {
+    found = new Set(cooling.map(({ offset }) => offset))
+    offsets.set(cooling, found)
+  }
+  return found
+}
+
+/** A list stays the same until the next release in its block. */
+const offsets = new WeakMap<readonly CooledAddress[], ReadonlySet<number>>()
 
 /** The block after `address` was given up, without what need not cool any longer. */
 export function cooled(
@@ -82,8 +100,9 @@ export function warmed(
   nowMs: number,
 ): BlockUse {
   if (use.cooling === undefined) return use
-  const others = coolingIn(network, use, nowMs).filter((each) => each.offset !== offset)
-  return resting(use, others)
+  const all = coolingIn(network, use, nowMs)
+  const isThere = all.some((each) => each.offset === offset)
+  return resting(use, isThere ? all.filter((each) => each.offset !== offset) : all)
 }
 
 /** The address that cools longest, of several blocks; undefined when none does. */

@@ -7,14 +7,15 @@ import { invariant } from '../src/errors.ts'
 
 /** What a reader of the disk would get of `value`. What is of here already is not copied again. */
 export function frozenCopy(key: string, value: unknown): unknown {
-  const copy = plainCopy(value)
+  const isNew = typeof value === 'object' && value !== null && !copies.has(value)
+  const copy = isNew ? plainObject(value) : plainCopy(value)
   if (copy !== undefined) return copy
   const text = JSON.stringify(value)
   invariant(text !== undefined, `the value of ${key} is JSON`)
   return deepFreeze(JSON.parse(text))
 }
 
-/** Copies that were made here: records are made of parts of earlier ones. */
+/** Copies of parts of records: later records are made of them. */
 const copies = new WeakSet<object>()
 
 /** The same for what records are made of, without the text; undefined: JSON has the last word. */
@@ -24,15 +25,21 @@ function plainCopy(value: unknown): unknown {
   }
   if (typeof value !== 'object' || value === null) return undefined
   if (copies.has(value)) return value
-  const copy = Array.isArray(value) ? plainArray(value) : plainRecord(value)
-  if (copy !== undefined) copies.add(Object.freeze(copy))
+  const copy = plainObject(value)
+  if (copy !== undefined) copies.add(copy)
   return copy
+}
+
+function plainObject(value: object): object | undefined {
+  const copy = Array.isArray(value) ? plainArray(value) : plainRecord(value)
+  return copy && Object.freeze(copy)
 }
 
 function plainRecord(value: object): object | undefined {
   if (Object.getPrototypeOf(value) !== Object.prototype) return undefined
   const copy: Record<string, unknown> = {}
-  for (const [name, part] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const part = (value as Record<string, unknown>)[name]
     if (part === undefined) continue
     const plain = plainCopy(part)
     // Assigned, `__proto__` would become no property; a method `toJSON` is no plain value.

@@ -169,11 +169,11 @@ export function* keptOffsets(
   network: NetworkRecord,
   { cidr }: BlockUse,
 ): Generator<number> {
-  const family = prefixFamily(cidr)
-  const start = ipToInteger(networkAddress(cidr))
-  const last = start + prefixSize(cidr) - 1n
   for (const range of network.exclusions ?? []) {
     if (!prefixesOverlap(range, cidr)) continue
+    const family = prefixFamily(cidr)
+    const start = ipToInteger(networkAddress(cidr))
+    const last = start + prefixSize(cidr) - 1n
     const first = ipToInteger(networkAddress(range))
     const end = first + prefixSize(range) - 1n
     for (let at = first > start ? first : start; at <= end && at <= last; at++) {

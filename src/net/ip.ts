@@ -47,10 +47,24 @@ type Prefixed = string & { readonly brand: 'Ip' | 'Prefix' }
 
 /** The address as an unsigned integer of 32 or 128 bits. */
 export function ipToInteger(ip: Ip): bigint {
-  if (ipFamily(ip) === 6) return integerOf6(ip)
+  return ipFamily(ip) === 6 ? integerOf6(ip) : BigInt(integerOf4(ip))
+}
+
+const [DOT, ZERO] = [46, 48]
+
+/** Digit by digit: keys of the store are made of it all the time. */
+function integerOf4(ip: Ip): number {
   let value = 0
-  for (const octet of ip.split('.')) value = value * 256 + Number(octet)
-  return BigInt(value)
+  let octet = 0
+  for (let at = 0; at < ip.length; at++) {
+    const unit = ip.charCodeAt(at)
+    if (unit !== DOT) octet = octet * 10 + unit - ZERO
+    else {
+      value = value * 256 + octet
+      octet = 0
+    }
+  }
+  return value * 256 + octet
 }
 
 const GROUPS_6 = 8
@@ -71,16 +85,15 @@ const groupsOf = (text: string): string[] =>
 export function ipFromInteger(family: IpFamily, value: bigint): Ip {
   if (family === 6) return Address6.fromBigInt(value).correctForm() as Ip
   const number = Number(value)
-  const octets = [24, 16, 8, 0].map((shift) => (number >>> shift) & 255)
-  return octets.join('.') as Ip
+  const octet = (shift: number): number => (number >>> shift) & 255
+  return `${octet(24)}.${octet(16)}.${octet(8)}.${octet(0)}` as Ip
 }
 
 /** Fixed-width hexadecimal, so that text order is numeric order. */
 export function ipToSortable(ip: Ip): string {
   const family = ipFamily(ip)
-  return `${family}/${ipToInteger(ip)
-    .toString(16)
-    .padStart(ADDRESS_BITS[family] / 4, '0')}`
+  const integer = family === 6 ? integerOf6(ip) : integerOf4(ip)
+  return `${family}/${integer.toString(16).padStart(ADDRESS_BITS[family] / 4, '0')}`
 }
 
 /** Numeric order, IPv4 first. */
