@@ -107,7 +107,7 @@ export function overlay(base: Reader): Overlay {
 const unwritten = Symbol('unwritten')
 
 /** The first word of a key or range. */
-export function sectionOf(key: string): string {
+function sectionOf(key: string): string {
   const slash = key.indexOf('/')
   return slash === -1 ? key : key.slice(0, slash)
 }

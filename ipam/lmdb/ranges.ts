@@ -11,7 +11,7 @@
 import type { Key, KeyRange, Pairs, Reader } from '../store.ts'
 import { revisionOf } from './changes.ts'
 import type { Database } from './environment.ts'
-import { merged, sectionOf, type Writes } from './overlay.ts'
+import { merged, type Writes } from './overlay.ts'
 
 export interface Ranges {
   /** Reads what is not known yet through the reader that was given; remembers ranges. */
@@ -39,15 +39,12 @@ interface Range {
 
 export function cachedRanges(db: Database, uncached: Reader): Ranges {
   let revision = -1
-  let count = 0
-  /** By section, because a key can only be of those. */
-  const known = new Map<string, Map<string, Range>>()
+  const known = new Map<string, Range>()
   const values = new Map<string, unknown>()
 
   function forget(): void {
     known.clear()
     values.clear()
-    count = 0
   }
 
   function isOf(now: number): void {
@@ -56,14 +53,11 @@ export function cachedRanges(db: Database, uncached: Reader): Ranges {
   }
 
   function range<T>(asked: KeyRange<T>): Pairs<T> {
-    if (count >= RANGES_MAX) forget()
-    const section = known.get(sectionOf(asked)) ?? new Map<string, Range>()
-    const before = section.get(asked)
+    const before = known.get(asked)
     if (before !== undefined) return upToDate(before) as Pairs<T>
+    if (known.size >= RANGES_MAX) known.clear()
     const pairs = uncached.range(asked)
-    if (pairs.length > PAIRS_MAX) return pairs
-    known.set(sectionOf(asked), section.set(asked, { pairs, changed: new Map() }))
-    count++
+    if (pairs.length <= PAIRS_MAX) known.set(asked, { pairs, changed: new Map() })
     return pairs
   }
 
@@ -94,16 +88,18 @@ export function cachedRanges(db: Database, uncached: Reader): Ranges {
       revision = now
       for (const [key, value] of writes) {
         if (values.has(key)) values.set(key, value)
-        const section = known.get(sectionOf(key))
-        for (const [asked, { pairs, changed }] of section ?? []) {
-          if (!key.startsWith(asked)) continue
-          changed.set(key, value)
-          if (changed.size > pairs.length + CHANGES_MAX && section?.delete(asked) === true) count--
+        for (let end = key.indexOf('/') + 1; end > 0; end = key.indexOf('/', end) + 1) {
+          const asked = key.slice(0, end)
+          const range = known.get(asked)
+          range?.changed.set(key, value)
+          if (range !== undefined && isLong(range)) known.delete(asked)
         }
       }
     },
   }
 }
+
+const isLong = ({ pairs, changed }: Range): boolean => changed.size > pairs.length + CHANGES_MAX
 
 function upToDate(range: Range): Pairs<unknown> {
   if (range.changed.size === 0) return range.pairs

@@ -16,11 +16,14 @@ import type { Key, KeyRange, Outcome, Pairs, Reader, Store, Tx } from '../store.
 import { REVISION, revisionOf } from './changes.ts'
 import { commitHere, commitInPool, mustBegin } from './commit.ts'
 import type { Database, Environment } from './environment.ts'
+import type { Work } from './gate.ts'
 import { type Overlay, overlay } from './overlay.ts'
 import type { Ranges } from './ranges.ts'
 
 /** A body takes about 0.1 ms; a stretch of them stays below 5 ms. */
 const BODIES_MS_MAX = 2
+/** How long bodies are run, in such stretches, before they are written: more share a commit. */
+const GATHER_MS_MAX = 16
 
 /**
  * How long nothing is written after the disk refused. A full disk gains nothing
@@ -35,6 +38,8 @@ export interface Transactions {
   /** Calls `idle` when all that was accepted is written, at once if it is. */
   finish(idle: () => void): void
 }
+
+type Leave = Parameters<Work>[0]
 
 /** A body and what becomes of it. */
 interface Entry {
@@ -77,7 +82,7 @@ export function openTransactions(
     return taken
   }
 
-  function commitSome(leave: (after: () => void) => void): void {
+  function commitSome(leave: Leave): void {
     if (lastRefusal !== undefined && performance.now() < refusedUntilMs) {
       const refused = take(queue.length)
       leave(() => end(refused, lastRefusal))
@@ -88,18 +93,33 @@ export function openTransactions(
       mustBegin(db)
       before = revisionOf(db)
     })
-    const all = overlay(ranges.at(before))
-    const entries = take(trouble === undefined ? runSome(queue, all) : queue.length)
-    const leaveAfter = (thrown: unknown): void => {
-      lastRefusal = thrown === undefined ? undefined : notWritten(path, thrown)
-      if (thrown !== undefined) refusedUntilMs = performance.now() + DISK_PAUSE_MS
-      leave(() => end(entries, lastRefusal))
-    }
-    if (trouble !== undefined || all.writes.size === 0) {
-      leaveAfter(trouble)
+    if (trouble !== undefined) {
+      tell(take(queue.length), trouble, leave)
       return
     }
-    const revision = before + 1
+    const all = overlay(ranges.at(before))
+    gather(all, [], performance.now() + GATHER_MS_MAX, (entries) => {
+      commit(all, before + 1, entries, leave)
+    })
+  }
+
+  /** Runs all that wait, and what comes to it, in stretches with turns between. */
+  function gather(
+    all: Overlay,
+    before: readonly Entry[],
+    endMs: number,
+    done: (entries: readonly Entry[]) => void,
+  ): void {
+    const entries = [...before, ...take(runSome(queue, all))]
+    if (queue.length === 0 || performance.now() > endMs) done(entries)
+    else setImmediate(gather, all, entries, endMs, done)
+  }
+
+  function commit(all: Overlay, revision: number, entries: readonly Entry[], leave: Leave): void {
+    if (all.writes.size === 0) {
+      tell(entries, undefined, leave)
+      return
+    }
     all.put(REVISION, revision)
     const noRoom = thrownBy(() => room.make(all.writes))
     if (noRoom !== undefined) {
@@ -108,7 +128,7 @@ export function openTransactions(
     }
     const ended = (thrown: unknown): void => {
       if (thrown === undefined) ranges.committed(revision, all.writes)
-      leaveAfter(thrown)
+      tell(entries, thrown, leave)
     }
     if (gate.patience === 'blocks') {
       ended(thrownBy(() => commitHere(db, all.writes)))
@@ -120,6 +140,13 @@ export function openTransactions(
       oneATurn,
       entries.map((entry) => entry.decide),
     )
+  }
+
+  /** Tells entries what the disk said of them; undefined: nothing against it. */
+  function tell(entries: readonly Entry[], thrown: unknown, leave: Leave): void {
+    lastRefusal = thrown === undefined ? undefined : notWritten(path, thrown)
+    if (thrown !== undefined) refusedUntilMs = performance.now() + DISK_PAUSE_MS
+    leave(() => end(entries, lastRefusal))
   }
 
   function end(entries: readonly Entry[], refusal: Outcome<never> | undefined): void {
