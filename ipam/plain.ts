@@ -7,15 +7,14 @@ import { invariant } from '../src/errors.ts'
 
 /** What a reader of the disk would get of `value`. What is of here already is not copied again. */
 export function frozenCopy(key: string, value: unknown): unknown {
-  const isNew = typeof value === 'object' && value !== null && !copies.has(value)
-  const copy = isNew ? plainObject(value) : plainCopy(value)
+  const copy = plainCopy(value)
   if (copy !== undefined) return copy
   const text = JSON.stringify(value)
   invariant(text !== undefined, `the value of ${key} is JSON`)
   return deepFreeze(JSON.parse(text))
 }
 
-/** Copies of parts of records: later records are made of them. */
+/** Lists and what is in them: the next record of a block has most of the one before. */
 const copies = new WeakSet<object>()
 
 /** The same for what records are made of, without the text; undefined: JSON has the last word. */
@@ -25,9 +24,7 @@ function plainCopy(value: unknown): unknown {
   }
   if (typeof value !== 'object' || value === null) return undefined
   if (copies.has(value)) return value
-  const copy = plainObject(value)
-  if (copy !== undefined) copies.add(copy)
-  return copy
+  return plainObject(value)
 }
 
 function plainObject(value: object): object | undefined {
@@ -55,8 +52,10 @@ function plainArray(values: readonly unknown[]): object | undefined {
   for (const part of values) {
     const plain = plainCopy(part)
     if (plain === undefined) return undefined
+    if (typeof plain === 'object') copies.add(plain as object)
     copy.push(plain)
   }
+  copies.add(copy)
   return copy
 }
 

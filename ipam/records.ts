@@ -216,7 +216,14 @@ export interface SnapshotAnswer {
 }
 
 /** Families a network serves, in the order of its pools. */
-export function networkFamilies(network: NetworkRecord): readonly IpFamily[] {
-  const families = network.pools.map((pool): IpFamily => (pool.cidr.includes(':') ? 6 : 4))
-  return [...new Set(families)]
+export function networkFamilies({ pools }: NetworkRecord): readonly IpFamily[] {
+  let known = families.get(pools)
+  if (known === undefined) {
+    known = [...new Set(pools.map((pool): IpFamily => (pool.cidr.includes(':') ? 6 : 4)))]
+    families.set(pools, known)
+  }
+  return known
 }
+
+/** Every allocation asks. */
+const families = new WeakMap<readonly Pool[], readonly IpFamily[]>()

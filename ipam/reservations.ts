@@ -181,6 +181,7 @@ export function* keptOffsets(
         yield Number(at - start)
     }
   }
+  if (reader.range(keys.reservations(network.name)).length === 0) return
   for (const [, { ip }] of reader.range(keys.blockReservations(network.name, cidr))) {
     if (reader.get(keys.address(network.name, ip)) === undefined) yield Number(offsetIn(cidr, ip))
   }

@@ -119,7 +119,7 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
     const all = overlay(recording.reader)
     const count = runSome(queue.slice(0, most), all)
     const mark = `${options.id}.${++serial}`
-    const writes = opsOf(all.writes, mark)
+    const writes = opsOf(all.writes(), mark)
     if (writes.length > 0) writes.push({ kind: 'put', key: own, text: JSON.stringify(mark) })
     const checks = recording.checks(checksMax(writes.length) - 1)
     if (writes.length === 0 && checks.length === 0)
@@ -215,7 +215,7 @@ function runSome(entries: readonly Entry[], all: Overlay): number {
   for (const entry of entries) {
     entry.run(all)
     ran++
-    if (performance.now() > endMs || all.writes.size >= WRITES_SHARED) break
+    if (performance.now() > endMs || all.values.size >= WRITES_SHARED) break
   }
   return ran
 }
@@ -228,11 +228,8 @@ function entryOf<T>(
   let outcome: Outcome<T> | undefined
   return {
     run(all) {
-      const own = overlay(all)
       try {
-        outcome = { kind: 'committed', answer: body(own) }
-        for (const key of own.writes.keys()) refuseInternal(key)
-        for (const [key, text] of own.writes) all.writes.set(key, text)
+        outcome = { kind: 'committed', answer: all.attempt((tx) => body(guarded(tx))) }
       } catch (thrown) {
         outcome = failed(asError(thrown))
       }
@@ -250,6 +247,18 @@ const asError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : asTriviumError(thrown)
 
 const failed = (error: Error): Outcome<never> => ({ kind: 'failed', error })
+
+const guarded = (tx: Tx): Tx => ({
+  ...tx,
+  put(key, value) {
+    refuseInternal(key)
+    tx.put(key, value)
+  },
+  remove(key) {
+    refuseInternal(key)
+    tx.remove(key)
+  },
+})
 
 function refuseInternal(key: string): void {
   if (!isInternal(key)) return

@@ -31,17 +31,14 @@ export function mustBegin(db: Database): void {
   db.resetReadTxn()
 }
 
-const binary = (value: unknown): ReturnType<typeof asBinary> =>
-  asBinary(Buffer.from(JSON.stringify(value)))
-
 /** Commits, and throws when it could not; then nothing is written. Call it inside the gate, after `mustBegin`. */
 export function commitHere(db: Database, writes: Writes): void {
   try {
     // No answer is returned: the library would wait for a promise among them.
     db.transactionSync(() => {
-      for (const [key, value] of writes) {
-        if (value === undefined) db.removeSync(key)
-        else db.putSync(key, binary(value))
+      for (const [key, text] of writes) {
+        if (text === undefined) db.removeSync(key)
+        else db.putSync(key, asBinary(Buffer.from(text)))
       }
     })
   } catch (thrown) {
@@ -57,9 +54,9 @@ export function commitHere(db: Database, writes: Writes): void {
 export function commitInPool(db: Database, writes: Writes, done: (thrown: unknown) => void): void {
   // A batch is whole: the thread does not commit before it has seen the end of it.
   const committed = db.batch(() => {
-    for (const [key, value] of writes) {
-      if (value === undefined) void db.remove(key)
-      else void db.put(key, binary(value))
+    for (const [key, text] of writes) {
+      if (text === undefined) void db.remove(key)
+      else void db.put(key, asBinary(Buffer.from(text)))
     }
   })
   committed.then(

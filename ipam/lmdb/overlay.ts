@@ -12,11 +12,13 @@ import { compareKeys } from '../key-order.ts'
 import { frozenCopy } from '../plain.ts'
 import type { Key, KeyRange, Pairs, Reader, Tx } from '../store.ts'
 
-/** What is to be written: a key's value, or undefined to remove it. */
-export type Writes = ReadonlyMap<string, unknown>
+/** What is to be written: a key's value as JSON text, or undefined to remove it. */
+export type Writes = ReadonlyMap<string, string | undefined>
 
 export interface Overlay extends Tx {
-  readonly writes: Writes
+  /** What is to be written, as values; undefined: removed. */
+  readonly values: ReadonlyMap<string, unknown>
+  writes(): Writes
   /** Runs `body` on the overlay; if it throws, its writes are taken back and only they. */
   attempt<T>(body: (tx: Tx) => T): T
 }
@@ -34,7 +36,7 @@ interface Section {
 }
 
 export function overlay(base: Reader): Overlay {
-  const writes = new Map<string, unknown>()
+  const values = new Map<string, unknown>()
   const sections = new Map<string, Section>()
   /** What keys were before the body that runs now; `unwritten`: as in the base. */
   let undo: [key: string, before: unknown][] | undefined
@@ -51,9 +53,9 @@ export function overlay(base: Reader): Overlay {
 
   function write(key: string, value: unknown): void {
     checkKey(key)
-    undo?.push([key, writes.has(key) ? writes.get(key) : unwritten])
+    undo?.push([key, values.has(key) ? values.get(key) : unwritten])
     const { written, ranges } = section(key)
-    writes.set(key, value)
+    values.set(key, value)
     written.add(key)
     for (const [range, pairs] of ranges) {
       if (key.startsWith(range)) ranges.set(range, changed(pairs, key, value))
@@ -63,23 +65,23 @@ export function overlay(base: Reader): Overlay {
   function takeBack(done: [key: string, before: unknown][]): void {
     for (const [key, before] of done.reverse()) {
       const { written, ranges } = section(key)
-      if (before !== unwritten) writes.set(key, before)
-      else if (writes.delete(key)) written.delete(key)
+      if (before !== unwritten) values.set(key, before)
+      else if (values.delete(key)) written.delete(key)
       ranges.clear()
     }
   }
 
   const tx: Tx = {
     get<T>(key: Key<T>): T | undefined {
-      const value = writes.get(key)
-      return value !== undefined || writes.has(key) ? (value as T | undefined) : base.get(key)
+      const value = values.get(key)
+      return value !== undefined || values.has(key) ? (value as T | undefined) : base.get(key)
     },
     range<T>(range: KeyRange<T>): Pairs<T> {
       const { written, ranges } = section(range)
       const known = ranges.get(range)
       if (known !== undefined) return known as Pairs<T>
       const own: [string, unknown][] = []
-      for (const key of written) if (key.startsWith(range)) own.push([key, writes.get(key)])
+      for (const key of written) if (key.startsWith(range)) own.push([key, values.get(key)])
       const pairs = merged(base.range(range), own)
       ranges.set(range, pairs)
       return pairs
@@ -89,7 +91,14 @@ export function overlay(base: Reader): Overlay {
   }
   return {
     ...tx,
-    writes,
+    values,
+    writes() {
+      const texts = new Map<string, string | undefined>()
+      for (const [key, value] of values) {
+        texts.set(key, value === undefined ? undefined : JSON.stringify(value))
+      }
+      return texts
+    },
     attempt(body) {
       undo = []
       try {

@@ -11,15 +11,15 @@
 import type { Key, KeyRange, Pairs, Reader } from '../store.ts'
 import { revisionOf } from './changes.ts'
 import type { Database } from './environment.ts'
-import { merged, type Writes } from './overlay.ts'
+import { merged } from './overlay.ts'
 
 export interface Ranges {
   /** Reads what is not known yet through the reader that was given; remembers ranges. */
   readonly reader: Reader
   /** For a snapshot that is known to be of that revision: remembers single values, too. */
   at(revision: number): Reader
-  /** This process committed `writes`, which made that revision. Call it before anything else is read. */
-  committed(revision: number, writes: Writes): void
+  /** This process committed `writes` (undefined: removed), which made that revision. Call it before anything else is read. */
+  committed(revision: number, writes: ReadonlyMap<string, unknown>): void
 }
 
 /** Ranges kept at most: what an agent looks at is a few a network and one a block. */

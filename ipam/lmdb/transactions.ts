@@ -45,8 +45,8 @@ type Leave = Parameters<Work>[0]
 interface Entry {
   /** Runs the body; what it writes goes to `all`, or nothing if it throws. */
   run(all: Overlay): void
-  /** Tells what was decided, unless `answer` has. */
-  decide(): void
+  /** Tells what was decided, unless `answer` has; undefined: nobody wants to know. */
+  readonly decide: (() => void) | undefined
   /** Tells the caller; `refusal` when the commit failed. */
   answer(refusal: Outcome<never> | undefined): void
 }
@@ -94,7 +94,7 @@ export function openTransactions(
       before = revisionOf(db)
     })
     if (trouble !== undefined) {
-      tell(take(queue.length), trouble, leave)
+      refuse(trouble, take(queue.length), leave)
       return
     }
     const all = overlay(ranges.at(before))
@@ -116,36 +116,38 @@ export function openTransactions(
   }
 
   function commit(all: Overlay, revision: number, entries: readonly Entry[], leave: Leave): void {
-    if (all.writes.size === 0) {
-      tell(entries, undefined, leave)
+    const ended = (thrown: unknown): void => {
+      if (thrown !== undefined) {
+        refuse(thrown, entries, leave)
+        return
+      }
+      ranges.committed(revision, all.values)
+      lastRefusal = undefined
+      leave(() => end(entries, undefined))
+    }
+    if (all.values.size === 0) {
+      leave(() => end(entries, undefined))
       return
     }
     all.put(REVISION, revision)
-    const noRoom = thrownBy(() => room.make(all.writes))
-    if (noRoom !== undefined) {
-      leaveAfter(noRoom)
+    const writes = all.writes()
+    const noRoom = thrownBy(() => room.make(writes))
+    if (noRoom !== undefined || gate.patience === 'blocks') {
+      ended(noRoom ?? thrownBy(() => commitHere(db, writes)))
       return
     }
-    const ended = (thrown: unknown): void => {
-      if (thrown === undefined) ranges.committed(revision, all.writes)
-      tell(entries, thrown, leave)
-    }
-    if (gate.patience === 'blocks') {
-      ended(thrownBy(() => commitHere(db, all.writes)))
-      return
-    }
-    commitInPool(db, all.writes, ended)
+    commitInPool(db, writes, ended)
     // Whoever goes on with it works after the thread has been told to begin.
     setImmediate(
       oneATurn,
-      entries.map((entry) => entry.decide),
+      entries.flatMap(({ decide }) => decide ?? []),
     )
   }
 
-  /** Tells entries what the disk said of them; undefined: nothing against it. */
-  function tell(entries: readonly Entry[], thrown: unknown, leave: Leave): void {
-    lastRefusal = thrown === undefined ? undefined : notWritten(path, thrown)
-    if (thrown !== undefined) refusedUntilMs = performance.now() + DISK_PAUSE_MS
+  /** For a while; what waits till then hears the same. */
+  function refuse(thrown: unknown, entries: readonly Entry[], leave: Leave): void {
+    lastRefusal = notWritten(path, thrown)
+    refusedUntilMs = performance.now() + DISK_PAUSE_MS
     leave(() => end(entries, lastRefusal))
   }
 
@@ -187,11 +189,13 @@ function entryOf<T>(
 ): Entry {
   let outcome: Outcome<T> = neverRan
   let told = false
-  const decide = (): void => {
-    if (told || outcome.kind === 'failed') return
-    told = true
-    decided?.(outcome.answer)
-  }
+  const decide =
+    decided &&
+    ((): void => {
+      if (told || outcome.kind === 'failed') return
+      told = true
+      decided(outcome.answer)
+    })
   return {
     run(all) {
       try {
@@ -202,7 +206,7 @@ function entryOf<T>(
     },
     decide,
     answer(refusal) {
-      if (refusal === undefined) decide()
+      if (refusal === undefined) decide?.()
       told = true
       done(refusal ?? outcome)
     },

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { overlay } from '../../ipam/lmdb/overlay.ts'
 import { memoryStore } from '../../ipam/memory-store.ts'
-import type { Key, KeyRange, Reader } from '../../ipam/store.ts'
+import type { Key, KeyRange, Reader, Tx } from '../../ipam/store.ts'
 import { holds } from '../support/property.ts'
 
 const PREFIXES: readonly KeyRange<number>[] = ['a/', 'a/b/', 'b/', 'none/']
@@ -36,12 +36,7 @@ function readerOf(model: ReadonlyMap<string, number>): Reader {
 
 t.test('three layers', async (t) => {
   holds(t, 'as a map would', fc.tuple(writes, writes, writes), ([base, outer, inner]) => {
-    const model = new Map<string, number>()
-    const apply = ([name, value]: readonly [string, number | undefined]): void => {
-      if (value === undefined) model.delete(name)
-      else model.set(name, value)
-    }
-    base.forEach(apply)
+    const model = modelOf(base)
     const all = overlay(readerOf(model))
     const own = overlay(all)
     const layers = [
@@ -52,7 +47,7 @@ t.test('three layers', async (t) => {
       for (const [name, value] of some) {
         if (value === undefined) layer.remove(name)
         else layer.put(name, value)
-        apply([name, value])
+        apply(model, [name, value])
       }
       for (const range of RANGES) {
         const wanted = inOrder(model).filter(([name]) => name.startsWith(range))
@@ -65,11 +60,68 @@ t.test('three layers', async (t) => {
   })
 })
 
+/** Reads in between are remembered, and must not be what they were. */
+const bodies = fc.array(
+  fc.record({ writes, asked: fc.constantFrom(...RANGES), fails: fc.boolean() }),
+)
+
+t.test('bodies one after the other, some of which throw', async (t) => {
+  holds(t, 'as a map would', fc.tuple(writes, bodies), ([base, doings]) => {
+    const model = modelOf(base)
+    const all = overlay(readerOf(model))
+    const handedOut: (readonly [pairs: unknown, then: string])[] = []
+    for (const { writes, asked, fails } of doings) {
+      const own = new Map(model)
+      const body = (tx: Tx): void => {
+        for (const [name, value] of writes) {
+          if (value === undefined) tx.remove(name)
+          else tx.put(name, value)
+          apply(own, [name, value])
+          const found = tx.range(asked)
+          handedOut.push([found, JSON.stringify(found)])
+          const wanted = inOrder(own).filter(([key]) => key.startsWith(asked))
+          assert.deepEqual([...found], wanted)
+          assert.equal(tx.get(name), own.get(name))
+        }
+        if (fails) throw new Error('planted')
+      }
+      if (fails) assert.throws(() => all.attempt(body))
+      else all.attempt(body)
+      if (!fails) for (const one of writes) apply(model, one)
+      for (const range of RANGES) {
+        const wanted = inOrder(model).filter(([name]) => name.startsWith(range))
+        assert.deepEqual([...all.range(range)], wanted)
+      }
+    }
+    for (const [pairs, then] of handedOut) assert.equal(JSON.stringify(pairs), then)
+    const left = modelOf(base)
+    for (const [name, text] of all.writes()) {
+      if (text === undefined) left.delete(name)
+      else left.set(name, JSON.parse(text))
+    }
+    assert.deepEqual(inOrder(left), inOrder(model), 'what is written makes it so')
+  })
+})
+
+type Write = readonly [string, number | undefined]
+
+/** Undefined: removed. */
+function apply(model: Map<string, number>, [name, value]: Write): void {
+  if (value === undefined) model.delete(name)
+  else model.set(name, value)
+}
+
+function modelOf(some: readonly Write[]): Map<string, number> {
+  const model = new Map<string, number>()
+  for (const one of some) apply(model, one)
+  return model
+}
+
 t.test('what cannot be written is refused while nothing is', async (t) => {
   const tx = overlay(readerOf(new Map()))
   t.throws(() => tx.put('', 1))
   t.throws(() => tx.put(`a/${'x'.repeat(2000)}`, 1))
   t.throws(() => tx.remove(`a/${'é'.repeat(1000)}`))
   t.throws(() => tx.put('a/undefined', undefined))
-  t.equal(tx.writes.size, 0)
+  t.equal(tx.values.size, 0)
 })

@@ -38,6 +38,11 @@ let remembered = 0
 const read = (store: Store, range: KeyRange<number>): Iterable<readonly [Key<number>, number]> =>
   store.read((reader) => reader.range(range))
 
+const inRange = (
+  model: ReadonlyMap<string, number>,
+  range: string,
+): (readonly [string, number])[] => [...model].filter(([key]) => key.startsWith(range)).sort()
+
 async function play(patience: 'blocks' | 'pool', doings: readonly Doing[]): Promise<void> {
   const path = join(folder, `store.${paths++}`)
   const own = openLmdbStore(path, { patience })
@@ -47,6 +52,9 @@ async function play(patience: 'blocks' | 'pool', doings: readonly Doing[]): Prom
   try {
     for (const { by, writes, isRead } of doings) {
       await answerOf(by === 'own' ? own : other, (tx) => {
+        // As the transactions before left them, whoever made those.
+        for (const key of KEYS) assert.equal(tx.get(key), model.get(key), key)
+        for (const range of RANGES) assert.deepEqual([...tx.range(range)], inRange(model, range))
         for (const { key, value } of writes) {
           if (value === undefined) tx.remove(key)
           else tx.put(key, value)
@@ -59,8 +67,7 @@ async function play(patience: 'blocks' | 'pool', doings: readonly Doing[]): Prom
       if (!isRead) continue
       for (const range of RANGES) {
         const found = read(own, range)
-        const wanted = [...model].filter(([key]) => key.startsWith(range)).sort()
-        assert.deepEqual([...found], wanted, range)
+        assert.deepEqual([...found], inRange(model, range), range)
         if (before.get(range) === found) remembered++
         before.set(range, found)
       }
