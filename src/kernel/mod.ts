@@ -8,6 +8,7 @@
  * @module
  */
 export * from './diff.ts'
+export * from './living.ts'
 export * from './op.ts'
 export * from './ownership.ts'
 export * from './render.ts'

@@ -28,6 +28,7 @@ import type { MetricsAddress, MetricsServer } from './metrics-server.ts'
 import { writeNodeFile } from './node-file.ts'
 import { serial } from './serial.ts'
 import { answerSnapshots } from './snapshot-exchange.ts'
+import { keepCopy, rebuildLost } from './store-copy.ts'
 import { storeHealth } from './store-health.ts'
 import { openStore } from './store-url.ts'
 import { openUnderlay, type Underlay } from './underlay.ts'
@@ -90,12 +91,24 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     unavailable,
     unrecorded,
   })
-  const socket = await listen(options, serve).catch((thrown: unknown) => {
+  const closeAll = (thrown: unknown): never => {
     store.close()
     kernel.close()
     underlay.close()
     throw thrown
+  }
+  // Calls wait: what a store has lost comes back before anybody is given an address.
+  let begin = (_rebuilt: Promise<void>): void => {}
+  const whole = new Promise<void>((resolve) => {
+    begin = resolve
   })
+  const socket = await listen(options, (call) => whole.then(() => serve(call))).catch(closeAll)
+  begin(rebuildLost(options, opened, kernel))
+  await whole.catch(async (thrown: unknown) => {
+    await socket.close()
+    closeAll(thrown)
+  })
+  const stopCopying = keepCopy(options, opened)
   const driven = startReconciler(options, first, parts, () => {
     health.ready()
     setReady()
@@ -127,6 +140,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       stopAnswering()
       stopListening()
       driven.stop()
+      stopCopying()
       store.close()
       kernel.close()
       underlay.close()

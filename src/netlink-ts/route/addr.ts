@@ -6,7 +6,18 @@
  * @module
  */
 import { attr, attrTable, readAttrs, writeAttrs } from '../attrs.ts'
-import { type Codec, inRange, ip, named, namesOf, numberOf, string, u8, u32 } from '../codecs.ts'
+import {
+  type Codec,
+  inRange,
+  ip,
+  named,
+  namesOf,
+  numberOf,
+  s32,
+  string,
+  u8,
+  u32,
+} from '../codecs.ts'
 import { DecodeError } from '../errors.ts'
 import { ADDRESS_BYTES, familyOf, type IpFamily } from '../ip.ts'
 import { type Message, NLM_F } from '../message.ts'
@@ -72,6 +83,7 @@ export const addrAttrs = attrTable({
   lifetime: attr(6, cacheInfo), // IFA_CACHEINFO
   flags: attr(8, u32), //          IFA_FLAGS
   metric: attr(9, u32), //         IFA_RT_PRIORITY, of the prefix route
+  targetNetnsId: attr(10, s32), // IFA_TARGET_NETNSID, whose addresses the message is about
   protocol: attr(11, u8), //       IFA_PROTO, who added it
 })
 
@@ -129,20 +141,23 @@ export interface AddrFilter {
   readonly family?: IpFamily | undefined
   /** Index of a link. */
   readonly index?: number | undefined
+  /** `Link.linkNetnsId` of a veth end: looks there without entering it. Indexes are that namespace's. */
+  readonly targetNetnsId?: number | undefined
 }
 
 /** Reads addresses: IPv4 first, then IPv6. */
 function list(filter: AddrFilter = {}): DumpRequest<Addr> {
-  const { family, index } = filter
+  const { family, index, targetNetnsId } = filter
   return dumpRequest(
     RTM.getAddr,
     (out) => {
       const at = out.reserve(IFADDR_BYTES)
       out.view.setUint8(at, family === undefined ? AF.unspec : afOf(family))
       out.view.setUint32(at + 4, index ?? 0, HOST_LITTLE)
+      writeAttrs(out, addrAttrs, { targetNetnsId })
     },
     {
-      text: words('address show', index && `dev if${index}`),
+      text: words('address show', index && `dev if${index}`, word('link-netnsid', targetNetnsId)),
       missing: ['ENODEV'],
       decode: decodeAddr,
     },
