@@ -8,8 +8,8 @@
  * made anew, or is an older copy. Then running pods get their records back before
  * anybody is given an address.
  *
- * What the kernel does not know (namespace path, pod name, times) stays unknown:
- * DEL and GC work without it, and such a pod has no history before this moment.
+ * What the kernel does not know (namespace path, pod name unless its address is
+ * reserved, times) stays unknown: DEL and GC work without it.
  *
  * @module
  */
@@ -20,6 +20,8 @@ import {
   type Ip,
   type IpFamily,
   ipFamily,
+  type Mac,
+  macFromName,
   networkAddress,
   offsetIn,
   type Prefix,
@@ -28,6 +30,7 @@ import {
 } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import { blockOf, claimable, familyPools, ownBlocks, putClaim } from './blocks.ts'
+import { warmed } from './cooling.ts'
 import type { StoreCopy } from './copy.ts'
 import { keys } from './keys.ts'
 import {
@@ -39,6 +42,7 @@ import {
   type Pool,
 } from './records.ts'
 import { release } from './release.ts'
+import { reservationOf } from './reservations.ts'
 import type { Reader, Tx } from './store.ts'
 
 /** A pod that the node's kernel leads to. */
@@ -46,6 +50,8 @@ export interface LivingPod extends AttachmentKey {
   readonly sequence: number
   readonly hostLink: string
   readonly ips: readonly Ip[]
+  /** MAC of the pod's end. undefined: not known. */
+  readonly mac?: Mac
 }
 
 /** What a node's kernel tells of its records. */
@@ -94,6 +100,11 @@ export function rebuild(tx: Tx, living: LivingNode, copy?: StoreCopy): Rebuilt |
   for (const network of networksOf(tx)) claimBlocks(tx, network, living)
   closeUnseen(tx, living, copy)
   const pods = [...living.pods].sort((left, right) => left.sequence - right.sequence)
+  // What an older copy says of a pod that has come anew since is in nobody's way.
+  for (const pod of pods) {
+    const known = tx.get(keys.attachment(living.node, pod))
+    if (known !== undefined && known.sequence !== pod.sequence) release(tx, living.node, pod)
+  }
   let count = 0
   for (const pod of pods) {
     const why = adopt(tx, living, pod)
@@ -265,9 +276,7 @@ function adopt(tx: Tx, living: LivingNode, pod: LivingPod): string | undefined {
   const { network: name, containerId, ifname, sequence, hostLink } = pod
   const network = tx.get(keys.network(name))
   const key = { network: name, containerId, ifname }
-  const known = tx.get(keys.attachment(node, key))
-  if (known?.sequence === sequence) return undefined
-  if (known !== undefined) release(tx, node, key)
+  if (tx.get(keys.attachment(node, key)) !== undefined) return undefined
   if (network === undefined || pod.ips.length === 0) return 'its addresses cannot be told'
   for (const ip of pod.ips) {
     const why = makeFree(tx, living, network, ip)
@@ -278,12 +287,16 @@ function adopt(tx: Tx, living: LivingNode, pod: LivingPod): string | undefined {
     (left, right) => families.indexOf(ipFamily(left)) - families.indexOf(ipFamily(right)),
   )
   for (const ip of ips) putAddress(tx, living, network, key, ip, sequence)
+  const named = ips.flatMap((ip) => reservationOf(tx, network, ip) ?? [])[0]?.pod
+  const isChosen = pod.mac !== undefined && pod.mac !== macOf(key)
   const record: AttachmentRecord = {
     ...key,
     node,
     ips,
     hostLink,
     netns: '',
+    ...(named === undefined ? {} : { pod: { ...named, uid: '' } }),
+    ...(isChosen ? { mac: pod.mac } : {}),
     sequence,
     bootId,
     addedMs: nowMs,
@@ -291,6 +304,10 @@ function adopt(tx: Tx, living: LivingNode, pod: LivingPod): string | undefined {
   tx.put(keys.attachment(node, key), record)
   return undefined
 }
+
+/** The MAC of a pod's end where nobody chose one, as `podMac` of the pods' planner. */
+const macOf = ({ network, containerId, ifname }: AttachmentKey): Mac =>
+  macFromName(`${network}/${containerId}/${ifname}`)
 
 /** Takes the address from a holder that is gone; or says why it cannot be the pod's. */
 function makeFree(
@@ -317,7 +334,7 @@ function makeFree(
 
 function putAddress(
   tx: Tx,
-  { node }: LivingNode,
+  { node, nowMs }: LivingNode,
   network: NetworkRecord,
   key: AttachmentKey,
   ip: Ip,
@@ -331,11 +348,6 @@ function putAddress(
   // What was given last is given again last.
   const offset = Number(offsetIn(block, ip))
   const cursor = (offset + 1) % Number(prefixSize(block))
-  const cooling = use.cooling?.filter((cooled) => cooled.offset !== offset)
-  tx.put(keys.use(node, network.name, block), {
-    ...use,
-    cursor,
-    used: use.used + 1,
-    ...(cooling === undefined ? {} : { cooling }),
-  })
+  const after = warmed(network, use, offset, nowMs)
+  tx.put(keys.use(node, network.name, block), { ...after, cursor, used: after.used + 1 })
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Ip, Prefix } from '../net/mod.ts'
+import type { Ip, Mac, Prefix } from '../net/mod.ts'
 import { isPodLinkName, ownsLink, podAliasOwner, ROUTE_PROTOCOL } from './ownership.ts'
 import type { KernelState, Route } from './state.ts'
 
@@ -16,6 +16,15 @@ export interface LivingLink {
   readonly sequence: number
   readonly hostLink: string
   readonly ips: readonly Ip[]
+  /** Of the pod's end. undefined: not known. */
+  readonly mac?: Mac
+}
+
+/** What the pod's namespace says of the pod's end. */
+export interface PodEnd {
+  /** Asked only where the pod is behind a bridge: no route of the node tells them. */
+  readonly ips: readonly Ip[]
+  readonly mac?: Mac
 }
 
 export interface Living {
@@ -35,11 +44,11 @@ const TUNNEL = /^trvx\.[0-9]+$/
  * A link to which no address leads is not among the pods: it is what a crash left
  * of an ADD that was never recorded.
  *
- * @param inside Addresses of pods behind bridges: no route of the node tells them.
+ * @param ends The pods' ends, by host link.
  */
 export function livingIn(
   state: KernelState,
-  inside: ReadonlyMap<string, readonly Ip[]> = new Map(),
+  ends: ReadonlyMap<string, PodEnd> = new Map(),
 ): Living {
   const ips = new Map<string, Ip[]>()
   const blocks: Prefix[] = []
@@ -54,11 +63,18 @@ export function livingIn(
   const unnamed: string[] = []
   for (const object of state.values()) {
     if (object.kind !== 'link' || !isPodLinkName(object.name) || !ownsLink(object)) continue
-    const own = ips.get(object.name) ?? inside.get(object.name) ?? []
+    const { ips: inside = [], mac } = ends.get(object.name) ?? {}
+    const own = ips.get(object.name) ?? inside
     if (own.length === 0) continue
     const owner = podAliasOwner(object.alias)
     if (owner === undefined) unnamed.push(object.name)
-    else pods.push({ ...owner, hostLink: object.name, ips: own })
+    else
+      pods.push({
+        ...owner,
+        hostLink: object.name,
+        ips: own,
+        ...(mac === undefined ? {} : { mac }),
+      })
   }
   return { pods, blocks, endpoints, unnamed }
 }

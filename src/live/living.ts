@@ -5,34 +5,43 @@
  */
 import * as nl from 'netlink-ts'
 import { NetlinkSocket } from 'netlink-ts/live'
-import { isPodLinkName, type Living, livingIn } from '../kernel/mod.ts'
-import type { Ip } from '../net/mod.ts'
+import { isPodLinkName, type Living, livingIn, type PodEnd } from '../kernel/mod.ts'
+import { getOrNot } from '../kernel/netlink-read.ts'
+import type { Ip, Mac } from '../net/mod.ts'
 import type { LiveKernel } from './kernel.ts'
 
-/** In the namespace of this process. */
-export const livingHere = (kernel: LiveKernel): Living =>
-  livingIn(kernel.state(), addressesInside())
+/** In the namespace of `netnsFd`, or the process's own; `kernel` is of the same. */
+export const livingHere = (kernel: LiveKernel, netnsFd?: number): Living =>
+  livingIn(kernel.state(), podEnds(netnsFd))
 
 /**
- * Addresses of pods behind our bridges, by host link; asked of the pod's namespace
- * by its number (IFA_TARGET_NETNSID), without entering it.
+ * The other ends of our pairs, by host link; asked of the pod's namespace by its
+ * number (IFLA_TARGET_NETNSID, IFA_TARGET_NETNSID), without entering it.
  */
-function addressesInside(): ReadonlyMap<string, readonly Ip[]> {
-  const inside = new Map<string, readonly Ip[]>()
-  const socket = NetlinkSocket.open({})
+function podEnds(netnsFd: number | undefined): ReadonlyMap<string, PodEnd> {
+  const ends = new Map<string, PodEnd>()
+  const socket = NetlinkSocket.open({ netnsFd })
   try {
-    for (const { name, master, link, linkNetnsId } of socket.dump(nl.link.list())) {
-      if (master === undefined || link === undefined || linkNetnsId === undefined) continue
-      if (!isPodLinkName(name)) continue
-      const request = nl.addr.list({ index: link, targetNetnsId: linkNetnsId })
-      const found = socket.dump(request).filter(({ scope }) => scope === 'global')
-      inside.set(
-        name,
-        found.map(({ address }) => address as Ip),
-      )
+    for (const link of socket.dump(nl.link.list())) {
+      const end = isPodLinkName(link.name) ? podEnd(socket, link) : undefined
+      if (end !== undefined) ends.set(link.name, end)
     }
+    return ends
   } finally {
     socket.close()
   }
-  return inside
+}
+
+function podEnd(
+  socket: NetlinkSocket,
+  { link: index, linkNetnsId, master }: nl.Link,
+): PodEnd | undefined {
+  if (index === undefined || linkNetnsId === undefined) return undefined
+  const place = { targetNetnsId: linkNetnsId }
+  const mac = getOrNot(() => socket.get(nl.link.get({ index }, place)))?.mac
+  const addresses = master === undefined ? [] : socket.dump(nl.addr.list({ index, ...place }))
+  const ips = addresses
+    .filter(({ scope }) => scope === 'global')
+    .map(({ address }) => address as Ip)
+  return { ips, ...(mac === undefined ? {} : { mac: mac as Mac }) }
 }
