@@ -111,6 +111,7 @@ export const keys = {
   networkAttachments: (node: string, network: string): KeyRange<AttachmentRecord> =>
     `attachment/${node}/${network}/`,
   sequence: (node: string): Key<number> => `sequence/${node}`,
+  allSequences: 'sequence/' as KeyRange<number>,
   // Whole kinds, also those whose network or node is gone: for `check`.
   allClaims: 'claim/' as KeyRange<BlockClaim>,
   allUses: 'use/' as KeyRange<BlockUse>,

@@ -207,6 +207,16 @@ function mustFind(reader: Reader, name: string): NetworkRecord {
   throw new TriviumError('NOT_FOUND', `Cannot find network ${name}: ${known}`)
 }
 
+/**
+ * A record that was made elsewhere, if it fits beside the networks here.
+ *
+ * @throws {TriviumError} CONFLICT
+ */
+export const fittingNetwork = (reader: Reader, network: NetworkRecord): NetworkRecord => ({
+  ...network,
+  ...settled(reader, network),
+})
+
 /** The record of a draft, checked against all other networks. */
 function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
   const others = [...reader.range(keys.networks)]

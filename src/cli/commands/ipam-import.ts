@@ -35,6 +35,7 @@ import { DEFAULTS, print, storeOption, withStore } from '../common.ts'
 import { confirm, yesOption } from '../confirm.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { mustKnowNode, type NodeFlags, nodeFlags } from '../this-node.ts'
+import { restoreFile } from './ipam-backup.ts'
 
 const SOURCES = ['host-local', 'whereabouts', 'calico', 'flannel'] as const
 type SourceKind = (typeof SOURCES)[number]
@@ -43,46 +44,47 @@ type SourceKind = (typeof SOURCES)[number]
 const FILE_BYTES_MAX = 512 * 1024 * 1024
 
 interface Flags extends NodeFlags {
-  readonly from: SourceKind
+  readonly from?: SourceKind
   readonly network: string
   readonly store: string
   readonly output: OutputFormat
   readonly dryRun?: boolean
   readonly yes?: boolean
+  readonly force?: boolean
 }
 
 const HELP = `
-Sources:
+Without --from: a file of trivium ipam export, whose networks become part of this store. With it:
   host-local    its folder of one network, /var/lib/cni/networks/NAME
   whereabouts   kubectl get ippools.whereabouts.cni.cncf.io -A -o json > FILE
   calico        kubectl get ipamblocks.crd.projectcalico.org -o json > FILE
   flannel       /run/flannel/subnet.env, kubectl get nodes -o json > FILE, and host-local's folder
 
-Only pods of this node are taken, so import on every node. Give new pods to trivium-ipam first:
-the other plugin would go on giving addresses. Nothing is changed at the source.
+Of another plugin only pods of this node are taken, so import on every node. Give new pods to
+trivium-ipam first: the other plugin would go on giving addresses. Nothing is changed at the source.
 
 Examples:
+  trivium ipam import pods.export --dry-run
   trivium ipam import --from host-local /var/lib/cni/networks/lan --network lan --dry-run
   trivium ipam import --from flannel /run/flannel/subnet.env /var/lib/cni/networks/cbr0
 
 Exit status:
   0  everything is ours
-  1  conflicts: what has none was imported
+  1  conflicts: what has none was imported, of an export nothing
 `
 
 export function importCommand(): Command {
   const command = new Command('import')
-    .argument('<source...>', "the other plugin's files")
-    .description('take over the addresses that another plugin gave')
-    .addOption(
-      new Option('--from <plugin>', 'who gave them').choices(SOURCES).makeOptionMandatory(),
-    )
+    .argument('<source...>', "a file of trivium ipam export, or the other plugin's files")
+    .description('take over the addresses of an export, or those that another plugin gave')
+    .addOption(new Option('--from <plugin>', 'who gave them').choices(SOURCES))
     .option(
       '--network <name>',
       'the network of ours that they become part of',
       DEFAULTS.networkName,
     )
     .option('--dry-run', 'show what would be done, and the conflicts')
+    .option('--force', 'an export also where check would find something wrong')
     .addOption(storeOption())
     .addOption(outputOption())
     .addOption(yesOption())
@@ -127,8 +129,14 @@ const conflictRow = ({ subject, found, wanted }: ImportConflict): Row => ({
 })
 
 async function run(sources: readonly string[], flags: Flags): Promise<void> {
+  const { from } = flags
+  if (from === undefined) {
+    const [file, ...more] = sources
+    if (file !== undefined && more.length === 0) return restoreFile(file, 'export', flags)
+    throw new TriviumError('USAGE', 'Cannot import: wanted one file of an export, or --from PLUGIN')
+  }
   const node = mustKnowNode(flags)
-  const foreign = joined(sources.map((path) => readSource(path, flags.from)))
+  const foreign = joined(sources.map((path) => readSource(path, from)))
   await withStore(flags.store, async (store) => {
     const network = networkOf(store, flags.network)
     const into: ImportInto = { network, node, bootId: bootId(), nowMs: Date.now() }

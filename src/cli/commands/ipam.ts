@@ -8,6 +8,7 @@ import { type IpState, showIp, showUsage, type UsageRow } from '../../../ipam/mo
 import { parseIp } from '../../net/mod.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { backupCommand, exportCommand, restoreCommand } from './ipam-backup.ts'
 import { checkCommand, releaseCommand, repairCommand } from './ipam-check.ts'
 import { importCommand } from './ipam-import.ts'
 import { historyCommand, reserveCommand, unreserveCommand, whyCommand } from './ipam-rules.ts'
@@ -27,7 +28,10 @@ export function ipamCommand(): Command {
     .addCommand(checkCommand())
     .addCommand(releaseCommand())
     .addCommand(repairCommand())
+    .addCommand(exportCommand())
     .addCommand(importCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand())
     .addCommand(reserveCommand())
     .addCommand(unreserveCommand())
     .addCommand(historyCommand())
