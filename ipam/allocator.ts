@@ -41,6 +41,7 @@ import {
   unused,
   usableAddresses,
 } from './blocks.ts'
+import type { Demand } from './cluster/records.ts'
 import { coolingIn, longestCooling, offsetsOf, restingWords, restWords, warmed } from './cooling.ts'
 import { keys } from './keys.ts'
 import {
@@ -80,6 +81,8 @@ export interface Refusal {
   readonly kind: 'refused'
   readonly reason: RefusalReason
   readonly message: string
+  /** The block that would help, where it may not be claimed here. */
+  readonly wanted?: Demand
 }
 
 /** What an attachment asks for. */
@@ -246,7 +249,7 @@ function grantIn(
   }
   const claims: BlockClaim[] = []
   for (const claim of claimable(reader, network, pools, node, nowMs)) {
-    if (!mayClaim) return needsBlock(network, prefixFamily(claim.cidr), node, own)
+    if (!mayClaim) return needsBlock(network, prefixFamily(claim.cidr), pools, node, own)
     claims.push(claim)
     // A block of one or two addresses may have none for pods; then the next one is needed too.
     const grant = grantFrom(reader, network, unused(claim), claims, nowMs)
@@ -345,7 +348,9 @@ function grantRequested(
     return unavailable(isOwn ? `it is reserved for this pod, but ${whose}` : whose)
   }
   if (claim === undefined && !mayClaim) {
-    return unavailable(`node ${node} does not have block ${block} and may not claim it now`)
+    const found = `node ${node} does not have block ${block} and may not claim it now`
+    const wanted = { network: network.name, family: ipFamily(ip), pools: [pool.cidr], ip }
+    return { ...unavailable(found), wanted }
   }
   if (claim === undefined && !isOpen(pool, reader.get(keys.node(node))?.rack)) {
     return unavailable(`pool ${pool.cidr} is for nodes of rack ${pool.rack}`)
@@ -435,11 +440,13 @@ function stickyMac(
 function needsBlock(
   network: NetworkRecord,
   family: IpFamily,
+  pools: readonly Pool[],
   node: string,
   own: readonly BlockUse[],
 ): Refusal {
   const found = `${fullness(network, node, own)}, wanted one more block for the node`
-  return refuse('needs-block', `${cannot(network, family)}: ${found}`)
+  const wanted = { network: network.name, family, pools: pools.map(({ cidr }) => cidr) }
+  return { ...refuse('needs-block', `${cannot(network, family)}: ${found}`), wanted }
 }
 
 /** No pool is for this pod. */

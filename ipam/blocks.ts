@@ -79,14 +79,16 @@ export function ensureBlocks(
   return claims
 }
 
-/** Blocks of `node`, in address order. */
+/** Blocks of `node` that it may give addresses of, in address order. */
 export function ownBlocks(
   reader: Reader,
   network: NetworkRecord,
   node: string,
   family: IpFamily,
 ): readonly BlockUse[] {
-  return [...reader.range(keys.familyUses(node, network.name, family))].map(([, use]) => use)
+  return [...reader.range(keys.familyUses(node, network.name, family))].flatMap(([, use]) =>
+    use.frozen === true ? [] : [use],
+  )
 }
 
 /**

@@ -14,7 +14,7 @@ import { openCommits } from './etcd/commits.ts'
 import { clientKey } from './etcd/layout.ts'
 import type { Replica } from './etcd/replica.ts'
 import { openSession } from './etcd/session.ts'
-import { parseEtcdUrl } from './etcd/url.ts'
+import { parseEtcdUrl, partOf } from './etcd/url.ts'
 import { isOlderLayout, keys, SCHEMA_VERSION } from './keys.ts'
 import type { Store } from './store.ts'
 
@@ -25,6 +25,17 @@ export interface EtcdStoreOptions {
   readonly patienceMs?: number
   /** Refuse a prefix that holds no store yet instead of making one. */
   readonly mustExist?: boolean
+  /** What one node keeps beside the records that all share. */
+  readonly part?: { readonly node: string }
+}
+
+/** Whoever has to know more than that something changed. */
+export interface Follower {
+  /** These keys, or any. Called before `connected` for what a list has shown. */
+  changed(keys: ReadonlySet<string> | 'all'): void
+  /** Reads are in step. `fellBack`: what was written before may be gone. */
+  connected(fellBack: boolean): void
+  away(): void
 }
 
 export interface EtcdStore extends Store {
@@ -35,6 +46,12 @@ export interface EtcdStore extends Store {
    * STORE when it holds what cannot be used; NOT_FOUND when there is no store.
    */
   ready(): Promise<void>
+  /** Tells of every change and of etcd's absences, beginning with how it is now. */
+  follow(follower: Follower): void
+  /** What is read is etcd's state after this revision; 0: nothing is known yet. */
+  revision(): number
+  /** Why etcd does not answer, as far as that is known. */
+  away(): string
 }
 
 /**
@@ -44,11 +61,14 @@ export interface EtcdStore extends Store {
  */
 export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): EtcdStore {
   const { patienceMs = PATIENCE_MS, mustExist = false } = options
-  const address = parseEtcdUrl(url)
+  const { part } = options
+  const whole = parseEtcdUrl(url)
+  const address = part === undefined ? whole : partOf(whole, part.node)
   const name = url.replace(/\?.*$/, '')
   const id = randomUUID()
   const watchers = new Set<() => void>()
   let closed = false
+  const followers = new Set<Follower>()
   let notifying = false
 
   function notify(): void {
@@ -64,7 +84,16 @@ export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): Etcd
     connect: () => connectEtcd(address),
     check: (replica) => checkSchema(replica, name),
     prepare: (client, replica) => prepare(client, replica, name, mustExist),
-    changed: notify,
+    changed(keys) {
+      for (const follower of followers) follower.changed(keys)
+      notify()
+    },
+    connected: (fellBack) => {
+      for (const follower of followers) follower.connected(fellBack)
+    },
+    away: () => {
+      for (const follower of followers) follower.away()
+    },
   })
   const { replica } = session
   const commits = openCommits(session, { name, id, patienceMs })
@@ -100,10 +129,19 @@ export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): Etcd
       watchers.add(own)
       return () => void watchers.delete(own)
     },
+    follow(follower) {
+      followers.add(follower)
+      if (!known()) return
+      follower.changed('all')
+      if (session.client() !== undefined) follower.connected(false)
+    },
+    revision: () => replica.revision(),
+    away: () => session.broken()?.message ?? session.away().why,
     close() {
       if (closed) return
       closed = true
       watchers.clear()
+      followers.clear()
       void commits.finish().then(() => leave(session.client(), id).finally(session.close))
     },
   }

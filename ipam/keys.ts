@@ -16,6 +16,10 @@
  *     sequence/NODE                            last sequence number
  *     snapshot-request/NODE                    SnapshotRequest  somebody asks what NODE's kernel holds
  *     snapshot/NODE                            SnapshotAnswer   until the asker has read it
+ *     member/NODE                              MemberRecord     cluster: which machine is NODE
+ *     dispute/NETWORK/FAMILY/HEX/NODE          Dispute          cluster: NODE has pods in a block that another claimed
+ *     membership                               Membership       on a node of a cluster: its standing there
+ *     beat                                     Beat             below a node's own prefix of the cluster
  *
  * Names hold no slash (CNI specification and `checkName`), so keys are unambiguous.
  *
@@ -29,6 +33,7 @@ import {
   networkAddress,
   type Prefix,
 } from '../src/net/mod.ts'
+import type { Beat, Dispute, MemberRecord, Membership } from './cluster/records.ts'
 import type {
   AddressRecord,
   AllowRecord,
@@ -122,4 +127,10 @@ export const keys = {
   allHistory: 'history/' as KeyRange<HistoryRecord>,
   snapshotRequest: (node: string): Key<SnapshotRequest> => `snapshot-request/${node}`,
   snapshot: (node: string): Key<SnapshotAnswer> => `snapshot/${node}`,
+  member: (node: string): Key<MemberRecord> => `member/${node}`,
+  dispute: (network: string, cidr: Prefix, node: string): Key<Dispute> =>
+    `dispute/${network}/${block(cidr)}/${node}`,
+  disputes: 'dispute/' as KeyRange<Dispute>,
+  membership: 'membership' as Key<Membership>,
+  beat: 'beat' as Key<Beat>,
 } as const

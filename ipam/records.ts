@@ -127,6 +127,8 @@ export interface BlockUse {
   readonly cooling?: readonly CooledAddress[]
   /** How often one of its addresses was given up: the next place in its history. Absent: not since it was claimed. */
   readonly released?: number
+  /** Another node claims it, too: its addresses are taken back, none is given. Absent: no. */
+  readonly frozen?: true
 }
 
 /** An address that rests before it is given again. */

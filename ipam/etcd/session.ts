@@ -41,8 +41,15 @@ export interface SessionHooks {
   prepare(client: EtcdClient, replica: Replica): Promise<boolean>
   /** Throws when the store cannot be used as it is now. */
   check(replica: Replica): void
-  /** Records changed. */
-  changed(): void
+  /** Records changed: these, or any. */
+  changed(keys: ReadonlySet<string> | 'all'): void
+  /**
+   * The replica is in step from here on. `fellBack`: etcd tells another history than
+   * before, and what was written may be gone.
+   */
+  connected(fellBack: boolean): void
+  /** It was, and is not any more. */
+  away(): void
 }
 
 export function openSession(hooks: SessionHooks): Session {
@@ -52,6 +59,7 @@ export function openSession(hooks: SessionHooks): Session {
   let live = false
   let closed = false
   let mustList = true
+  let fellBack = false
   let broken: TriviumError | undefined
   let away = { sinceMs: performance.now(), why: 'it has not answered yet' }
   let endWatch: (() => void) | undefined
@@ -62,9 +70,11 @@ export function openSession(hooks: SessionHooks): Session {
   }
 
   async function catchUp(etcd: EtcdClient): Promise<void> {
-    if (!mustList && (await sameHistory(etcd, replica))) return
+    const history = await historyOf(etcd, replica)
+    if (!mustList && history === 'same') return
     const { revision, pairs } = await etcd.list()
-    if (replica.replace(pairs, revision)) hooks.changed()
+    if (history === 'another' || revision < replica.revision()) fellBack = true
+    if (replica.replace(pairs, revision)) hooks.changed('all')
     mustList = false
   }
 
@@ -76,11 +86,13 @@ export function openSession(hooks: SessionHooks): Session {
     const stop = await etcd.watch(replica.revision(), {
       created() {
         live = true
+        hooks.connected(fellBack)
+        fellBack = false
         tell()
       },
       changes(changes) {
         try {
-          if (replica.apply(changes)) hooks.changed()
+          if (replica.apply(changes)) hooks.changed(new Set(changes.map(({ key }) => key)))
           hooks.check(replica)
         } catch (thrown) {
           broken = asTriviumError(thrown)
@@ -125,6 +137,7 @@ export function openSession(hooks: SessionHooks): Session {
       }
       pauseMs = live ? PAUSE_MS : Math.min(pauseMs * 2, PAUSE_MS_MAX)
       away = { sinceMs: live ? performance.now() : away.sinceMs, why }
+      if (live) hooks.away()
       live = false
       tell()
       // Many clients of one member that went must not come back at one instant.
@@ -164,11 +177,19 @@ export function openSession(hooks: SessionHooks): Session {
   }
 }
 
-async function sameHistory(etcd: EtcdClient, replica: Replica): Promise<boolean> {
+/** Whether etcd still knows the newest change that the replica has seen, as it was. */
+async function historyOf(
+  etcd: EtcdClient,
+  replica: Replica,
+): Promise<'same' | 'another' | 'unknown'> {
   const witness = replica.witness()
-  if (witness === undefined) return false
+  if (witness === undefined) return 'unknown'
+  // It rejects when the revision was compacted, or has not come yet: the list tells which.
   const found = await etcd.readAt(witness.key, replica.revision()).catch(() => 'unknown' as const)
-  if (found === 'unknown') return false
-  if (witness.text === undefined) return found === undefined
-  return found?.text === witness.text && found.revision === witness.revision
+  if (found === 'unknown') return found
+  const isSame =
+    witness.text === undefined
+      ? found === undefined
+      : found?.text === witness.text && found.revision === witness.revision
+  return isSame ? 'same' : 'another'
 }

@@ -19,6 +19,18 @@ const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})$/
 const PREFIX = /^\/[A-Za-z0-9._/-]{1,200}$/
 const HOSTS_MAX = 16
 
+/** The part of a cluster that is one node's, beside what all share: `/prefix~/NODE/`. */
+export const partOf = (address: EtcdAddress, node: string): EtcdAddress => ({
+  ...address,
+  prefix: `${partsOf(address).prefix}${node}/`,
+})
+
+/** All nodes' parts: `/prefix~/`. */
+export const partsOf = (address: EtcdAddress): EtcdAddress => ({
+  ...address,
+  prefix: `${address.prefix.slice(0, -1)}~/`,
+})
+
 export const isEtcdUrl = (url: string): boolean => /^etcds?:\/\//.test(url)
 
 /**

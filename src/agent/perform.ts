@@ -28,6 +28,8 @@ export interface AgentPorts {
   readonly defer: (run: () => void) => void
   readonly report: (report: AgentReport) => void
   readonly ready: () => void
+  /** Registers the node where the store alone cannot: in its cluster. Answers why it is not yet. */
+  readonly register?: (node: NodeRecord, done: (failure: string | undefined) => void) => void
 }
 
 export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect> {
@@ -35,13 +37,12 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
   return (effect, feed) => {
     switch (effect.kind) {
       case 'store.prepare':
-        return ports.node((node) =>
-          transactIfNeeded(
-            ports,
-            (tx) => prepare(tx, node, ports.wallMs()),
-            (failure) => feed({ kind: 'store.prepared', failure }),
-          ),
-        )
+        return ports.node((node) => {
+          const done = (failure: string | undefined): void =>
+            feed({ kind: 'store.prepared', failure })
+          if (ports.register !== undefined) return ports.register(node, done)
+          return transactIfNeeded(ports, (tx) => prepare(tx, node, ports.wallMs()), done)
+        })
       case 'kernel.observe':
         return kernel.observe(effect.sysctls, (observed) =>
           feed({ kind: 'kernel.observed', observed }),

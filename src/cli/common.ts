@@ -19,6 +19,7 @@ export const DEFAULTS = {
   networkName: 'pods',
   mode: 'vxlan',
   pool: '10.42.0.0/16',
+  leaseSeconds: 3600,
 } as const
 
 /** `--store`, the same for every command; TRIVIUM_STORE where it is not given. */

@@ -16,6 +16,8 @@ export interface NodeFile {
   /** Name of the link to the other nodes. */
   readonly underlay: string
   readonly stateDir: string
+  /** URL of the cluster that the agent takes part in. */
+  readonly cluster?: string
 }
 
 const pathBeside = (socketPath: string): string => join(dirname(socketPath), 'node.json')
@@ -48,10 +50,14 @@ export function readNodeFile(socketPath: string): NodeFile | undefined {
     return undefined
   }
   try {
-    const { node, store, underlay, stateDir } = JSON.parse(text) as Record<keyof NodeFile, unknown>
+    const { node, store, underlay, stateDir, cluster } = JSON.parse(text) as Record<
+      keyof NodeFile,
+      unknown
+    >
     if (![node, store, underlay, stateDir].every((value) => typeof value === 'string'))
       throw new Error('fields')
-    return { node, store, underlay, stateDir } as NodeFile
+    const more = typeof cluster === 'string' ? { cluster } : {}
+    return { node, store, underlay, stateDir, ...more } as NodeFile
   } catch {
     throw new TriviumError(
       'UNKNOWN_NODE',

@@ -19,6 +19,7 @@ import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
 import { callFields, callLevel } from './call-log.ts'
 import { liveClock } from './clock.ts'
+import { type ClusterMember, type ClusterOptions, startMember } from './cluster-member.ts'
 import { type CniHost, serveCni } from './cni.ts'
 import { heldEvents } from './held-events.ts'
 import { type LiveKernel, openKernel } from './kernel.ts'
@@ -50,11 +51,15 @@ export interface NodeOptions {
   readonly trivium?: readonly string[]
   /** Where scrapers may ask. undefined: nowhere, and nothing is counted. */
   readonly metrics?: MetricsAddress
+  /** The cluster that blocks come from. undefined: the store is all there is. */
+  readonly cluster?: ClusterOptions
 }
 
 export interface RunningNode {
   /** Settles when a first round came through. */
   readonly ready: Promise<void>
+  /** Rejects when it cannot go on: another machine has the node's name. */
+  readonly failed: Promise<never>
   /** Finishes calls under way. Kernel state is left standing: pods keep their network. */
   stop(): Promise<void>
 }
@@ -83,14 +88,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   let tell = (_events: readonly KernelEvent[]): void => {}
   const held = heldEvents((events) => tell(events))
   const unrecorded = unrecordedLinks()
-  const parts: Parts = { store, kernel, underlay, metrics, unrecorded }
   const { unavailable } = health
-  const serve = serveCalls(options, parts, {
-    hold: held.hold,
-    isAlone: () => held.count() < 2,
-    unavailable,
-    unrecorded,
-  })
+  const ways = { hold: held.hold, isAlone: () => held.count() < 2, unavailable, unrecorded }
   const closeAll = (thrown: unknown): never => {
     store.close()
     kernel.close()
@@ -98,16 +97,21 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw thrown
   }
   // Calls wait: what a store has lost comes back before anybody is given an address.
-  let begin = (_rebuilt: Promise<void>): void => {}
-  const whole = new Promise<void>((resolve) => {
+  let begin = (_serve: Promise<Serve>): void => {}
+  const serve = new Promise<Serve>((resolve) => {
     begin = resolve
   })
-  const socket = await listen(options, (call) => whole.then(() => serve(call))).catch(closeAll)
-  begin(rebuildLost(options, opened, kernel))
-  await whole.catch(async (thrown: unknown) => {
+  const answer: Serve = (call) => serve.then((now) => now(call))
+  const socket = await listen(options, answer).catch(closeAll)
+  const whole = wholeStore(options, { store, kernel, first }).then(
+    (member): Parts => ({ store, kernel, underlay, metrics, unrecorded, member }),
+  )
+  begin(whole.then((parts) => serveCalls(options, parts, ways)))
+  const parts = await whole.catch(async (thrown: unknown) => {
     await socket.close()
-    closeAll(thrown)
+    return closeAll(thrown)
   })
+  const { member } = parts
   const stopCopying = keepCopy(options, opened)
   const driven = startReconciler(options, first, parts, () => {
     health.ready()
@@ -133,6 +137,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   return {
     ready,
+    failed: member?.failed ?? new Promise<never>(() => {}),
     async stop() {
       await socket.close()
       await page?.close()
@@ -141,11 +146,27 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       stopListening()
       driven.stop()
       stopCopying()
+      member?.stop()
       store.close()
       kernel.close()
       underlay.close()
     },
   }
+}
+
+/**
+ * What the node has lost comes back: from the cluster, if it is in one, then from the
+ * kernel. Where the cluster has to be heard first, that goes on while calls are refused.
+ */
+async function wholeStore(
+  options: NodeOptions,
+  { store, kernel, first }: Pick<Parts, 'store' | 'kernel'> & { readonly first: NodeRecord },
+): Promise<ClusterMember | undefined> {
+  const { node, log, cluster } = options
+  const living = (): Promise<void> => rebuildLost(options, store, kernel)
+  const member = cluster && (await startMember({ ...cluster, node, store, first, log, living }))
+  if (member?.mustJoin !== true) await living()
+  return member
 }
 
 /** The socket and the file beside it, from which calls without an agent learn: both, or neither. */
@@ -201,11 +222,12 @@ function touchesLink(object: KernelObject, name: string): boolean {
     : object.kind === 'addr' && object.link === name
 }
 
-const nodeFile = ({ node, storeUrl, underlay, stateDir }: NodeOptions) => ({
+const nodeFile = ({ node, storeUrl, underlay, stateDir, cluster }: NodeOptions) => ({
   node,
   store: storeUrl,
   underlay,
   stateDir,
+  ...(cluster !== undefined && { cluster: cluster.url }),
 })
 
 interface Parts {
@@ -214,6 +236,7 @@ interface Parts {
   readonly underlay: Underlay
   readonly metrics: LiveMetrics | undefined
   readonly unrecorded: UnrecordedLinks
+  readonly member: ClusterMember | undefined
 }
 
 /** Objects of a plan between two turns: about half a millisecond of code that has never run before. */
@@ -222,7 +245,7 @@ const SLICE = 128
 function startReconciler(
   options: NodeOptions,
   first: NodeRecord,
-  { store, kernel, underlay, metrics, unrecorded }: Parts,
+  { store, kernel, underlay, metrics, unrecorded, member }: Parts,
   ready: () => void,
 ): Driven<AgentInput> {
   const { log } = options
@@ -250,6 +273,7 @@ function startReconciler(
       logReport(log, report)
     },
     ready,
+    ...(member !== undefined && { register: member.register }),
   })
   const watched = metrics && watchRounds(perform, () => performance.now(), metrics)
   return drive(agentMachine(DEFAULT_TIMES, SLICE), liveClock, watched ?? perform)
@@ -305,7 +329,7 @@ function logReport(log: Logger, report: AgentReport): void {
 
 function serveCalls(
   options: NodeOptions,
-  { store, kernel, metrics }: Parts,
+  { store, kernel, metrics, member }: Parts,
   ways: Pick<CniHost, 'hold' | 'isAlone' | 'unavailable' | 'unrecorded'>,
 ): Serve {
   const inOrder = serial()
@@ -315,7 +339,8 @@ function serveCalls(
     store,
     kernel,
     locks: attachmentLocks(options.socketPath),
-    mayClaim: true,
+    mayClaim: member === undefined,
+    ...(member !== undefined && { blocks: member }),
     ...ways,
   }
   const hostFor = (request: CniRequest): CniHost => {

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inNetns, run } from '../../src/lab/exec.ts'
 
 const PROGRAM = '/usr/bin/etcd'
 const STARTS_MS_MAX = 60_000
@@ -32,17 +33,29 @@ export interface EtcdCluster {
   end(): Promise<void>
 }
 
-/** Starts `count` members and waits until they answer. */
-export async function startEtcd(folder: string, count = 1): Promise<EtcdCluster> {
+/** A network namespace of a member's own, and its address there. */
+export interface EtcdPlace {
+  readonly netns: string
+  readonly ip: string
+}
+
+/** Starts `count` members and waits until they answer. @param places On loopback where absent. */
+export async function startEtcd(
+  folder: string,
+  count = 1,
+  places: readonly EtcdPlace[] = [],
+): Promise<EtcdCluster> {
   mkdirSync(folder, { recursive: true })
-  const ports = await freePorts(2 * count)
+  const ports = places.length > 0 ? [] : await freePorts(2 * count)
   const names = Array.from({ length: count }, (_, n) => `m${n}`)
-  const peer = (n: number): string => `http://127.0.0.1:${ports[2 * n + 1]}`
+  const host = (n: number): string => places[n]?.ip ?? '127.0.0.1'
+  const client = (n: number): string => `${host(n)}:${ports[2 * n] ?? 2379}`
+  const peer = (n: number): string => `http://${host(n)}:${ports[2 * n + 1] ?? 2380}`
   const members = names.map((name, n) =>
-    member(join(folder, name), `127.0.0.1:${ports[2 * n]}`, [
+    member(join(folder, name), client(n), places[n]?.netns, [
       ...['--name', name, '--data-dir', join(folder, name)],
-      ...['--listen-client-urls', `http://127.0.0.1:${ports[2 * n]}`],
-      ...['--advertise-client-urls', `http://127.0.0.1:${ports[2 * n]}`],
+      ...['--listen-client-urls', `http://${client(n)}`],
+      ...['--advertise-client-urls', `http://${client(n)}`],
       ...['--listen-peer-urls', peer(n), '--initial-advertise-peer-urls', peer(n)],
       ...['--initial-cluster', names.map((other, m) => `${other}=${peer(m)}`).join(',')],
     ]),
@@ -52,7 +65,7 @@ export async function startEtcd(folder: string, count = 1): Promise<EtcdCluster>
     members,
     url: (prefix: string) => `etcd://${members.map(({ client }) => client).join(',')}/${prefix}`,
     async healthy() {
-      await Promise.all(members.map(({ client }) => healthy(client)))
+      await Promise.all(members.map((each, n) => healthy(each.client, places[n]?.netns)))
     },
     async end() {
       await Promise.all(members.map((each) => each.kill()))
@@ -67,7 +80,12 @@ export async function startEtcd(folder: string, count = 1): Promise<EtcdCluster>
   return cluster
 }
 
-function member(data: string, client: string, args: string[]): EtcdMember {
+function member(
+  data: string,
+  client: string,
+  netns: string | undefined,
+  args: string[],
+): EtcdMember {
   let child: ChildProcess | undefined
   // Should the test die, it must not stay.
   process.once('exit', () => child?.kill('SIGKILL'))
@@ -76,7 +94,8 @@ function member(data: string, client: string, args: string[]): EtcdMember {
     data,
     start() {
       const out = openSync(`${data}.log`, 'a')
-      child = spawn(PROGRAM, args, { stdio: ['ignore', out, out] })
+      const [program = '', ...rest] = netns === undefined ? [PROGRAM] : inNetns(netns, [PROGRAM])
+      child = spawn(program, [...rest, ...args], { stdio: ['ignore', out, out] })
       closeSync(out)
     },
     async kill() {
@@ -90,14 +109,24 @@ function member(data: string, client: string, args: string[]): EtcdMember {
   }
 }
 
-async function healthy(client: string): Promise<void> {
+async function healthy(client: string, netns: string | undefined): Promise<void> {
   const endMs = performance.now() + STARTS_MS_MAX
   while (performance.now() < endMs) {
-    const answer = await fetch(`http://${client}/health`).catch(() => undefined)
-    if (answer?.ok === true && (await answer.text()).includes('"true"')) return
+    if ((await healthAt(client, netns)).includes('"true"')) return
     await sleep(50)
   }
   throw new Error(`Cannot start etcd at ${client}: not healthy after ${STARTS_MS_MAX} ms`)
+}
+
+async function healthAt(client: string, netns: string | undefined): Promise<string> {
+  if (netns === undefined) {
+    const answer = await fetch(`http://${client}/health`).catch(() => undefined)
+    return (await answer?.text()) ?? ''
+  }
+  const [host, port] = client.split(':')
+  const ask = 'exec 3<>/dev/tcp/$0/$1 && printf "GET /health HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3'
+  const asked = await run(inNetns(netns, ['bash', '-c', ask, host ?? '', port ?? '']))
+  return asked.stdout
 }
 
 async function freePorts(count: number): Promise<number[]> {

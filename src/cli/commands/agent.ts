@@ -5,6 +5,7 @@
  */
 import { Command, Option } from 'commander'
 import { TriviumError } from '../../errors.ts'
+import type { ClusterOptions } from '../../live/cluster-member.ts'
 import { LOG_LEVELS, type LogLevel, openLog } from '../../live/log.ts'
 import { parseMetricsAddress } from '../../live/metrics-server.ts'
 import { startNode } from '../../live/node.ts'
@@ -18,6 +19,9 @@ interface AgentOptions {
   readonly socket: string
   readonly rack?: string
   readonly metrics?: string
+  readonly cluster?: string
+  readonly lease: number
+  readonly clusterTimes?: string
   readonly logLevel: LogLevel
 }
 
@@ -36,6 +40,22 @@ export function agentCommand(): Command {
       ).env('TRIVIUM_RACK'),
     )
     .addOption(
+      new Option(
+        '--cluster <url>',
+        'where blocks come from and every node is known: etcd://HOST:PORT[,HOST:PORT]/prefix, etcds://…?ca=FILE&cert=FILE&key=FILE (default: the store alone)',
+      ).env('TRIVIUM_CLUSTER'),
+    )
+    .addOption(
+      new Option(
+        '--lease <seconds>',
+        'how long addresses are given without a word from the cluster',
+      )
+        .env('TRIVIUM_LEASE')
+        .default(DEFAULTS.leaseSeconds)
+        .argParser(seconds),
+    )
+    .addOption(new Option('--cluster-times <json>', 'for tests').hideHelp())
+    .addOption(
       new Option('--log-level <level>', 'least severe log line')
         .choices(LOG_LEVELS)
         .default('info'),
@@ -48,7 +68,8 @@ export function agentCommand(): Command {
       'after',
       '\nExamples:\n  trivium agent --node n1 --underlay eth0 --store lmdb:/var/lib/trivium/store\n' +
         '  trivium agent --node n1 --underlay eth0 --rack r12\n' +
-        '  trivium agent --node n1 --underlay eth0 --metrics 127.0.0.1:9478\n',
+        '  trivium agent --node n1 --underlay eth0 --metrics 127.0.0.1:9478\n' +
+        '  trivium agent --node n1 --underlay eth0 --cluster etcd://10.0.0.1:2379,10.0.0.2:2379/trivium\n',
     )
     .action(run)
 }
@@ -57,6 +78,7 @@ async function run(options: AgentOptions): Promise<void> {
   checkName('node name', options.node)
   if (options.rack !== undefined) checkName('rack', options.rack)
   const metrics = options.metrics === undefined ? undefined : parseMetricsAddress(options.metrics)
+  const cluster = options.cluster === undefined ? undefined : clusterOf(options, options.cluster)
   const { log, dropped } = openLog(options.logLevel, { node: options.node })
   const node = await startNode({
     node: options.node,
@@ -66,17 +88,39 @@ async function run(options: AgentOptions): Promise<void> {
     socketPath: options.socket,
     ...(options.rack === undefined ? {} : { rack: options.rack }),
     ...(metrics === undefined ? {} : { metrics }),
+    ...(cluster === undefined ? {} : { cluster }),
     log,
     logDropped: dropped,
     trivium: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   })
   node.ready.then(() => log.info({ event: 'ready' }, 'ready'))
-  const signal = await new Promise<string>((resolve) => {
+  const told = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name))
+  })
+  const signal = await Promise.race([told, node.failed]).catch(async (thrown: unknown) => {
+    await node.stop()
+    throw thrown
   })
   log.info({ event: 'stopping', signal })
   await node.stop()
   log.info({ event: 'stopped' })
+}
+
+function clusterOf({ lease, clusterTimes }: AgentOptions, url: string): ClusterOptions {
+  const times = clusterTimes === undefined ? {} : { times: JSON.parse(clusterTimes) as object }
+  return { url, leaseMs: lease * 1000, ...times }
+}
+
+/** A lease shorter than a few signs of life ends between two of them. */
+const LEASE_SECONDS_MIN = 10
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= LEASE_SECONDS_MIN) return value
+  throw new TriviumError(
+    'USAGE',
+    `Cannot use --lease ${JSON.stringify(text)}: wanted whole seconds, at least ${LEASE_SECONDS_MIN}`,
+  )
 }
 
 /** Node names become keys of the store, where a slash separates; racks are labels of the same shape. */

@@ -32,6 +32,7 @@ interface InstallOptions extends NetworkFlags {
   readonly mode?: string
   readonly pool?: readonly string[]
   readonly store: string
+  readonly cluster?: string
   readonly stateDir: string
   readonly socket: string
 }
@@ -54,6 +55,12 @@ export function installCommand(): Command {
       collect,
     )
     .addOption(storeOption())
+    .addOption(
+      new Option(
+        '--cluster <url>',
+        "the nodes' cluster, as trivium agent has it: the network is its",
+      ).env('TRIVIUM_CLUSTER'),
+    )
     .option('--state-dir <dir>', "the node's own files", DEFAULTS.stateDir)
     .option('--socket <path>', "the agent's socket", DEFAULTS.socketPath)
   for (const flag of networkFlags()) command.addOption(flag)
@@ -66,7 +73,7 @@ export function installCommand(): Command {
 }
 
 async function install(options: InstallOptions): Promise<void> {
-  await withStore(options.store, (store) => writeNetwork(store, options), {})
+  await withStore(options.cluster ?? options.store, (store) => writeNetwork(store, options), {})
   const files = installFiles({
     distDir: distDirOf(realpathSync(process.argv[1] ?? '')),
     binDir: resolve(options.binDir),

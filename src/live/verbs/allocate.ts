@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { apartBecause } from '../../../ipam/cluster/membership.ts'
 import { keys } from '../../../ipam/keys.ts'
 import { type AllocateRequest, allocate, ensureBlocks, type Refusal } from '../../../ipam/mod.ts'
 import type { AttachmentRecord, NetworkRecord, NodeRecord } from '../../../ipam/records.ts'
 import type { Reader, Tx } from '../../../ipam/store.ts'
 import type { CniRequest } from '../../cni/mod.ts'
 import { type ErrorCode, TriviumError } from '../../errors.ts'
+import { uptimeMs } from '../boot.ts'
 import { transact } from '../transact.ts'
 import { type CniHost, keyOf } from './host.ts'
 
@@ -26,6 +28,7 @@ export async function allocateFor(
   decided?: (allocated: Allocated) => void,
 ): Promise<Allocated> {
   const allocateIn = (tx: Tx): Allocated | Refusal => {
+    refuseApart(tx, host)
     const context = contextOf(tx, request, host)
     const allocated = allocate(tx, allocationOf(request, host, hostLink))
     if (allocated.kind === 'refused') return allocated
@@ -33,11 +36,28 @@ export async function allocateFor(
     if (host.mayClaim) ensureBlocks(tx, context.network, host.nodeName, Date.now())
     return { attachment: allocated.attachment, ...context }
   }
-  const made = await transact(host.store, allocateIn, (answer) => {
-    if (!('reason' in answer)) decided?.(answer)
-  })
-  if ('reason' in made) throw refusalError(made)
-  return made
+  const untilMs = performance.now() + BLOCK_MS_MAX
+  for (;;) {
+    const made = await transact(host.store, allocateIn, (answer) => {
+      if (!('reason' in answer)) decided?.(answer)
+    })
+    if (!('reason' in made)) return made
+    if (made.wanted === undefined || host.blocks === undefined) throw refusalError(made)
+    const why = await host.blocks.wait(made.wanted, untilMs)
+    if (why !== undefined) throw new TriviumError('TRY_LATER', `${made.message}; ${why}`, ETCD_HINT)
+  }
+}
+
+/** How long an ADD waits for a block: a fraction of what the most hurried runtimes allow. */
+const BLOCK_MS_MAX = 15_000
+
+const ETCD_HINT =
+  'Blocks come from etcd: look whether most of its members answer this node, and trivium ipam show'
+
+/** @throws {TriviumError} when the node's cluster does not count on it now. */
+export function refuseApart(reader: Reader, { nodeName, bootId }: CniHost): void {
+  const why = apartBecause(reader, nodeName, bootId, uptimeMs)
+  if (why !== undefined) throw why
 }
 
 /** What the request asks of the allocator; without a host link, somebody else makes one. */

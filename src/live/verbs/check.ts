@@ -37,7 +37,8 @@ export async function check(
   try {
     const state = await host.kernel.stateSoon()
     // The agent keeps the table once it has come through a round.
-    const isTableKept = host.mayClaim && host.unavailable() === undefined
+    const isTableKept =
+      (host.mayClaim || host.blocks !== undefined) && host.unavailable() === undefined
     checkPod(plan, request.ifname, state, netns.kernel.state(), isTableKept)
     input.steps.mark('look')
   } finally {

@@ -24,6 +24,7 @@ export async function del(
   host: CniHost,
   steps?: Steps,
 ): Promise<undefined> {
+  refuseUnknowing(host)
   const name = podLinkName(key.network, key.containerId, key.ifname)
   const letGo = host.hold(name)
   try {
@@ -31,6 +32,17 @@ export async function del(
   } finally {
     letGo()
   }
+}
+
+/** What a lost store is about to hear of again must not come back after its DEL. */
+function refuseUnknowing({ store, nodeName }: CniHost): void {
+  const membership = store.read((reader) => reader.get(keys.membership))
+  if (membership === undefined || membership.joined) return
+  throw new TriviumError(
+    'TRY_LATER',
+    `Cannot release addresses on node ${nodeName}: it has not heard yet from etcd what it owns`,
+    'Look whether most members of etcd answer this node; its agent goes on by itself',
+  )
 }
 
 async function removeAll(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Demand } from '../../../ipam/cluster/records.ts'
 import type { AttachmentKey } from '../../../ipam/records.ts'
 import type { Store } from '../../../ipam/store.ts'
 import type { CniInput, CniRequest } from '../../cni/mod.ts'
@@ -11,6 +12,15 @@ import type { LiveKernel } from '../kernel.ts'
 import type { NetnsIdentity, NetnsQuestion } from '../netns.ts'
 import type { UnrecordedLinks } from '../unrecorded-links.ts'
 import type { Steps } from './steps.ts'
+
+/** Blocks of a cluster. */
+export interface ClusterBlocks {
+  /**
+   * Asks for a block. Resolves when there may be room; with the reason when there
+   * will be none soon, or `performance.now` has come to `untilMs`.
+   */
+  wait(demand: Demand, untilMs: number): Promise<string | undefined>
+}
 
 /** Where the verbs act. */
 export interface CniHost {
@@ -21,8 +31,10 @@ export interface CniHost {
   readonly kernel: LiveKernel
   /** Keeps other verbs from an attachment, those of other processes too. */
   readonly locks: AttachmentLocks
-  /** Whether a new block may be claimed: the agent's privilege. */
+  /** Whether a new block may be claimed: the agent's privilege, unless a cluster has a say. */
   readonly mayClaim: boolean
+  /** How the agent gets one there. Absent: there is no cluster, or no agent. */
+  readonly blocks?: ClusterBlocks
   /** A verb is at work on this link of ours, until the returned function is called. */
   hold(hostLink: string): () => void
   /** Whether no more than one link is held: what takes long then keeps nobody waiting. */

@@ -15,7 +15,7 @@ import { noLink } from '../../backend/ipam/plan.ts'
 import { roadProblem } from '../../backend/plan.ts'
 import { type CniRequest, checkGateways } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
-import { type Allocated, allocationOf, contextOf } from './allocate.ts'
+import { type Allocated, allocationOf, contextOf, refuseApart } from './allocate.ts'
 import type { CniHost } from './host.ts'
 
 export async function status(request: CniRequest, host: CniHost): Promise<undefined> {
@@ -49,6 +49,7 @@ function look(
   const probe = { ...request, containerId: 'status-probe', ifname: 'eth0' }
   try {
     return host.store.read((reader) => {
+      refuseApart(reader, host)
       const context = contextOf(reader, request, host)
       const { network } = context
       if (request.plugin === 'trivium-ipam') checkGateways(request.config.delegation, network)

@@ -73,7 +73,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['node:*'],
   },
   { unit: 'ipam/lmdb-store.ts', units: ['ipam', 'ipam/lmdb', 'src/errors.ts'] },
-  { unit: 'src/cluster', units: ['src/net', 'src/errors.ts', 'ipam'] },
+  {
+    unit: 'src/cluster',
+    units: ['src/net', 'src/errors.ts', 'src/machine.ts', 'src/ports.ts', 'ipam'],
+  },
   {
     unit: 'src/kernel',
     units: ['src/net', 'src/errors.ts', 'src/hash.ts', 'src/steps.ts'],

@@ -1,0 +1,127 @@
+/**
+ * Who is a node of the cluster, and for how long.
+ *
+ * @module
+ */
+import { invariant, TriviumError } from '../../src/errors.ts'
+import { keys } from '../keys.ts'
+import { registerNode } from '../networks.ts'
+import type { NodeRecord } from '../records.ts'
+import type { Reader, Tx } from '../store.ts'
+import type { Incarnation, MemberRecord, Membership } from './records.ts'
+
+export const sameIncarnation = (left: Incarnation | undefined, right: Incarnation): boolean =>
+  left?.machine === right.machine && left.store === right.store
+
+/**
+ * `member`: welcome. `taken`: another machine has the name. `deleted`: the store
+ * belongs to a node that was deleted. `lost`: this machine, with another store.
+ */
+export type Standing = 'member' | 'taken' | 'deleted' | 'lost' | 'nobody'
+
+export function standingOf(member: MemberRecord | undefined, own: Incarnation): Standing {
+  if (member?.gone?.includes(own.store)) return 'deleted'
+  const { incarnation } = member ?? {}
+  if (incarnation === undefined) return 'nobody'
+  if (sameIncarnation(incarnation, own)) return 'member'
+  return incarnation.machine === own.machine ? 'lost' : 'taken'
+}
+
+/**
+ * Makes the incarnation the node, or keeps it so, and its record true. Runs on the cluster's store.
+ *
+ * @param mayReplace Nobody with the store of before is alive.
+ * @returns how it stands; nothing was written unless `member`.
+ */
+export function join(tx: Tx, node: NodeRecord, own: Incarnation, mayReplace: boolean): Standing {
+  const member = tx.get(keys.member(node.name))
+  const standing = standingOf(member, own)
+  if (standing === 'taken' || standing === 'deleted') return standing
+  if (standing === 'lost' && !mayReplace) return standing
+  if (standing !== 'member') {
+    const replaced = standing === 'lost' ? member?.incarnation?.store : undefined
+    const gone = [...(member?.gone ?? []), ...(replaced === undefined ? [] : [replaced])]
+    const list = gone.length === 0 ? {} : { gone: gone.slice(-GONE_MAX) }
+    tx.put(keys.member(node.name), { incarnation: own, ...list })
+  }
+  registerNode(tx, node)
+  return 'member'
+}
+
+/** Of one name; each is a machine that was deleted or lost its store. */
+const GONE_MAX = 50
+
+/** Whether the cluster still takes `own` for the node: looked at by every transaction of a member. */
+export const isMember = (reader: Reader, node: string, own: Incarnation): boolean =>
+  standingOf(reader.get(keys.member(node)), own) === 'member'
+
+/** Takes everything from a node, whoever it is. Runs on the cluster's store; its mirror goes apart. */
+export function expel(tx: Tx, node: string): { readonly blocks: number } {
+  const member = tx.get(keys.member(node))
+  const store = member?.incarnation?.store
+  const gone = [...(member?.gone ?? []), ...(store === undefined ? [] : [store])]
+  tx.put(keys.member(node), { gone: gone.slice(-GONE_MAX) })
+  let blocks = 0
+  for (const [, network] of tx.range(keys.networks)) {
+    for (const [key, claim] of tx.range(keys.claims(network.name))) {
+      if (claim.node !== node) continue
+      tx.remove(key)
+      blocks++
+    }
+  }
+  tx.remove(keys.node(node))
+  return { blocks }
+}
+
+/** The node's own word on where it stands. @throws when the store is no member's. */
+export function membershipOf(reader: Reader): Membership {
+  const found = reader.get(keys.membership)
+  invariant(found !== undefined, 'a member knows where it stands')
+  return found
+}
+
+/**
+ * Why the node may not give an address now; undefined when it may, or is in no cluster.
+ *
+ * @param uptimeMs By the clock of the lease, of boot `bootId`.
+ */
+export function apartBecause(
+  reader: Reader,
+  node: string,
+  bootId: string,
+  uptimeMs: () => number,
+): TriviumError | undefined {
+  const membership = reader.get(keys.membership)
+  if (membership === undefined) return undefined
+  const { joined, refused, lease } = membership
+  const cannot = `Cannot give an address on node ${node}`
+  if (refused !== undefined) return new TriviumError('UNAVAILABLE', ...REFUSALS[refused](node))
+  if (!joined || lease === undefined) {
+    const found = 'it has not heard yet from etcd what it owns'
+    return new TriviumError('TRY_LATER', `${cannot}: ${found}, wanted etcd once`, ETCD_HINT)
+  }
+  if (lease.bootId !== bootId) {
+    const found = 'the machine was started anew, and etcd has not been heard of since'
+    return new TriviumError('TRY_LATER', `${cannot}: ${found}, wanted etcd once`, ETCD_HINT)
+  }
+  const overMs = uptimeMs() - lease.fromUptimeMs - lease.lengthMs
+  if (overMs < 0) return undefined
+  const seconds = Math.round((overMs + lease.lengthMs) / 1000)
+  const found = `etcd was last heard of ${seconds} s ago, the lease is ${lease.lengthMs / 1000} s`
+  return new TriviumError('TRY_LATER', `${cannot}: ${found}`, ETCD_HINT)
+}
+
+const ETCD_HINT = 'Look whether most members of etcd answer this node; its agent goes on by itself'
+
+export const REFUSALS: Readonly<
+  Record<NonNullable<Membership['refused']>, (node: string) => [message: string, hint: string]>
+> = {
+  deleted: (node) => [
+    `Cannot give an address on node ${node}: it was deleted from the cluster, wanted a member`,
+    "Its blocks may be others' by now: once its pods are gone, its agent joins anew by itself",
+  ],
+  taken: (node) => [
+    `Cannot be node ${node}: another machine is, wanted a name of its own`,
+    `Start the agent with another --node, or, if the other machine is gone: trivium node delete ${node} --force`,
+  ],
+}

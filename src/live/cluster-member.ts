@@ -1,0 +1,232 @@
+/**
+ * A live node as a member of a cluster: the machine on LMDB and etcd.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { REFUSALS } from '../../ipam/cluster/membership.ts'
+import { isBehind } from '../../ipam/cluster/mirror.ts'
+import type { Demand } from '../../ipam/cluster/records.ts'
+import { type EtcdStore, openEtcdStore } from '../../ipam/etcd-store.ts'
+import { keys } from '../../ipam/keys.ts'
+import type { NodeRecord } from '../../ipam/records.ts'
+import type { Store } from '../../ipam/store.ts'
+import {
+  MEMBER_TIMES,
+  type MemberInput,
+  type MemberReport,
+  type MemberTimes,
+  memberMachine,
+} from '../cluster/member.ts'
+import { memberPerform } from '../cluster/member-perform.ts'
+import { type Driven, drive } from '../driver.ts'
+import { TriviumError } from '../errors.ts'
+import { bootId, machineId, uptimeMs } from './boot.ts'
+import { liveClock } from './clock.ts'
+import type { Logger } from './log.ts'
+import { transact } from './transact.ts'
+import type { ClusterBlocks } from './verbs/host.ts'
+
+/** Between two looks of an ADD that waits: others may be quicker than it. */
+const LOOK_MS = 20
+
+/** How a node takes part in a cluster. */
+export interface ClusterOptions {
+  /** `etcd://…` or `etcds://…`. */
+  readonly url: string
+  /** How long the node gives addresses without a word from etcd. */
+  readonly leaseMs: number
+  /** Others than usual, for tests. */
+  readonly times?: Partial<MemberTimes>
+}
+
+export interface MemberOptions extends ClusterOptions {
+  readonly node: string
+  readonly store: Store
+  readonly first: NodeRecord
+  readonly log: Logger
+  /** Takes back what the kernel knows of running pods, once the cluster has said its part. */
+  readonly living?: () => Promise<void>
+}
+
+export interface ClusterMember extends ClusterBlocks {
+  /** Whether the store knew nothing of the cluster when it was opened. */
+  readonly mustJoin: boolean
+  /** What all nodes share, as etcd has it. */
+  readonly shared: Store
+  /** The reconciler's way to say how the node is reached. */
+  register(node: NodeRecord, done: (failure: string | undefined) => void): void
+  /** Rejects when another machine has the node's name. */
+  readonly failed: Promise<never>
+  stop(): void
+}
+
+export async function startMember(options: MemberOptions): Promise<ClusterMember> {
+  const { node, store, url, log } = options
+  const known = await transact(store, (tx) => {
+    const before = tx.get(keys.membership)
+    if (before !== undefined) return before
+    const incarnation = { machine: machineId(), store: randomUUID() }
+    const fresh = { incarnation, joined: false, beats: 0, revision: 0 }
+    tx.put(keys.membership, fresh)
+    return fresh
+  })
+  const shared = openEtcdStore(url)
+  const mirror = openEtcdStore(url, { part: { node } })
+  const waiting = waitingAdds()
+  let self = options.first
+  let isMember = false
+  let fail = (_error: TriviumError): void => {}
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject
+  })
+  failed.catch(() => {}) // whoever listens hears of it
+
+  function report(told: MemberReport): void {
+    logMember(log, told)
+    if (told.event === 'joined') isMember = true
+    if (told.event !== 'refused' || told.why !== 'taken' || isMember) return
+    fail(new TriviumError('CONFLICT', ...REFUSALS.taken(node)))
+  }
+
+  const driven: Driven<MemberInput> = drive(
+    memberMachine(known, { ...MEMBER_TIMES, ...options.times }),
+    liveClock,
+    memberPerform({
+      name: node,
+      session: randomUUID(),
+      node: (done) => done(self),
+      local: store,
+      shared,
+      revision: shared.revision,
+      mirror,
+      defer: setImmediate,
+      wallMs: Date.now,
+      lease: () => ({
+        bootId: bootId(),
+        fromUptimeMs: uptimeMs(),
+        lengthMs: options.leaseMs,
+      }),
+      freshStore: randomUUID,
+      living(done) {
+        const living = options.living?.() ?? Promise.resolve()
+        living.then(
+          () => done(undefined),
+          (thrown: unknown) => done(String((thrown as Error).message)),
+        )
+      },
+      room: waiting.tell,
+      report,
+    }),
+  )
+  followBoth(driven, store, shared, mirror, node)
+  const stopWatching = store.watch(() => driven.feed({ kind: 'local.changed' }))
+
+  return {
+    mustJoin: !known.joined,
+    shared,
+    failed,
+    register(now, done) {
+      const isNews = JSON.stringify(now) !== JSON.stringify(self)
+      self = now
+      if (isNews) driven.feed({ kind: 'node.changed' })
+      const isKnown = store.read((reader) => reader.get(keys.node(node))) !== undefined
+      const why = `node ${node} has not joined its cluster yet: ${shared.away()}`
+      setImmediate(() => done(isKnown ? undefined : why))
+    },
+    async wait(demand: Demand, untilMs: number) {
+      const answer = waiting.add(untilMs - performance.now())
+      driven.feed({ kind: 'wanted', demand })
+      const why = await answer
+      if (why === undefined) await sleep(LOOK_MS)
+      return why
+    },
+    stop() {
+      stopWatching()
+      driven.stop()
+      waiting.tell('the agent ends')
+      shared.close()
+      mirror.close()
+    },
+  }
+}
+
+/** Both stores as one connection: it is there when both are. */
+function followBoth(
+  driven: Driven<MemberInput>,
+  store: Store,
+  shared: EtcdStore,
+  mirror: EtcdStore,
+  node: string,
+): void {
+  const up = new Set<EtcdStore>()
+  let fellBack = false
+  const connected = (etcd: EtcdStore, isBack: boolean): void => {
+    up.add(etcd)
+    fellBack ||= isBack
+    if (up.size < 2) return
+    driven.feed({
+      kind: 'connected',
+      revision: shared.revision(),
+      beats: mirror.read((reader) => reader.get(keys.beat)?.count ?? 0),
+      fellBack,
+      isBehind: store.read((own) => mirror.read((reader) => isBehind(own, reader, node))),
+    })
+    fellBack = false
+  }
+  const away = (etcd: EtcdStore): void => {
+    up.delete(etcd)
+    driven.feed({ kind: 'away' })
+  }
+  shared.follow({
+    changed: (changed) =>
+      driven.feed({ kind: 'shared.changed', changed, revision: shared.revision() }),
+    connected: (isBack) => connected(shared, isBack),
+    away: () => away(shared),
+  })
+  mirror.follow({
+    changed: () => {},
+    connected: (isBack) => connected(mirror, isBack),
+    away: () => away(mirror),
+  })
+}
+
+interface WaitingAdds {
+  /** Resolves at the next word, or with a reason when time is up. */
+  add(waitMs: number): Promise<string | undefined>
+  tell(why: string | undefined): void
+}
+
+function waitingAdds(): WaitingAdds {
+  const waiting = new Set<(why: string | undefined) => void>()
+  return {
+    add: (waitMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => end('etcd gave none in time'), Math.max(0, waitMs))
+        const end = (why: string | undefined): void => {
+          clearTimeout(timer)
+          waiting.delete(end)
+          resolve(why)
+        }
+        waiting.add(end)
+      }),
+    tell(why) {
+      for (const end of [...waiting]) end(why)
+    },
+  }
+}
+
+const WARNINGS = new Set<MemberReport['event']>([
+  'away',
+  'fell-back',
+  'refused',
+  'failed',
+  'waiting',
+])
+
+function logMember(log: Logger, { event, ...rest }: MemberReport): void {
+  const line = { event: 'cluster', what: event, ...rest }
+  if (WARNINGS.has(event)) log.warn(line)
+  else log.info(line)
+}
