@@ -38,7 +38,8 @@ export function poolGroups(
 /** Why the pod gets nothing of this pool, as the end of a sentence; undefined when it may. */
 export function closedBecause(pool: Pool, wish: PoolWish): string | undefined {
   const { pod, pools = [], everyNamespace = false } = wish
-  const { cidr, namespaces } = pool
+  const { cidr, namespaces, draining = false } = pool
+  if (draining) return `pool ${cidr} drains: nobody gets an address of it`
   const isHome = pod !== undefined && namespaces?.includes(pod.namespace)
   if (namespaces !== undefined && isHome !== true && !everyNamespace) {
     return `pool ${cidr} is for pods of ${namespaceWords(namespaces)}, ${podWords(pod)}`

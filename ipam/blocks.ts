@@ -120,9 +120,9 @@ export function* claimable(
 export const familyPools = (network: NetworkRecord, family: IpFamily): readonly Pool[] =>
   network.pools.filter((pool) => prefixFamily(pool.cidr) === family)
 
-/** Pools in which blocks are kept ready: those for any pod, if there are some. */
+/** Pools in which blocks are kept ready: those for any pod, if there are some; none that drains. */
 export function sparePools(network: NetworkRecord, family: IpFamily): readonly Pool[] {
-  const pools = familyPools(network, family)
+  const pools = familyPools(network, family).filter(({ draining }) => draining !== true)
   const common = pools.filter(({ namespaces }) => namespaces === undefined)
   return common.length === 0 ? pools : common
 }

@@ -1,13 +1,29 @@
 /**
  * Blocks that a node has no use for, and gives back to the cluster.
  *
+ * A block that was claimed a short while ago stays, so that a node at the edge of
+ * a block does not claim and give back with every pod. Out of a pool that drains
+ * everything goes at once, the tunnel endpoint too.
+ *
  * @module
  */
-import { blocksIn, isSpare, ownBlocks, sparePools } from './blocks.ts'
+import { type IpFamily, networkAddress } from '../src/net/mod.ts'
+import {
+  blocksIn,
+  claimable,
+  ensureBlocks,
+  isSpare,
+  ownBlocks,
+  putClaim,
+  sparePools,
+} from './blocks.ts'
 import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
-import { type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
+import { type BlockClaim, type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
 import type { Reader, Tx } from './store.ts'
+
+/** Unless the network says otherwise. */
+export const IDLE_SECONDS = 600
 
 /**
  * Blocks without a holder and without an address that rests; but for the first
@@ -28,9 +44,9 @@ export function idleBlocks(
     return own.filter(
       (use) =>
         !use.first &&
-        use.used === 0 &&
         use.cidr !== spare?.cidr &&
-        coolingIn(network, use, nowMs).length === 0,
+        isEmpty(network, use, nowMs) &&
+        (drains(network, use) || isOld(reader, network, use, nowMs)),
     )
   })
 }
@@ -48,4 +64,66 @@ export function giveBackIdle(
     tx.remove(keys.use(node, network.name, cidr))
   }
   return idle
+}
+
+/**
+ * A node's blocks as they should be: one ready ahead, none that it has no use for.
+ * Doing it again at once changes nothing.
+ */
+export function keepBlocks(tx: Tx, network: NetworkRecord, node: string, nowMs: number): void {
+  for (const family of networkFamilies(network)) moveEndpoint(tx, network, node, family, nowMs)
+  ensureBlocks(tx, network, node, nowMs)
+  giveBackIdle(tx, network, node, nowMs)
+}
+
+const isEmpty = (network: NetworkRecord, use: BlockUse, nowMs: number): boolean =>
+  use.used === 0 && coolingIn(network, use, nowMs).length === 0
+
+const drains = ({ pools }: NetworkRecord, { pool }: BlockUse): boolean =>
+  pools.find(({ cidr }) => cidr === pool)?.draining === true
+
+/** A clock that was put back keeps a block at most twice its time. */
+function isOld(reader: Reader, network: NetworkRecord, { cidr }: BlockUse, nowMs: number): boolean {
+  const { claimedMs = 0 } = reader.get(keys.claim(network.name, cidr)) ?? {}
+  return Math.abs(nowMs - claimedMs) >= (network.options.idleSeconds ?? IDLE_SECONDS) * 1000
+}
+
+/**
+ * A first block of a pool that drains hands the tunnel endpoint to another, once
+ * nobody has an address of it: one of the node's own, or a new one. Peers follow
+ * as they follow every block.
+ */
+function moveEndpoint(
+  tx: Tx,
+  network: NetworkRecord,
+  node: string,
+  family: IpFamily,
+  nowMs: number,
+): void {
+  const own = ownBlocks(tx, network, node, family)
+  const old = own.find((use) => use.first)
+  if (old === undefined || !drains(network, old) || !isEmpty(network, old, nowMs)) return
+  const pools = sparePools(network, family)
+  const isFree = ({ cidr }: BlockUse | BlockClaim): boolean =>
+    tx.get(keys.address(network.name, networkAddress(cidr))) === undefined
+  const next = blocksIn(own, pools).find(isFree)
+  if (next !== undefined) setFirst(tx, network, node, next, true)
+  else {
+    const [claim] = claimable(tx, network, pools, node, nowMs)
+    if (claim === undefined) return
+    putClaim(tx, { ...claim, first: true })
+  }
+  setFirst(tx, network, node, old, false)
+}
+
+function setFirst(
+  tx: Tx,
+  { name }: NetworkRecord,
+  node: string,
+  use: BlockUse,
+  first: boolean,
+): void {
+  const claim = tx.get(keys.claim(name, use.cidr))
+  if (claim !== undefined) tx.put(keys.claim(name, use.cidr), { ...claim, first })
+  tx.put(keys.use(node, name, use.cidr), { ...use, first })
 }

@@ -45,6 +45,7 @@ export interface PoolSpec {
   readonly gateway?: string
   readonly rack?: string
   readonly namespaces?: readonly string[]
+  readonly draining?: boolean
 }
 
 /** UDP port of a flavour's tunnels, unless told otherwise. */
@@ -96,6 +97,7 @@ const OPTION_RANGES = {
   vxlanPort: [1, 65_535],
   vlanId: [1, 4094], // IEEE 802.1Q: 0 and 4095 are reserved
   cooldownSeconds: [0, 86_400],
+  idleSeconds: [0, 31_536_000],
 } as const
 
 /** @throws {TriviumError} BAD_CONFIG, for the first rule that is broken. */
@@ -160,6 +162,7 @@ function parsePool(spec: PoolSpec, subject: string): Pool {
     ...(rack === undefined ? {} : { rack }),
     ...(namespaces === undefined ? {} : { namespaces }),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(spec.draining === true ? { draining: true } : {}),
   }
 }
 
@@ -224,7 +227,7 @@ function parseOptions(
     const [low, high] = OPTION_RANGES.vlanId
     throw bad(subject, 'vlanId', undefined, `${low} to ${high} in vlan mode`)
   }
-  const cooldownSeconds = option('cooldownSeconds')
+  const [cooldownSeconds, idleSeconds] = [option('cooldownSeconds'), option('idleSeconds')]
   refuseLargeStrict(given, pools, subject)
   const sixes = pools.some(({ cidr }) => prefixFamily(cidr) === 6)
   const mtuRange = [MTU_BYTES_MIN[sixes ? 6 : 4], MTU_BYTES_MAX] as const
@@ -239,6 +242,7 @@ function parseOptions(
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
     ...(flavour === undefined ? {} : { flavour }),
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
+    ...(idleSeconds === undefined ? {} : { idleSeconds }),
     ...switchesOf(given, subject),
   }
 }

@@ -10,7 +10,6 @@
 import { TriviumError } from '../src/errors.ts'
 import { GPE_KERNEL, offloadsGpe } from '../src/kernel-release.ts'
 import { prefixesOverlap } from '../src/net/mod.ts'
-import { cooldownMs } from './cooling.ts'
 import { keys } from './keys.ts'
 import {
   defaultPort,
@@ -81,22 +80,8 @@ export function setNetwork(
   { mode, options = {}, addPools = [] }: NetworkSettings,
 ): NetworkChange<'changed'> {
   const present = mustFind(tx, name)
-  const before: Partial<NetworkOptions> = { ...present.options }
-  // Outside vlan mode the id is a stand-in that must not become a choice nobody made.
-  const { vlanId: _standIn, ...rest } = before
-  // A port nobody chose follows the flavour: the two cannot share one.
-  const port = before.vxlanPort === defaultPort(before.flavour) ? { vxlanPort: undefined } : {}
-  const spec: NetworkSpec = {
-    name,
-    mode: mode ?? present.mode,
-    pools: [...present.pools, ...addPools],
-    options: { ...(present.mode === 'vlan' ? before : rest), ...port, ...options },
-  }
-  const { exclusions } = present
-  const network = {
-    ...settled(tx, parseNetworkSpec(spec, present.createdMs)),
-    ...(exclusions === undefined ? {} : { exclusions }),
-  }
+  const pools = [...present.pools, ...addPools]
+  const network = networkWith(tx, present, { mode: mode ?? present.mode, pools, options })
   if (JSON.stringify(network) === JSON.stringify(present)) return { kind: 'unchanged', network }
   if (network.mode !== present.mode && !(isRouted(network.mode) && isRouted(present.mode))) {
     // A pod's link is a routed pair, a bridge port in vlan mode, and none of ours in ipam mode.
@@ -105,6 +90,30 @@ export function setNetwork(
   }
   tx.put(keys.network(name), network)
   return { kind: 'changed', network }
+}
+
+/** The network with other pools, mode or options, checked as a new one is. Writes nothing. */
+export function networkWith(
+  reader: Reader,
+  present: NetworkRecord,
+  { mode = present.mode, pools = present.pools, options = {} }: Partial<NetworkSpec>,
+): NetworkRecord {
+  const before: Partial<NetworkOptions> = { ...present.options }
+  // Outside vlan mode the id is a stand-in that must not become a choice nobody made.
+  const { vlanId: _standIn, ...rest } = before
+  // A port nobody chose follows the flavour: the two cannot share one.
+  const port = before.vxlanPort === defaultPort(before.flavour) ? { vxlanPort: undefined } : {}
+  const spec: NetworkSpec = {
+    name: present.name,
+    mode,
+    pools,
+    options: { ...(present.mode === 'vlan' ? before : rest), ...port, ...options },
+  }
+  const { exclusions } = present
+  return {
+    ...settled(reader, parseNetworkSpec(spec, present.createdMs)),
+    ...(exclusions === undefined ? {} : { exclusions }),
+  }
 }
 
 const isRouted = (mode: NetworkRecord['mode']): boolean => mode === 'vxlan' || mode === 'route'
@@ -199,7 +208,8 @@ export function denyNetwork(tx: Tx, from: string, to: string): void {
   tx.remove(keys.allow(from, to))
 }
 
-function mustFind(reader: Reader, name: string): NetworkRecord {
+/** @throws {TriviumError} NOT_FOUND */
+export function mustFind(reader: Reader, name: string): NetworkRecord {
   const network = reader.get(keys.network(name))
   if (network !== undefined) return network
   const names = [...reader.range(keys.networks)].map(([, { name }]) => name)
@@ -297,12 +307,10 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
       draft.options.checksumOffload ?? 'auto',
     ],
     ['mtuBytes', present.options.mtuBytes ?? 'auto', draft.options.mtuBytes ?? 'auto'],
-    ['cooldownSeconds', cooldownMs(present) / 1000, cooldownMs(draft) / 1000],
-    [
-      'cooldownStrict',
-      present.options.cooldownStrict === true,
-      draft.options.cooldownStrict === true,
-    ],
+    // `trivium ipam configure` says these, creating a network does not.
+    ...(['cooldownSeconds', 'cooldownStrict', 'idleSeconds'] as const)
+      .filter((key) => draft.options[key] !== undefined)
+      .map((key) => [key, present.options[key], draft.options[key]] as const),
   ]
   const different = fields.find(([, found, wanted]) => found !== wanted)
   if (different === undefined) return undefined

@@ -21,6 +21,8 @@ export interface Pool {
   readonly namespaces?: readonly string[]
   /** An address on the wire that answers for the rest of the world (VLAN mode); never a pod's. */
   readonly gateway?: Ip
+  /** Nobody gets an address of it any more; those that have one keep it. @default false */
+  readonly draining?: boolean
 }
 
 /** Options of every mode; each planner reads its own. */
@@ -51,6 +53,8 @@ export interface NetworkOptions {
   readonly cooldownSeconds?: number
   /** Rather a new block, or none, than an address that still cools. @default false */
   readonly cooldownStrict?: boolean
+  /** How long a node keeps a block that it has no use for. @default 600 */
+  readonly idleSeconds?: number
 }
 
 /** A network: the one truth about mode, pools and options. */

@@ -163,6 +163,22 @@ export function reservationOf(
 export const exclusionOf = ({ exclusions = [] }: NetworkRecord, ip: Ip): Prefix | undefined =>
   exclusions.find((range) => containsIp(range, ip))
 
+/** What is reserved in a range of the network. */
+export const reservationsIn = (
+  reader: Reader,
+  network: string,
+  range: Prefix,
+): readonly Reservation[] =>
+  [...reader.range(keys.reservations(network))]
+    .map(([, reservation]) => reservation)
+    .filter(({ ip }) => containsIp(range, ip))
+
+/** Excluded ranges within a range. */
+export const exclusionsIn = (
+  { exclusions = [] }: NetworkRecord,
+  range: Prefix,
+): readonly Prefix[] => exclusions.filter((each) => containsPrefix(range, each))
+
 /** Places in the block that are kept from just any pod, and that nobody holds now. */
 export function* keptOffsets(
   reader: Reader,
@@ -200,6 +216,10 @@ function reservableBlock(network: NetworkRecord, ip: Ip): Prefix {
   const pool = poolOf(network, ip)
   if (pool === undefined) {
     throw new TriviumError('BAD_CONFIG', `Cannot reserve ${ip}: ${outside(network)}`)
+  }
+  if (pool.draining === true) {
+    const found = `pool ${pool.cidr} drains`
+    throw new TriviumError('BAD_CONFIG', `Cannot reserve ${ip}: ${found}, wanted another pool`)
   }
   const block = blockOf(pool, ip)
   // The first block that a node claims gives its network address to the tunnel.

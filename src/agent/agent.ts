@@ -58,7 +58,7 @@ export type AgentInput =
   | { readonly kind: 'turn.given' }
 
 export type AgentEffect =
-  /** Register the node and claim the blocks it lacks. Answer: `store.prepared`. */
+  /** Register the node, claim the blocks it lacks and give back those it has no use for. Answer: `store.prepared`. */
   | { readonly kind: 'store.prepare' }
   | { readonly kind: 'kernel.observe'; readonly sysctls: readonly string[] }
   | { readonly kind: 'store.read' }

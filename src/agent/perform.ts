@@ -6,7 +6,7 @@
  */
 
 import { keys } from '../../ipam/keys.ts'
-import { ensureBlocks, registerNode } from '../../ipam/mod.ts'
+import { keepBlocks, registerNode } from '../../ipam/mod.ts'
 import type { NodeRecord } from '../../ipam/records.ts'
 import type { Store, Tx } from '../../ipam/store.ts'
 import { writesNothing } from '../../ipam/trial.ts'
@@ -82,5 +82,5 @@ function transactIfNeeded(
 
 function prepare(tx: Tx, node: NodeRecord, nowMs: number): void {
   registerNode(tx, node)
-  for (const [, network] of tx.range(keys.networks)) ensureBlocks(tx, network, node.name, nowMs)
+  for (const [, network] of tx.range(keys.networks)) keepBlocks(tx, network, node.name, nowMs)
 }

@@ -11,10 +11,11 @@ export interface ModelBlock {
   readonly family: number
   readonly first: bigint
   readonly last: bigint
-  /** Addresses no pod gets. */
-  readonly reserved: readonly bigint[]
+  /** Addresses no pod gets, beside the tunnel's. */
+  readonly edges: readonly bigint[]
   /** Whether its first address is the tunnel's. */
-  readonly endpoint: boolean
+  endpoint: boolean
+  readonly claimedMs: number
   /** Address to try next. */
   next: bigint
 }
@@ -32,6 +33,7 @@ interface ModelPool {
   readonly last: bigint
   readonly blockSize: bigint
   readonly gateway: bigint | undefined
+  draining: boolean
 }
 
 /** One network on paper. */
@@ -51,16 +53,18 @@ export class ModelNetwork {
   nowMs = 1
   private readonly restMs: number
   private readonly strict: boolean
+  private readonly idleMs: number
 
   constructor(spec: NetworkSpec) {
     this.restMs = (spec.options?.cooldownSeconds ?? 60) * 1000
     this.strict = spec.options?.cooldownStrict === true
+    this.idleMs = (spec.options?.idleSeconds ?? 600) * 1000
     this.pools = spec.pools.map(({ cidr, blockLength = 0, gateway }) => {
       const family = cidr.includes(':') ? 6 : 4
       const [first, last] = bounds(cidr)
       const blockSize = 2n ** BigInt((family === 6 ? 128 : 32) - blockLength)
       const point = gateway === undefined ? undefined : bounds(gateway)[0]
-      return { family, first, last, blockSize, gateway: point }
+      return { family, first, last, blockSize, gateway: point, draining: false }
     })
     this.families = [...new Set(this.pools.map(({ family }) => family))]
   }
@@ -106,36 +110,53 @@ export class ModelNetwork {
   }
 
   /** Lowest block nobody owns, in the given pools. */
-  freeBlock(node: string, pools: readonly ModelPool[]): ModelBlock | undefined {
+  freeBlock(
+    node: string,
+    pools: readonly ModelPool[],
+    claimedMs = this.nowMs,
+  ): ModelBlock | undefined {
     for (const pool of pools) {
       for (let first = pool.first; first <= pool.last; first += pool.blockSize) {
         const { family } = pool
         if (this.blocks.some((block) => block.family === family && block.first === first)) continue
-        return this.block(node, pool, first)
+        return this.block(node, pool, first, claimedMs)
       }
     }
     return undefined
   }
 
-  block(node: string, pool: ModelPool, first: bigint): ModelBlock {
+  block(node: string, pool: ModelPool, first: bigint, claimedMs = this.nowMs): ModelBlock {
     const { family, gateway } = pool
     const last = first + pool.blockSize - 1n
-    const reserved = [pool.first]
+    const edges = [pool.first]
     const endpoint = this.own(node, family).length === 0
-    if (endpoint) reserved.push(first)
-    if (family === 4) reserved.push(pool.last)
-    if (gateway !== undefined) reserved.push(gateway)
-    return { owner: node, family, first, last, reserved, endpoint, next: first }
+    if (family === 4) edges.push(pool.last)
+    if (gateway !== undefined) edges.push(gateway)
+    return { owner: node, family, first, last, edges, endpoint, claimedMs, next: first }
+  }
+
+  isEdge({ endpoint, first, edges }: ModelBlock, address: bigint): boolean {
+    return edges.includes(address) || (endpoint && address === first)
+  }
+
+  drains({ family, first }: ModelBlock): boolean {
+    return this.poolOf(family, first)!.draining
+  }
+
+  /** Blocks that pods get addresses of. */
+  open(node: string, family: number): ModelBlock[] {
+    return this.own(node, family).filter((block) => !this.drains(block))
   }
 
   /** Every address a pod could get in the block, from the next one round. */
-  candidates({ family, first, last, next, reserved }: ModelBlock): bigint[] {
+  candidates(block: ModelBlock): bigint[] {
+    const { family, first, last, next } = block
     const all: bigint[] = []
     for (let address = first; address <= last; address++) all.push(address)
     const place = all.indexOf(next)
     return [...all.slice(place), ...all.slice(0, place)].filter(
       (address) =>
-        !reserved.includes(address) &&
+        !this.isEdge(block, address) &&
         !this.kept.has(`${family}:${address}`) &&
         !this.taken(family, address),
     )
@@ -205,7 +226,7 @@ export class ModelNetwork {
   keep(container: string, family: number, address: bigint): boolean {
     const pool = this.poolOf(family, address)
     const text = `${family}:${address}`
-    if (pool === undefined || address % pool.blockSize === 0n) return false
+    if (pool === undefined || address % pool.blockSize === 0n || pool.draining) return false
     if (address === pool.first || address === pool.gateway) return false
     if (family === 4 && address === pool.last) return false
     if (this.kept.has(text)) return this.kept.get(text) === container
@@ -217,7 +238,7 @@ export class ModelNetwork {
 
   take(node: string, family: number, mayClaim: boolean): bigint | string {
     for (;;) {
-      for (const block of this.own(node, family)) {
+      for (const block of this.open(node, family)) {
         const [address] = this.candidates(block).filter((one) => !this.isResting(family, one))
         if (address === undefined) continue
         block.next = address === block.last ? block.first : address + 1n
@@ -225,7 +246,8 @@ export class ModelNetwork {
       }
       const oldest = this.strict ? undefined : this.oldest(node, family)
       if (oldest !== undefined) return this.woken(family, oldest)
-      const pools = this.pools.filter((pool) => pool.family === family)
+      const pools = this.openPools(family)
+      if (pools.length === 0) return 'not-available'
       const block = this.freeBlock(node, pools)
       if (block === undefined) return 'exhausted'
       if (!mayClaim) return 'needs-block'
@@ -241,7 +263,7 @@ export class ModelNetwork {
   /** Which of the node's addresses rests longest; of several the one in the lowest block. */
   oldest(node: string, family: number): bigint | undefined {
     let found: Rest | undefined
-    for (const block of this.own(node, family)) {
+    for (const block of this.open(node, family)) {
       const free = this.candidates(block)
       for (const rest of this.rests) {
         if (rest.family !== family || !free.includes(rest.address)) continue
@@ -255,8 +277,8 @@ export class ModelNetwork {
   ensure(node: string): readonly string[] {
     const claimed: string[] = []
     for (const family of this.families) {
-      const pools = this.pools.filter((pool) => pool.family === family)
-      while (!this.own(node, family).some((block) => this.spare(block))) {
+      const pools = this.openPools(family)
+      while (!this.open(node, family).some((block) => this.spare(block))) {
         const block = this.freeBlock(node, pools)
         if (block === undefined) break
         this.blocks.push(block)
@@ -271,23 +293,63 @@ export class ModelNetwork {
     const gone: ModelBlock[] = []
     for (const family of this.families) {
       const own = this.own(node, family)
-      const keep = own.find((block) => this.spare(block))
+      const keep = this.open(node, family).find((block) => this.spare(block))
       for (const block of own) {
-        const all: bigint[] = []
-        for (let at = block.first; at <= block.last; at++) all.push(at)
-        const isBusy = all.some((at) => this.taken(family, at) || this.isResting(family, at))
-        if (!isBusy && block !== keep && !block.endpoint) gone.push(block)
+        const isOld = this.nowMs - block.claimedMs >= this.idleMs
+        if (this.isBusy(block) || block === keep || block.endpoint) continue
+        if (isOld || this.drains(block)) gone.push(block)
       }
     }
     this.blocks = this.blocks.filter((block) => !gone.includes(block))
     return gone.map(({ family, first }) => `${family}:${first}`)
   }
 
-  spare({ family, first, last, reserved }: ModelBlock): boolean {
+  isBusy({ family, first, last }: ModelBlock): boolean {
+    for (let at = first; at <= last; at++) {
+      if (this.taken(family, at) || this.isResting(family, at)) return true
+    }
+    return false
+  }
+
+  openPools(family: number): readonly ModelPool[] {
+    return this.pools.filter((pool) => pool.family === family && !pool.draining)
+  }
+
+  /** The tunnel's address leaves a pool that drains as soon as its block is nobody's. */
+  moveEndpoint(node: string): void {
+    for (const family of this.families) {
+      const old = this.own(node, family).find(({ endpoint }) => endpoint)
+      if (old === undefined || !this.drains(old) || this.isBusy(old)) continue
+      let next = this.open(node, family).find(({ first }) => !this.taken(family, first))
+      if (next === undefined) {
+        next = this.freeBlock(node, this.openPools(family))
+        if (next === undefined) continue
+        this.blocks.push(next)
+      }
+      next.endpoint = true
+      old.endpoint = false
+    }
+  }
+
+  /** Whether it is drained now. */
+  drain(index: number): boolean {
+    const pool = this.pools[index]!
+    const isKept = [...this.kept.keys()].some((text) => {
+      const [family, address] = text.split(':')
+      return this.poolOf(Number(family), BigInt(address!)) === pool
+    })
+    const others = this.openPools(pool.family).filter((other) => other !== pool)
+    if (pool.draining) return true
+    pool.draining = others.length > 0 && !isKept
+    return pool.draining
+  }
+
+  spare(block: ModelBlock): boolean {
+    const { family, first, last } = block
     let usable = 0
     for (let address = first; address <= last; address++) {
       if (this.taken(family, address)) return false
-      if (reserved.includes(address)) continue
+      if (this.isEdge(block, address)) continue
       if (!this.strict || !this.isResting(family, address)) usable++
     }
     return usable > 0

@@ -8,9 +8,10 @@ import {
   allocate,
   claimBlock,
   createNetwork,
+  drainPool,
   ensureBlocks,
-  giveBackIdle,
   historyOf,
+  keepBlocks,
   keys,
   type NetworkSpec,
   type Outcome,
@@ -39,6 +40,7 @@ const SPECS: readonly NetworkSpec[] = [
       { cidr: '10.1.0.0/28', blockLength: 30, gateway: '10.1.0.9' },
       { cidr: 'fd01::/124', blockLength: 126 },
     ],
+    options: { idleSeconds: 30 },
   },
   {
     name: 'two',
@@ -47,19 +49,23 @@ const SPECS: readonly NetworkSpec[] = [
       { cidr: '10.2.0.0/29', blockLength: 31 },
       { cidr: '10.3.0.0/29', blockLength: 29 },
     ],
+    options: { idleSeconds: 0 },
   },
   { name: 'ones', mode: 'route', pools: [{ cidr: 'fd02::/125', blockLength: 128 }] },
   {
     name: 'strict',
     mode: 'route',
     pools: [{ cidr: '10.4.0.0/28', blockLength: 30 }],
-    options: { cooldownSeconds: 10, cooldownStrict: true },
+    options: { cooldownSeconds: 10, cooldownStrict: true, idleSeconds: 5 },
   },
   {
     name: 'hasty',
     mode: 'route',
-    pools: [{ cidr: '10.5.0.0/29', blockLength: 30 }],
-    options: { cooldownSeconds: 0 },
+    pools: [
+      { cidr: '10.5.0.0/29', blockLength: 30 },
+      { cidr: '10.6.0.0/28', blockLength: 30 },
+    ],
+    options: { cooldownSeconds: 0, idleSeconds: 20 },
   },
 ]
 
@@ -205,7 +211,7 @@ const claim = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
       })
       const paper = model.get(network)!
       const pool = paper.pools[index]
-      const block = pool && paper.freeBlock(node, [pool])
+      const block = pool && paper.freeBlock(node, [pool], 1)
       assert.equal(found && bounds(found.cidr)[0], block?.first)
       if (block !== undefined) paper.blocks.push(block)
     }),
@@ -226,16 +232,43 @@ const giveBack = (node: fc.Arbitrary<string>, network: fc.Arbitrary<string>) =>
   fc.tuple(node, network).map(([node, network]) =>
     command(`give back ${node} ${network}`, (model, real) => {
       const record = real.run((tx) => tx.get(keys.network(network))!)
-      real.run((tx) => ensureBlocks(tx, record, node, nowOf(model)))
       const paper = model.get(network)!
+      paper.moveEndpoint(node)
       paper.ensure(node)
-      const gone = real.run((tx) => giveBackIdle(tx, record, node, nowOf(model)))
+      paper.giveBack(node)
+      real.run((tx) => keepBlocks(tx, record, node, nowOf(model)))
+      const own = real.run((tx) => [...tx.range(keys.uses(node, network))].map(([, use]) => use))
       assert.deepEqual(
-        gone.map(({ cidr }) => plain(cidr)),
-        paper.giveBack(node),
+        own.map(({ cidr, first }) => `${plain(cidr)} ${first}`),
+        paper.families.flatMap((family) =>
+          paper.own(node, family).map(({ first, endpoint }) => `${family}:${first} ${endpoint}`),
+        ),
       )
-      const again = real.run((tx) => ensureBlocks(tx, record, node, nowOf(model)))
-      if (gone.length > 0) assert.deepEqual(again, [], 'what is given back is not claimed again')
+      const before = real.run(everything)
+      real.run((tx) => keepBlocks(tx, record, node, nowOf(model)))
+      assert.equal(real.run(everything), before, 'what is given back is not claimed again')
+    }),
+  )
+
+const drain = (network: fc.Arbitrary<string>) =>
+  fc.tuple(network, fc.nat(1), fc.boolean()).map(([network, index, draining]) =>
+    command(`drain ${network} ${index} ${draining}`, (model, real) => {
+      const paper = model.get(network)!
+      const pool = paper.pools[index]
+      if (pool === undefined) return
+      const before = real.run(everything)
+      const isDraining = real.run((tx) => {
+        const { cidr } = tx.get(keys.network(network))!.pools[index]!
+        try {
+          drainPool(tx, network, cidr, draining)
+        } catch (thrown) {
+          assert.ok(isTriviumError(thrown))
+        }
+        return tx.get(keys.network(network))!.pools[index]!.draining === true
+      })
+      if (!draining) pool.draining = false
+      assert.equal(isDraining, draining && paper.drain(index))
+      assert.equal(real.run(everything), before)
     }),
   )
 
@@ -260,6 +293,7 @@ const histories = (node: Names, network: Names): fc.Arbitrary<Iterable<Command>>
   const removes = Array.from({ length: 3 }, () => remove(node, network))
   const rare = [
     giveBack(node, network),
+    drain(network),
     recall,
     keep(network),
     letGo(network),
@@ -281,6 +315,8 @@ const crowded = someNetwork.chain((name) => {
   const removes = Array.from({ length: 4 }, () => remove(node, network))
   const often = [
     giveBack(node, network),
+    giveBack(node, network),
+    drain(network),
     recall,
     keep(network),
     keep(network),
