@@ -16,7 +16,6 @@ import {
   type NetworkDraft,
   type NetworkSpec,
   type OptionChanges,
-  type PoolSpec,
   parseNetworkSpec,
 } from './network-spec.ts'
 import type { AllowedPort, NetworkOptions, NetworkRecord, NodeRecord, Pool } from './records.ts'
@@ -61,11 +60,10 @@ export function createNetwork(tx: Tx, draft: NetworkDraft): NetworkChange<'creat
   return { kind: 'created', network }
 }
 
-/** What may change in a living network: pools are only added, because pods have addresses of them. */
+/** What may change in a living network; its pools have verbs of their own (pools.ts). */
 export interface NetworkSettings {
   readonly mode?: string
   readonly options?: OptionChanges
-  readonly addPools?: readonly PoolSpec[]
 }
 
 /**
@@ -77,11 +75,10 @@ export interface NetworkSettings {
 export function setNetwork(
   tx: Tx,
   name: string,
-  { mode, options = {}, addPools = [] }: NetworkSettings,
+  { mode, options = {} }: NetworkSettings,
 ): NetworkChange<'changed'> {
   const present = mustFind(tx, name)
-  const pools = [...present.pools, ...addPools]
-  const network = networkWith(tx, present, { mode: mode ?? present.mode, pools, options })
+  const network = networkWith(tx, present, { mode: mode ?? present.mode, options })
   if (JSON.stringify(network) === JSON.stringify(present)) return { kind: 'unchanged', network }
   if (network.mode !== present.mode && !(isRouted(network.mode) && isRouted(present.mode))) {
     // A pod's link is a routed pair, a bridge port in vlan mode, and none of ours in ipam mode.

@@ -8,12 +8,12 @@
  * @module
  */
 import { TriviumError } from '../src/errors.ts'
-import { containsIp, type Prefix, prefixFamily } from '../src/net/mod.ts'
+import { containsIp, type Prefix, parsePrefix, prefixFamily } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
 import type { PoolSpec } from './network-spec.ts'
-import { mustFind, networkWith, setNetwork } from './networks.ts'
+import { mustFind, networkWith } from './networks.ts'
 import type { BlockClaim, NetworkRecord, Pool } from './records.ts'
 import { exclusionsIn, podText, reservationsIn } from './reservations.ts'
 import type { Reader, Tx } from './store.ts'
@@ -25,21 +25,28 @@ export interface PoolChange<Kind extends string> {
 }
 
 /**
- * Adds a pool, last in the order in which nodes claim. Doing it again changes nothing.
+ * Adds a pool, last of its family: nodes claim of it when the others are full, and
+ * the order of the families, which is that of pods' addresses, stays. Doing it
+ * again changes nothing.
  *
  * @throws {TriviumError} NOT_FOUND; BAD_CONFIG; CONFLICT with another pool or network.
  */
 export function createPool(tx: Tx, name: string, spec: PoolSpec): PoolChange<'created'> {
   const present = mustFind(tx, name)
-  const known = present.pools.find(({ cidr }) => cidr === spec.cidr)
-  const pools = [...present.pools.filter((pool) => pool !== known), spec]
-  const wanted = networkWith(tx, present, { pools }).pools.at(-1)
-  if (known === undefined || wanted === undefined) {
-    const { network } = setNetwork(tx, name, { addPools: [spec] })
-    return { kind: 'created', pool: network.pools.at(-1) ?? mustFindPool(network, spec.cidr) }
+  const cidr = parsePrefix(spec.cidr, 'the pool')
+  const known = present.pools.find((each) => each.cidr === cidr)
+  const others = present.pools.filter((pool) => pool !== known)
+  const after = networkWith(tx, present, { pools: [...others, spec] })
+  const pool = mustFindPool(after, cidr)
+  if (known === undefined) {
+    const isKin = (each: Pool): boolean => prefixFamily(each.cidr) === prefixFamily(cidr)
+    const place = others.findLastIndex(isKin) + 1
+    const pools = others.toSpliced(place === 0 ? others.length : place, 0, pool)
+    tx.put(keys.network(name), { ...after, pools })
+    return { kind: 'created', pool }
   }
   const { draining: _state, ...settings } = known
-  if (JSON.stringify(wanted) === JSON.stringify(settings)) return { kind: 'unchanged', pool: known }
+  if (JSON.stringify(pool) === JSON.stringify(settings)) return { kind: 'unchanged', pool: known }
   throw new TriviumError(
     'CONFLICT',
     `Cannot create pool ${known.cidr}: network ${name} has it with other settings`,

@@ -42,6 +42,8 @@ export interface UsageRow {
   readonly ipsCooling: number
   /** Addresses in use, in whole percent, rounded. */
   readonly percentInUse: number
+  /** Nobody gets an address of it any more; only for pools. */
+  readonly draining?: boolean
   /** Owner; only for blocks. */
   readonly node?: string
 }
@@ -64,7 +66,7 @@ export function showUsage(
   for (const [, network] of reader.range(keys.networks)) {
     if (only !== undefined && network.name !== only) continue
     const claims = [...reader.range(keys.claims(network.name))].map(([, claim]) => claim)
-    for (const { cidr } of network.pools) {
+    for (const { cidr, draining } of network.pools) {
       const used = claims
         .filter((claim) => claim.pool === cidr)
         .map((claim) => [claim, countsIn(reader, network, claim, nowMs)] as const)
@@ -72,7 +74,8 @@ export function showUsage(
         (sum, [, one]) => ({ used: sum.used + one.used, cooling: sum.cooling + one.cooling }),
         { used: 0, cooling: 0 },
       )
-      rows.push(usageRow('IP Pool', network.name, cidr, total))
+      const state = draining === true ? { draining } : {}
+      rows.push({ ...usageRow('IP Pool', network.name, cidr, total), ...state })
       if (!blocks) continue
       for (const [claim, count] of used) {
         rows.push({ ...usageRow('Block', network.name, claim.cidr, count), node: claim.node })

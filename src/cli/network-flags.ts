@@ -4,7 +4,7 @@
  * @module
  */
 import { Option } from 'commander'
-import type { NetworkSpec, OptionChanges } from '../../ipam/mod.ts'
+import type { NetworkSpec, OptionChanges, PoolChanges, PoolSpec } from '../../ipam/mod.ts'
 import type { AllowedPort, Flavour } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
 
@@ -17,7 +17,6 @@ export interface NetworkFlags {
   readonly crossSubnet?: boolean
   readonly masquerade?: boolean
   readonly checksumOffload?: string
-  readonly cooldown?: string
   readonly force?: boolean
 }
 
@@ -39,10 +38,6 @@ export function networkFlags(): readonly Option[] {
     new Option('--checksum-offload <choice>', 'tunnels: auto (default), on or off'),
     new Option('--force', 'lightweight tunnels on kernels older than 6.6, too'),
     new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan'),
-    new Option(
-      '--cooldown <seconds>',
-      'rest of an address before its reuse: SECONDS[,strict] (default: 60)',
-    ),
     new Option('--mtu <bytes>', "MTU of pods' links, or auto: from the underlay (default)"),
   ]
 }
@@ -51,27 +46,46 @@ export function networkFlags(): readonly Option[] {
 export const POOL_FORM =
   'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL][,namespaces=A+B], repeatable'
 
-type PoolSpec = NetworkSpec['pools'][number]
+type Draft<T> = { -readonly [K in keyof T]: T[K] }
 
 /** As POOL_FORM says. */
-function poolOf(text: string): PoolSpec {
+export function poolOf(text: string): PoolSpec {
   const [cidr = '', ...settings] = text.split(',')
-  const pool: { -readonly [K in keyof PoolSpec]: PoolSpec[K] } = { cidr }
+  const pool: Draft<PoolSpec> = { cidr }
   for (const setting of settings) {
     const [key, value = ''] = setting.split('=')
     if (key === 'block') pool.blockLength = numberOf('block', value)
     else if (key === 'gateway') pool.gateway = value
     else if (key === 'rack') pool.rack = value
     else if (key === 'namespaces') pool.namespaces = value.split('+')
-    else {
-      throw new TriviumError(
-        'USAGE',
-        `Cannot read pool ${JSON.stringify(text)}: unknown setting ${JSON.stringify(key)}, wanted block=LENGTH, gateway=ADDRESS, rack=LABEL or namespaces=A+B`,
-      )
-    }
+    else throw unknownSetting(text, key, 'block=LENGTH, gateway=ADDRESS, rack=LABEL')
   }
   return pool
 }
+
+/** How a change of a pool is written: as POOL_FORM, an empty value takes a setting back. */
+export const POOL_CHANGE_FORM = 'CIDR[,gateway=[ADDRESS]][,rack=[LABEL]][,namespaces=[A+B]]'
+
+/** As POOL_CHANGE_FORM says. */
+export function poolChangesOf(text: string): readonly [cidr: string, changes: PoolChanges] {
+  const [cidr = '', ...settings] = text.split(',')
+  const changes: Draft<PoolChanges> = {}
+  for (const setting of settings) {
+    const [key, value = ''] = setting.split('=')
+    const given = value === '' ? undefined : value
+    if (key === 'gateway') changes.gateway = given
+    else if (key === 'rack') changes.rack = given
+    else if (key === 'namespaces') changes.namespaces = given?.split('+')
+    else throw unknownSetting(text, key, 'gateway=[ADDRESS], rack=[LABEL]')
+  }
+  return [cidr, changes]
+}
+
+const unknownSetting = (text: string, key: string | undefined, wanted: string): TriviumError =>
+  new TriviumError(
+    'USAGE',
+    `Cannot read pool ${JSON.stringify(text)}: unknown setting ${JSON.stringify(key)}, wanted ${wanted} or namespaces=A+B`,
+  )
 
 /** The raw description, for `parseNetworkSpec` to check. */
 export function specOf(
@@ -95,24 +109,7 @@ export function optionsOf(flags: NetworkFlags): OptionChanges {
     ...(crossSubnet === undefined ? {} : { crossSubnet }),
     ...(masquerade === undefined ? {} : { masquerade }),
     ...checksumOf(flags.checksumOffload),
-    ...cooldownOf(flags.cooldown),
     ...(force === undefined ? {} : { anyKernel: force }),
-  }
-}
-
-/** `60` or `60,strict` */
-function cooldownOf(text: string | undefined): OptionChanges {
-  if (text === undefined) return {}
-  const [, seconds, strict] = /^(\d{1,6})(,strict)?$/.exec(text) ?? []
-  if (seconds === undefined) {
-    throw new TriviumError(
-      'USAGE',
-      `Cannot read --cooldown ${JSON.stringify(text)}: wanted SECONDS or SECONDS,strict`,
-    )
-  }
-  return {
-    cooldownSeconds: Number(seconds),
-    cooldownStrict: strict === undefined ? undefined : true,
   }
 }
 

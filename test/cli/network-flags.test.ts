@@ -1,7 +1,14 @@
 /** Flags that describe a network: what they mean, and what they refuse. */
 import t from 'tap'
+import { cooldownOf } from '../../src/cli/commands/ipam-configure.ts'
 import { collect } from '../../src/cli/common.ts'
-import { allowedPort, networkFlags, optionsOf, specOf } from '../../src/cli/network-flags.ts'
+import {
+  allowedPort,
+  networkFlags,
+  optionsOf,
+  poolChangesOf,
+  specOf,
+} from '../../src/cli/network-flags.ts'
 
 t.strictSame(
   specOf(
@@ -74,7 +81,6 @@ t.strictSame(
     '--checksum-offload',
     '--force',
     '--vlan',
-    '--cooldown',
     '--mtu',
   ],
 )
@@ -87,8 +93,6 @@ for (const [flags, options] of [
     { masquerade: false, force: true },
     { masquerade: false, anyKernel: true },
   ],
-  [{ cooldown: '0' }, { cooldownSeconds: 0, cooldownStrict: undefined }],
-  [{ cooldown: '90,strict' }, { cooldownSeconds: 90, cooldownStrict: true }],
   [{ checksumOffload: 'off' }, { checksumOffload: false }],
   [{ checksumOffload: 'on' }, { checksumOffload: true }],
   [
@@ -99,7 +103,22 @@ for (const [flags, options] of [
   t.strictSame(optionsOf(flags), options, JSON.stringify(flags))
 }
 t.throws(() => optionsOf({ checksumOffload: 'perhaps' }), { code: 'USAGE' })
-t.throws(() => optionsOf({ cooldown: '60,stern' }), { code: 'USAGE' })
+for (const [text, options] of [
+  ['0', { cooldownSeconds: 0 }],
+  ['90,strict', { cooldownSeconds: 90, cooldownStrict: true }],
+  ['strict', { cooldownStrict: true }],
+  ['soft', { cooldownStrict: undefined }],
+] as const) {
+  t.strictSame(cooldownOf(text), options, text)
+}
+for (const text of ['60,stern', '60,', ',strict', '', 'strict,60', '-1', '60strict']) {
+  t.throws(() => cooldownOf(text), { code: 'USAGE' }, text)
+}
+t.strictSame(poolChangesOf('10.1.0.0/16,rack=,namespaces=a+b,gateway=10.1.0.1'), [
+  '10.1.0.0/16',
+  { rack: undefined, namespaces: ['a', 'b'], gateway: '10.1.0.1' },
+])
+t.throws(() => poolChangesOf('10.1.0.0/16,block=26'), { code: 'USAGE', message: /"block"/ })
 t.strictSame(allowedPort('udp/53'), { protocol: 'udp', port: 53 })
 for (const port of ['tcp', 'tcp/0', 'tcp/65536', 'icmp/1', '80', 'tcp/80x', '']) {
   t.throws(() => allowedPort(port), { code: 'USAGE' }, port)

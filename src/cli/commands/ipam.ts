@@ -10,7 +10,9 @@ import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { backupCommand, exportCommand, restoreCommand } from './ipam-backup.ts'
 import { checkCommand, releaseCommand, repairCommand } from './ipam-check.ts'
+import { configureCommand } from './ipam-configure.ts'
 import { importCommand } from './ipam-import.ts'
+import { poolCommand } from './ipam-pool.ts'
 import { historyCommand, reserveCommand, unreserveCommand, whyCommand } from './ipam-rules.ts'
 
 interface ShowOptions {
@@ -36,6 +38,8 @@ export function ipamCommand(): Command {
     .addCommand(unreserveCommand())
     .addCommand(historyCommand())
     .addCommand(whyCommand())
+    .addCommand(configureCommand())
+    .addCommand(poolCommand())
 }
 
 const COLUMNS: readonly Column<UsageRow>[] = [
@@ -48,6 +52,7 @@ const COLUMNS: readonly Column<UsageRow>[] = [
     value: ({ ipsFree, percentInUse }) => `${ipsFree} (${100 - percentInUse}%)`,
   },
   { title: 'IPS COOLING', value: ({ ipsCooling }) => ipsCooling, wide: true },
+  { title: 'STATE', value: ({ draining }) => (draining === true ? 'draining' : ''), wide: true },
   { title: 'NODE', value: ({ node }) => node ?? '' },
   { title: 'NETWORK', value: ({ network }) => network, wide: true },
 ]
