@@ -68,7 +68,7 @@ export const nodeRecord = (name: string, index: number): NodeRecord => ({
 })
 
 /** 64 hexadecimal digits, as container runtimes name containers. */
-const container = (serial: number): string => serial.toString(16).padStart(64, '0')
+export const container = (serial: number): string => serial.toString(16).padStart(64, '0')
 
 export function allocateOne(store: Store, serial: number, node = NODE): Promise<AllocateAnswer> {
   return transact(store, (tx) => {
@@ -113,7 +113,7 @@ export async function manyAtOnce(
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
+export async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now()
   await work()
   return performance.now() - started

@@ -9,8 +9,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Bench, compare, type Report, type Row, type Verdict } from './harness.ts'
 import { commits } from './ipam-commits.ts'
+import { large } from './ipam-large.ts'
 
 const ROUNDS_MAX = 7
+
+interface Part {
+  readonly rows: readonly Row[]
+  readonly verdicts: readonly Verdict[]
+  readonly notes?: readonly string[]
+}
 
 async function run(samples: number, say: (text: string) => void): Promise<Report> {
   const dir = mkdtempSync(join(tmpdir(), 'trv-bench-ipam-'))
@@ -18,22 +25,25 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
   const only = process.env['TRIVIUM_BENCH_IPAM']
   const rows: Row[] = []
   const verdicts: Verdict[] = []
-  const part = async (
-    name: string,
-    work: () => Promise<{ rows: readonly Row[]; verdicts: readonly Verdict[] }>,
-  ): Promise<void> => {
+  const notes: string[] = []
+  const part = async (name: string, work: () => Promise<Part>): Promise<void> => {
     if (only !== undefined && only !== name) return
     say(name)
     const told = await work()
     rows.push(...told.rows)
     verdicts.push(...told.verdicts)
+    notes.push(...(told.notes ?? []))
   }
   try {
     await part('commits', async () => {
       const { samples: all, verdicts } = await commits(dir, rounds)
       return { rows: compare(all, undefined), verdicts }
     })
-    return { bench: 'IPAM', rows, verdicts, notes: [] }
+    await part('large', async () => {
+      const { samples: all, ...rest } = await large(dir, rounds, say)
+      return { rows: all.flatMap((each) => compare(each, undefined)), ...rest }
+    })
+    return { bench: 'IPAM', rows, verdicts, notes }
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
