@@ -7,7 +7,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { unable } from './cni.bench.ts'
 import { type Bench, compare, type Report, type Row, type Verdict } from './harness.ts'
+import { calls } from './ipam-calls.ts'
 import { commits } from './ipam-commits.ts'
 import { large } from './ipam-large.ts'
 
@@ -39,6 +41,10 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
       const { samples: all, verdicts } = await commits(dir, rounds)
       return { rows: compare(all, undefined), verdicts }
     })
+    await part('calls', async () => {
+      const { samples: all, peer, verdicts } = await calls(samples)
+      return { rows: compare(all, peer), verdicts }
+    })
     await part('large', async () => {
       const { samples: all, ...rest } = await large(dir, rounds, say)
       return { rows: all.flatMap((each) => compare(each, undefined)), ...rest }
@@ -51,6 +57,6 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
 
 export const bench: Bench = {
   about: 'the store and the allocator: on disk, beside host-local, in a large cluster',
-  unable: () => undefined,
+  unable,
   run: ({ samples, say }) => run(samples, say),
 }
