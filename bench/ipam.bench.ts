@@ -7,10 +7,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { etcdMissing } from '../test/support/etcd.ts'
 import { unable } from './cni.bench.ts'
 import { type Bench, compare, type Report, type Row, type Verdict } from './harness.ts'
 import { calls } from './ipam-calls.ts'
 import { commits } from './ipam-commits.ts'
+import { etcd } from './ipam-etcd.ts'
 import { large } from './ipam-large.ts'
 
 const ROUNDS_MAX = 7
@@ -49,6 +51,14 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
       const { samples: all, ...rest } = await large(dir, rounds, say)
       return { rows: all.flatMap((each) => compare(each, undefined)), ...rest }
     })
+    const missing = etcdMissing()
+    if (missing !== undefined) notes.push(`Without etcd: ${missing}.`)
+    else {
+      await part('etcd', async () => {
+        const { samples: all, peer, verdicts } = await etcd(dir, rounds)
+        return { rows: compare(all, peer), verdicts }
+      })
+    }
     return { bench: 'IPAM', rows, verdicts, notes }
   } finally {
     rmSync(dir, { recursive: true, force: true })

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { hash64 } from '../src/hash.ts'
 import {
   ADDRESS_BITS,
   containsPrefix,
@@ -31,7 +32,7 @@ import { blockStart, keys } from './keys.ts'
 import { nextPlace, type Taken } from './placement.ts'
 import type { Pool } from './records.ts'
 import { type BlockClaim, type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
-import type { Reader, Tx } from './store.ts'
+import type { KeyRange, Pairs, Reader, Tx } from './store.ts'
 
 /**
  * Claims a free block of `pool` for `node`: the lowest, or one beside its rack's.
@@ -232,17 +233,42 @@ export const blockOf = (pool: Pool, ip: Ip): Prefix => prefixOf(ip, pool.blockLe
 export const poolBlocks = (pool: Pool): number => 2 ** (pool.blockLength - prefixLength(pool.cidr))
 
 /** Blocks of the pool nobody claimed, the node's next one first. */
-function freeBlocks(
+function* freeBlocks(
   reader: Reader,
   network: NetworkRecord,
   pool: Pool,
   node: string,
 ): Generator<Prefix> {
   const rack = reader.get(keys.node(node))?.rack
-  return rack === undefined
-    ? lowestFirst(reader, network, pool)
-    : besideRack(reader, network, pool, rack)
+  const blocks =
+    rack === undefined
+      ? lowestFirst(reader, network, pool)
+      : besideRack(reader, network, pool, rack)
+  for (const cidr of aside(blocks, node, reader.conflicts ?? 0)) {
+    // They were chosen at a glance; that this one is free is what the claim depends on.
+    if (reader.get(keys.claim(network.name, cidr)) === undefined) yield cidr
+  }
 }
+
+/**
+ * Whoever lost against others that want the same takes a later one: of the first
+ * four, then of sixteen, … So fifty nodes at once are not fifty rounds.
+ */
+function* aside(blocks: Iterable<Prefix>, node: string, conflicts: number): Generator<Prefix> {
+  const choice = 2 ** Math.min(2 * conflicts, ASIDE_BITS_MAX)
+  const place = conflicts === 0 ? 0 : hash64(`${node} ${conflicts}`)[0] % choice
+  const before: Prefix[] = []
+  for (const cidr of blocks) {
+    if (before.length < place) before.push(cidr)
+    else yield cidr
+  }
+  yield* before
+}
+
+const ASIDE_BITS_MAX = 6
+
+const glance = <T>(reader: Reader, range: KeyRange<T>): Pairs<T> =>
+  reader.glance?.(range) ?? reader.range(range)
 
 /** Each as if the node claimed the ones before. */
 function* besideRack(
@@ -252,12 +278,12 @@ function* besideRack(
   rack: string,
 ): Generator<Prefix> {
   const members = new Set<string>()
-  for (const [, node] of reader.range(keys.nodes)) if (node.rack === rack) members.add(node.name)
+  for (const [, node] of glance(reader, keys.nodes)) if (node.rack === rack) members.add(node.name)
   const family = prefixFamily(pool.cidr)
   const hostBits = BigInt(ADDRESS_BITS[family] - pool.blockLength)
   const start = ipToInteger(networkAddress(pool.cidr))
   const taken: Taken[] = []
-  for (const [key, claim] of reader.range(keys.familyClaims(network.name, family))) {
+  for (const [key, claim] of glance(reader, keys.familyClaims(network.name, family))) {
     if (claim.pool !== pool.cidr) continue
     taken.push({ place: (blockStart(key) - start) >> hostBits, own: members.has(claim.node) })
   }
@@ -277,7 +303,7 @@ function* lowestFirst(reader: Reader, network: NetworkRecord, pool: Pool): Gener
   const step = 1n << BigInt(ADDRESS_BITS[family] - pool.blockLength)
   const start = ipToInteger(networkAddress(pool.cidr))
   const end = start + prefixSize(pool.cidr)
-  const claims = reader.range(keys.familyClaims(network.name, family))
+  const claims = glance(reader, keys.familyClaims(network.name, family))
   const startAt = (index: number): bigint => blockStart(claims[index]![0])
   const from = firstWhere(0, claims.length, (index) => startAt(index) >= start)
   const to = firstWhere(from, claims.length, (index) => startAt(index) >= end)

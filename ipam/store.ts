@@ -29,6 +29,14 @@ export interface Reader {
    * afterwards: the same object is the same pairs.
    */
   range<T>(range: KeyRange<T>): Pairs<T>
+  /**
+   * As `range`, to choose by and not to decide by: in a store that many share, a
+   * commit does not depend on what was seen here. What is chosen, `get` again.
+   * Absent: `range` costs nobody anything.
+   */
+  glance?<T>(range: KeyRange<T>): Pairs<T>
+  /** How often this body ran in vain, because others were quicker. Absent: never. */
+  readonly conflicts?: number
 }
 
 /** A running transaction: sees its own writes. */

@@ -90,7 +90,7 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
     const endMs = performance.now() + options.patienceMs
     for (let attempt = 0; attempt < ATTEMPTS_MIN || performance.now() < endMs; attempt++) {
       await online()
-      const made = attemptOf(alone ? 1 : queue.length)
+      const made = attemptOf(alone ? 1 : queue.length, attempt)
       if (made.kind === 'too-large') {
         if (made.count === 1) throw new OfSome(1, made.error)
         alone = true
@@ -114,9 +114,9 @@ export function openCommits(session: Session, options: CommitOptions): Commits {
     throw refused(options.name, `others changed what was read, each time`)
   }
 
-  function attemptOf(most: number): Attempt {
+  function attemptOf(most: number, conflicts: number): Attempt {
     const recording = record(replica)
-    const all = overlay(recording.reader)
+    const all = overlay({ ...recording.reader, conflicts })
     const count = runSome(queue.slice(0, most), all)
     const mark = `${options.id}.${++serial}`
     const writes = opsOf(all.writes(), mark)

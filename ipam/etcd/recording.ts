@@ -1,6 +1,6 @@
 /**
  * What a transaction read, and as which comparisons etcd can look whether it is
- * still so.
+ * still so. What it only glanced at is compared with nothing.
  *
  * A key is compared by its revision. A range at revision R is unchanged when each
  * of its keys has a revision of at most R, and the section's `!removed` too.
@@ -51,6 +51,7 @@ export function record(replica: Replica): Recording {
         ranges.add(range)
         return replica.reader.range(range as KeyRange<never>)
       },
+      glance: (range) => replica.reader.range(range),
     },
     checks: (max) => checksOf(read, ranges, revision, max),
   }

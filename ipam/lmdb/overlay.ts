@@ -71,18 +71,27 @@ export function overlay(base: Reader): Overlay {
     }
   }
 
+  function ownOf(range: string): [string, unknown][] {
+    const own: [string, unknown][] = []
+    for (const key of section(range).written) {
+      if (key.startsWith(range)) own.push([key, values.get(key)])
+    }
+    return own
+  }
+
+  const { glance, conflicts = 0 } = base
   const tx: Tx = {
+    ...(glance && { glance: (range) => merged(glance(range), ownOf(range)) }),
+    conflicts,
     get<T>(key: Key<T>): T | undefined {
       const value = values.get(key)
       return value !== undefined || values.has(key) ? (value as T | undefined) : base.get(key)
     },
     range<T>(range: KeyRange<T>): Pairs<T> {
-      const { written, ranges } = section(range)
+      const { ranges } = section(range)
       const known = ranges.get(range)
       if (known !== undefined) return known as Pairs<T>
-      const own: [string, unknown][] = []
-      for (const key of written) if (key.startsWith(range)) own.push([key, values.get(key)])
-      const pairs = merged(base.range(range), own)
+      const pairs = merged(base.range(range), ownOf(range))
       ranges.set(range, pairs)
       return pairs
     },

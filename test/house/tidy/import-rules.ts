@@ -181,10 +181,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['esbuild', 'node:*'],
   },
   { unit: 'deploy', units: [], packages: ['node:*'] },
-  { unit: 'bench', units: ['*', 'test/runtimes'], packages: ['*'] },
+  { unit: 'bench', units: ['*', 'test/runtimes', 'test/support/etcd.ts'], packages: ['*'] },
   { unit: 'test', units: ['*'], packages: ['*'] },
-  // Starts real runtimes, for tests and benches.
+  // These start real runtimes and a real etcd, for tests and benches.
   { unit: 'test/runtimes', units: ['*', 'test'], packages: ['*'] },
+  { unit: 'test/support/etcd.ts', units: [], packages: ['node:*'] },
 ]
 
 /** Ends of the graph: programs and what surrounds them. */
