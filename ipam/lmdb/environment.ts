@@ -12,6 +12,7 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase, type RootDatabaseOptions } from 'lmdb'
 import { isTriviumError, TriviumError } from '../../src/errors.ts'
+import { diskAdvice } from './advice.ts'
 import { createData } from './create.ts'
 import { type Gate, openGate, type Patience } from './gate.ts'
 import { DATA_FILE, hasData, hasStore } from './inspect.ts'
@@ -194,19 +195,5 @@ function cannotOpen(path: string, thrown: unknown): TriviumError {
   if (isTriviumError(thrown)) return thrown
   const reason = thrown instanceof Error ? thrown.message : String(thrown)
   const message = `Cannot open store ${path}: ${reason}`
-  return new TriviumError('STORE', message, adviceOf(thrown), thrown)
-}
-
-/** What a person can do about it, where the reason alone does not say. */
-function adviceOf(thrown: unknown): string {
-  switch ((thrown as NodeJS.ErrnoException | null)?.code) {
-    case 'EROFS':
-      return 'Its file system is mounted to read only, as the kernel does after an error of the disk (dmesg tells): mount it to write again'
-    case 'EIO':
-      return 'The disk fails (dmesg tells): copy the store to another one'
-    case 'ENOSPC':
-      return 'Free some space on that disk'
-    default:
-      return ''
-  }
+  return new TriviumError('STORE', message, diskAdvice(thrown), thrown)
 }

@@ -13,6 +13,7 @@
  */
 import { asTriviumError, TriviumError } from '../../src/errors.ts'
 import type { Key, KeyRange, Outcome, Pairs, Reader, Store, Tx } from '../store.ts'
+import { diskAdvice } from './advice.ts'
 import { REVISION, revisionOf } from './changes.ts'
 import { commitHere, commitInPool, mustBegin } from './commit.ts'
 import type { Database, Environment } from './environment.ts'
@@ -240,7 +241,9 @@ const neverRan: Outcome<never> = {
 
 function notWritten(path: string, thrown: unknown): Outcome<never> {
   const { message } = asError(thrown)
-  const advice = 'Free some space on that disk; a write is tried again every second'
+  const advice = [diskAdvice(thrown), 'A write is tried again every second']
+    .filter((part) => part !== '')
+    .join('. ')
   const error = new TriviumError('STORE', `Cannot write store ${path}: ${message}`, advice, thrown)
   return { kind: 'failed', error }
 }

@@ -126,7 +126,7 @@ t.test(`what the look lets pass ends no process (FC_SEED=${SEED})`, async (t) =>
   const whole = readFileSync(dataOf(path))
   const passed: string[] = []
   let refused = 0
-  for (let n = 0; n < (LONG ? 6000 : 400); n++) {
+  for (let n = 0; n < (LONG ? 6000 : 250); n++) {
     const bytes = damage(whole, random)
     if (judge(bytes) !== 'sound') refused++
     else if (!bytes.equals(whole)) passed.push(planted(bytes))
@@ -144,7 +144,7 @@ t.test(`what the look lets pass ends no process (FC_SEED=${SEED})`, async (t) =>
     [],
     'each takes writes',
   )
-  t.ok(refused > 50 && passed.length > 10, `${refused} refused, ${passed.length} let pass`)
+  t.ok(refused > 30 && passed.length > 5, `${refused} refused, ${passed.length} let pass`)
 })
 
 t.test('any bytes for a meta page are judged', async (t) => {
@@ -321,6 +321,26 @@ t.test('on a disk that is mounted to read only', { skip: notRoot() }, async (t) 
     details: /mount it to write again/,
   })
 })
+
+for (const patience of ['pool', 'blocks']) {
+  t.test(`a disk that is full to the last byte (${patience})`, { skip: notRoot() }, async (t) => {
+    const disk = freshPath()
+    mkdirSync(disk)
+    const mount = 'mount -t tmpfs -o size=4m tmpfs "$1" && shift && exec "$@"'
+    const program = fileURLToPath(new URL('lmdb-disk.ts', import.meta.url))
+    const node = ['--conditions=trivium-source', '--import', 'tsx', program, disk, patience]
+    const args = ['-m', 'sh', '-c', mount, 'sh', disk, process.execPath, ...node]
+    const { stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8' })
+    t.match(stderr, /^$/)
+    const found = JSON.parse(stdout)
+    // Node's own words: LMDB had not begun.
+    t.match(found.message, /^Cannot write store .*ENOSPC: no space left on device, write$/)
+    t.match(found, { code: 'STORE', details: /^Free some space on that disk\. A write is tried/ })
+    t.ok(found.held > 20, `${found.held} pods had room`)
+    t.equal(found.released, found.held, 'DEL goes on')
+    t.equal(found.again, 'committed', 'and ADD does, when there is room')
+  })
+}
 
 function notRoot(): string | false {
   return process.getuid?.() === 0 ? false : 'a mount needs root'
