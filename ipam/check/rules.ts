@@ -8,13 +8,22 @@ import { counted } from '../../src/words.ts'
 import { blockOf, reservedOffsets } from '../blocks.ts'
 import { misplacedHistory } from '../history.ts'
 import { keys } from '../keys.ts'
+import type { AttachmentRecord } from '../records.ts'
 import { isPod, podText } from '../reservations.ts'
 import type { Reader } from '../store.ts'
 import type { Books, KeptAt, KeptFor } from './books.ts'
 import type { IpamFinding } from './finding.ts'
 
 export function* checkReservations(books: Books): Generator<IpamFinding> {
-  for (const kept of books.reservations) yield* checkReservation(books, kept)
+  const reserved = new Set(books.reservations.map(({ reservation }) => reservation.ip))
+  const holders = new Map<string, AttachmentRecord>()
+  // Whoever lists it: what is written down of the address may be wrong, and mended.
+  for (const attachment of books.attachments) {
+    for (const ip of attachment.ips) {
+      if (reserved.has(ip)) holders.set(`${attachment.network}/${ip}`, attachment)
+    }
+  }
+  for (const kept of books.reservations) yield* checkReservation(books, kept, holders)
   yield* checkIndex(books)
   for (const { name, pools, exclusions = [] } of books.networks.values()) {
     for (const range of exclusions) {
@@ -28,6 +37,7 @@ export function* checkReservations(books: Books): Generator<IpamFinding> {
 function* checkReservation(
   books: Books,
   { key, network, reservation }: KeptAt,
+  holders: ReadonlyMap<string, AttachmentRecord>,
 ): Generator<IpamFinding> {
   const { ip, pod } = reservation
   const base = { subject: ip, network } as const
@@ -48,9 +58,7 @@ function* checkReservation(
     const wanted = 'one that pods may have'
     yield { ...base, code: 'reservation-unusable', severity: 'warn', found, wanted }
   }
-  const address = books.addressOf(network, ip)
-  const holder =
-    address && books.attachmentsOf(address).find(({ sequence }) => sequence === address.sequence)
+  const holder = holders.get(`${network}/${ip}`)
   if (holder === undefined || isPod(pod, holder.pod)) return
   const who = holder.pod === undefined ? `container ${holder.containerId}` : podText(holder.pod)
   const found = `reserved for ${podText(pod)}, held by ${who}`
