@@ -13,6 +13,7 @@ import { checkCommand, releaseCommand, repairCommand } from './ipam-check.ts'
 import { configureCommand } from './ipam-configure.ts'
 import { importCommand } from './ipam-import.ts'
 import { poolCommand } from './ipam-pool.ts'
+import { mergeCommand, resizeCommand, splitCommand } from './ipam-rearrange.ts'
 import { historyCommand, reserveCommand, unreserveCommand, whyCommand } from './ipam-rules.ts'
 
 interface ShowOptions {
@@ -34,6 +35,9 @@ export function ipamCommand(): Command {
     .addCommand(importCommand())
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
+    .addCommand(splitCommand())
+    .addCommand(mergeCommand())
+    .addCommand(resizeCommand())
     .addCommand(reserveCommand())
     .addCommand(unreserveCommand())
     .addCommand(historyCommand())
