@@ -128,6 +128,7 @@ export const keys = {
   snapshotRequest: (node: string): Key<SnapshotRequest> => `snapshot-request/${node}`,
   snapshot: (node: string): Key<SnapshotAnswer> => `snapshot/${node}`,
   member: (node: string): Key<MemberRecord> => `member/${node}`,
+  members: 'member/' as KeyRange<MemberRecord>,
   dispute: (network: string, cidr: Prefix, node: string): Key<Dispute> =>
     `dispute/${network}/${block(cidr)}/${node}`,
   disputes: 'dispute/' as KeyRange<Dispute>,

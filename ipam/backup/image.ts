@@ -46,8 +46,17 @@ export interface Image {
   readonly pairs: ReadonlyMap<Key<unknown>, unknown>
 }
 
-/** Kinds of keys that a backup leaves out: they live for seconds, or are the store's own. */
-export const NOT_KEPT = ['schema', 'snapshot-request', 'snapshot'] as const
+/**
+ * Kinds of keys that a backup leaves out: they live for seconds, are the store's
+ * own, or say how a node stands in its cluster now.
+ */
+export const NOT_KEPT: readonly string[] = [
+  'schema',
+  'snapshot-request',
+  'snapshot',
+  'membership',
+  'beat',
+]
 
 /** Every record, read piece by piece; those of a network or a node that nothing else names are not found. */
 export function* wholeImage(reader: Reader): Generator<ImagePair> {
@@ -71,6 +80,8 @@ export function* wholeImage(reader: Reader): Generator<ImagePair> {
     nodes.add(pair[1].node)
     yield pair
   }
+  yield* reader.range(keys.members)
+  yield* reader.range(keys.disputes)
   yield* reader.range(keys.allUses)
   yield* reader.range(keys.allReservations)
   yield* reader.range(keys.allReserved)

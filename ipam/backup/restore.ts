@@ -18,9 +18,9 @@ import { COOLING_MAX, resting, restingIn } from '../cooling.ts'
 import { HISTORY_MAX } from '../history.ts'
 import { keys } from '../keys.ts'
 import { fittingNetwork } from '../networks.ts'
+import { refuseMember } from '../rearrange/plan.ts'
 import type {
   AddressRecord,
-  AllowRecord,
   AttachmentRecord,
   BlockClaim,
   BlockUse,
@@ -56,8 +56,13 @@ export interface RestoreReport {
   readonly conflicts: readonly RestoreConflict[]
 }
 
-/** Writes what the store lacks. With conflicts the caller must throw, so that nothing of it stays. */
+/**
+ * Writes what the store lacks. With conflicts the caller must throw, so that nothing of it stays.
+ *
+ * @throws {TriviumError} CONFLICT in the store of a cluster's member
+ */
 export function restore(tx: Tx, image: Image): RestoreReport {
+  refuseMember(tx, 'restore')
   const work: Work = {
     tx,
     before: whatWasHere(tx, image),
@@ -69,9 +74,12 @@ export function restore(tx: Tx, image: Image): RestoreReport {
   }
   each<NetworkRecord>(image, 'network', (key, network) => addNetwork(work, key, network))
   addNodes(work, image)
-  each<AllowRecord>(image, 'allow', (key, allow) => {
-    if (tx.get(key) === undefined) tx.put(key, allow)
-  })
+  // What is here is newer. A claim's incarnation comes back with its member: another machine stays out.
+  for (const kind of ['allow', 'member', 'dispute']) {
+    each<unknown>(image, kind, (key, record) => {
+      if (tx.get(key) === undefined) tx.put(key, record)
+    })
+  }
   each<number>(image, 'sequence', (key, sequence) => {
     if ((tx.get(key) ?? 0) < sequence) tx.put(key, sequence)
   })

@@ -100,6 +100,11 @@ const SHAPES: Readonly<Record<string, Check>> = {
     addedMs: isMs,
   }),
   sequence: isCount,
+  member: shape({
+    incarnation: maybe(shape({ machine: isText, store: isText })),
+    gone: maybe(listOf(isText)),
+  }),
+  dispute: shape({ network: isName, cidr: isPrefix, node: isName, first: isFlag }),
 }
 
 function isPort(value: unknown): boolean {
@@ -140,6 +145,8 @@ function keyOf(key: string, value: Json): string | undefined {
       return keys.allow(String(value['from']), String(value['to']))
     case 'claim':
       return keys.claim(network, cidr)
+    case 'dispute':
+      return keys.dispute(network, cidr, String(value['node']))
     case 'use':
       return keys.use(one, two, cidr)
     case 'address':
@@ -162,6 +169,7 @@ const KEYS: Readonly<Record<string, RegExp>> = {
   history: IN_BLOCK,
   'reserved-for': /^[^/\s]+\/[^/\s]+\/[^/\s]+\/[^/\s]+$/,
   sequence: /^[^/\s]+\/[^/\s]+$/,
+  member: /^[^/\s]+\/[^/\s]+$/,
   use: /^[^/\s]+\/[^/\s]+\/[^/\s]+\//,
 }
 

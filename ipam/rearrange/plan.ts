@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { TriviumError } from '../../src/errors.ts'
 import {
   containsPrefix,
   type Ip,
@@ -70,6 +71,7 @@ export interface PoolsChange {
  * @throws {TriviumError} BAD_CONFIG or CONFLICT where the pools themselves are impossible.
  */
 export function planPools(reader: Reader, present: NetworkRecord, change: PoolsChange): PoolsPlan {
+  refuseMember(reader, 'change pools')
   const network = networkAfter(reader, present, change)
   const obstacles: Obstacle[] = []
   const writes = new Map<Key<unknown>, unknown>()
@@ -130,6 +132,20 @@ export function planPools(reader: Reader, present: NetworkRecord, change: PoolsC
   const moved = [...(addresses?.values() ?? [])].reduce((sum, count) => sum + count, 0)
   const [kept, cut] = isCut ? [0, staying] : [staying, 0]
   return { network, obstacles, kept, cut, givenBack, moved, writes }
+}
+
+/**
+ * In the store of a member networks and claims are the cluster's, and only copies.
+ *
+ * @throws {TriviumError} CONFLICT
+ */
+export function refuseMember(reader: Reader, what: string): void {
+  if (reader.get(keys.membership) === undefined) return
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot ${what} here: the store is of a node in a cluster, wanted the cluster's`,
+    'Use --store etcd://…, as the agent does',
+  )
 }
 
 /** Writes a plan of this transaction that has no obstacle. */
@@ -300,7 +316,7 @@ function listed(ips: readonly Ip[]): string {
 const unaccounted = (node: string, cidr: Prefix): Obstacle => ({
   subject: `block ${cidr} of node ${node}`,
   found: 'this store does not say what is in use of it',
-  wanted: `a use of node ${node}: trivium ipam check, or ask on that node`,
+  wanted: `no block of node ${node}, or its word: in a cluster only the node knows`,
 })
 
 /** Pods on the new edges: the first address, the broadcast address, the gateway. */

@@ -7,11 +7,13 @@ import {
   headerLine,
   type Image,
   imageParser,
+  NOT_KEPT,
   networksImage,
   pairLine,
   wholeImage,
 } from '../../ipam/backup/image.ts'
 import { type RestoreReport, restore } from '../../ipam/backup/restore.ts'
+import { flawOf } from '../../ipam/backup/shape.ts'
 import { checkIpam } from '../../ipam/check.ts'
 import { keys, type Tx } from '../../ipam/mod.ts'
 import { holds } from '../support/property.ts'
@@ -172,6 +174,21 @@ t.test('what only a person can decide is a conflict, told with both sides', asyn
     }),
     /^network pods: vlan.* \/ vxlan/,
   )
+})
+
+/** The text of a key, or of the template that makes it. */
+const bodyOf = (key: unknown): string =>
+  typeof key === 'function' ? (/`[^`]*/.exec(String(key))?.[0] ?? '') : String(key)
+
+t.test('every kind of key is kept or left out, on purpose', async (t) => {
+  const kinds = new Set(
+    Object.values(keys).map((key) => /^[^a-z]*([a-z-]+)/.exec(bodyOf(key))?.[1] ?? 'unread'),
+  )
+  for (const kind of kinds) {
+    const flaw = flawOf(`${kind}/x`, {})
+    const isKept = flaw !== 'is no kind of record'
+    t.not(isKept, NOT_KEPT.includes(kind), kind)
+  }
 })
 
 t.test('a file from anywhere', async (t) => {
