@@ -19,7 +19,8 @@ import {
 } from './blocks.ts'
 import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
-import { type BlockClaim, type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
+import { type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
+import { reservationOf } from './reservations.ts'
 import type { Reader, Tx } from './store.ts'
 
 /** Unless the network says otherwise. */
@@ -104,8 +105,12 @@ function moveEndpoint(
   const old = own.find((use) => use.first)
   if (old === undefined || !drains(network, old) || !isEmpty(network, old, nowMs)) return
   const pools = sparePools(network, family)
-  const isFree = ({ cidr }: BlockUse | BlockClaim): boolean =>
-    tx.get(keys.address(network.name, networkAddress(cidr))) === undefined
+  const isFree = ({ cidr }: BlockUse): boolean => {
+    const ip = networkAddress(cidr)
+    const isGateway = pools.some(({ gateway }) => gateway === ip)
+    const isHeld = tx.get(keys.address(network.name, ip)) !== undefined
+    return !isGateway && !isHeld && reservationOf(tx, network, ip) === undefined
+  }
   const next = blocksIn(own, pools).find(isFree)
   if (next !== undefined) setFirst(tx, network, node, next, true)
   else {

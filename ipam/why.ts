@@ -30,7 +30,8 @@ export function whyIp(reader: Reader, ip: Ip, nowMs: number): readonly WhyFact[]
     }
     const rack = pool.rack === undefined ? '' : `, for rack ${pool.rack}`
     const spaces = pool.namespaces === undefined ? '' : `, for ${pool.namespaces.join(', ')}`
-    say('pool', `${pool.cidr}${rack}${spaces}`)
+    const drains = pool.draining === true ? ', drains' : ''
+    say('pool', `${pool.cidr}${rack}${spaces}${drains}`)
     const reservation = reservationOf(reader, network, ip)
     if (reservation !== undefined) {
       say('reservation', `${podText(reservation.pod)}, MAC ${reservation.mac}`)

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { checkIpam } from '../../ipam/check.ts'
 import {
   allocate,
+  claimBlock,
   createNetwork,
   createPool,
   deletePool,
@@ -19,6 +20,7 @@ import {
   setNetwork,
   type Tx,
   unreserve,
+  whyIp,
 } from '../../ipam/mod.ts'
 import type { Ip, Prefix } from '../../src/net/mod.ts'
 import { smallStore } from './check-world.ts'
@@ -106,6 +108,7 @@ t.test('a pool drains only where pods have another, and keeps its promises', asy
       { message: /drains/ },
     )
     t.throws(() => drainPool(tx, 'pods', NEW, true), { message: /nowhere else/ })
+    t.match(whyIp(tx, ip, 1)[0], { about: 'pool', found: `${OLD}, drains` })
     setNetwork(tx, 'pods', { options: { mtuBytes: 1400 } })
     t.equal(networkIn(tx).pools[0]?.draining, true, 'another change of the network keeps it')
     const editing = editPool(tx, 'pods', OLD, { rack: 'r1' })
@@ -147,6 +150,23 @@ t.test('a pool is left: drained, its blocks given back, removed', async (t) => {
     t.notMatch(text, /10\.1\.0\./, 'no trace of it')
     t.match(text, /fd01::/, 'the other family goes on')
     t.match(add(tx, 'n2', 'last', HOUR_MS)[0], /^10\.2\./)
+  })
+})
+
+t.test('a tunnel does not end where a gateway is', async (t) => {
+  world().run((tx) => {
+    keepBlocks(tx, networkIn(tx), 'n1', 1)
+    createPool(tx, 'pods', { cidr: NEW, blockLength: 28, gateway: '10.2.0.16' })
+    claimBlock(tx, networkIn(tx), networkIn(tx).pools[1]!, 'n2', 1)
+    drainPool(tx, 'pods', OLD, true)
+    t.equal(add(tx, 'n1', 'c1', 2)[0], '10.2.0.17')
+    keepBlocks(tx, networkIn(tx), 'n1', HOUR_MS)
+    const own = [...tx.range(keys.familyUses('n1', 'pods', 4))].map(([, use]) => use)
+    t.match(own, [
+      { cidr: '10.2.0.16/28', first: false },
+      { cidr: '10.2.0.32/28', first: true },
+    ])
+    sound(t, tx)
   })
 })
 
