@@ -3,8 +3,9 @@
  * there, and an allocation and a release there beside the same in an empty one.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, statSync } from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { open } from 'lmdb'
 import { keys } from '../ipam/keys.ts'
 import { openLmdbStore } from '../ipam/lmdb-store.ts'
 import { createNetwork, parseNetworkSpec } from '../ipam/mod.ts'
@@ -32,6 +33,9 @@ const BLOCK = 64
 const BLOCKS = 2
 /** Nodes that are written in one transaction. */
 const CHUNK = 50
+const MAP_BYTES = 4 * 2 ** 30
+/** As the agent opens it. */
+const AGENT = { patience: 'pool' } as const
 const ONE_BY_ONE = 40
 const BURST = 1000
 
@@ -46,27 +50,42 @@ const SHOW_MS_MAX = 2000
 const SAME = 1.2
 
 async function createStore(path: string): Promise<Store> {
-  mkdirSync(path, { recursive: true })
   const store = openLmdbStore(path)
+  await addNetwork(store)
+  return store
+}
+
+async function addNetwork(store: Store): Promise<void> {
   const pools = [{ cidr: POOL, blockLength: 26 }]
   await transact(store, (tx) => {
     createNetwork(tx, parseNetworkSpec({ name: NETWORK, mode: 'ipam', pools }, 0))
   })
-  return store
 }
 
-/** Writes what so many allocations would have left. */
-async function fill(store: Store): Promise<void> {
+/**
+ * Writes what so many allocations would have left: by LMDB alone, without a sync
+ * for each part, as nobody else is there and the file is looked at afterwards.
+ */
+async function fill(path: string): Promise<void> {
+  const settings = { encoding: 'json', noSubdir: false, mapSize: MAP_BYTES, noSync: true } as const
+  const db = open<unknown, string>(path, settings)
+  const put: Tx['put'] = (key, value) => void db.putSync(key, value)
   for (let from = 0; from < NODES; from += CHUNK) {
-    await transact(store, (tx) => {
-      for (let index = from; index < from + CHUNK; index++) fillNode(tx, index)
+    db.transactionSync(() => {
+      for (let index = from; index < from + CHUNK; index++) fillNode({ put }, index)
     })
   }
+  await db.close()
+  const fd = openSync(join(path, 'data.mdb'), 'r+')
+  fdatasyncSync(fd)
+  closeSync(fd)
 }
+
+type Writer = Pick<Tx, 'put'>
 
 const nodeName = (index: number): string => `node-${index.toString().padStart(5, '0')}`
 
-function fillNode(tx: Tx, index: number): void {
+function fillNode(tx: Writer, index: number): void {
   const node = nodeName(index)
   tx.put(keys.node(node), nodeRecord(node, index))
   tx.put(keys.sequence(node), ADDRESSES)
@@ -100,7 +119,7 @@ interface Place {
   readonly cidr: Prefix
 }
 
-function fillAddress(tx: Tx, { index, node, cidr }: Place, address: number): void {
+function fillAddress(tx: Writer, { index, node, cidr }: Place, address: number): void {
   const ip = ipFromInteger(4, BigInt(address))
   const place = address - POOL_START - index * BLOCKS * BLOCK
   const key = { network: NETWORK, containerId: container(address), ifname: 'eth0' }
@@ -181,9 +200,13 @@ export async function large(
   readonly notes: readonly string[]
 }> {
   const [full, empty] = [join(dir, 'large'), join(dir, 'empty')]
-  const [store, other] = [await createStore(full), await createStore(empty)]
+  const builtMs = await timed(async () => {
+    ;(await createStore(full)).close()
+    await fill(full)
+  })
+  const [store, other] = [openLmdbStore(full, AGENT), openLmdbStore(empty, AGENT)]
+  await addNetwork(other)
   try {
-    const builtMs = await timed(() => fill(store))
     const bytes = statSync(join(full, 'data.mdb')).size
     const built = `The large store was written in ${(builtMs / 1000).toFixed(1)} s and has ${Math.round(bytes / 2 ** 20)} MiB.`
     say(built)
