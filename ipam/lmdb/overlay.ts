@@ -9,7 +9,7 @@
  */
 import { invariant } from '../../src/errors.ts'
 import { compareKeys } from '../key-order.ts'
-import { frozenCopy } from '../plain.ts'
+import { plainCopy } from '../plain.ts'
 import type { Key, KeyRange, Pairs, Reader, Tx } from '../store.ts'
 
 /** What is to be written: a key's value as JSON text, or undefined to remove it. */
@@ -29,7 +29,7 @@ export interface Overlay extends Tx {
  */
 const KEY_BYTES_MAX = 1970
 
-/** The keys that begin with the same word: a range is always of one. */
+/** Keys that begin with the same word, once somebody has asked for a range of them. */
 interface Section {
   readonly written: Set<string>
   readonly ranges: Map<string, Pairs<unknown>>
@@ -41,11 +41,13 @@ export function overlay(base: Reader): Overlay {
   /** What keys were before the body that runs now; `unwritten`: as in the base. */
   let undo: [key: string, before: unknown][] | undefined
 
-  function section(key: string): Section {
-    const name = sectionOf(key)
+  function section(range: string): Section {
+    const name = sectionOf(range)
     let found = sections.get(name)
     if (found === undefined) {
-      found = { written: new Set(), ranges: new Map() }
+      const written = new Set<string>()
+      for (const key of values.keys()) if (sectionOf(key) === name) written.add(key)
+      found = { written, ranges: new Map() }
       sections.set(name, found)
     }
     return found
@@ -54,20 +56,20 @@ export function overlay(base: Reader): Overlay {
   function write(key: string, value: unknown): void {
     checkKey(key)
     undo?.push([key, values.has(key) ? values.get(key) : unwritten])
-    const { written, ranges } = section(key)
     values.set(key, value)
-    written.add(key)
-    for (const [range, pairs] of ranges) {
-      if (key.startsWith(range)) ranges.set(range, changed(pairs, key, value))
+    const asked = sections.get(sectionOf(key))
+    if (asked === undefined) return
+    asked.written.add(key)
+    for (const [range, pairs] of asked.ranges) {
+      if (key.startsWith(range)) asked.ranges.set(range, changed(pairs, key, value))
     }
   }
 
   function takeBack(done: [key: string, before: unknown][]): void {
     for (const [key, before] of done.reverse()) {
-      const { written, ranges } = section(key)
       if (before !== unwritten) values.set(key, before)
-      else if (values.delete(key)) written.delete(key)
-      ranges.clear()
+      else values.delete(key)
+      sections.delete(sectionOf(key))
     }
   }
 
@@ -95,7 +97,7 @@ export function overlay(base: Reader): Overlay {
       ranges.set(range, pairs)
       return pairs
     },
-    put: (key, value) => write(key, frozenCopy(key, value)),
+    put: (key, value) => write(key, plainCopy(key, value)),
     remove: (key) => write(key, undefined),
   }
   return {
