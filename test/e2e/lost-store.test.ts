@@ -1,5 +1,6 @@
 /** A store that is lost under running pods: nobody's address is given again, and everything is found back. */
-import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { compareDumps } from '../../src/lab/dump.ts'
@@ -95,8 +96,21 @@ t.test('a store that is lost under running pods', { skip, timeout: 300_000 }, as
       'every pod reaches every other',
     )
   })
-  await t.test('an empty file in its place', async (t) => {
+  await t.test('zeros in its file, then an empty one in its place', async (t) => {
     await stop()
+    const zeros = Buffer.alloc(readFileSync(data).length)
+    writeFileSync(data, zeros)
+    const before = await dumps(lab)
+    const told = /data\.mdb has zeros in page 0, wanted a description of the rest there/
+    await t.rejects(lab.startAgent(node), told)
+    const { code, msg, details } = errorOf(await lab.cni('DEL', pods[0] as LabPod))
+    t.equal(code, 102)
+    t.match(msg, told)
+    t.strictSame(compareDumps(before, await dumps(lab)), [], 'nothing is removed')
+    t.ok(readFileSync(data).equals(zeros), 'nor written')
+    const [, command = ''] = /\((mv [^)]*)\)/.exec(details) ?? []
+    execFileSync('sh', ['-c', command])
+    t.ok(readFileSync(`${data}.damaged`).equals(zeros), 'moved aside as it says')
     writeFileSync(data, '')
     await start(t)
   })

@@ -74,7 +74,7 @@ function planted(bytes: Buffer): string {
 
 t.test('a store is sound after any commits and openings', async (t) => {
   const random = prng(SEED)
-  for (let round = 0; round < (LONG ? 60 : 4); round++) {
+  for (let round = 0; round < (LONG ? 60 : 2); round++) {
     const path = freshPath()
     for (let opening = 0; opening < 5; opening++) {
       const store = openLmdbStore(path, { patience: opening % 2 === 0 ? 'pool' : 'blocks' })
@@ -126,7 +126,7 @@ t.test(`what the look lets pass ends no process (FC_SEED=${SEED})`, async (t) =>
   const whole = readFileSync(dataOf(path))
   const passed: string[] = []
   let refused = 0
-  for (let n = 0; n < (LONG ? 6000 : 250); n++) {
+  for (let n = 0; n < (LONG ? 6000 : 150); n++) {
     const bytes = damage(whole, random)
     if (judge(bytes) !== 'sound') refused++
     else if (!bytes.equals(whole)) passed.push(planted(bytes))
@@ -144,7 +144,7 @@ t.test(`what the look lets pass ends no process (FC_SEED=${SEED})`, async (t) =>
     [],
     'each takes writes',
   )
-  t.ok(refused > 30 && passed.length > 5, `${refused} refused, ${passed.length} let pass`)
+  t.ok(refused > 15 && passed.length > 2, `${refused} refused, ${passed.length} let pass`)
 })
 
 t.test('any bytes for a meta page are judged', async (t) => {
