@@ -25,6 +25,7 @@ import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
 import type { AttachmentRecord, BlockClaim, NetworkRecord } from './records.ts'
 import { exclusionOf, podText, reservationOf } from './reservations.ts'
+import { keptCounter } from './show-kept.ts'
 import type { Reader } from './store.ts'
 
 /** A count: a number, or its decimal digits when a number would not be exact. */
@@ -40,6 +41,8 @@ export interface UsageRow {
   readonly ipsFree: AddressCount
   /** Of the free ones, those that rest before they are given again. */
   readonly ipsCooling: number
+  /** Of the free ones, those that are reserved for a pod or excluded. */
+  readonly ipsReserved: AddressCount
   /** Addresses in use, in whole percent, rounded. */
   readonly percentInUse: number
   /** Nobody gets an address of it any more; only for pools. */
@@ -66,19 +69,22 @@ export function showUsage(
   for (const [, network] of reader.range(keys.networks)) {
     if (only !== undefined && network.name !== only) continue
     const claims = [...reader.range(keys.claims(network.name))].map(([, claim]) => claim)
+    const keptIn = keptCounter(reader, network)
     for (const { cidr, draining } of network.pools) {
-      const used = claims
+      const counts = claims
         .filter((claim) => claim.pool === cidr)
         .map((claim) => [claim, countsIn(reader, network, claim, nowMs)] as const)
-      const total = used.reduce(
+      const total = counts.reduce(
         (sum, [, one]) => ({ used: sum.used + one.used, cooling: sum.cooling + one.cooling }),
         { used: 0, cooling: 0 },
       )
       const state = draining === true ? { draining } : {}
-      rows.push({ ...usageRow('IP Pool', network.name, cidr, total), ...state })
+      const kept = count(keptIn(cidr))
+      rows.push({ ...usageRow('IP Pool', network.name, cidr, total), ipsReserved: kept, ...state })
       if (!blocks) continue
-      for (const [claim, count] of used) {
-        rows.push({ ...usageRow('Block', network.name, claim.cidr, count), node: claim.node })
+      for (const [claim, used] of counts) {
+        const row = usageRow('Block', network.name, claim.cidr, used)
+        rows.push({ ...row, ipsReserved: count(keptIn(claim.cidr)), node: claim.node })
       }
     }
   }
@@ -162,7 +168,7 @@ function usageRow(
   network: string,
   cidr: Prefix,
   { used, cooling }: Counts,
-): UsageRow {
+): Omit<UsageRow, 'ipsReserved'> {
   const total = prefixSize(cidr)
   return {
     grouping,
