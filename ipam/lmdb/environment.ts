@@ -187,7 +187,7 @@ function notFound(path: string): TriviumError {
   return new TriviumError(
     'NOT_FOUND',
     `Cannot open store ${path}: there is none, wanted a directory with ${DATA_FILE}`,
-    'The agent makes it when it starts; check the path if it already runs',
+    'The agent makes it when it starts, and reads the addresses of running pods back from the kernel; check the path if it already runs',
   )
 }
 

@@ -23,7 +23,7 @@ const WHOLE_BYTES_MAX = 64 << 20
 /**
  * Whether the directory `path` has a store. Call it inside the gate: nobody may write meanwhile.
  *
- * @param thorough Walk every page, in doubt or not: about 2 µs a page.
+ * @param thorough Walk every page, in doubt or not: about 2 µs a record.
  * @returns false where the data file is missing or empty, so that nothing is lost by making one.
  * @throws {TriviumError} STORE when it is damaged or cannot be read; nothing was changed.
  */
