@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { asTriviumError } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { agentCommand } from './commands/agent.ts'
+import { completionCommand } from './commands/completion.ts'
 import { conformanceCommand } from './commands/conformance.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { explainCommand } from './commands/explain.ts'
@@ -53,6 +54,7 @@ export function program(): Command {
     conformanceCommand(),
     simCommand(),
     quickstartCommand(),
+    completionCommand(),
   ]
   for (const command of commands) root.addCommand(command)
   return withExitOverride(root)

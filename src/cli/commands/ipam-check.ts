@@ -103,6 +103,10 @@ const REPAIR_HELP = `
 Mends what trivium ipam check finds, after showing it. Pods go on, and so do ADD and DEL: each
 repair is tried again on what the store and the kernel say by then.
 
+Examples:
+  trivium ipam repair
+  trivium ipam repair --yes -o json
+
 Exit status:
   0  everything that can be mended is
   1  something is left, or was refused
