@@ -263,7 +263,7 @@ function tellRestored(restored: Restored, output: OutputFormat, dryRun: boolean)
     ...(ended === 0 ? [] : [`${counted(ended, 'attachment')} ended since, left out`]),
     ...(findings.length === 0
       ? []
-      : [`${counted(findings.length, 'finding')} of pods that are gone: trivium ipam check`]),
+      : [`${counted(findings.length, 'finding')} of trivium ipam check`]),
     ...(dryRun ? ['nothing was changed'] : []),
   ]
   if (notes.length > 0) process.stderr.write(`${notes.join('; ')}\n`)

@@ -199,7 +199,7 @@ const DELETE_HELP = `
 Refused while a pod has an address of it, a node its tunnel endpoint there, or one is reserved.
 Blocks, excluded ranges and the history of its addresses go with it.
 
-Example:
+Examples:
   trivium ipam pool drain 10.42.0.0/16 --wait 3600 && trivium ipam pool delete 10.42.0.0/16 --yes
 `
 
