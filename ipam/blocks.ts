@@ -175,9 +175,14 @@ export const blockSize = ({ cidr }: Pick<BlockUse, 'cidr'>): number =>
 
 type Reserved = ReadonlyMap<number, string>
 
+interface KnownReserved {
+  readonly pool: Prefix
+  readonly first: boolean
+  readonly reserved: Reserved
+}
+
 /** By network and block: every allocation asks for all blocks of its node. */
-const reservedFirst = new WeakMap<NetworkRecord, Map<Prefix, Reserved>>()
-const reservedLater = new WeakMap<NetworkRecord, Map<Prefix, Reserved>>()
+const knownReserved = new WeakMap<NetworkRecord, Map<Prefix, KnownReserved>>()
 
 /**
  * Offsets in the block that are never a pod's, with the reason in words.
@@ -190,17 +195,16 @@ export function reservedOffsets(
   network: NetworkRecord,
   use: Pick<BlockUse, 'cidr' | 'pool' | 'first'>,
 ): Reserved {
-  const memo = use.first ? reservedFirst : reservedLater
-  let known = memo.get(network)
-  if (known === undefined) {
-    known = new Map()
-    memo.set(network, known)
+  let blocks = knownReserved.get(network)
+  if (blocks === undefined) {
+    blocks = new Map()
+    knownReserved.set(network, blocks)
   }
-  let reserved = known.get(use.cidr)
-  if (reserved === undefined) {
-    reserved = findReserved(network, use)
-    known.set(use.cidr, reserved)
-  }
+  const { cidr, pool, first } = use
+  const known = blocks.get(cidr)
+  if (known?.pool === pool && known.first === first) return known.reserved
+  const reserved = findReserved(network, use)
+  blocks.set(cidr, { pool, first, reserved })
   return reserved
 }
 
