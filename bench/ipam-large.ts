@@ -43,23 +43,27 @@ const SHOWS: Readonly<Record<string, readonly string[]>> = {
   'ipam show': ['ipam', 'show'],
   'ipam show --show-blocks': ['ipam', 'show', '--show-blocks'],
   'ipam show --show-blocks -o json': ['ipam', 'show', '--show-blocks', '-o', 'json'],
+  'ipam show --by node': ['ipam', 'show', '--by', 'node'],
+  'ipam show --by namespace': ['ipam', 'show', '--by', 'namespace'],
   'ipam show --ip': ['ipam', 'show', '--ip', '10.5.6.7'],
 }
 const SHOW_MS_MAX = 2000
 /** "As fast as": what two turns of the same differ by, at most. */
 const SAME = 1.2
 
-async function createStore(path: string): Promise<Store> {
-  const store = openLmdbStore(path)
-  await addNetwork(store)
-  return store
-}
-
 async function addNetwork(store: Store): Promise<void> {
   const pools = [{ cidr: POOL, blockLength: 26 }]
   await transact(store, (tx) => {
     createNetwork(tx, parseNetworkSpec({ name: NETWORK, mode: 'ipam', pools }, 0))
   })
+}
+
+/** Makes the store at `path`. */
+export async function buildLarge(path: string): Promise<void> {
+  const store = openLmdbStore(path)
+  await addNetwork(store)
+  store.close()
+  await fill(path)
 }
 
 /**
@@ -92,7 +96,7 @@ function fillNode(tx: Writer, index: number): void {
   for (let nth = 0; nth < BLOCKS; nth++) {
     const start = POOL_START + (index * BLOCKS + nth) * BLOCK
     const cidr = `${ipFromInteger(4, BigInt(start))}/26` as Prefix
-    const used = nth === 0 ? BLOCK - 1 - Number(index === 0) : ADDRESSES - BLOCK + 1
+    const used = nth === 0 ? BLOCK - 1 : ADDRESSES - BLOCK + 1
     const claim: BlockClaim = {
       network: NETWORK,
       cidr,
@@ -200,10 +204,7 @@ export async function large(
   readonly notes: readonly string[]
 }> {
   const [full, empty] = [join(dir, 'large'), join(dir, 'empty')]
-  const builtMs = await timed(async () => {
-    ;(await createStore(full)).close()
-    await fill(full)
-  })
+  const builtMs = await timed(() => buildLarge(full))
   const [store, other] = [openLmdbStore(full, AGENT), openLmdbStore(empty, AGENT)]
   await addNetwork(other)
   try {

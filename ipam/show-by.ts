@@ -83,15 +83,15 @@ export function usageByNamespace(
   { network: only }: ShowByOptions,
 ): readonly NamespaceUsageRow[] {
   interface Sum {
-    pods: Set<string>
-    nodes: Set<string>
+    pods: number
+    nodes: number
     used: number
     reserved: number
   }
   const sums = new Map<string, Sum>()
   const sumOf = (network: string, namespace: string): Sum => {
     const name = `${namespace}/${network}`
-    const known = sums.get(name) ?? { pods: new Set(), nodes: new Set(), used: 0, reserved: 0 }
+    const known = sums.get(name) ?? { pods: 0, nodes: 0, used: 0, reserved: 0 }
     sums.set(name, known)
     return known
   }
@@ -99,11 +99,18 @@ export function usageByNamespace(
     if (only !== undefined && network !== only) continue
     const claims = [...reader.range(keys.claims(network))]
     for (const node of new Set(claims.map(([, claim]) => claim.node))) {
+      // A pod is on one node, so no list of all is needed.
+      const here = new Map<string, Set<string>>()
       for (const [, one] of reader.range(keys.networkAttachments(node, network))) {
-        const sum = sumOf(network, one.pod?.namespace ?? '')
-        sum.pods.add(one.pod?.name ?? one.containerId)
-        sum.nodes.add(node)
-        sum.used += one.ips.length
+        const namespace = one.pod?.namespace ?? ''
+        const pods = here.get(namespace) ?? new Set()
+        here.set(namespace, pods.add(one.pod?.name ?? one.containerId))
+        sumOf(network, namespace).used += one.ips.length
+      }
+      for (const [namespace, pods] of here) {
+        const sum = sumOf(network, namespace)
+        sum.pods += pods.size
+        sum.nodes++
       }
     }
     for (const [, { ip, pod }] of reader.range(keys.reservations(network))) {
@@ -114,7 +121,7 @@ export function usageByNamespace(
   return [...sums]
     .map(([name, { pods, nodes, used, reserved }]) => {
       const [namespace = '', network = ''] = name.split('/')
-      const counts = { pods: pods.size, nodes: nodes.size, ipsInUse: used, ipsReserved: reserved }
+      const counts = { pods, nodes, ipsInUse: used, ipsReserved: reserved }
       return { namespace, network, ...counts }
     })
     .sort((a, b) => order(a.namespace, b.namespace) || order(a.network, b.network))

@@ -24,7 +24,7 @@ export interface Ranges {
 
 /** Ranges kept at most: what an agent looks at is a few a network and one a block. */
 const RANGES_MAX = 1000
-/** Longer ones are asked for by reports, now and then. */
+/** Pairs of all ranges together: more are asked for by reports, now and then. */
 const PAIRS_MAX = 100_000
 /** Changes of a range that wait for somebody to ask, beyond one for each pair. */
 const CHANGES_MAX = 1000
@@ -40,24 +40,30 @@ interface Range {
 export function cachedRanges(db: Database, uncached: Reader): Ranges {
   let revision = -1
   const known = new Map<string, Range>()
+  let kept = 0
   const values = new Map<string, unknown>()
 
-  function forget(): void {
+  function forgetRanges(): void {
     known.clear()
-    values.clear()
+    kept = 0
   }
 
   function isOf(now: number): void {
-    if (now !== revision) forget()
+    if (now !== revision) {
+      forgetRanges()
+      values.clear()
+    }
     revision = now
   }
 
   function range<T>(asked: KeyRange<T>): Pairs<T> {
     const before = known.get(asked)
     if (before !== undefined) return upToDate(before) as Pairs<T>
-    if (known.size >= RANGES_MAX) known.clear()
     const pairs = uncached.range(asked)
-    if (pairs.length <= PAIRS_MAX) known.set(asked, { pairs, changed: new Map() })
+    if (pairs.length > PAIRS_MAX) return pairs
+    if (known.size >= RANGES_MAX || kept + pairs.length > PAIRS_MAX) forgetRanges()
+    kept += pairs.length
+    known.set(asked, { pairs, changed: new Map() })
     return pairs
   }
 
