@@ -1,0 +1,436 @@
+/**
+ * Members with a store each, and an etcd that delays, loses, falls back and goes
+ * away. What is true is kept apart: who was told that it has which address.
+ */
+import assert from 'node:assert/strict'
+import { apartBecause, expel } from '../../ipam/cluster/membership.ts'
+import { isBehind } from '../../ipam/cluster/mirror.ts'
+import type { Demand } from '../../ipam/cluster/records.ts'
+import { memoryStore } from '../../ipam/memory-store.ts'
+import { allocate, createNetwork, keys, parseNetworkSpec, release } from '../../ipam/mod.ts'
+import { rebuild } from '../../ipam/rebuild.ts'
+import type { AttachmentRecord, NodeRecord } from '../../ipam/records.ts'
+import { type SortedMap, sortedMap } from '../../ipam/sorted-map.ts'
+import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../../ipam/store.ts'
+import { MEMBER_TIMES, type MemberInput, memberMachine } from '../../src/cluster/member.ts'
+import { memberPerform } from '../../src/cluster/member-perform.ts'
+import { type Driven, drive } from '../../src/driver.ts'
+import type { Instant } from '../../src/machine.ts'
+
+const LEASE_MS = 120_000
+
+interface History {
+  readonly data: Map<string, string>
+  readonly log: readonly (readonly string[])[]
+}
+
+/** What most members of etcd agree on. */
+export class Etcd {
+  data = new Map<string, string>()
+  /** Keys that each revision wrote; the revision is its length. */
+  log: (readonly string[])[] = []
+  epoch = 0
+  up = true
+
+  run<T>(prefix: string, body: (tx: Tx) => T): T {
+    const writes = new Map<string, string | undefined>()
+    const text = (key: string): string | undefined =>
+      writes.has(key) ? writes.get(key) : this.data.get(prefix + key)
+    const value = (found: string | undefined): unknown => found && JSON.parse(found)
+    const tx: Tx = {
+      get: <V>(key: Key<V>) => value(text(key)) as V | undefined,
+      range: <V>(range: KeyRange<V>) => {
+        const found = [...this.data.keys()].flatMap((key) =>
+          key.startsWith(prefix + range) ? [key.slice(prefix.length)] : [],
+        )
+        const more = [...writes.keys()].filter((key) => key.startsWith(range))
+        const all = [...new Set([...found, ...more])].filter((key) => text(key) !== undefined)
+        return all.sort().map((key) => [key as Key<V>, value(text(key)) as V] as const)
+      },
+      put: (key, each) => void writes.set(key, JSON.stringify(each)),
+      remove: (key) => void writes.set(key, undefined),
+    }
+    const answer = body(tx)
+    for (const [key, each] of writes) {
+      if (each === undefined) this.data.delete(prefix + key)
+      else this.data.set(prefix + key, each)
+    }
+    if (writes.size > 0) this.log.push([...writes.keys()].map((key) => prefix + key))
+    return answer
+  }
+
+  snapshot = (): History => ({ data: new Map(this.data), log: [...this.log] })
+
+  restore({ data, log }: History): void {
+    this.data = new Map(data)
+    this.log = [...log]
+    this.epoch++
+  }
+}
+
+/** One node's sight of one prefix: behind until `sync`. */
+class Sight implements Store {
+  map: SortedMap = sortedMap()
+  seen = 0
+  epoch = -1
+  readonly #world: World
+  readonly #node: Node
+  readonly prefix: string
+  constructor(world: World, node: Node, prefix: string) {
+    this.#world = world
+    this.#node = node
+    this.prefix = prefix
+  }
+  read<T>(body: (reader: Reader) => T): T {
+    const { map } = this
+    return body({
+      get: <V>(key: Key<V>) => map.get(key) as V | undefined,
+      range: <V>(range: KeyRange<V>) => map.range(range) as [Key<V>, V][],
+    })
+  }
+  transact<T>(body: (tx: Tx) => T, done: (outcome: Outcome<T>) => void): void {
+    const world = this.#world
+    world.later(this.#node, () => {
+      const fail = (why: string): void => done({ kind: 'failed', error: new Error(why) })
+      if (!world.reaches(this.#node)) return fail('etcd does not answer')
+      let outcome: Outcome<T>
+      try {
+        outcome = { kind: 'committed', answer: world.etcd.run(this.prefix, body) }
+      } catch (thrown) {
+        outcome = { kind: 'failed', error: thrown as Error }
+      }
+      // As the store on etcd: the replica has its own commit before the answer.
+      if (world.loseNext > 0) {
+        world.loseNext--
+        return fail('the answer was lost')
+      }
+      this.#node.sync()
+      world.later(this.#node, () => done(outcome))
+    })
+  }
+  watch = (): (() => void) => () => {}
+  close(): void {}
+
+  /** Catches up. @returns the keys that changed, `all` after another history. */
+  catchUp(): { readonly changed: ReadonlySet<string> | 'all'; readonly fellBack: boolean } {
+    const { etcd } = this.#world
+    const set = (key: string): void => {
+      const text = etcd.data.get(this.prefix + key)
+      this.map.set(key, text === undefined ? undefined : JSON.parse(text))
+    }
+    if (this.epoch !== etcd.epoch) {
+      const fellBack = this.epoch !== -1
+      this.map = sortedMap()
+      for (const key of etcd.data.keys()) {
+        if (key.startsWith(this.prefix)) set(key.slice(this.prefix.length))
+      }
+      this.epoch = etcd.epoch
+      this.seen = etcd.log.length
+      return { changed: 'all', fellBack }
+    }
+    const changed = new Set<string>()
+    for (const keys of etcd.log.slice(this.seen)) {
+      for (const key of keys) {
+        if (!key.startsWith(this.prefix)) continue
+        set(key.slice(this.prefix.length))
+        changed.add(key.slice(this.prefix.length))
+      }
+    }
+    this.seen = etcd.log.length
+    return { changed, fellBack: false }
+  }
+}
+
+/** A machine: its agent, its disk, its kernel. */
+export class Node {
+  readonly world: World
+  readonly name: string
+  readonly machine: string
+  /** The disk. */
+  local: Store
+  /** The kernel: pods that run. */
+  readonly pods = new Map<string, AttachmentRecord>()
+  boots = 0
+  cut = false
+  shared!: Sight
+  mirror!: Sight
+  driven: Driven<MemberInput> | undefined
+  /** Of the agent that runs: what a dead one was told comes to nobody. */
+  run = 0
+  #online = false
+  #stop = (): void => {}
+
+  constructor(world: World, name: string, machine: string) {
+    this.world = world
+    this.name = name
+    this.machine = machine
+    this.local = memoryStore({ defer: (run) => world.later(this, run, true) })
+  }
+
+  readonly bootId = (): string => `boot${this.boots}`
+
+  /** The agent starts. */
+  start(): void {
+    const { world, name } = this
+    const run = ++this.run
+    this.#online = false
+    this.shared = new Sight(world, this, 'shared/')
+    this.mirror = new Sight(world, this, `of/${name}/`)
+    const fresh = {
+      incarnation: { machine: this.machine, store: `store${world.serial++}` },
+      joined: false,
+      beats: 0,
+      revision: 0,
+    }
+    this.local.transact(
+      (tx) => {
+        const known = tx.get(keys.membership)
+        if (known === undefined) tx.put(keys.membership, fresh)
+        return known ?? fresh
+      },
+      (outcome) => {
+        if (outcome.kind === 'failed' || run !== this.run) return
+        const machine = memberMachine(outcome.answer, MEMBER_TIMES)
+        this.driven = drive(machine, world.clock, memberPerform(this.#ports(run)))
+        this.#stop = this.local.watch(() => this.driven?.feed({ kind: 'local.changed' }))
+        this.sync()
+      },
+    )
+  }
+
+  #ports(run: number): Parameters<typeof memberPerform>[0] {
+    const { world, name } = this
+    return {
+      name,
+      session: `${this.machine}.${run}.${world.serial++}`,
+      node: (done) => done(recordOf(name)),
+      local: this.local,
+      shared: this.shared,
+      revision: () => this.shared.seen,
+      mirror: this.mirror,
+      defer: (then) => world.later(this, then),
+      wallMs: () => world.now,
+      lease: () => ({ bootId: this.bootId(), fromUptimeMs: world.now, lengthMs: LEASE_MS }),
+      freshStore: () => `store${world.serial++}`,
+      living: (done) => this.#readKernel(() => done(undefined)),
+      room: () => {},
+      report: (report) => world.reports.push(`${name}@${this.machine}: ${JSON.stringify(report)}`),
+    }
+  }
+
+  #readKernel(done: () => void): void {
+    const pods = [...this.pods.values()].map((pod) => ({ ...pod, hostLink: pod.containerId }))
+    const living = {
+      node: this.name,
+      bootId: this.bootId(),
+      nowMs: this.world.now,
+      pods,
+      blocks: [],
+      endpoints: [],
+    }
+    this.local.transact((tx) => rebuild(tx, living), done)
+  }
+
+  /** SIGKILL: what was under way comes to nobody. */
+  kill(): void {
+    this.run++
+    this.driven?.stop()
+    this.driven = undefined
+    this.#stop()
+    this.world.forget(this)
+  }
+
+  /** The disk is another, and empty. */
+  wipe(): void {
+    this.kill()
+    this.local = memoryStore({ defer: (run) => this.world.later(this, run, true) })
+  }
+
+  /** The watch delivers. */
+  sync(): void {
+    if (this.driven === undefined) return
+    if (!this.world.reaches(this)) {
+      if (this.#online) this.driven.feed({ kind: 'away' })
+      this.#online = false
+      return
+    }
+    const isOther = this.shared.epoch !== this.world.etcd.epoch
+    if (this.#online && isOther) this.driven.feed({ kind: 'away' })
+    const { changed, fellBack } = this.shared.catchUp()
+    this.mirror.catchUp()
+    if (changed === 'all' || changed.size > 0) {
+      this.driven.feed({ kind: 'shared.changed', changed, revision: this.shared.seen })
+    }
+    if (this.#online && !isOther) return
+    this.#online = true
+    const beats = this.mirror.read((reader) => reader.get(keys.beat)?.count ?? 0)
+    const behind = this.local.read((own) =>
+      this.mirror.read((reader) => isBehind(own, reader, this.name)),
+    )
+    this.driven.feed({
+      kind: 'connected',
+      revision: this.shared.seen,
+      beats,
+      fellBack,
+      isBehind: behind,
+    })
+  }
+
+  /** ADD, as the verbs do it. */
+  add(): void {
+    const { world, name } = this
+    const containerId = `c${world.serial++}`
+    const key = { network: 'pods', containerId, ifname: 'eth0' }
+    this.local.transact(
+      (tx) => {
+        const apart = apartBecause(tx, name, this.bootId(), () => world.now)
+        if (apart !== undefined) return { kind: 'refused' as const, wanted: undefined }
+        const request = { key, node: name, netns: '/n', hostLink: containerId, mayClaim: false }
+        return allocate(tx, { ...request, nowMs: world.now, bootId: this.bootId() })
+      },
+      (outcome) => {
+        if (outcome.kind === 'failed') throw outcome.error
+        const { answer } = outcome
+        if (answer.kind === 'allocated') world.given(this, answer.attachment)
+        else if (answer.wanted !== undefined) this.want(answer.wanted)
+      },
+    )
+  }
+
+  want(demand: Demand): void {
+    this.driven?.feed({ kind: 'wanted', demand })
+  }
+
+  del(which: number): void {
+    const all = [...this.pods.values()]
+    const pod = all[which % Math.max(1, all.length)]
+    if (pod === undefined) return
+    const membership = this.local.read((reader) => reader.get(keys.membership))
+    if (membership?.joined !== true) return
+    this.pods.delete(pod.containerId)
+    this.local.transact(
+      (tx) => release(tx, this.name, pod, this.world.now),
+      () => {},
+    )
+  }
+}
+
+interface Queued {
+  readonly node: Node
+  readonly run: () => void
+}
+
+export class World {
+  readonly etcd = new Etcd()
+  readonly nodes: Node[] = []
+  now = 0
+  serial = 0
+  loseNext = 0
+  readonly reports: string[] = []
+  #queue: Queued[] = []
+  #timers: { readonly at: number; readonly run: () => void }[] = []
+  readonly #pick: (below: number) => number
+
+  /** @param pick Chance: an integer below. */
+  constructor(pick: (below: number) => number, pool = '10.0.0.0/26,block=29') {
+    this.#pick = pick
+    const [cidr = '', length = ''] = pool.split(',block=')
+    const spec = {
+      name: 'pods',
+      mode: 'vxlan',
+      pools: [{ cidr, blockLength: Number(length) }],
+      options: { cooldownSeconds: 0 },
+    }
+    this.etcd.run('shared/', (tx) => createNetwork(tx, parseNetworkSpec(spec as never, 0)))
+  }
+
+  readonly clock = {
+    now: (): Instant => this.now as Instant,
+    at: (when: Instant, run: () => void): (() => void) => {
+      const timer = { at: Math.max(when, this.now), run }
+      this.#timers.push(timer)
+      return () => {
+        this.#timers = this.#timers.filter((each) => each !== timer)
+      }
+    },
+  }
+
+  reaches = (node: Node): boolean => this.etcd.up && !node.cut
+
+  /** @param stays Also after the agent died: the disk's. */
+  later(node: Node, run: () => void, stays = false): void {
+    const of = node.run
+    this.#queue.push({ node, run: () => (stays || of === node.run ? run() : undefined) })
+  }
+
+  forget(node: Node): void {
+    this.#queue = this.#queue.filter((each) => each.node !== node)
+  }
+
+  /** One thing happens: each node's in their order, the nodes' in any. */
+  step(): boolean {
+    const nodes = [...new Set(this.#queue.map(({ node }) => node))]
+    const node = nodes[this.#pick(nodes.length)]
+    if (node === undefined) return false
+    const index = this.#queue.findIndex((each) => each.node === node)
+    const [first] = this.#queue.splice(index, 1)
+    first?.run()
+    return true
+  }
+
+  drain(): void {
+    for (let steps = 0; this.step(); steps++) assert.ok(steps < 100_000, 'it comes to rest')
+  }
+
+  /** Time passes, and everything that is due happens. */
+  advance(ms: number): void {
+    const end = this.now + ms
+    for (let turns = 0; ; turns++) {
+      assert.ok(turns < 100_000, 'timers move on')
+      this.drain()
+      for (const node of this.nodes) node.sync()
+      this.drain()
+      const next = Math.min(end, ...this.#timers.map(({ at }) => at))
+      if (next >= end && this.#timers.every(({ at }) => at > end)) break
+      this.now = Math.max(this.now, next)
+      const due = this.#timers.filter(({ at }) => at <= this.now)
+      this.#timers = this.#timers.filter(({ at }) => at > this.now)
+      for (const { run } of due) run()
+      if (this.now >= end && due.length === 0) break
+    }
+    this.now = end
+  }
+
+  /** Somebody was told that it has these addresses. */
+  given(node: Node, attachment: AttachmentRecord): void {
+    for (const other of this.nodes) {
+      for (const pod of other.pods.values()) {
+        const twice = pod.ips.find((ip) => attachment.ips.includes(ip))
+        assert.ok(
+          twice === undefined,
+          `${twice} is ${pod.containerId}'s on ${other.name}@${other.machine} and ${attachment.containerId}'s on ${node.name}@${node.machine}`,
+        )
+      }
+    }
+    node.pods.set(attachment.containerId, attachment)
+  }
+
+  expel(name: string): void {
+    this.etcd.run('shared/', (tx) => expel(tx, name))
+    for (const key of [...this.etcd.data.keys()]) {
+      if (key.startsWith(`of/${name}/`)) this.etcd.data.delete(key)
+    }
+  }
+}
+
+const recordOf = (name: string): NodeRecord => {
+  const number = name.replace(/\D/g, '').padStart(2, '0')
+  return {
+    name,
+    underlayLink: 'eth0',
+    underlayIps: [`192.0.2.${Number(number)}` as never],
+    underlayMtuBytes: 1500,
+    vtepMac: `02:00:00:00:00:${number}` as never,
+    registeredMs: 0,
+  }
+}

@@ -1,0 +1,188 @@
+/** Members of a cluster against an etcd that does everything etcd may do. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { type Key, keys } from '../../ipam/mod.ts'
+import { MEMBER_TIMES } from '../../src/cluster/member.ts'
+import { holds } from '../support/property.ts'
+import { Node, World } from './member-world.ts'
+
+const NODES = 3
+
+type Act =
+  | { readonly kind: 'add' | 'del'; readonly node: number; readonly which: number }
+  | {
+      readonly kind: 'cut' | 'mend' | 'restart' | 'wipe' | 'remove' | 'twin'
+      readonly node: number
+    }
+  | { readonly kind: 'steps'; readonly count: number }
+  | { readonly kind: 'time'; readonly ms: number }
+  | { readonly kind: 'down' | 'up' | 'lose' | 'snapshot' | 'restore' }
+
+/** The last one is the twin, once there is one. */
+const node = fc.nat(NODES)
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: fc.record({ kind: fc.constant('add' as const), node, which: fc.nat(50) }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('del' as const), node, which: fc.nat(50) }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('steps' as const),
+      count: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('time' as const),
+      ms: fc.constantFrom(50, 1000, 12_000, 40_000, 200_000),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'cut' as const,
+        'mend' as const,
+        'mend' as const,
+        'restart' as const,
+        'wipe' as const,
+        'remove' as const,
+        'twin' as const,
+      ),
+      node,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'down' as const,
+        'up' as const,
+        'up' as const,
+        'lose' as const,
+        'snapshot' as const,
+        'restore' as const,
+      ),
+    }),
+  },
+)
+
+/** A run of acts. Throws when an address is given twice, or one that was given is forgotten. */
+function play(acts: readonly Act[], seed: number): World {
+  let state = seed >>> 0
+  const world = new World((below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  })
+  for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
+  for (const each of world.nodes) each.start()
+  world.advance(30_000)
+  let snapshot = world.etcd.snapshot()
+  /** Until then everybody can reach etcd and runs: what a restored snapshot takes for granted. */
+  let calmUntil = 0
+  for (const each of acts) {
+    const isCalm = world.now < calmUntil
+    perform(world, each, isCalm)
+    if (each.kind === 'snapshot') snapshot = world.etcd.snapshot()
+    if (each.kind === 'restore' && !isCalm && world.nodes.length === NODES) {
+      for (const other of world.nodes) other.cut = false
+      world.etcd.up = true
+      world.etcd.restore(snapshot)
+      calmUntil = world.now + MEMBER_TIMES.reassertMs + 1
+    }
+  }
+  finish(world)
+  return world
+}
+
+function perform(world: World, each: Act, isCalm: boolean): void {
+  const at = 'node' in each ? world.nodes[each.node] : undefined
+  if (each.kind === 'add') at?.add()
+  if (each.kind === 'del') at?.del(each.which)
+  if (each.kind === 'steps') {
+    for (let n = 0; n < each.count; n++) world.step()
+    for (const other of world.nodes) other.sync()
+  }
+  if (each.kind === 'time') world.advance(each.ms)
+  if (each.kind === 'mend' && at !== undefined) at.cut = false
+  if (each.kind === 'up') world.etcd.up = true
+  if (each.kind === 'lose') world.loseNext = 1
+  if (each.kind === 'down' && !isCalm) world.etcd.up = false
+  if (at !== undefined && !isCalm) harm(world, at, each)
+}
+
+function harm(world: World, at: Node, { kind }: Act): void {
+  if (kind === 'cut') at.cut = true
+  // What the disk was told it has.
+  if (kind === 'restart' || kind === 'wipe' || kind === 'remove') world.drain()
+  if (kind === 'restart') at.kill()
+  if (kind === 'wipe') at.wipe()
+  if (kind === 'restart' || kind === 'wipe') at.start()
+  if (kind === 'remove' && world.etcd.up) {
+    // The machine is gone with its pods; later it comes back with its disk.
+    at.kill()
+    at.pods.clear()
+    at.boots++
+    world.expel(at.name)
+    at.start()
+  }
+  if (kind === 'twin' && world.nodes.length === NODES) {
+    const twin = new Node(world, at.name, 'another machine')
+    world.nodes.push(twin)
+    twin.start()
+  }
+}
+
+/** Everything heals: then all agree, nothing is lost, and there is room again. */
+function finish(world: World): void {
+  world.etcd.up = true
+  world.loseNext = 0
+  for (const each of world.nodes) each.cut = false
+  world.advance(300_000)
+  world.advance(300_000)
+  for (const each of world.nodes.slice(0, NODES)) {
+    for (const pod of each.pods.values()) {
+      const record = each.local.read((reader) => reader.get(keys.attachment(each.name, pod)))
+      assert.deepEqual(record?.ips, pod.ips, `${pod.containerId} on ${each.name} is known`)
+    }
+  }
+  const claims = [...world.etcd.data].filter(([key]) => key.startsWith('shared/claim/'))
+  for (const [key, text] of claims) {
+    const { node: owner } = JSON.parse(text) as { node: string }
+    const claim = key.slice('shared/'.length) as Key<{ node: string }>
+    const known = world.nodes.flatMap(({ name, local }) =>
+      name === owner ? [local.read((reader) => reader.get(claim)?.node)] : [],
+    )
+    assert.ok(known.includes(owner), `${key} is known to its owner ${owner}`)
+  }
+}
+
+const runs = fc.record({
+  acts: fc.array(act, { minLength: 5, maxLength: 60 }),
+  seed: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+})
+
+t.test('members come together, and each has a block and a spare one', async (t) => {
+  const world = play([], 1)
+  const claims = [...world.etcd.data.keys()].filter((key) => key.startsWith('shared/claim/'))
+  t.equal(claims.length, NODES, 'one each: the spare is the first')
+  for (const each of world.nodes) each.add()
+  world.advance(5000)
+  t.equal(world.nodes.flatMap(({ pods }) => [...pods]).length, NODES)
+  t.equal(
+    [...world.etcd.data.keys()].filter((key) => key.startsWith('shared/claim/')).length,
+    2 * NODES,
+  )
+})
+
+t.test('whatever happens, no address is held twice and none that was given is forgotten', (t) => {
+  holds(t, 'cluster', runs, ({ acts, seed }) => void play(acts, seed), { numRuns: 150 })
+  t.end()
+})
