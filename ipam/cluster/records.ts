@@ -33,6 +33,7 @@ export interface Dispute {
 
 /** Signs of life of a node, below its own prefix: nobody else watches them. */
 export interface Beat {
+  /** Grows with each. */
   readonly count: number
   /** Of one run of one agent. */
   readonly session: string
@@ -52,7 +53,7 @@ export interface Membership {
   readonly joined: boolean
   /** How long the cluster is known to count on it. */
   readonly lease?: Lease
-  /** Beats that etcd has acknowledged. */
+  /** Count of the last sign of life that etcd has acknowledged. */
   readonly beats: number
   /** Newest revision of etcd that was seen; a lower one is another history. */
   readonly revision: number

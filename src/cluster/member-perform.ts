@@ -20,6 +20,7 @@ import { leap, mirrorWrites, ownRecords, rebuild } from '../../ipam/cluster/mirr
 import type { Beat, Incarnation, Lease } from '../../ipam/cluster/records.ts'
 import { keys } from '../../ipam/keys.ts'
 import type { NodeRecord } from '../../ipam/records.ts'
+import { release } from '../../ipam/release.ts'
 import type { Reader, Store, Tx } from '../../ipam/store.ts'
 import { assertNever, asTriviumError, TriviumError } from '../errors.ts'
 import type { Perform } from '../ports.ts'
@@ -129,10 +130,12 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     // Before it is sent: the cluster counts on the node from later on, never from earlier.
     const lease = ports.lease()
     const known = local.read(membershipOf).beats
+    const nowMs = ports.wallMs()
     const put = (tx: Tx): number | undefined => {
       const last = tx.get(keys.beat)
       if (isOthers(last)) return undefined
-      const count = Math.max(last?.count ?? 0, known) + 1
+      // Beyond any that an old snapshot may have of a store before this one.
+      const count = Math.max((last?.count ?? 0) + 1, known + 1, nowMs)
       tx.put(keys.beat, { count, session: ports.session })
       return count
     }
@@ -240,14 +243,18 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
 
   function reset(told: Told, failed: Failed): void {
     const begin = (tx: Tx): boolean => {
-      for (const _ of tx.range(keys.attachments(name))) return false
+      const boot = ports.lease().bootId
+      const left = [...tx.range(keys.attachments(name))]
+      if (left.some(([, { bootId }]) => bootId === boot)) return false
+      // Those of an earlier boot are dead, whatever the runtime missed to say.
+      for (const [, attachment] of left) release(tx, name, attachment)
       for (const [key, use] of [...tx.range(keys.nodeUses(name))]) {
         tx.remove(keys.claim(key.split('/')[2] ?? '', use.cidr))
         tx.remove(key)
       }
-      const { incarnation, revision } = membershipOf(tx)
+      const { incarnation, revision, beats } = membershipOf(tx)
       const fresh = { ...incarnation, store: ports.freshStore() }
-      tx.put(keys.membership, { incarnation: fresh, joined: false, beats: 0, revision })
+      tx.put(keys.membership, { incarnation: fresh, joined: false, beats, revision })
       return true
     }
     transact(local, begin, failed, (isReset) => told({ of: 'reset', isReset }))

@@ -17,7 +17,7 @@ import { memberPerform } from '../../src/cluster/member-perform.ts'
 import { type Driven, drive } from '../../src/driver.ts'
 import type { Instant } from '../../src/machine.ts'
 
-const LEASE_MS = 120_000
+export const LEASE_MS = 120_000
 
 interface History {
   readonly data: Map<string, string>
@@ -93,6 +93,7 @@ class Sight implements Store {
     world.later(this.#node, () => {
       const fail = (why: string): void => done({ kind: 'failed', error: new Error(why) })
       if (!world.reaches(this.#node)) return fail('etcd does not answer')
+      this.#node.heardAt = world.now
       let outcome: Outcome<T>
       try {
         outcome = { kind: 'committed', answer: world.etcd.run(this.prefix, body) }
@@ -151,6 +152,8 @@ export class Node {
   /** The kernel: pods that run. */
   readonly pods = new Map<string, AttachmentRecord>()
   boots = 0
+  /** When it last reached etcd. */
+  heardAt = 0
   cut = false
   shared!: Sight
   mirror!: Sight
@@ -254,6 +257,7 @@ export class Node {
       this.#online = false
       return
     }
+    this.heardAt = this.world.now
     const isOther = this.shared.epoch !== this.world.etcd.epoch
     if (this.#online && isOther) this.driven.feed({ kind: 'away' })
     const { changed, fellBack } = this.shared.catchUp()
