@@ -14,7 +14,7 @@ import { openCommits } from './etcd/commits.ts'
 import { clientKey } from './etcd/layout.ts'
 import type { Replica } from './etcd/replica.ts'
 import { openSession } from './etcd/session.ts'
-import { parseEtcdUrl, partOf } from './etcd/url.ts'
+import { type EtcdAddress, parseEtcdUrl, partOf, partsOf } from './etcd/url.ts'
 import { isOlderLayout, keys, SCHEMA_VERSION } from './keys.ts'
 import type { Store } from './store.ts'
 
@@ -25,8 +25,8 @@ export interface EtcdStoreOptions {
   readonly patienceMs?: number
   /** Refuse a prefix that holds no store yet instead of making one. */
   readonly mustExist?: boolean
-  /** What one node keeps beside the records that all share. */
-  readonly part?: { readonly node: string }
+  /** What one node keeps beside the records that all share; or all that they keep, as `NODE/KEY`. */
+  readonly part?: { readonly node: string } | 'all'
 }
 
 /** Whoever has to know more than that something changed. */
@@ -63,7 +63,7 @@ export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): Etcd
   const { patienceMs = PATIENCE_MS, mustExist = false } = options
   const { part } = options
   const whole = parseEtcdUrl(url)
-  const address = part === undefined ? whole : partOf(whole, part.node)
+  const address = part === undefined ? whole : partAddress(whole, part)
   const name = url.replace(/\?.*$/, '')
   const id = randomUUID()
   const watchers = new Set<() => void>()
@@ -83,7 +83,8 @@ export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): Etcd
   const session = openSession({
     connect: () => connectEtcd(address),
     check: (replica) => checkSchema(replica, name),
-    prepare: (client, replica) => prepare(client, replica, name, mustExist),
+    prepare: async (client, replica) =>
+      part === 'all' ? false : await prepare(client, replica, name, mustExist),
     changed(keys) {
       for (const follower of followers) follower.changed(keys)
       notify()
@@ -146,6 +147,11 @@ export function openEtcdStore(url: string, options: EtcdStoreOptions = {}): Etcd
     },
   }
 }
+
+const partAddress = (
+  whole: EtcdAddress,
+  part: NonNullable<EtcdStoreOptions['part']>,
+): EtcdAddress => (part === 'all' ? partsOf(whole) : partOf(whole, part.node))
 
 /** Nobody needs the mark of a client that ended. */
 async function leave(client: EtcdClient | undefined, id: string): Promise<void> {

@@ -47,7 +47,7 @@ export function ownRecords(local: Reader, node: string): ReadonlyMap<string, unk
 }
 
 /** Kinds of records in a mirror; the beat is another matter. */
-const MIRRORED = ['use/', 'attachment/', 'address/', 'history/', 'sequence/'] as const
+export const MIRRORED = ['use/', 'attachment/', 'address/', 'history/', 'sequence/'] as const
 
 export type Write = readonly [key: string, value: unknown]
 
@@ -109,9 +109,14 @@ function takeBack(tx: Tx, attachment: AttachmentRecord, claims: readonly BlockCl
   const { node, network, containerId, ifname, sequence } = attachment
   if (tx.get(keys.attachment(node, attachment)) !== undefined) return false
   if (attachment.ips.some((ip) => tx.get(keys.address(network, ip)) !== undefined)) return false
+  const blocks = attachment.ips.flatMap(
+    (ip) => claims.find((claim) => claim.network === network && isIn(claim, ip)) ?? [],
+  )
+  // Of a block that is not the node's any more: what is left of a node that was deleted.
+  if (blocks.length < attachment.ips.length) return false
   tx.put(keys.attachment(node, attachment), attachment)
-  for (const ip of attachment.ips) {
-    const block = claims.find((claim) => claim.network === network && isIn(claim, ip))?.cidr
+  for (const [index, ip] of attachment.ips.entries()) {
+    const block = blocks[index]?.cidr
     if (block === undefined) continue
     tx.put(keys.address(network, ip), { ip, block, network, containerId, ifname, sequence })
   }

@@ -381,6 +381,8 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
     switch (input.kind) {
       case 'shared.changed':
         changed(input.changed)
+        // The name may be free by now.
+        if (refused === 'taken' && !isJoined && namesMembers(input.changed)) refused = undefined
         revision = Math.max(revision, input.revision)
         return []
       case 'connected':
@@ -427,4 +429,10 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
       return first === NEVER ? undefined : ((first > retryAt ? first : retryAt) as Instant)
     },
   }
+}
+
+function namesMembers(changed: Changed): boolean {
+  if (changed === 'all') return true
+  for (const key of changed) if (key.startsWith('member/')) return true
+  return false
 }

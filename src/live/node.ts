@@ -121,7 +121,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
   const { node, storeUrl, trivium = [] } = options
   const told = (reason: string): void => log.warn({ event: 'snapshot', reason })
-  const stopAnswering = answerSnapshots(store, { node, storeUrl, trivium, told })
+  const asked = { node, storeUrl: options.cluster?.url ?? storeUrl, trivium, told }
+  const stopAnswering = answerSnapshots(member?.shared ?? store, asked)
   const stopListening = kernel.watch({
     events(events) {
       const now = held.pass(events)

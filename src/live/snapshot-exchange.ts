@@ -9,7 +9,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { keys } from '../../ipam/keys.ts'
-import type { SnapshotAnswer } from '../../ipam/records.ts'
+import type { SnapshotAnswer, SnapshotRequest } from '../../ipam/records.ts'
 import type { Store } from '../../ipam/store.ts'
 import { asTriviumError } from '../errors.ts'
 import { type NodeSnapshot, parseSnapshot } from '../explain/mod.ts'
@@ -130,7 +130,7 @@ export function answerSnapshots(store: Store, options: AnswerOptions): () => voi
   let seen: string | undefined
   let running = false
   const look = (): void => {
-    const request = store.read((reader) => reader.get(keys.snapshotRequest(node)))
+    const request = requestIn(store, node)
     if (request === undefined || running || request.id === seen) return
     // The id becomes an argument.
     if (Date.now() > request.expiresMs || !/^[0-9a-f]{1,64}$/.test(request.id)) return
@@ -144,4 +144,13 @@ export function answerSnapshots(store: Store, options: AnswerOptions): () => voi
     })
   }
   return store.watch(look)
+}
+
+/** undefined, too, while a store that is far away cannot be read. */
+function requestIn(store: Store, node: string): SnapshotRequest | undefined {
+  try {
+    return store.read((reader) => reader.get(keys.snapshotRequest(node)))
+  } catch {
+    return undefined
+  }
 }

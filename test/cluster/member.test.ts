@@ -76,8 +76,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
 )
 
-/** A run of acts. Throws when an address is given twice, or one that was given is forgotten. */
-function play(acts: readonly Act[], seed: number): World {
+function worldOf(seed: number): World {
   let state = seed >>> 0
   const world = new World((below) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
@@ -86,6 +85,12 @@ function play(acts: readonly Act[], seed: number): World {
   for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
   for (const each of world.nodes) each.start()
   world.advance(30_000)
+  return world
+}
+
+/** A run of acts. Throws when an address is given twice, or one that was given is forgotten. */
+function play(acts: readonly Act[], seed: number): World {
+  const world = worldOf(seed)
   let snapshot = world.etcd.snapshot()
   /** Until then everybody can reach etcd and runs: what a restored snapshot takes for granted. */
   let calmUntil = 0
@@ -187,6 +192,107 @@ t.test('members come together, and each has a block and a spare one', async (t) 
     [...world.etcd.data.keys()].filter((key) => key.startsWith('shared/claim/')).length,
     2 * NODES,
   )
+})
+
+const claimsIn = (world: World): string[] =>
+  [...world.etcd.data.keys()].filter((key) => key.startsWith('shared/claim/'))
+
+/** Six fill a first block, and a next one begins. */
+const addMany = (node: Node | undefined, count: number): void => {
+  for (let n = 0; n < count; n++) node?.add()
+}
+
+t.test('past its lease a node gives nothing, however much room it has', async (t) => {
+  const world = worldOf(1)
+  const [node] = world.nodes
+  node!.cut = true
+  world.advance(LEASE_MS - 20_000)
+  addMany(node, 1)
+  world.drain()
+  t.equal(node!.pods.size, 1, 'within the lease it does')
+  world.advance(20_001)
+  addMany(node, 1)
+  world.drain()
+  t.equal(node!.pods.size, 1, 'past it, no more')
+  node!.cut = false
+  world.advance(2000)
+  addMany(node, 1)
+  world.drain()
+  t.equal(node!.pods.size, 2, 'heard of again, it does')
+})
+
+t.test("a block that a restored snapshot does not know is nobody else's", async (t) => {
+  const world = worldOf(2)
+  const [n1, n2] = world.nodes
+  const snapshot = world.etcd.snapshot()
+  addMany(n1, 6)
+  world.advance(2000)
+  addMany(n1, 3)
+  world.advance(2000)
+  const before = claimsIn(world)
+  t.ok(before.length > NODES, 'blocks were claimed since')
+  world.etcd.restore(snapshot)
+  // n2 hears of it first, and wants blocks.
+  addMany(n2, 6)
+  for (let n = 0; n < 5; n++) {
+    n2!.sync()
+    world.drain()
+    addMany(n2, 2)
+  }
+  t.equal(claimsIn(world).length, NODES, 'nobody claims yet')
+  world.advance(2 * MEMBER_TIMES.reassertMs)
+  t.same(
+    before.filter((key) => !claimsIn(world).includes(key)),
+    [],
+    'all are back',
+  )
+  t.ok(claimsIn(world).length > before.length, 'and n2 has its own')
+})
+
+t.test('a store that was wiped: the mirror knows what no kernel does', async (t) => {
+  const world = worldOf(3)
+  const [node] = world.nodes
+  node!.knowsPods = false
+  addMany(node, 5)
+  world.advance(2000)
+  t.equal(node!.pods.size, 5)
+  node!.wipe()
+  node!.start()
+  addMany(node, 1)
+  world.advance(1000)
+  t.equal(node!.pods.size, 5, 'none before the mirror was read, and the agent of before is silent')
+  world.advance(60_000)
+  const known = node!.local.read((reader) => [...reader.range(keys.attachments('n1'))].length)
+  t.equal(known, 5, 'all are back')
+  addMany(node, 1)
+  world.advance(1000)
+  t.equal(node!.pods.size, 6)
+})
+
+t.test('a second machine of the same name gives nothing, and takes nothing', async (t) => {
+  const world = worldOf(4)
+  const twin = new Node(world, 'n1', 'another machine')
+  world.nodes.push(twin)
+  twin.start()
+  world.advance(100_000)
+  addMany(twin, 3)
+  addMany(world.nodes[0], 2)
+  world.advance(5000)
+  t.equal(twin.pods.size, 0)
+  t.equal(world.nodes[0]!.pods.size, 2)
+  t.ok(
+    world.reports.some(
+      (report) => report.includes('n1@another machine') && report.includes('taken'),
+    ),
+  )
+  // Its own machine is gone; then the name is free.
+  world.nodes[0]!.kill()
+  world.nodes[0]!.pods.clear()
+  world.expel('n1')
+  world.advance(60_000)
+  addMany(twin, 3)
+  world.advance(5000)
+  t.equal(twin.pods.size, 3, 'it is n1 now')
 })
 
 t.test('whatever happens, no address is held twice and none that was given is forgotten', (t) => {

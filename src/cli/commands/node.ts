@@ -4,11 +4,13 @@
  * @module
  */
 import { Command, Option } from 'commander'
+import { expel } from '../../../ipam/cluster/membership.ts'
 import { keys } from '../../../ipam/keys.ts'
 import { releaseNode } from '../../../ipam/mod.ts'
 import type { NodeRecord } from '../../../ipam/records.ts'
-import type { Reader } from '../../../ipam/store.ts'
+import type { Reader, Tx } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
+import { forgetMirror, isCluster } from '../../live/cluster-store.ts'
 import { answerRequest } from '../../live/snapshot-exchange.ts'
 import { transact } from '../../live/transact.ts'
 import { counted } from '../../words.ts'
@@ -122,26 +124,35 @@ function deleteCommand(): Command {
       '\nA node that is still alive would go on using its addresses: stop its agent and its pods first.\n',
     )
     .action(async (name: string, options: { store: string; force?: boolean }) => {
-      await withStore(options.store, (store) =>
-        transact(store, (tx) => {
-          if (tx.get(keys.node(name)) === undefined) {
-            throw new TriviumError(
-              'NOT_FOUND',
-              `Cannot delete node ${name}: the store does not know it`,
-              'Show those it knows: trivium node show',
-            )
-          }
-          const pods = [...tx.range(keys.attachments(name))].length
-          if (pods > 0 && options.force !== true) {
-            throw new TriviumError(
-              'CONFLICT',
-              `Cannot delete node ${name}: it holds ${counted(pods, 'pod')}`,
-              'Delete them first, or add --force if the machine is gone',
-            )
-          }
-          releaseNode(tx, name, Date.now())
-        }),
-      )
+      await withStore(options.store, async (store) => {
+        await transact(store, (tx) =>
+          deleteNode(tx, name, options.force === true, isCluster(store)),
+        )
+        await forgetMirror(store, name)
+      })
       print(`node ${name}: deleted\n`)
     })
+}
+
+function deleteNode(tx: Tx, name: string, force: boolean, inCluster: boolean): void {
+  if (tx.get(keys.node(name)) === undefined) {
+    throw new TriviumError(
+      'NOT_FOUND',
+      `Cannot delete node ${name}: the store does not know it`,
+      'Show those it knows: trivium node show',
+    )
+  }
+  const pods = [...tx.range(keys.attachments(name))].length
+  if (!force && (pods > 0 || inCluster)) {
+    const found = pods > 0 ? `it holds ${counted(pods, 'pod')}` : 'it may hold pods'
+    throw new TriviumError(
+      'CONFLICT',
+      `Cannot delete node ${name}: ${found}`,
+      inCluster
+        ? 'Add --force once the machine is gone: if it is only cut off, its agent gives addresses until its lease ends, and its pods keep theirs'
+        : 'Delete them first, or add --force if the machine is gone',
+    )
+  }
+  if (inCluster) expel(tx, name)
+  else releaseNode(tx, name, Date.now())
 }
