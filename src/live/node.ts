@@ -101,8 +101,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const serve = new Promise<Serve>((resolve) => {
     begin = resolve
   })
-  const answer: Serve = (call) => serve.then((now) => now(call))
-  const socket = await listen(options, answer).catch(closeAll)
+  const socket = await listen(options, async (call) => (await serve)(call)).catch(closeAll)
   const whole = wholeStore(options, { store, kernel, first }).then(
     (member): Parts => ({ store, kernel, underlay, metrics, unrecorded, member }),
   )
@@ -119,9 +118,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   })
   tell = (events) => driven.feed({ kind: 'kernel.events', events })
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
-  const { node, storeUrl, trivium = [] } = options
+  const { node, storeUrl, trivium = [], cluster } = options
   const told = (reason: string): void => log.warn({ event: 'snapshot', reason })
-  const asked = { node, storeUrl: options.cluster?.url ?? storeUrl, trivium, told }
+  const asked = { node, storeUrl: cluster?.url ?? storeUrl, trivium, told }
   const stopAnswering = answerSnapshots(member?.shared ?? store, asked)
   const stopListening = kernel.watch({
     events(events) {
