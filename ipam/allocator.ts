@@ -33,11 +33,13 @@ import {
   claimable,
   familyPools,
   isOpen,
+  isSpare,
   newClaim,
   ownBlocks,
   poolBlocks,
   putClaim,
   reservedOffsets,
+  sparePools,
   unused,
   usableAddresses,
 } from './blocks.ts'
@@ -239,12 +241,21 @@ function grantIn(
   { node, mayClaim, nowMs }: AllocateRequest,
   own: readonly BlockUse[],
 ): Grant | Refusal | undefined {
+  const ahead = blockAhead(network, pools, own, nowMs)
   for (const use of own) {
-    const grant = grantFrom(reader, network, use, [], nowMs)
+    const grant = use === ahead ? undefined : grantFrom(reader, network, use, [], nowMs)
     if (grant !== undefined) return grant
   }
   if (network.options.cooldownStrict !== true) {
-    const grant = grantCooling(reader, network, own, nowMs)
+    const others = ahead === undefined ? own : own.filter((use) => use !== ahead)
+    const grant = grantCooling(reader, network, others, nowMs)
+    if (grant !== undefined) return grant
+  }
+  if (ahead !== undefined) {
+    const isStrict = network.options.cooldownStrict === true
+    const grant =
+      grantFrom(reader, network, ahead, [], nowMs) ??
+      (isStrict ? undefined : grantCooling(reader, network, [ahead], nowMs))
     if (grant !== undefined) return grant
   }
   const claims: BlockClaim[] = []
@@ -256,6 +267,31 @@ function grantIn(
     if (grant !== undefined) return grant
   }
   return undefined
+}
+
+/**
+ * The unused block that is kept ahead; of several one that least cools in. It is
+ * taken last, after what cools elsewhere, because the next one is claimed then.
+ */
+function blockAhead(
+  network: NetworkRecord,
+  pools: readonly Pool[],
+  own: readonly BlockUse[],
+  nowMs: number,
+): BlockUse | undefined {
+  const [pool] = pools
+  if (pool === undefined) return undefined
+  if (!sparePools(network, prefixFamily(pool.cidr)).includes(pool)) return undefined
+  let found: BlockUse | undefined
+  let least = Number.POSITIVE_INFINITY
+  for (const use of own) {
+    if (use.used > 0 || !isSpare(network, use, nowMs)) continue
+    const cooling = coolingIn(network, use, nowMs).length
+    if (cooling > least) continue
+    found = use
+    least = cooling
+  }
+  return found
 }
 
 /** Takes the address that cools longest: rather that than one more block. */

@@ -11,6 +11,7 @@ import { ping } from '../../src/lab/reach.ts'
 import {
   added,
   cluster,
+  converged,
   errorOf,
   ipJson,
   ipsOf,
@@ -40,6 +41,7 @@ t.test('capabilities', { skip }, async (t) => {
   // So that both roads have a block of the shop's pool.
   await added(lab, first, {}, kube('shop'))
   await lab.cni('DEL', first)
+  await converged(lab)
 
   await t.test('CFG-09 the installed configuration declares what runtimes shall hand on', (t) => {
     const text = readFileSync(join(node.confDir, '10-pods.conflist'), 'utf8')

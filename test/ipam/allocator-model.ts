@@ -238,14 +238,18 @@ export class ModelNetwork {
 
   take(node: string, family: number, mayClaim: boolean): bigint | string {
     for (;;) {
-      for (const block of this.open(node, family)) {
-        const [address] = this.candidates(block).filter((one) => !this.isResting(family, one))
-        if (address === undefined) continue
-        block.next = address === block.last ? block.first : address + 1n
-        return this.woken(family, address)
+      const ahead = this.ahead(node, family)
+      const others = this.open(node, family).filter((block) => block !== ahead)
+      for (const blocks of [others, ahead === undefined ? [] : [ahead]]) {
+        for (const block of blocks) {
+          const [address] = this.candidates(block).filter((one) => !this.isResting(family, one))
+          if (address === undefined) continue
+          block.next = address === block.last ? block.first : address + 1n
+          return this.woken(family, address)
+        }
+        const oldest = this.strict ? undefined : this.oldest(family, blocks)
+        if (oldest !== undefined) return this.woken(family, oldest)
       }
-      const oldest = this.strict ? undefined : this.oldest(node, family)
-      if (oldest !== undefined) return this.woken(family, oldest)
       const pools = this.openPools(family)
       if (pools.length === 0) return 'not-available'
       const block = this.freeBlock(node, pools)
@@ -260,10 +264,22 @@ export class ModelNetwork {
     return address
   }
 
-  /** Which of the node's addresses rests longest; of several the one in the lowest block. */
-  oldest(node: string, family: number): bigint | undefined {
+  /** The unused block where least rests, the last of several: another is claimed when it is taken. */
+  ahead(node: string, family: number): ModelBlock | undefined {
+    const restsIn = ({ first, last }: ModelBlock): number => {
+      let count = 0
+      for (let at = first; at <= last; at++) if (this.isResting(family, at)) count++
+      return count
+    }
+    const spares = this.open(node, family).filter((block) => this.spare(block))
+    const least = Math.min(...spares.map(restsIn))
+    return spares.filter((block) => restsIn(block) === least).at(-1)
+  }
+
+  /** Which of the blocks' addresses rests longest; of several the one in the lowest block. */
+  oldest(family: number, blocks: readonly ModelBlock[]): bigint | undefined {
     let found: Rest | undefined
-    for (const block of this.open(node, family)) {
+    for (const block of blocks) {
       const free = this.candidates(block)
       for (const rest of this.rests) {
         if (rest.family !== family || !free.includes(rest.address)) continue

@@ -9,6 +9,7 @@ import {
   deletePool,
   drainPool,
   editPool,
+  ensureBlocks,
   exclude,
   keepBlocks,
   keys,
@@ -201,6 +202,24 @@ t.test('a block is kept for a while, and one ahead always', async (t) => {
     t.equal(blocks(), 2)
     keepBlocks(tx, networkIn(tx), 'n1', 10 * HOUR_MS)
     t.equal(blocks(), 2, 'one ahead stays')
+    sound(t, tx)
+  })
+})
+
+t.test('pods that are replaced all at once make their node claim no more', async (t) => {
+  world().run((tx) => {
+    // As ADD does: a block ahead with each address.
+    const replace = (round: number): number => {
+      for (let n = 0; n < 40; n++) {
+        add(tx, 'n1', `r${round}c${n}`, round)
+        ensureBlocks(tx, networkIn(tx), 'n1', round)
+      }
+      for (let n = 0; n < 40; n++) release(tx, 'n1', key(`r${round}c${n}`), round)
+      return [...tx.range(keys.familyClaims('pods', 4))].length
+    }
+    const first = replace(1)
+    t.equal(first, 4, '14 and 16 and 10 addresses, and one ahead')
+    t.strictSame([2, 3, 4].map(replace), [first, first, first], 'what cools is taken first')
     sound(t, tx)
   })
 })
