@@ -24,27 +24,22 @@ import {
   offsetIn,
   prefixFamily,
 } from '../src/net/mod.ts'
-import { counted } from '../src/words.ts'
 import { closedBecause, type PoolWish, poolGroups, poolMisfit } from './admission.ts'
 import {
   blockOf,
   blockSize,
   blocksIn,
   claimable,
-  familyPools,
   isOpen,
   isSpare,
   newClaim,
   ownBlocks,
-  poolBlocks,
   putClaim,
   reservedOffsets,
   sparePools,
   unused,
-  usableAddresses,
 } from './blocks.ts'
-import type { Demand } from './cluster/records.ts'
-import { coolingIn, longestCooling, offsetsOf, restingWords, restWords, warmed } from './cooling.ts'
+import { coolingIn, longestCooling, offsetsOf, restWords, warmed } from './cooling.ts'
 import { keys } from './keys.ts'
 import {
   type AttachmentKey,
@@ -56,6 +51,7 @@ import {
   type Pool,
   type Reservation,
 } from './records.ts'
+import { closed, exhausted, needsBlock, type Refusal, refuse } from './refusals.ts'
 import { release } from './release.ts'
 import {
   exclusionOf,
@@ -68,24 +64,8 @@ import {
 import type { Reader, Tx } from './store.ts'
 
 export { claimBlock, ensureBlocks } from './blocks.ts'
+export type { Refusal, RefusalReason } from './refusals.ts'
 export { type ReleasedNode, release, releaseNode } from './release.ts'
-
-/** Why an attachment got nothing. */
-export type RefusalReason =
-  | 'exhausted' // every block is claimed and the node's own are full
-  | 'needs-block' // the node's blocks are full and the request may not claim another
-  | 'duplicate' // the attachment exists
-  | 'not-available' // a requested address is somebody else's, reserved, or out of reach
-  | 'unknown-network'
-
-/** A refusal; nothing was written. `message` is for a person. */
-export interface Refusal {
-  readonly kind: 'refused'
-  readonly reason: RefusalReason
-  readonly message: string
-  /** The block that would help, where it may not be claimed here. */
-  readonly wanted?: Demand
-}
 
 /** What an attachment asks for. */
 export interface AllocateRequest extends PoolWish {
@@ -185,12 +165,6 @@ interface Grant {
   /** Blocks to claim first. */
   readonly claims: readonly BlockClaim[]
 }
-
-const refuse = (reason: RefusalReason, message: string): Refusal => ({
-  kind: 'refused',
-  reason,
-  message,
-})
 
 /** Requested addresses and pools that no block can satisfy. */
 function misfitOf(
@@ -471,59 +445,4 @@ function stickyMac(
     if (reservation !== undefined && isPod(reservation.pod, pod)) return reservation.mac
   }
   return undefined
-}
-
-function needsBlock(
-  network: NetworkRecord,
-  family: IpFamily,
-  pools: readonly Pool[],
-  node: string,
-  own: readonly BlockUse[],
-): Refusal {
-  const found = `${fullness(network, node, own)}, wanted one more block for the node`
-  const wanted = { network: network.name, family, pools: pools.map(({ cidr }) => cidr) }
-  return { ...refuse('needs-block', `${cannot(network, family)}: ${found}`), wanted }
-}
-
-/** No pool is for this pod. */
-function closed(network: NetworkRecord, family: IpFamily, request: AllocateRequest): Refusal {
-  const why = familyPools(network, family).flatMap((pool) => closedBecause(pool, request) ?? [])
-  const wanted = 'wanted a pool for any namespace, or for this one'
-  return refuse('not-available', `${cannot(network, family)}: ${why.join('; ')}, ${wanted}`)
-}
-
-function exhausted(
-  reader: Reader,
-  network: NetworkRecord,
-  family: IpFamily,
-  request: AllocateRequest,
-  own: readonly BlockUse[],
-): Refusal {
-  const { node } = request
-  const rack = reader.get(keys.node(node))?.rack
-  const admitted = poolGroups(network, family, request).flat()
-  const open = admitted.filter((pool) => isOpen(pool, rack))
-  if (open.length === 0) {
-    const found = `its pools are for other racks, node ${node} says ${rack ?? 'none'}`
-    const wanted = 'wanted a pool for any rack, or for this one'
-    return refuse('exhausted', `${cannot(network, family)}: ${found}, ${wanted}`)
-  }
-  const pools = open.map(
-    (pool) => `${pool.cidr} (${counted(poolBlocks(pool), 'block')} of /${pool.blockLength})`,
-  )
-  const resting = restingWords(network, own, request.nowMs)
-  const found = `every block of ${pools.join(' and ')} is claimed, ${fullness(network, node, own)}${resting}`
-  const wanted = 'wanted another pool, or fewer pods or nodes'
-  return refuse('exhausted', `${cannot(network, family)}: ${found}, ${wanted}`)
-}
-
-const cannot = (network: NetworkRecord, family: IpFamily): string =>
-  `Cannot allocate an IPv${family} address in network ${network.name}`
-
-function fullness(network: NetworkRecord, node: string, own: readonly BlockUse[]): string {
-  if (own.length === 0) return `node ${node} has no block`
-  const used = own.reduce((sum, use) => sum + use.used, 0)
-  const usable = own.reduce((sum, use) => sum + usableAddresses(network, use), 0)
-  const blocks = own.length === 1 ? 'block' : `${own.length} blocks`
-  return `node ${node} uses ${used} of ${counted(usable, 'address')} of its ${blocks}`
 }
