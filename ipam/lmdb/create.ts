@@ -14,14 +14,16 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { tryLockByte } from 'netlink-ts/live'
 import { TriviumError } from '../../src/errors.ts'
 import { DATA_FILE } from './inspect.ts'
+import { isInUse, lockFileOf } from './lock-file.ts'
 
-const LOCK_FILE = 'lock.mdb'
 const ASIDE = '.new-'
+/** A new environment with its lock file and a first commit, and some more. */
+const NEW_BYTES = 256 << 10
 
 /**
  * Puts a data file into `path`. Call it inside the gate, where there is none or an empty one.
@@ -36,6 +38,7 @@ export function createData(path: string, fill: (directory: string) => void): voi
   }
   const aside = mkdtempSync(join(path, ASIDE))
   try {
+    askForRoom(join(aside, 'room'))
     fill(aside)
     sync(join(aside, DATA_FILE))
     renameSync(join(aside, DATA_FILE), join(path, DATA_FILE))
@@ -47,15 +50,24 @@ export function createData(path: string, fill: (directory: string) => void): voi
 }
 
 /**
- * LMDB keeps a lock on byte 0 of its lock file while a process has the
- * environment open (`mdb_env_share_locks`). Two data files must not share it.
+ * Throws when the disk has no room for a new environment. The library does not
+ * bear that itself: it ends by SIGSEGV when it cannot write its first pages.
  */
+function askForRoom(file: string): void {
+  try {
+    writeFileSync(file, Buffer.alloc(NEW_BYTES))
+  } finally {
+    rmSync(file, { force: true })
+  }
+}
+
+/** Two data files must not share one lock file. */
 function refuseOrphans(path: string): void {
-  const file = join(path, LOCK_FILE)
+  const file = lockFileOf(path)
   if (!existsSync(file)) return
   const fd = openSync(file, 'r+')
   try {
-    if (tryLockByte(fd, 0n)) return
+    if (!isInUse(fd)) return
   } finally {
     closeSync(fd)
   }

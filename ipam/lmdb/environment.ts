@@ -16,6 +16,7 @@ import { diskAdvice } from './advice.ts'
 import { createData } from './create.ts'
 import { type Gate, openGate, type Patience } from './gate.ts'
 import { DATA_FILE, hasData, hasStore } from './inspect.ts'
+import { allocateLock } from './lock-file.ts'
 import { openRoom, type Room } from './room.ts'
 
 export type Database = RootDatabase<unknown, string>
@@ -128,6 +129,7 @@ function prepared(path: string, prepare: EnvironmentOptions['prepare']): Databas
 }
 
 function openDatabase(path: string): Database {
+  allocateLock(path)
   // The library reads this option too, but its types do not name it.
   const permissions: object = { permissionsMode: 0o600 }
   const options: RootDatabaseOptions = {

@@ -330,6 +330,32 @@ t.test('on a disk that is mounted to read only', { skip: notRoot() }, async (t) 
   })
 })
 
+t.test('opening on a disk with hardly any room', { skip: notRoot() }, async (t) => {
+  const disk = freshPath()
+  mkdirSync(disk)
+  const program = `
+    import { rmSync, statfsSync, writeFileSync } from 'node:fs'
+    import { openLmdbStore } from '../../ipam/lmdb-store.ts'
+    const [, disk] = process.argv
+    const { bavail, bsize } = statfsSync(disk)
+    for (let left = 0; left < 100; left += left < 30 ? 1 : 10) {
+      writeFileSync(disk + '/filler', Buffer.alloc((bavail - left) * bsize))
+      let said = 'opened'
+      try { openLmdbStore(disk + '/store').close() } catch (thrown) { said = thrown.code + ' ' + thrown.details }
+      console.log(said)
+      rmSync(disk + '/store', { recursive: true, force: true })
+    }`
+  const mount = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
+  const node = ['--conditions=trivium-source', '--import', 'tsx', '--input-type=module']
+  const args = ['-m', 'sh', '-c', mount, 'sh', disk, process.execPath, ...node, '-e', program, disk]
+  const cwd = fileURLToPath(new URL('.', import.meta.url))
+  const { status, signal, stdout } = spawnSync('unshare', args, { cwd, encoding: 'utf8' })
+  t.strictSame({ status, signal }, { status: 0, signal: null })
+  const said = stdout.trim().split('\n')
+  t.strictSame([...new Set(said)], ['STORE Free some space on that disk', 'opened'])
+  t.strictSame(said, [...said].sort(), 'refused, and from some room on opened')
+})
+
 for (const patience of ['pool', 'blocks']) {
   t.test(`a disk that is full to the last byte (${patience})`, { skip: notRoot() }, async (t) => {
     const disk = freshPath()
