@@ -199,6 +199,7 @@ export function deletePool(tx: Tx, name: string, cidr: Prefix): PoolHoldings {
   }
   refuseReserved(tx, 'delete', present, cidr)
   refuseUsed(holdings, cidr)
+  refuseUnknown(tx, name, cidr)
   refuseEndpoints(tx, name, cidr)
   for (const { node, cidr: block } of claimsIn(tx, name, cidr)) {
     tx.remove(keys.use(node, name, block))
@@ -224,6 +225,16 @@ function refuseUsed({ addresses, nodes }: PoolHoldings, cidr: Prefix): void {
   const more = busy.length > first.length ? `, and ${busy.length - first.length} more` : ''
   const found = `${counted(addresses, 'address')} in use (${first.join(', ')}${more})`
   throw inUse(cidr, found, 'none', DRAIN_HINT)
+}
+
+/** In a cluster's store a node's own says how full its blocks are. */
+function refuseUnknown(reader: Reader, name: string, cidr: Prefix): void {
+  const unknown = claimsIn(reader, name, cidr).find(
+    (claim) => reader.get(keys.use(claim.node, name, claim.cidr)) === undefined,
+  )
+  if (unknown === undefined) return
+  const found = `block ${unknown.cidr} is node ${unknown.node}'s, which alone knows its addresses`
+  throw inUse(cidr, found, 'no block of it', DRAIN_HINT)
 }
 
 /** A node keeps one tunnel endpoint as long as it has blocks of the family. */

@@ -171,6 +171,16 @@ t.test('a tunnel does not end where a gateway is', async (t) => {
   })
 })
 
+t.test('a block whose node alone knows what is in it stays', async (t) => {
+  world().run((tx) => {
+    createPool(tx, 'pods', { cidr: NEW, blockLength: 28 })
+    const claim = claimBlock(tx, networkIn(tx), networkIn(tx).pools[1]!, 'n1', 1)
+    tx.remove(keys.use('n1', 'pods', claim!.cidr))
+    t.throws(() => deletePool(tx, 'pods', NEW), { message: /node n1's, which alone knows/ })
+    t.ok(tx.get(keys.claim('pods', claim!.cidr)))
+  })
+})
+
 t.test('the last pool goes with its network only', async (t) => {
   world().run((tx) => {
     deletePool(tx, 'pods', 'fd01::/120' as Prefix)
