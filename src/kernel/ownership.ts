@@ -80,7 +80,9 @@ export function podAliasOwner(
   const name = podAliasNetwork(alias)
   const [network = '', containerId = '', ifname = '', number = ''] =
     name === undefined ? [] : (alias ?? '').slice(ALIAS_PREFIX.length).split(' ')
-  const isWhole = name !== undefined && !containerId.startsWith('#') && /^[0-9]{1,15}$/.test(number)
+  // Anybody with root may write an alias; a slash would reach another record's key.
+  const isName = [network, containerId, ifname].every((each) => /^[^/#\s][^/\s]*$/.test(each))
+  const isWhole = name !== undefined && isName && /^[0-9]{1,15}$/.test(number)
   return isWhole ? { network, containerId, ifname, sequence: Number(number) } : undefined
 }
 

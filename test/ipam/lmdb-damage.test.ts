@@ -81,7 +81,7 @@ function planted(bytes: Buffer): string {
 
 t.test('a store is sound after any commits and openings', async (t) => {
   const random = prng(SEED)
-  for (let round = 0; round < (LONG ? 60 : 2); round++) {
+  for (let round = 0; round < (LONG ? 30 : 2); round++) {
     const path = freshPath()
     for (let opening = 0; opening < 5; opening++) {
       const store = openLmdbStore(path, { patience: opening % 2 === 0 ? 'pool' : 'blocks' })
@@ -134,7 +134,7 @@ t.test(`what the look lets pass ends no process (FC_SEED=${SEED})`, async (t) =>
   const whole = readFileSync(dataOf(path))
   const passed: string[] = []
   let refused = 0
-  for (let n = 0; n < (LONG ? 6000 : 150); n++) {
+  for (let n = 0; n < (LONG ? 3000 : 150); n++) {
     const bytes = damage(whole, random)
     if (judge(bytes) !== 'sound') refused++
     else if (!bytes.equals(whole)) passed.push(planted(bytes))

@@ -14,11 +14,12 @@ import {
   parseNetworkSpec,
   type Reader,
   release,
+  reserve,
   type Store,
 } from '../../ipam/mod.ts'
 import { hasLost, type LivingNode, rebuild } from '../../ipam/rebuild.ts'
 import { isTriviumError } from '../../src/errors.ts'
-import { type Ip, networkAddress, type Prefix } from '../../src/net/mod.ts'
+import { type Ip, networkAddress, type Prefix, parseIp } from '../../src/net/mod.ts'
 import { prng } from '../../src/prng.ts'
 import { holds } from '../support/property.ts'
 import { checkInvariants } from './invariants.ts'
@@ -231,6 +232,26 @@ t.test('nothing is lost where numbers agree', async (t) => {
       'a stale link brings nothing back',
     )
   }
+})
+
+t.test('a pod with a reserved address gets its name back', async (t) => {
+  const { store: before } = world()
+  createAll(before)
+  const pod = { namespace: 'db', name: 'pg-0' }
+  const ip = parseIp('10.42.0.21', 'the address')
+  run(before, (tx) => reserve(tx, { network: 'pods', ip, pod, nowMs: 1 }))
+  const key = { network: 'pods', containerId: 'c1', ifname: 'eth0' }
+  const made = { node: 'n1', netns: '/n', hostLink: 'trv1', mayClaim: true, nowMs: 2, bootId: BOOT }
+  run(before, (tx) => allocate(tx, { key, ...made, pod: { ...pod, uid: 'u' } }))
+  const [record] = before.read((reader) => attachmentsOf(reader, 'n1'))
+  t.equal(record?.ips[0], ip)
+  const kernel = before.read((reader) => kernelOf(reader, 'n1'))
+  const { store } = world()
+  rebuildAll(store, [kernel], copyOf(before))
+  const [found] = store.read((reader) => attachmentsOf(reader, 'n1'))
+  t.strictSame(found?.pod, { ...pod, uid: '' })
+  t.strictSame([found?.ips, found?.mac], [record?.ips, record?.mac])
+  store.read((reader) => checkInvariants(reader, NODES))
 })
 
 t.test('pods of a network that nobody knows', async (t) => {

@@ -117,3 +117,26 @@ t.test("pods' links have names of their own", async (t) => {
     'running nodes carry these: never change',
   )
 })
+
+t.test('aliases that name nobody', async (t) => {
+  const good = 'trivium pods c0ffee eth0 7'
+  t.strictSame(podAliasOwner(good), {
+    ...{ network: 'pods', containerId: 'c0ffee', ifname: 'eth0' },
+    sequence: 7,
+  })
+  for (const alias of [
+    undefined,
+    '',
+    'trivium pods',
+    'trivium pods c0ffee eth0',
+    'trivium pods c0ffee eth0 x',
+    'trivium pods c0ffee eth0 1234567890123456',
+    'trivium pods #0123456789abcdef eth0 7',
+    'trivium pods a/b eth0 7',
+    'trivium ../pods c0ffee eth0 7',
+    'trivium pods c0ffee  7',
+    'somebody pods c0ffee eth0 7',
+  ]) {
+    t.equal(podAliasOwner(alias), undefined, String(alias))
+  }
+})
