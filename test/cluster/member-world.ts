@@ -174,6 +174,9 @@ export class Node {
     this.local = memoryStore({ defer: (run) => world.later(this, run, true) })
   }
 
+  /** What its wall clock is wrong by. */
+  skewMs = 0
+  readonly wallMs = (): number => 2_000_000_000 + this.world.now + this.skewMs
   readonly bootId = (): string => `boot${this.boots}`
 
   /** The agent starts. */
@@ -216,7 +219,7 @@ export class Node {
       revision: () => this.shared.seen,
       mirror: this.mirror,
       defer: (then) => world.later(this, then),
-      wallMs: () => world.now,
+      wallMs: this.wallMs,
       lease: () => ({ bootId: this.bootId(), fromUptimeMs: world.now, lengthMs: LEASE_MS }),
       freshStore: () => `store${world.serial++}`,
       living: (done) => this.#readKernel(() => done(undefined)),
@@ -231,7 +234,7 @@ export class Node {
     const living = {
       node: this.name,
       bootId: this.bootId(),
-      nowMs: this.world.now,
+      nowMs: this.wallMs(),
       pods,
       blocks: [],
       endpoints: [],
@@ -296,7 +299,7 @@ export class Node {
         const apart = apartBecause(tx, name, this.bootId(), () => world.now)
         if (apart !== undefined) return { kind: 'refused' as const, wanted: undefined }
         const request = { key, node: name, netns: '/n', hostLink: containerId, mayClaim: false }
-        return allocate(tx, { ...request, nowMs: world.now, bootId: this.bootId() })
+        return allocate(tx, { ...request, nowMs: this.wallMs(), bootId: this.bootId() })
       },
       (outcome) => {
         if (outcome.kind === 'failed') throw outcome.error
@@ -319,7 +322,7 @@ export class Node {
     if (membership?.joined !== true) return
     this.pods.delete(pod.containerId)
     this.local.transact(
-      (tx) => release(tx, this.name, pod, this.world.now),
+      (tx) => release(tx, this.name, pod, this.wallMs()),
       () => {},
     )
   }

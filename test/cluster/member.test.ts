@@ -12,7 +12,7 @@ const NODES = 3
 type Act =
   | { readonly kind: 'add' | 'del'; readonly node: number; readonly which: number }
   | {
-      readonly kind: 'cut' | 'mend' | 'restart' | 'wipe' | 'remove' | 'expel' | 'twin'
+      readonly kind: 'cut' | 'mend' | 'restart' | 'wipe' | 'remove' | 'expel' | 'twin' | 'clock'
       readonly node: number
     }
   | { readonly kind: 'steps'; readonly count: number }
@@ -55,6 +55,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
         'wipe' as const,
         'remove' as const,
         'expel' as const,
+        'clock' as const,
         'twin' as const,
       ),
       node,
@@ -127,6 +128,8 @@ function perform(world: World, each: Act, isCalm: boolean): void {
 
 function harm(world: World, at: Node, { kind }: Act): void {
   if (kind === 'cut') at.cut = true
+  // Back by eleven days, then on by as much beyond what is right.
+  if (kind === 'clock') at.skewMs = at.skewMs < 0 ? 1_000_000_000 : -1_000_000_000
   if (kind === 'expel' && at.cut && world.etcd.up && world.now > at.heardAt + LEASE_MS) {
     // Somebody says that it is gone: nothing of it counts, and it must not go on.
     at.pods.clear()
