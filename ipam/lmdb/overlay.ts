@@ -127,7 +127,7 @@ export function overlay(base: Reader): Overlay {
 const unwritten = Symbol('unwritten')
 
 /** The first word of a key or range. */
-function sectionOf(key: string): string {
+export function sectionOf(key: string): string {
   const slash = key.indexOf('/')
   return slash === -1 ? key : key.slice(0, slash)
 }

@@ -11,7 +11,7 @@
 import type { Key, KeyRange, Pairs, Reader } from '../store.ts'
 import { revisionOf } from './changes.ts'
 import type { Database } from './environment.ts'
-import { merged } from './overlay.ts'
+import { merged, sectionOf } from './overlay.ts'
 
 export interface Ranges {
   /** Reads what is not known yet through the reader that was given; remembers ranges. */
@@ -41,10 +41,13 @@ export function cachedRanges(db: Database, uncached: Reader): Ranges {
   let revision = -1
   const known = new Map<string, Range>()
   let kept = 0
+  /** First words of what is known: of most keys that are written, nothing is. */
+  const sections = new Set<string>()
   const values = new Map<string, unknown>()
 
   function forgetRanges(): void {
     known.clear()
+    sections.clear()
     kept = 0
   }
 
@@ -64,14 +67,17 @@ export function cachedRanges(db: Database, uncached: Reader): Ranges {
     if (known.size >= RANGES_MAX || kept + pairs.length > PAIRS_MAX) forgetRanges()
     kept += pairs.length
     known.set(asked, { pairs, changed: new Map() })
+    sections.add(sectionOf(asked))
     return pairs
   }
 
   function get<T>(key: Key<T>): T | undefined {
     const before = values.get(key)
-    if (before !== undefined || values.has(key)) return before as T | undefined
-    if (values.size >= VALUES_MAX) values.clear()
+    if (before !== undefined) return before as T
     const value = uncached.get(key)
+    // What is absent is asked for once, to see that it is.
+    if (value === undefined) return undefined
+    if (values.size >= VALUES_MAX) values.clear()
     values.set(key, value)
     return value
   }
@@ -94,6 +100,7 @@ export function cachedRanges(db: Database, uncached: Reader): Ranges {
       revision = now
       for (const [key, value] of writes) {
         if (values.has(key)) values.set(key, value)
+        if (!sections.has(sectionOf(key))) continue
         for (let end = key.indexOf('/') + 1; end > 0; end = key.indexOf('/', end) + 1) {
           const asked = key.slice(0, end)
           const range = known.get(asked)
