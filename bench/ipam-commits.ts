@@ -7,6 +7,7 @@
  */
 import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { open } from 'lmdb'
 import { keys } from '../ipam/keys.ts'
 import { openLmdbStore } from '../ipam/lmdb-store.ts'
 import {
@@ -206,6 +207,40 @@ function floorVariant(dir: string): Variant {
   }
 }
 
+const RAW = 'LMDB alone'
+/** Allocations that share a commit there: about as many as ours do. */
+const RAW_SHARED = 500
+
+/** The records of as many allocations, as text made before, by the library alone in its own thread. */
+function rawVariant(dir: string): Variant {
+  const text = Buffer.from(JSON.stringify(RAW_RECORD))
+  return {
+    name: RAW,
+    async run(round) {
+      const options = { encoding: 'binary', overlappingSync: false, noSubdir: false } as const
+      const db = open<Buffer, string>(join(dir, `raw-${round}`), options)
+      const ms = await timed(async () => {
+        for (let from = 0; from < BURST; from += RAW_SHARED) {
+          await db.batch(() => {
+            for (let index = from; index < from + RAW_SHARED; index++) {
+              void db.put(`attachment/n1/${NETWORK}/${container(index)}/eth0`, text)
+              void db.put(`address/${NETWORK}/4/${index.toString(16).padStart(8, '0')}`, text)
+            }
+          })
+        }
+      })
+      await db.close()
+      return { [SHARED]: ms / BURST }
+    },
+  }
+}
+
+const RAW_RECORD = {
+  ...{ network: NETWORK, containerId: container(1), ifname: 'eth0', node: NODE },
+  ...{ ips: ['10.0.0.1'], netns: '/run/netns/cni-1', bootId: 'boot', sequence: 1, addedMs: 1 },
+  pod: { namespace: 'default', name: 'pod-1', uid: 'uid-1' },
+}
+
 export async function commits(
   dir: string,
   rounds: number,
@@ -213,7 +248,8 @@ export async function commits(
   readonly samples: ReadonlyMap<string, readonly Sample[]>
   readonly verdicts: readonly Verdict[]
 }> {
-  const variants = [...LAYOUTS.map((layout) => storeVariant(dir, layout)), floorVariant(dir)]
+  const ours = LAYOUTS.map((layout) => storeVariant(dir, layout))
+  const variants = [...ours, rawVariant(dir), floorVariant(dir)]
   const samples = await interleave(variants, { rounds, warmUp: 1 })
   const median = (variant: string, what: string): number =>
     summarize((samples.get(variant) ?? []).flatMap((sample) => sample[what] ?? [])).medianMs
@@ -225,8 +261,10 @@ export async function commits(
       const target = `${TARGET_A_SECOND} a second`
       const ours = `${Math.round(aSecond)} a second`
       const isMet = aSecond >= TARGET_A_SECOND
-      const ratio = median(name, what) / syncMs
-      return { what: `${what}, ${name}`, ours, beside, ratio, target, isMet }
+      const rawMs = median(RAW, SHARED)
+      const floor = `${RAW}: ${Math.round(1000 / rawMs)} a second`
+      const ratio = rawMs / median(name, what)
+      return { what: `${what}, ${name}`, ours, beside: floor, ratio, target, isMet }
     }
     const alone = (what: string): Verdict => {
       const ms = median(name, what)

@@ -88,9 +88,16 @@ export function cooled(
 ): BlockUse {
   if (cooldownMs(network) === 0) return resting(use, [])
   const offset = Number(offsetIn(use.cidr, address.ip))
-  const others = coolingIn(network, use, nowMs).filter((each) => each.offset !== offset)
-  return resting(use, [...others, { offset, sinceMs: nowMs }].slice(-COOLING_MAX))
+  const others = without(coolingIn(network, use, nowMs), offset)
+  const kept = others.length < COOLING_MAX ? others : others.slice(1 - COOLING_MAX)
+  return resting(use, [...kept, { offset, sinceMs: nowMs }])
 }
+
+/** The list itself where the place is not in it. */
+const without = (cooling: readonly CooledAddress[], offset: number): readonly CooledAddress[] =>
+  cooling.some((each) => each.offset === offset)
+    ? cooling.filter((each) => each.offset !== offset)
+    : cooling
 
 /** The block after the address at `offset` was given to somebody. */
 export function warmed(
@@ -100,9 +107,7 @@ export function warmed(
   nowMs: number,
 ): BlockUse {
   if (use.cooling === undefined) return use
-  const all = coolingIn(network, use, nowMs)
-  const isThere = all.some((each) => each.offset === offset)
-  return resting(use, isThere ? all.filter((each) => each.offset !== offset) : all)
+  return resting(use, without(coolingIn(network, use, nowMs), offset))
 }
 
 /** The address that cools longest, of several blocks; undefined when none does. */
