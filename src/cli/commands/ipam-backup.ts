@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { getHeapStatistics } from 'node:v8'
 import { Command } from 'commander'
 import {
   type Image,
@@ -158,6 +159,7 @@ export async function restoreFile(
   try {
     const image = readImageFile(file, (part) => progress.tell(`reading ${file}`, part))
     mustBe(image, kind)
+    mustFit(image)
     const tried = flags.dryRun === true || flags.yes !== true
     const work = (dryRun: boolean): Promise<Restored> => {
       progress.tell(`${dryRun ? 'trying' : 'restoring'} ${counted(image.pairs.size, 'record')}`)
@@ -191,6 +193,22 @@ function mustBe({ header }: Image, kind: ImageKind): void {
     'USAGE',
     `Cannot read the file: it is of trivium ipam ${header.trivium}, wanted ${kind}`,
     `Use: trivium ipam ${verb} FILE`,
+  )
+}
+
+/** Of the file, of the transaction, and of the look at what the store would be; as measured. */
+const RECORD_BYTES = 2500
+
+/** @throws {TriviumError} USAGE rather than minutes of collecting garbage, and an end. */
+function mustFit({ pairs }: Image): void {
+  const limit = getHeapStatistics().heap_size_limit
+  const wanted = pairs.size * RECORD_BYTES
+  if (wanted <= limit) return
+  const [has, wants] = [limit, wanted].map((bytes) => Math.ceil(bytes / 2 ** 20))
+  throw new TriviumError(
+    'USAGE',
+    `Cannot restore ${counted(pairs.size, 'record')}: Node may use ${has} MiB here, wanted ${wants}`,
+    `Set NODE_OPTIONS=--max-old-space-size=${wants} and do it again`,
   )
 }
 
