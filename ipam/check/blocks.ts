@@ -45,6 +45,7 @@ function* checkClaim(books: Books, claim: BlockClaim): Generator<IpamFinding> {
     yield { ...base, code: 'claim-outside-pool', severity: 'fail', found, wanted }
   }
   const use = books.useOf(node, network, cidr)
+  if (use === undefined && !books.keepsUsesOf(node)) return
   if (use === undefined) {
     const repair = { kind: 'count-block', node, network, cidr } as const
     const found = `node ${node} has it and does not know`

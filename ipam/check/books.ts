@@ -45,6 +45,8 @@ export interface Books {
   readonly claims: readonly BlockClaim[]
   readonly claimOf: (network: string, cidr: Prefix) => BlockClaim | undefined
   readonly uses: readonly OwnedUse[]
+  /** Whether uses of the node belong here: a member of a cluster has only its own. */
+  readonly keepsUsesOf: (node: string) => boolean
   readonly useOf: (node: string, network: string, cidr: Prefix) => OwnedUse | undefined
   readonly addresses: readonly AddressRecord[]
   readonly addressOf: (network: string, ip: string) => AddressRecord | undefined
@@ -69,6 +71,8 @@ export function readBooks(reader: Reader): Books {
     return { ...use, node: partOf(key, 1), network: partOf(key, 2) }
   })
   const networks = values(reader.range(keys.networks))
+  const isMember = reader.get(keys.membership) !== undefined
+  const users = new Set(uses.map(({ node }) => node))
   const claimMap = new Map(claims.map((claim) => [`${claim.network}/${claim.cidr}`, claim]))
   const useMap = new Map(uses.map((use) => [`${use.node}/${use.network}/${use.cidr}`, use]))
   const addressMap = new Map(addresses.map((each) => [`${each.network}/${each.ip}`, each]))
@@ -89,6 +93,7 @@ export function readBooks(reader: Reader): Books {
     claims,
     claimOf: (network, cidr) => claimMap.get(`${network}/${cidr}`),
     uses,
+    keepsUsesOf: (node) => !isMember || users.has(node),
     useOf: (node, network, cidr) => useMap.get(`${node}/${network}/${cidr}`),
     addresses,
     addressOf: (network, ip) => addressMap.get(`${network}/${ip}`),

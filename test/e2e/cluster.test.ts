@@ -46,6 +46,13 @@ t.test(
         `${node.name} knows both nodes' blocks, a spare one each`,
       )
     }
+    for (const node of nodes) {
+      const store = ['--store', `lmdb:${cluster.storeOf(node)}`]
+      const check = await run(
+        inNetns(node.netns, [...builtCli(), 'ipam', 'check', '--node', node.name, ...store]),
+      )
+      t.equal(check.status, 0, `nothing is wrong with ${node.name}: ${check.stdout}`)
+    }
     const reached = await pingAll(pods.map((pod, index) => endpointOf(pod, results[index]!)))
     t.same(
       reached.filter(({ ok }) => !ok),
