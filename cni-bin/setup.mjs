@@ -38,6 +38,7 @@ const PEERS = {
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   'etcd-server': '/usr/bin/etcd',
   ethtool: '/usr/sbin/ethtool',
+  fish: '/usr/bin/fish',
   'gcc-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-gcc',
   // For cnitool, which is built from source.
   'golang-github-appc-cni-dev': '/usr/share/gocode/src/github.com/containernetworking/cni',
@@ -48,6 +49,7 @@ const PEERS = {
   prometheus: '/usr/bin/promtool',
   runc: '/usr/sbin/runc',
   systemd: '/usr/bin/systemd-analyze',
+  zsh: '/usr/bin/zsh',
 }
 
 function npmPackages() {

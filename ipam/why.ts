@@ -9,7 +9,7 @@ import { historyOf } from './history.ts'
 import { keys } from './keys.ts'
 import type { PodName } from './records.ts'
 import { exclusionOf, isPod, podText, reservationOf } from './reservations.ts'
-import { showIp } from './show.ts'
+import { type IpState, showIp } from './show.ts'
 import type { Reader } from './store.ts'
 
 /** One thing that decides. */
@@ -17,6 +17,10 @@ export interface WhyFact {
   readonly about: 'pool' | 'block' | 'reservation' | 'exclusion' | 'state' | 'past' | 'refusal'
   readonly network: string
   readonly found: string
+  /** Since when it is so. Absent: not known, or it does not matter. */
+  readonly sinceMs?: number
+  /** Until when it was so. */
+  readonly untilMs?: number
 }
 
 /** Why the address is in the state it is; empty when no pool contains it. */
@@ -25,8 +29,8 @@ export function whyIp(reader: Reader, ip: Ip, nowMs: number): readonly WhyFact[]
   for (const [, network] of reader.range(keys.networks)) {
     const pool = network.pools.find(({ cidr }) => containsIp(cidr, ip))
     if (pool === undefined) continue
-    const say = (about: WhyFact['about'], found: string): void => {
-      facts.push({ about, network: network.name, found })
+    const say = (about: WhyFact['about'], found: string, when: Times = {}): void => {
+      facts.push({ about, network: network.name, found, ...when })
     }
     const rack = pool.rack === undefined ? '' : `, for rack ${pool.rack}`
     const spaces = pool.namespaces === undefined ? '' : `, for ${pool.namespaces.join(', ')}`
@@ -42,17 +46,24 @@ export function whyIp(reader: Reader, ip: Ip, nowMs: number): readonly WhyFact[]
     if (state.kind !== 'outside' && state.kind !== 'unclaimed') {
       say('block', `${state.block} of node ${state.node}`)
     }
-    say('state', stateWords(state))
+    say('state', stateWords(state), stateTimes(state))
     const last = historyOf(reader, { ip }).findLast(({ toMs }) => toMs !== undefined)
     if (last?.toMs !== undefined) {
       const who = last.pod === undefined ? `container ${last.containerId}` : podText(last.pod)
-      say('past', `${who} until ${last.toMs}`)
+      say('past', who, { sinceMs: last.fromMs, untilMs: last.toMs })
     }
   }
   return facts
 }
 
-function stateWords(state: ReturnType<typeof showIp>): string {
+type Times = Pick<WhyFact, 'sinceMs' | 'untilMs'>
+
+function stateTimes(state: IpState): Times {
+  if (state.kind === 'held') return { sinceMs: state.attachment.addedMs }
+  return state.kind === 'cooling' ? { sinceMs: state.sinceMs } : {}
+}
+
+function stateWords(state: IpState): string {
   switch (state.kind) {
     case 'held': {
       const { pod, containerId, sequence } = state.attachment
@@ -60,10 +71,12 @@ function stateWords(state: ReturnType<typeof showIp>): string {
       return `held by ${who}, allocation ${sequence} of its node`
     }
     case 'cooling':
-      return `free, rests since ${state.sinceMs}`
+      return 'free, but it rests before another pod gets it'
     case 'kept':
     case 'reserved':
       return state.why
+    case 'unclaimed':
+      return 'free: no node has claimed its block'
     default:
       return state.kind
   }

@@ -28,10 +28,13 @@ function* placesOf(command: Command, path: readonly string[] = []): Generator<Pl
 export function completionScript(root: Command, shell: Shell): string {
   const places = [...placesOf(root)]
   if (shell === 'fish') return fish(places)
-  const head =
-    shell === 'zsh' ? '#compdef trivium\nautoload -U +X bashcompinit && bashcompinit\n' : ''
-  return `${head}${bash(places)}`
+  return shell === 'zsh' ? `${ZSH_HEAD}${bash(places)}${ZSH_END}` : bash(places)
 }
+
+const ZSH_HEAD = '#compdef trivium\nautoload -U +X bashcompinit && bashcompinit\n'
+/** As a file of fpath it is read at the first completion, which would have no answer otherwise. */
+const ZSH_END = `if [ "\${funcstack[1]-}" = _trivium ]; then _bash_complete -F _trivium_words; fi
+`
 
 const flagsOf = ({ short, long }: Option): readonly string[] =>
   [short, long].filter((flag) => flag !== undefined)
@@ -73,7 +76,13 @@ ${values.join('\n')}
   esac
 }
 
-_trivium() {
+_trivium_files() {
+  # Only here: a command would become a folder of the same name.
+  compopt -o filenames 2>/dev/null
+  COMPREPLY=($(compgen -f -- "$1"))
+}
+
+_trivium_words() {
   local current="\${COMP_WORDS[COMP_CWORD]}" place= word next takes= choices= index
   COMPREPLY=()
   for ((index = 1; index < COMP_CWORD; index++)); do
@@ -85,7 +94,7 @@ _trivium() {
           index=$((index + 1))
           if ((index == COMP_CWORD)); then
             if [ -n "$choices" ]; then COMPREPLY=($(compgen -W "$choices" -- "$current"))
-            else COMPREPLY=($(compgen -f -- "$current")); fi
+            else _trivium_files "$current"; fi
             return
           fi
         fi ;;
@@ -95,9 +104,9 @@ _trivium() {
     esac
   done
   COMPREPLY=($(compgen -W "$(_trivium_place "$place")" -- "$current"))
-  if ((\${#COMPREPLY[@]} == 0)); then COMPREPLY=($(compgen -f -- "$current")); fi
+  if ((\${#COMPREPLY[@]} == 0)); then _trivium_files "$current"; fi
 }
-complete -o filenames -F _trivium trivium
+complete -F _trivium_words trivium
 `
 }
 

@@ -119,7 +119,7 @@ export function unreserveCommand(): Command {
 const HISTORY: readonly Column<Holding>[] = [
   { title: 'IP', value: ({ ip }) => ip },
   { title: 'FROM', value: ({ fromMs }) => timeText(fromMs) },
-  { title: 'TO', value: ({ toMs }) => (toMs === undefined ? '-' : timeText(toMs)) },
+  { title: 'TO', value: ({ toMs }) => optionalTime(toMs) },
   { title: 'POD', value: ({ pod }) => (pod === undefined ? '' : `${pod.namespace}/${pod.name}`) },
   { title: 'NODE', value: ({ node }) => node },
   { title: 'CONTAINER', value: ({ containerId }) => containerId, wide: true },
@@ -149,6 +149,8 @@ export function historyCommand(): Command {
 const WHY: readonly Column<WhyFact>[] = [
   { title: 'ABOUT', value: ({ about }) => about },
   { title: 'FOUND', value: ({ found }) => found },
+  { title: 'SINCE', value: ({ sinceMs }) => optionalTime(sinceMs) },
+  { title: 'UNTIL', value: ({ untilMs }) => optionalTime(untilMs) },
   { title: 'NETWORK', value: ({ network }) => network, wide: true },
 ]
 
@@ -193,6 +195,8 @@ function timeOf(text: string): number {
 }
 
 const timeText = (ms: number): string => new Date(ms).toISOString()
+
+const optionalTime = (ms: number | undefined): string => (ms === undefined ? '-' : timeText(ms))
 
 const usage = (what: string, found: string, wanted: string): TriviumError =>
   new TriviumError('USAGE', `Cannot answer for ${what}: found ${found}, wanted ${wanted}`)
