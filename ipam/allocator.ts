@@ -55,6 +55,7 @@ import { closed, exhausted, needsBlock, type Refusal, refuse } from './refusals.
 import { release } from './release.ts'
 import {
   exclusionOf,
+  hasReservations,
   isPod,
   keptOffsets,
   podText,
@@ -95,32 +96,35 @@ export type AllocateAnswer =
  */
 export function allocate(tx: Tx, request: AllocateRequest): AllocateAnswer {
   const { key, node, bootId } = request
-  const present = tx.get(keys.attachment(node, key))
+  let present = tx.get(keys.attachment(node, key))
   if (present !== undefined && present.bootId !== bootId) {
     // Its connections died with the node: nothing has to rest.
     release(tx, node, key, request.nowMs, false)
+    present = undefined
   }
-  const found = grantsFor(tx, request)
+  const found = grantsFor(tx, request, present)
   if (found.kind === 'refused') return found
   return { kind: 'allocated', attachment: record(tx, request, found.grants) }
 }
 
 /** Why `allocate` would refuse the request now; undefined when it would not. Writes nothing. */
 export function refusalNow(reader: Reader, request: AllocateRequest): Refusal | undefined {
-  const found = grantsFor(reader, request)
+  const present = reader.get(keys.attachment(request.node, request.key))
+  const found = grantsFor(reader, request, present)
   return found.kind === 'refused' ? found : undefined
 }
 
+/** @param present What the attachment has already. */
 function grantsFor(
   reader: Reader,
   request: AllocateRequest,
+  present: AttachmentRecord | undefined,
 ): Refusal | { readonly kind: 'grants'; readonly grants: readonly Grant[] } {
-  const { key, node, requested = [] } = request
+  const { key, requested = [] } = request
   const network = reader.get(keys.network(key.network))
   if (network === undefined) {
     return refuse('unknown-network', `Cannot allocate in network ${key.network}: there is none`)
   }
-  const present = reader.get(keys.attachment(node, key))
   if (present !== undefined) {
     const who = `${key.ifname} of container ${key.containerId}`
     const found = `it has ${present.ips.join(' and ')} in network ${key.network}`
@@ -283,6 +287,8 @@ function grantCooling(
   if (found === undefined) return undefined
   const { use, offset } = found
   const integer = ipToInteger(networkAddress(use.cidr)) + BigInt(offset)
+  const key = keys.addressAt(network.name, prefixFamily(use.cidr), integer)
+  invariant(reader.get(key) === undefined, `nobody has the address of ${key}, which cools`)
   const after = { ...warmed(network, use, offset, nowMs), used: use.used + 1 }
   return {
     kind: 'grant',
@@ -304,8 +310,10 @@ function grantFrom(
   const reserved = reservedOffsets(network, use)
   if (use.used >= size - reserved.size) return undefined
   const resting = restingOffsets(reader, network, use, nowMs)
-  const closed = [...reserved.keys()].filter((offset) => !resting.has(offset)).length
-  if (use.used >= size - closed - resting.size) return undefined
+  if (resting.size > 0) {
+    const closed = [...reserved.keys()].filter((offset) => !resting.has(offset)).length
+    if (use.used >= size - closed - resting.size) return undefined
+  }
   const family = prefixFamily(use.cidr)
   const start = ipToInteger(networkAddress(use.cidr))
   for (let step = 0; step < size; step++) {
@@ -328,6 +336,7 @@ function restingOffsets(
   nowMs: number,
 ): ReadonlySet<number> {
   const cooling = offsetsOf(coolingIn(network, use, nowMs))
+  if (network.exclusions === undefined && !hasReservations(reader, network)) return cooling
   const kept = [...keptOffsets(reader, network, use)]
   return kept.length === 0 ? cooling : new Set([...cooling, ...kept])
 }
@@ -411,7 +420,6 @@ function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): Att
     for (const claim of claims) putClaim(tx, claim)
     tx.put(keys.use(node, network, use.cidr), use)
     const address = { ip, block: use.cidr, network, containerId, ifname, sequence }
-    invariant(tx.get(keys.address(network, ip)) === undefined, `${ip} is free before it is given`)
     tx.put(keys.address(network, ip), address)
   }
   const attachment: AttachmentRecord = {
@@ -440,6 +448,7 @@ function stickyMac(
 ): Mac | undefined {
   const network = reader.get(keys.network(key.network))
   if (network === undefined || hostLink === undefined) return undefined
+  if (!hasReservations(reader, network)) return undefined
   for (const { ip } of grants) {
     const reservation = pod && reservationOf(reader, network, ip)
     if (reservation !== undefined && isPod(reservation.pod, pod)) return reservation.mac

@@ -87,10 +87,19 @@ export function ownBlocks(
   node: string,
   family: IpFamily,
 ): readonly BlockUse[] {
-  return [...reader.range(keys.familyUses(node, network.name, family))].flatMap(([, use]) =>
-    use.frozen === true ? [] : [use],
-  )
+  const pairs = reader.range(keys.familyUses(node, network.name, family))
+  let own = knownOwn.get(pairs)
+  if (own === undefined) {
+    const uses: BlockUse[] = []
+    for (const [, use] of pairs) if (use.frozen !== true) uses.push(use)
+    own = uses
+    knownOwn.set(pairs, own)
+  }
+  return own
 }
+
+/** The same pairs are asked for twice: after one allocation, and before the next. */
+const knownOwn = new WeakMap<Pairs<BlockUse>, readonly BlockUse[]>()
 
 /**
  * What `node` would claim of `pools`, which are of one family, best first:
@@ -129,10 +138,13 @@ export function sparePools(network: NetworkRecord, family: IpFamily): readonly P
 }
 
 /** The blocks that lie in one of the pools. */
-export const blocksIn = (
-  blocks: readonly BlockUse[],
-  pools: readonly Pool[],
-): readonly BlockUse[] => blocks.filter(({ pool }) => pools.some(({ cidr }) => cidr === pool))
+export function blocksIn(blocks: readonly BlockUse[], pools: readonly Pool[]): readonly BlockUse[] {
+  const isIn = ({ pool }: BlockUse): boolean => {
+    for (const { cidr } of pools) if (cidr === pool) return true
+    return false
+  }
+  return blocks.every(isIn) ? blocks : blocks.filter(isIn)
+}
 
 /** Whether a node of the rack may claim blocks of the pool. */
 export const isOpen = (pool: Pool, rack: string | undefined): boolean =>

@@ -8,9 +8,12 @@ import { invariant } from '../src/errors.ts'
 /** What a reader of the disk would get of `value`. */
 export type Copy = (key: string, value: unknown) => unknown
 
+/** From here on a list is remembered, which costs more than to copy a short one. */
+const LONG = 8
+
 /** @param seal What is done to each object and list that was made. */
 function copier(seal: <T extends object>(made: T) => T): Copy {
-  /** Lists and what is in them: the next record of a block has most of the one before. */
+  /** Long lists and what is in them: the next record of a block has most of the one before. */
   const copies = new WeakSet<object>()
 
   /** Without making text; undefined: JSON has the last word. */
@@ -39,14 +42,15 @@ function copier(seal: <T extends object>(made: T) => T): Copy {
 
   function plainList(values: readonly unknown[]): object | undefined {
     if ('toJSON' in values) return undefined
+    const isLong = values.length >= LONG
     const copy: unknown[] = []
     for (const part of values) {
       const own = plain(part)
       if (own === undefined) return undefined
-      if (typeof own === 'object' && own !== part) copies.add(own as object)
+      if (isLong && typeof own === 'object' && own !== part) copies.add(own as object)
       copy.push(own)
     }
-    copies.add(copy)
+    if (isLong) copies.add(copy)
     return seal(copy)
   }
 

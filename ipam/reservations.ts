@@ -136,6 +136,10 @@ export function include(tx: Tx, name: string, range: Prefix): NetworkRecord {
   return after
 }
 
+/** Whether anything is: stores remember ranges, so this spares each allocation a look for its own. */
+export const hasReservations = (reader: Reader, { name }: NetworkRecord): boolean =>
+  reader.range(keys.reservations(name)).length > 0
+
 /** What is kept for the pod in one family of the network. */
 export function reservedFor(
   reader: Reader,
@@ -143,7 +147,7 @@ export function reservedFor(
   family: IpFamily,
   pod: PodName | undefined,
 ): Reservation | undefined {
-  if (pod === undefined) return undefined
+  if (pod === undefined || !hasReservations(reader, network)) return undefined
   const ips = reader.get(keys.reservedFor(network.name, pod)) ?? []
   const ip = ips.find((each) => ipFamily(each) === family)
   return ip === undefined ? undefined : reservationOf(reader, network, ip)
@@ -197,7 +201,7 @@ export function* keptOffsets(
         yield Number(at - start)
     }
   }
-  if (reader.range(keys.reservations(network.name)).length === 0) return
+  if (!hasReservations(reader, network)) return
   for (const [, { ip }] of reader.range(keys.blockReservations(network.name, cidr))) {
     if (reader.get(keys.address(network.name, ip)) === undefined) yield Number(offsetIn(cidr, ip))
   }

@@ -38,8 +38,9 @@ interface Section {
 export function overlay(base: Reader): Overlay {
   const values = new Map<string, unknown>()
   const sections = new Map<string, Section>()
-  /** What keys were before the body that runs now; `unwritten`: as in the base. */
-  let undo: [key: string, before: unknown][] | undefined
+  /** Keys that the body which runs now wrote, and what they were before; `unwritten`: as in the base. */
+  const written: string[] = []
+  const before: unknown[] = []
 
   function section(range: string): Section {
     const name = sectionOf(range)
@@ -55,7 +56,9 @@ export function overlay(base: Reader): Overlay {
 
   function write(key: string, value: unknown): void {
     checkKey(key)
-    undo?.push([key, values.has(key) ? values.get(key) : unwritten])
+    const known = values.get(key)
+    written.push(key)
+    before.push(known !== undefined || values.has(key) ? known : unwritten)
     values.set(key, value)
     const asked = sections.get(sectionOf(key))
     if (asked === undefined) return
@@ -65,9 +68,10 @@ export function overlay(base: Reader): Overlay {
     }
   }
 
-  function takeBack(done: [key: string, before: unknown][]): void {
-    for (const [key, before] of done.reverse()) {
-      if (before !== unwritten) values.set(key, before)
+  function takeBack(): void {
+    for (let index = written.length - 1; index >= 0; index--) {
+      const key = written[index]!
+      if (before[index] !== unwritten) values.set(key, before[index])
       else values.delete(key)
       sections.delete(sectionOf(key))
     }
@@ -111,14 +115,13 @@ export function overlay(base: Reader): Overlay {
       return texts
     },
     attempt(body) {
-      undo = []
+      written.length = 0
+      before.length = 0
       try {
         return body(tx)
       } catch (thrown) {
-        takeBack(undo)
+        takeBack()
         throw thrown
-      } finally {
-        undo = undefined
       }
     },
   }
