@@ -30,10 +30,12 @@ import {
   blockSize,
   blocksIn,
   claimable,
+  homeWords,
   isOpen,
   isSpare,
   newClaim,
   ownBlocks,
+  placeOf,
   putClaim,
   reservedOffsets,
   sparePools,
@@ -371,8 +373,8 @@ function grantRequested(
     const wanted = { network: network.name, family: ipFamily(ip), pools: [pool.cidr], ip }
     return { ...unavailable(found), wanted }
   }
-  if (claim === undefined && !isOpen(pool, reader.get(keys.node(node))?.rack)) {
-    return unavailable(`pool ${pool.cidr} is for nodes of rack ${pool.rack}`)
+  if (claim === undefined && !isOpen(pool, placeOf(reader, node))) {
+    return unavailable(`pool ${pool.cidr} is for ${homeWords(pool)}`)
   }
   const fresh = claim ?? newClaim(reader, network, pool, block, node, nowMs)
   const use = reader.get(keys.use(node, network.name, block)) ?? unused(fresh)

@@ -115,9 +115,9 @@ export function* claimable(
   const [one] = pools
   if (one === undefined) return
   let first = ownBlocks(reader, network, node, prefixFamily(one.cidr)).length === 0
-  const rack = reader.get(keys.node(node))?.rack
+  const place = placeOf(reader, node)
   for (const pool of pools) {
-    if (!isOpen(pool, rack)) continue
+    if (!isOpen(pool, place)) continue
     for (const cidr of freeBlocks(reader, network, pool, node)) {
       // Claimed only for a pod that has an address of it reserved.
       if (network.exclusions?.some((range) => containsPrefix(range, cidr)) === true) continue
@@ -146,9 +146,29 @@ export function blocksIn(blocks: readonly BlockUse[], pools: readonly Pool[]): r
   return blocks.every(isIn) ? blocks : blocks.filter(isIn)
 }
 
-/** Whether a node of the rack may claim blocks of the pool. */
-export const isOpen = (pool: Pool, rack: string | undefined): boolean =>
-  pool.rack === undefined || pool.rack === rack
+/** What pools choose nodes by. */
+export interface NodePlace {
+  readonly name: string
+  readonly rack: string | undefined
+}
+
+export const placeOf = (reader: Reader, name: string): NodePlace => ({
+  name,
+  rack: reader.get(keys.node(name))?.rack,
+})
+
+/** Whether the node may claim blocks of the pool. */
+export const isOpen = ({ rack, nodes }: Pool, node: NodePlace): boolean =>
+  (rack === undefined || rack === node.rack) && nodes?.includes(node.name) !== false
+
+/** For whom the pool is, in words. */
+export const homeWords = ({ rack, nodes }: Pool): string =>
+  [
+    ...(nodes === undefined
+      ? []
+      : [`${nodes.length === 1 ? 'node' : 'nodes'} ${nodes.join(', ')}`]),
+    ...(rack === undefined ? [] : [`rack ${rack}`]),
+  ].join(' of ')
 
 /** The claim of a block that is known to be free. Writes nothing. */
 export function newClaim(

@@ -44,6 +44,7 @@ export interface PoolSpec {
   readonly blockLength?: number
   readonly gateway?: string
   readonly rack?: string
+  readonly nodes?: readonly string[]
   readonly namespaces?: readonly string[]
   readonly draining?: boolean
 }
@@ -64,9 +65,24 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 const NAME_LENGTH_MAX = 64
 /** As agents say it: `--rack`. */
 const RACK = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/
+/** What a list of names may hold. */
+interface Names {
+  readonly pattern: RegExp
+  readonly max: number
+  readonly form: string
+}
 /** RFC 1123 label, as Kubernetes names namespaces. */
-const NAMESPACE = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-const NAMESPACES_MAX = 100
+const NAMESPACES: Names = {
+  pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  max: 100,
+  form: 'at most 63 lower-case letters, digits and "-" a name',
+}
+/** As agents say it: `--node`. */
+const NODES: Names = {
+  pattern: /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}$/,
+  max: 1000,
+  form: 'at most 253 letters, digits, "_", "." and "-" a name',
+}
 const DEFAULT_BLOCK_LENGTH = { 4: 26, 6: 122 } as const
 /** An allocation may have to look at every address of a block. */
 const BLOCK_HOST_BITS_MAX = 16
@@ -155,11 +171,13 @@ function parsePool(spec: PoolSpec, subject: string): Pool {
   )
   const gateway = parseGateway(spec.gateway, cidr, subject)
   const rack = parseRack(spec.rack, cidr, subject)
-  const namespaces = parseNamespaces(spec.namespaces, cidr, subject)
+  const nodes = parseNames(spec.nodes, NODES, `nodes of pool ${cidr}`, subject)
+  const namespaces = parseNames(spec.namespaces, NAMESPACES, `namespaces of pool ${cidr}`, subject)
   return {
     cidr,
     blockLength,
     ...(rack === undefined ? {} : { rack }),
+    ...(nodes === undefined ? {} : { nodes }),
     ...(namespaces === undefined ? {} : { namespaces }),
     ...(gateway === undefined ? {} : { gateway }),
     ...(spec.draining === true ? { draining: true } : {}),
@@ -172,19 +190,19 @@ function parseRack(raw: unknown, cidr: Prefix, subject: string): string | undefi
   throw bad(subject, `rack of pool ${cidr}`, raw, wanted)
 }
 
-function parseNamespaces(
+function parseNames(
   raw: unknown,
-  cidr: Prefix,
+  { pattern, max, form }: Names,
+  field: string,
   subject: string,
 ): readonly string[] | undefined {
   if (raw === undefined) return undefined
-  const field = `namespaces of pool ${cidr}`
-  if (!Array.isArray(raw) || raw.length === 0 || raw.length > NAMESPACES_MAX) {
-    throw bad(subject, field, raw, `1 to ${NAMESPACES_MAX} names`)
+  if (!Array.isArray(raw) || raw.length === 0 || raw.length > max) {
+    throw bad(subject, field, raw, `1 to ${max} names`)
   }
   for (const name of raw) {
-    if (typeof name === 'string' && NAMESPACE.test(name)) continue
-    throw bad(subject, field, name, 'at most 63 lower-case letters, digits and "-" a name')
+    if (typeof name === 'string' && pattern.test(name)) continue
+    throw bad(subject, field, name, form)
   }
   // One meaning, one record: creating the same network again changes nothing.
   return [...new Set<string>(raw)].sort()

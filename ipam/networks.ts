@@ -315,10 +315,11 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
   return `${name} ${found}, wanted ${wanted}`
 }
 
-function poolText({ cidr, blockLength, gateway, rack, namespaces }: Pool): string {
+function poolText({ cidr, blockLength, gateway, rack, nodes, namespaces }: Pool): string {
   const settings = [
     ...(gateway === undefined ? [] : [`,gateway=${gateway}`]),
     ...(rack === undefined ? [] : [`,rack=${rack}`]),
+    ...(nodes === undefined ? [] : [`,nodes=${nodes.join('+')}`]),
     ...(namespaces === undefined ? [] : [`,namespaces=${namespaces.join('+')}`]),
   ]
   return `${cidr}:${blockLength}${settings.join('')}`

@@ -56,7 +56,7 @@ export function createPool(tx: Tx, name: string, spec: PoolSpec): PoolChange<'cr
 
 /** What may change while pods live there: where new addresses come from. undefined takes one back. */
 export type PoolChanges = {
-  readonly [K in 'gateway' | 'rack' | 'namespaces']?: PoolSpec[K] | undefined
+  readonly [K in 'gateway' | 'rack' | 'nodes' | 'namespaces']?: PoolSpec[K] | undefined
 }
 
 /**

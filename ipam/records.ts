@@ -17,6 +17,8 @@ export interface Pool {
   readonly blockLength: number
   /** Only nodes of this rack claim blocks here, so that its switch can announce the pool. undefined: any node. */
   readonly rack?: string
+  /** Only these nodes claim blocks here. undefined: any node. */
+  readonly nodes?: readonly string[]
   /** Only pods of these Kubernetes namespaces get addresses here. undefined: any pod. */
   readonly namespaces?: readonly string[]
   /** An address on the wire that answers for the rest of the world (VLAN mode); never a pod's. */

@@ -6,10 +6,9 @@
 import type { IpFamily } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import { closedBecause, type PoolWish, poolGroups } from './admission.ts'
-import { familyPools, isOpen, poolBlocks, usableAddresses } from './blocks.ts'
+import { familyPools, homeWords, isOpen, placeOf, poolBlocks, usableAddresses } from './blocks.ts'
 import type { Demand } from './cluster/records.ts'
 import { restingWords } from './cooling.ts'
-import { keys } from './keys.ts'
 import type { BlockUse, NetworkRecord, Pool } from './records.ts'
 import type { Reader } from './store.ts'
 
@@ -65,12 +64,13 @@ export function exhausted(
   own: readonly BlockUse[],
 ): Refusal {
   const { node } = request
-  const rack = reader.get(keys.node(node))?.rack
+  const place = placeOf(reader, node)
   const admitted = poolGroups(network, family, request).flat()
-  const open = admitted.filter((pool) => isOpen(pool, rack))
+  const open = admitted.filter((pool) => isOpen(pool, place))
   if (open.length === 0) {
-    const found = `its pools are for other racks, node ${node} says ${rack ?? 'none'}`
-    const wanted = 'wanted a pool for any rack, or for this one'
+    const homes = admitted.map((pool) => `${pool.cidr} is for ${homeWords(pool)}`)
+    const found = `${homes.join('; ')}; node ${node} is of ${place.rack === undefined ? 'no rack' : `rack ${place.rack}`}`
+    const wanted = 'wanted a pool for any node, or for this one'
     return refuse('exhausted', `${cannot(network, family)}: ${found}, ${wanted}`)
   }
   const pools = open.map(

@@ -5,6 +5,7 @@
  */
 import { containsIp, type Ip } from '../src/net/mod.ts'
 import { refusalNow } from './allocator.ts'
+import { homeWords } from './blocks.ts'
 import { historyOf } from './history.ts'
 import { keys } from './keys.ts'
 import type { PodName } from './records.ts'
@@ -32,10 +33,11 @@ export function whyIp(reader: Reader, ip: Ip, nowMs: number): readonly WhyFact[]
     const say = (about: WhyFact['about'], found: string, when: Times = {}): void => {
       facts.push({ about, network: network.name, found, ...when })
     }
-    const rack = pool.rack === undefined ? '' : `, for rack ${pool.rack}`
+    const isForAll = pool.rack === undefined && pool.nodes === undefined
+    const home = isForAll ? '' : `, for ${homeWords(pool)}`
     const spaces = pool.namespaces === undefined ? '' : `, for ${pool.namespaces.join(', ')}`
     const drains = pool.draining === true ? ', drains' : ''
-    say('pool', `${pool.cidr}${rack}${spaces}${drains}`)
+    say('pool', `${pool.cidr}${home}${spaces}${drains}`)
     const reservation = reservationOf(reader, network, ip)
     if (reservation !== undefined) {
       say('reservation', `${podText(reservation.pod)}, MAC ${reservation.mac}`)

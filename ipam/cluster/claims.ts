@@ -15,6 +15,7 @@ import {
   isSpare,
   newClaim,
   ownBlocks,
+  placeOf,
   sparePools,
   unused,
 } from '../blocks.ts'
@@ -123,7 +124,7 @@ function candidates(
   const pools = network.pools.filter(({ cidr }) => wanted.includes(cidr))
   if (ip === undefined) return claimable(tx, network, pools, node, nowMs)
   const pool = pools.find(({ cidr }) => containsIp(cidr, ip))
-  if (pool === undefined || !isOpen(pool, tx.get(keys.node(node))?.rack)) return []
+  if (pool === undefined || !isOpen(pool, placeOf(tx, node))) return []
   const cidr = blockOf(pool, ip)
   if (tx.get(keys.claim(network.name, cidr)) !== undefined) return []
   return [newClaim(tx, network, pool, cidr, node, nowMs)]

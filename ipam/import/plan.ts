@@ -20,7 +20,16 @@ import {
   prefixFamily,
   prefixLength,
 } from '../../src/net/mod.ts'
-import { blockOf, isOpen, newClaim, putClaim, reservedOffsets, unused } from '../blocks.ts'
+import {
+  blockOf,
+  homeWords,
+  isOpen,
+  newClaim,
+  placeOf,
+  putClaim,
+  reservedOffsets,
+  unused,
+} from '../blocks.ts'
 import { warmed } from '../cooling.ts'
 import { keys } from '../keys.ts'
 import type { AttachmentKey, AttachmentRecord, NetworkRecord } from '../records.ts'
@@ -164,8 +173,8 @@ function troubleOf(
   if (claim !== undefined && claim.node !== node) {
     return trouble(`block ${block} belongs to node ${claim.node}`, `a block of node ${node}`)
   }
-  if (claim === undefined && !isOpen(pool, reader.get(keys.node(node))?.rack)) {
-    return trouble(`pool ${pool.cidr} is for rack ${pool.rack}`, `a pool for node ${node}`)
+  if (claim === undefined && !isOpen(pool, placeOf(reader, node))) {
+    return trouble(`pool ${pool.cidr} is for ${homeWords(pool)}`, `a pool for node ${node}`)
   }
   const held = reader.get(keys.address(network.name, ip))
   if (held !== undefined) return trouble(`container ${held.containerId} has it`, 'a free one')

@@ -44,7 +44,7 @@ export function networkFlags(): readonly Option[] {
 
 /** How `--pool` is written. */
 export const POOL_FORM =
-  'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL][,namespaces=A+B], repeatable'
+  'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL][,nodes=A+B][,namespaces=A+B], repeatable'
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -57,14 +57,16 @@ export function poolOf(text: string): PoolSpec {
     if (key === 'block') pool.blockLength = numberOf('block', value)
     else if (key === 'gateway') pool.gateway = value
     else if (key === 'rack') pool.rack = value
+    else if (key === 'nodes') pool.nodes = value.split('+')
     else if (key === 'namespaces') pool.namespaces = value.split('+')
-    else throw unknownSetting(text, key, 'block=LENGTH, gateway=ADDRESS, rack=LABEL')
+    else throw unknownSetting(text, key, 'block=LENGTH, gateway=ADDRESS, rack=LABEL, nodes=A+B')
   }
   return pool
 }
 
 /** How a change of a pool is written: as POOL_FORM, an empty value takes a setting back. */
-export const POOL_CHANGE_FORM = 'CIDR[,gateway=[ADDRESS]][,rack=[LABEL]][,namespaces=[A+B]]'
+export const POOL_CHANGE_FORM =
+  'CIDR[,gateway=[ADDRESS]][,rack=[LABEL]][,nodes=[A+B]][,namespaces=[A+B]]'
 
 /** As POOL_CHANGE_FORM says. */
 export function poolChangesOf(text: string): readonly [cidr: string, changes: PoolChanges] {
@@ -75,8 +77,9 @@ export function poolChangesOf(text: string): readonly [cidr: string, changes: Po
     const given = value === '' ? undefined : value
     if (key === 'gateway') changes.gateway = given
     else if (key === 'rack') changes.rack = given
+    else if (key === 'nodes') changes.nodes = given?.split('+')
     else if (key === 'namespaces') changes.namespaces = given?.split('+')
-    else throw unknownSetting(text, key, 'gateway=[ADDRESS], rack=[LABEL]')
+    else throw unknownSetting(text, key, 'gateway=[ADDRESS], rack=[LABEL], nodes=[A+B]')
   }
   return [cidr, changes]
 }

@@ -56,9 +56,16 @@ t.test('pool', async (t) => {
   t.match(trivium('ipam', 'pool', 'drain', OLD), { status: 1, stderr: /nowhere else/ })
   const made = trivium('ipam', 'pool', 'create', `${NEW},block=28`, '-o', 'json')
   t.match(JSON.parse(made.stdout), [{ did: 'created', cidr: NEW, blockLength: 28, blocks: 0 }])
-  t.equal(trivium('ipam', 'pool', 'edit', `${NEW},rack=r1,namespaces=shop+till`).status, 0)
-  t.match((await network())?.pools[1], { rack: 'r1', namespaces: ['shop', 'till'] })
-  t.equal(trivium('ipam', 'pool', 'edit', `${NEW},rack=,namespaces=`).status, 0)
+  t.equal(
+    trivium('ipam', 'pool', 'edit', `${NEW},rack=r1,nodes=n1+n2,namespaces=shop+till`).status,
+    0,
+  )
+  t.match((await network())?.pools[1], {
+    rack: 'r1',
+    nodes: ['n1', 'n2'],
+    namespaces: ['shop', 'till'],
+  })
+  t.equal(trivium('ipam', 'pool', 'edit', `${NEW},rack=,nodes=,namespaces=`).status, 0)
   t.strictSame((await network())?.pools[1], { cidr: NEW, blockLength: 28 })
 
   const key = { network: 'pods', containerId: 'c1', ifname: 'eth0' }

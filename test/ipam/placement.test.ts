@@ -238,10 +238,7 @@ t.test('a pool of a rack: its nodes claim there, others do not', async (t) => {
   t.equal(add('n0'), '10.2.0.1')
   t.equal(add('n1'), '10.1.0.1')
   t.equal(add('n2'), '10.2.0.5')
-  t.match(
-    add('n0', '10.1.0.6'),
-    /10\.1\.0\.6 in network pods: pool 10\.1\.0\.0\/28 is for nodes of rack r1/,
-  )
+  t.match(add('n0', '10.1.0.6'), /10\.1\.0\.6 in network pods: pool 10\.1\.0\.0\/28 is for rack r1/)
   t.equal(add('n1', '10.1.0.6'), '10.1.0.6')
   run((tx) => {
     const network = {
@@ -256,7 +253,7 @@ t.test('a pool of a rack: its nodes claim there, others do not', async (t) => {
     const answer = allocate(tx, { key, ...rest })
     t.match(answer, {
       kind: 'refused',
-      message: /its pools are for other racks, node n3 says none/,
+      message: /10\.1\.0\.0\/28 is for rack r1; node n3 is of no rack, wanted a pool for any node/,
     })
   })
   t.throws(
@@ -266,6 +263,42 @@ t.test('a pool of a rack: its nodes claim there, others do not', async (t) => {
         0,
       ),
     { message: /rack of pool 10\.1\.0\.0\/28 is "a\/b", wanted at most 63 letters/ },
+  )
+})
+
+t.test('a pool of some nodes: others do not claim there, not even of the same rack', async (t) => {
+  const run = realStore()
+  const pools = [
+    { cidr: '10.1.0.0/28', blockLength: 30, nodes: ['n1', 'n0', 'n1'] },
+    { cidr: '10.2.0.0/28', blockLength: 30, nodes: ['n1', 'n2'], rack: 'r1' },
+  ]
+  const draft = parseNetworkSpec({ name: 'pods', mode: 'route', pools }, 0)
+  t.strictSame(draft.pools[0]?.nodes, ['n0', 'n1'])
+  run((tx) => {
+    createNetwork(tx, draft)
+    for (const [index, rack] of ['r0', 'r1', 'r2'].entries()) register(tx, index, rack)
+  })
+  const add = (node: string, containerId: string) =>
+    run((tx) => {
+      const key = { network: 'pods', containerId, ifname: 'eth0' }
+      const rest = { node, netns: '', mayClaim: true, nowMs: 1, bootId: '' }
+      const answer = allocate(tx, { key, ...rest })
+      return answer.kind === 'allocated' ? answer.attachment.ips.join() : answer.message
+    })
+  t.match(add('n0', 'a'), /^10\.1\.0\.[12]$/)
+  t.match(
+    add('n2', 'a'),
+    /10\.1\.0\.0\/28 is for nodes n0, n1; 10\.2\.0\.0\/28 is for nodes n1, n2 of rack r1; node n2 is of rack r2/,
+  )
+  const given = Array.from({ length: 20 }, (_, index) => add('n1', `b${index}`))
+  t.ok(given.some((ip) => ip.startsWith('10.2.')))
+  t.throws(
+    () =>
+      parseNetworkSpec(
+        { name: 'pods', mode: 'route', pools: [{ cidr: '10.1.0.0/28', nodes: ['a/b'] }] },
+        0,
+      ),
+    { message: /nodes of pool 10\.1\.0\.0\/28 is "a\/b", wanted at most 253 letters/ },
   )
 })
 

@@ -75,8 +75,8 @@ export function agentCommand(): Command {
 }
 
 async function run(options: AgentOptions): Promise<void> {
-  checkName('node name', options.node)
-  if (options.rack !== undefined) checkName('rack', options.rack)
+  checkName('node name', options.node, 253)
+  if (options.rack !== undefined) checkName('rack', options.rack, 63)
   const metrics = options.metrics === undefined ? undefined : parseMetricsAddress(options.metrics)
   const cluster = options.cluster === undefined ? undefined : clusterOf(options, options.cluster)
   const { log, dropped } = openLog(options.logLevel, { node: options.node })
@@ -123,11 +123,15 @@ function seconds(text: string): number {
   )
 }
 
-/** Node names become keys of the store, where a slash separates; racks are labels of the same shape. */
-function checkName(what: string, name: string): void {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/.test(name)) return
+/**
+ * Node names become keys of the store, where a slash separates; racks are labels of the same shape.
+ *
+ * @param lengthMax 253 for a node (RFC 1123 subdomain), 63 for a label.
+ */
+function checkName(what: string, name: string, lengthMax: number): void {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && name.length <= lengthMax) return
   throw new TriviumError(
     'USAGE',
-    `Cannot use ${what} ${JSON.stringify(name)}: wanted letters, digits, dots, dashes, at most 63`,
+    `Cannot use ${what} ${JSON.stringify(name)}: wanted letters, digits, dots, dashes, at most ${lengthMax}`,
   )
 }

@@ -54,6 +54,8 @@ interface Row extends Omit<PoolHoldings, 'pool' | 'nodes'> {
   readonly blockLength: number
   readonly gateway?: string
   readonly rack?: string
+  /** Who may claim blocks; `nodes` are those that have some. undefined: any node. */
+  readonly forNodes?: readonly string[]
   readonly namespaces?: readonly string[]
   readonly draining?: boolean
   readonly nodes: number
@@ -69,6 +71,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'BLOCK', value: ({ blockLength }) => `/${blockLength}`, wide: true },
   { title: 'GATEWAY', value: ({ gateway = '-' }) => gateway, wide: true },
   { title: 'RACK', value: ({ rack = 'any' }) => rack, wide: true },
+  { title: 'FOR NODES', value: ({ forNodes }) => forNodes?.join('+') ?? 'any', wide: true },
   { title: 'NAMESPACES', value: ({ namespaces }) => namespaces?.join('+') ?? 'any', wide: true },
   { title: 'NETWORK', value: ({ network }) => network, wide: true },
 ]
@@ -79,6 +82,7 @@ const rowOf = (did: string, network: string, { pool, nodes, ...rest }: PoolHoldi
   did,
   network,
   ...pool,
+  ...(pool.nodes === undefined ? {} : { forNodes: pool.nodes }),
   ...rest,
   nodes: nodes.length,
 })
