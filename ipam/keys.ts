@@ -20,6 +20,8 @@
  *     dispute/NETWORK/FAMILY/HEX/NODE          Dispute          cluster: NODE has pods in a block that another claimed
  *     membership                               Membership       on a node of a cluster: its standing there
  *     beat                                     Beat             below a node's own prefix of the cluster
+ *     request/NODE/ID                          OwnerRequest     cluster: somebody asks NODE for what only it may do
+ *     carried                                  Carried[]        on a node of a cluster: requests that it has answered
  *
  * Names hold no slash (CNI specification and `checkName`), so keys are unambiguous.
  *
@@ -34,6 +36,7 @@ import {
   type Prefix,
 } from '../src/net/mod.ts'
 import type { Beat, Dispute, MemberRecord, Membership } from './cluster/records.ts'
+import type { Carried, OwnerRequest } from './cluster/requests.ts'
 import type {
   AddressRecord,
   AllowRecord,
@@ -134,4 +137,7 @@ export const keys = {
   disputes: 'dispute/' as KeyRange<Dispute>,
   membership: 'membership' as Key<Membership>,
   beat: 'beat' as Key<Beat>,
+  request: (node: string, id: string): Key<OwnerRequest> => `request/${node}/${id}`,
+  nodeRequests: (node: string): KeyRange<OwnerRequest> => `request/${node}/`,
+  carried: 'carried' as Key<readonly Carried[]>,
 } as const

@@ -56,6 +56,8 @@ export const NOT_KEPT: readonly string[] = [
   'snapshot',
   'membership',
   'beat',
+  'request',
+  'carried',
 ]
 
 /** Every record, read piece by piece; those of a network or a node that nothing else names are not found. */

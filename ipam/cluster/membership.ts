@@ -69,6 +69,7 @@ export function expel(tx: Tx, node: string): { readonly blocks: number } {
       blocks++
     }
   }
+  for (const [key] of [...tx.range(keys.nodeRequests(node))]) tx.remove(key)
   tx.remove(keys.node(node))
   return { blocks }
 }

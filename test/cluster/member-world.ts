@@ -6,14 +6,19 @@ import assert from 'node:assert/strict'
 import { apartBecause, expel } from '../../ipam/cluster/membership.ts'
 import { isBehind } from '../../ipam/cluster/mirror.ts'
 import type { Demand } from '../../ipam/cluster/records.ts'
+import type { DeedAnswer, OwnerRequest } from '../../ipam/cluster/requests.ts'
+import { noteCarried } from '../../ipam/cluster/requests.ts'
 import { memoryStore } from '../../ipam/memory-store.ts'
 import { allocate, createNetwork, keys, parseNetworkSpec, release } from '../../ipam/mod.ts'
 import { rebuild } from '../../ipam/rebuild.ts'
 import type { AttachmentRecord, NodeRecord } from '../../ipam/records.ts'
+import { applyRepairs, type StoreRepair } from '../../ipam/repair.ts'
 import { type SortedMap, sortedMap } from '../../ipam/sorted-map.ts'
 import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../../ipam/store.ts'
 import { MEMBER_TIMES, type MemberInput, memberMachine } from '../../src/cluster/member.ts'
 import { memberPerform } from '../../src/cluster/member-perform.ts'
+import { type OwnerInput, ownerMachine } from '../../src/cluster/owner.ts'
+import { ownerPerform } from '../../src/cluster/owner-perform.ts'
 import { type Driven, drive } from '../../src/driver.ts'
 import type { Instant } from '../../src/machine.ts'
 
@@ -162,6 +167,7 @@ export class Node {
   shared!: Sight
   mirror!: Sight
   driven: Driven<MemberInput> | undefined
+  owner: Driven<OwnerInput> | undefined
   /** Of the agent that runs: what a dead one was told comes to nobody. */
   run = 0
   #online = false
@@ -201,7 +207,17 @@ export class Node {
       (outcome) => {
         if (outcome.kind === 'failed' || run !== this.run) return
         const machine = memberMachine(outcome.answer, MEMBER_TIMES)
-        this.driven = drive(machine, world.clock, memberPerform(this.#ports(run)))
+        const ports = this.#ports(run)
+        this.driven = drive(machine, world.clock, memberPerform(ports))
+        this.owner = drive(
+          ownerMachine(ports.session),
+          world.clock,
+          ownerPerform({
+            ...ports,
+            carry: (request, done) => this.#carry(request, done),
+            report: () => {},
+          }),
+        )
         this.#stop = this.local.watch(() => this.driven?.feed({ kind: 'local.changed' }))
         this.sync()
       },
@@ -228,6 +244,28 @@ export class Node {
     }
   }
 
+  /** As `trivium ipam carry` does it: the records of pods that are gone, and living ones by force. */
+  #carry(request: OwnerRequest, done: (answer: DeedAnswer | undefined) => void): void {
+    const { deed, id } = request
+    if (deed.kind !== 'mend') throw new Error('nobody asks for it here')
+    const isHere = ({ kind, ...repair }: (typeof deed.repairs)[number]): boolean =>
+      kind === 'release' && 'key' in repair && this.pods.has(repair.key.containerId)
+    const repairs = deed.repairs.filter((each) => deed.force || !isHere(each)) as StoreRepair[]
+    const body = (tx: Tx): DeedAnswer | undefined => {
+      const results = applyRepairs(tx, repairs, { nowMs: this.wallMs() })
+      const answer: DeedAnswer = { kind: 'mended', results }
+      if (noteCarried(tx, id, answer) !== undefined) throw new Error('it was carried out before')
+      this.world.carried.set(id, (this.world.carried.get(id) ?? 0) + 1)
+      for (const each of repairs) if ('key' in each) this.pods.delete(each.key.containerId)
+      return answer
+    }
+    // What it answers comes to nobody when the agent is dead by then.
+    const run = this.run
+    this.local.transact(body, (outcome) => {
+      if (run === this.run) done(outcome.kind === 'committed' ? outcome.answer : undefined)
+    })
+  }
+
   #readKernel(done: () => void): void {
     const running = this.knowsPods ? [...this.pods.values()] : []
     const pods = running.map((pod) => ({ ...pod, hostLink: pod.containerId }))
@@ -247,6 +285,8 @@ export class Node {
     this.run++
     this.driven?.stop()
     this.driven = undefined
+    this.owner?.stop()
+    this.owner = undefined
     this.#stop()
     this.world.forget(this)
   }
@@ -262,7 +302,10 @@ export class Node {
     if (this.driven === undefined) return
     this.syncedAt = this.world.now
     if (!this.world.reaches(this)) {
-      if (this.#online) this.driven.feed({ kind: 'away' })
+      if (this.#online) {
+        this.driven.feed({ kind: 'away' })
+        this.owner?.feed({ kind: 'away' })
+      }
       this.#online = false
       return
     }
@@ -274,6 +317,8 @@ export class Node {
     if (changed === 'all' || changed.size > 0) {
       this.driven.feed({ kind: 'shared.changed', changed, revision: this.shared.seen })
     }
+    const asked = this.shared.read((reader) => [...reader.range(keys.nodeRequests(this.name))])
+    this.owner?.feed({ kind: 'requests', requests: asked.map(([, each]) => each) })
     if (this.#online && !isOther) return
     this.#online = true
     const beats = this.mirror.read((reader) => reader.get(keys.beat)?.count ?? 0)
@@ -340,6 +385,8 @@ export class World {
   serial = 0
   loseNext = 0
   readonly reports: string[] = []
+  /** How often each request was carried out, as the disks say. */
+  readonly carried = new Map<string, number>()
   #queue: Queued[] = []
   #timers: { readonly at: number; readonly run: () => void }[] = []
   readonly #pick: (below: number) => number
