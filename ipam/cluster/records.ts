@@ -59,6 +59,8 @@ export interface Membership {
   readonly revision: number
   /** Why it may give no address, until that changes. */
   readonly refused?: 'deleted' | 'taken'
+  /** Where its agent found the cluster, for commands that change what all nodes share. */
+  readonly url?: string
 }
 
 /** Blocks that a node wants. */

@@ -30,7 +30,8 @@ export type Deed =
     }
 
 export type DeedAnswer =
-  | { readonly kind: 'found'; readonly findings: readonly IpamFinding[] }
+  /** `left`: more than go through etcd at once. */
+  | { readonly kind: 'found'; readonly findings: readonly IpamFinding[]; readonly left: number }
   | { readonly kind: 'mended'; readonly results: readonly Repaired[] }
   /** Nothing was changed. */
   | { readonly kind: 'refused'; readonly why: string }

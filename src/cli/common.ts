@@ -4,6 +4,7 @@
  * @module
  */
 import { Option } from 'commander'
+import { keys } from '../../ipam/keys.ts'
 import type { Store } from '../../ipam/store.ts'
 import { openAnyStore } from '../live/cluster-store.ts'
 
@@ -48,6 +49,29 @@ export async function withStore<T>(
     store.close()
   }
 }
+
+/**
+ * As `withStore`, for what all nodes of a cluster share: on one of its nodes, whose own
+ * store has only a copy, `work` gets the cluster's.
+ */
+export function withShared<T>(
+  url: string,
+  work: (store: Store) => T | Promise<T>,
+  options: { readonly mustExist?: boolean } = { mustExist: true },
+): Promise<T> {
+  return withStore(
+    url,
+    (store) => {
+      const cluster = clusterUrlOf(store)
+      return cluster === undefined ? work(store) : withStore(cluster, work)
+    },
+    options,
+  )
+}
+
+/** Where the cluster is that the store's node belongs to; undefined: in none, or the store is a cluster's. */
+export const clusterUrlOf = (store: Store): string | undefined =>
+  store.read((reader) => reader.get(keys.membership))?.url
 
 export const print = (text: string): void => {
   process.stdout.write(text)

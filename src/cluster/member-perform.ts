@@ -252,9 +252,9 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
         tx.remove(keys.claim(key.split('/')[2] ?? '', use.cidr))
         tx.remove(key)
       }
-      const { incarnation, revision, beats } = membershipOf(tx)
+      const { refused: _over, lease: _old, incarnation, ...rest } = membershipOf(tx)
       const fresh = { ...incarnation, store: ports.freshStore() }
-      tx.put(keys.membership, { incarnation: fresh, joined: false, beats, revision })
+      tx.put(keys.membership, { ...rest, incarnation: fresh, joined: false })
       return true
     }
     transact(local, begin, failed, (isReset) => told({ of: 'reset', isReset }))

@@ -20,6 +20,8 @@ import {
   memberMachine,
 } from '../cluster/member.ts'
 import { memberPerform } from '../cluster/member-perform.ts'
+import { ownerMachine } from '../cluster/owner.ts'
+import { type OwnerPorts, ownerPerform } from '../cluster/owner-perform.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
 import { bootId, machineId, uptimeMs } from './boot.ts'
@@ -48,6 +50,8 @@ export interface MemberOptions extends ClusterOptions {
   readonly log: Logger
   /** Takes back what the kernel knows of running pods, once the cluster has said its part. */
   readonly living?: () => Promise<void>
+  /** Carries out what others ask of this node. */
+  readonly carry: OwnerPorts['carry']
 }
 
 export interface ClusterMember extends ClusterBlocks {
@@ -66,11 +70,12 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
   const { node, store, url, log } = options
   const known = await transact(store, (tx) => {
     const before = tx.get(keys.membership)
-    if (before !== undefined) return before
+    if (before?.url === url) return before
     const incarnation = { machine: machineId(), store: randomUUID() }
     const fresh = { incarnation, joined: false, beats: 0, revision: 0 }
-    tx.put(keys.membership, fresh)
-    return fresh
+    const after = { ...(before ?? fresh), url }
+    tx.put(keys.membership, after)
+    return after
   })
   const shared = openEtcdStore(url)
   const mirror = openEtcdStore(url, { part: { node } })
@@ -121,6 +126,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
     }),
   )
   followBoth(driven, store, shared, mirror, node)
+  const stopAnswering = answerRequests(options, shared)
   const stopWatching = store.watch(() => driven.feed({ kind: 'local.changed' }))
 
   return {
@@ -144,6 +150,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
     },
     stop() {
       stopWatching()
+      stopAnswering()
       driven.stop()
       waiting.tell('the agent ends')
       shared.close()
@@ -190,6 +197,30 @@ function followBoth(
     connected: (isBack) => connected(mirror, isBack),
     away: () => away(mirror),
   })
+}
+
+/** What others ask of this node is carried out while etcd is there. Returns what ends it. */
+function answerRequests({ node, store, log, carry }: MemberOptions, shared: EtcdStore): () => void {
+  const session = randomUUID()
+  const own = keys.nodeRequests(node)
+  const perform = ownerPerform({
+    ...{ name: node, session, local: store, shared, carry },
+    defer: setImmediate,
+    report: ({ event, ...rest }) => log.info({ event: 'cluster', what: event, ...rest }),
+  })
+  const driven = drive(ownerMachine(session), liveClock, perform)
+  const look = (): void => {
+    const requests = shared.read((reader) => reader.range(own).map(([, each]) => each))
+    driven.feed({ kind: 'requests', requests })
+  }
+  shared.follow({
+    changed(changed) {
+      if (changed === 'all' || [...changed].some((key) => key.startsWith(own))) look()
+    },
+    connected: look,
+    away: () => driven.feed({ kind: 'away' }),
+  })
+  return driven.stop
 }
 
 interface WaitingAdds {

@@ -5,13 +5,38 @@
  */
 import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { KernelLook, PodLink } from '../../ipam/check.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  checkIpam,
+  confirmed,
+  type IpamFinding,
+  type KernelLook,
+  type PodLink,
+} from '../../ipam/check.ts'
 import { keys } from '../../ipam/keys.ts'
 import type { Store } from '../../ipam/store.ts'
 import { TriviumError } from '../errors.ts'
 import { isPodLinkName, type KernelObject, ownsLink, podAliasOwner } from '../kernel/mod.ts'
 import { bootId } from './boot.ts'
 import { openKernel } from './kernel.ts'
+
+/** Longer than an ADD or DEL takes to have both its link and its record. */
+const SECOND_LOOK_MS = 1000
+
+/** What two looks agree on; one is enough when it finds nothing. */
+export async function lookTwice(
+  store: Store,
+  node: string | undefined,
+): Promise<readonly IpamFinding[]> {
+  const once = (): readonly IpamFinding[] => {
+    const kernel = node === undefined ? undefined : lookAtKernel(store, node)
+    return store.read((reader) => checkIpam(reader, kernel))
+  }
+  const first = once()
+  if (first.length === 0) return first
+  await pause(SECOND_LOOK_MS)
+  return confirmed(first, once())
+}
 
 /** NSFS_MAGIC, include/uapi/linux/magic.h. */
 const NSFS_MAGIC = 0x6e736673

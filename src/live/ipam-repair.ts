@@ -7,6 +7,7 @@
  * @module
  */
 import type { Repair } from '../../ipam/check.ts'
+import { ownerOf } from '../../ipam/cluster/owners.ts'
 import { keys } from '../../ipam/keys.ts'
 import type { AttachmentKey } from '../../ipam/records.ts'
 import {
@@ -15,8 +16,8 @@ import {
   type RepairMoment,
   type StoreRepair,
 } from '../../ipam/repair.ts'
-import type { Store } from '../../ipam/store.ts'
-import { attachmentLocks } from './attachment-locks.ts'
+import type { Reader, Store, Tx } from '../../ipam/store.ts'
+import { type AttachmentLocks, attachmentLocks, byteOf } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
 import { mustBeOn, podLinks } from './ipam-look.ts'
 import { openKernel } from './kernel.ts'
@@ -71,6 +72,80 @@ export async function performRepairs(
   return repairs.flatMap((repair) => results.get(repair) ?? [])
 }
 
+/**
+ * What somebody asks of this node: its records in one transaction, under the locks of
+ * all attachments that it concerns; links afterwards.
+ *
+ * @param note Runs in that transaction; what it throws undoes all of it.
+ */
+export function mendAtOnce(
+  repairs: readonly Repair[],
+  { store, node, socketPath, force }: RepairPlace & { readonly node: string },
+  note: (tx: Tx, results: readonly Repaired[]) => void,
+): Promise<readonly Repaired[]> {
+  mustBeOn(store, node)
+  const attachments = repairs.flatMap((repair) =>
+    repair.kind === 'release' ? [repair.key] : repair.kind === 'remove-link' ? [repair.owner] : [],
+  )
+  const owners = attachments.flatMap((key) => (key === undefined ? [] : [key]))
+  return holdAll(attachmentLocks(socketPath), owners, async () => {
+    const names = new Set(podLinks().map(({ name }) => name))
+    const refused = new Map<Repair, Repaired>()
+    const refuse = (repair: Repair, why: string): void =>
+      void refused.set(repair, { repair, outcome: 'refused', why })
+    const records: StoreRepair[] = []
+    const links: Extract<Repair, { readonly kind: 'remove-link' }>[] = []
+    for (const repair of repairs) {
+      if (repair.kind === 'remove-link') links.push(repair)
+      else {
+        const why = store.read((reader) => whyNot(reader, repair, node, force ? NO_LINKS : names))
+        if (why === undefined) records.push(repair)
+        else refuse(repair, why)
+      }
+    }
+    const moment = { nowMs: Date.now(), bootId: bootId() }
+    const done = await transact(store, (tx) => {
+      const results = [...applyRepairs(tx, records, moment), ...refused.values()]
+      note(tx, results)
+      return results
+    })
+    const all = new Map(done.map((result) => [result.repair, result]))
+    for (const link of links) all.set(link, await removeLink(link, store, node))
+    return repairs.flatMap((repair) => all.get(repair) ?? [])
+  })
+}
+
+const NO_LINKS: ReadonlySet<string> = new Set()
+
+/** Why the node does not do it; undefined: it does. */
+function whyNot(
+  reader: Reader,
+  repair: StoreRepair,
+  node: string,
+  links: ReadonlySet<string>,
+): string | undefined {
+  if (ownerOf(reader, repair, node).kind === 'all') return 'it is shared by all nodes'
+  if ('node' in repair && repair.node !== node) return `it is node ${repair.node}'s`
+  if (repair.kind !== 'release') return undefined
+  const record = reader.get(keys.attachment(node, repair.key))
+  if (record?.sequence !== repair.sequence || !links.has(record.hostLink ?? '')) return undefined
+  return aliveWords(record.hostLink ?? '')
+}
+
+const aliveWords = (link: string): string =>
+  `link ${link} is there: its pod may live, end it, or use --force`
+
+/** In the order of their bytes, each once: who holds several waits for nobody who waits for it. */
+function holdAll<T>(
+  locks: AttachmentLocks,
+  attachments: readonly AttachmentKey[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const byByte = new Map(attachments.map((key) => [byteOf(key), key]))
+  const order = [...byByte].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, key]) => key)
+  return order.reduceRight<() => Promise<T>>((inner, key) => () => locks.hold(key, inner), work)()
+}
+
 type Release = Extract<Repair, { readonly kind: 'release' }>
 
 async function freeHere(repair: Release, store: Store, force: boolean): Promise<Repaired> {
@@ -78,8 +153,7 @@ async function freeHere(repair: Release, store: Store, force: boolean): Promise<
   const record = store.read((reader) => reader.get(keys.attachment(node, key)))
   const link = podLinks().find(({ name }) => name === record?.hostLink)
   if (link !== undefined && record?.sequence === sequence && !force) {
-    const why = `link ${link.name} is there: its pod may live, end it, or use --force`
-    return { repair, outcome: 'refused', why }
+    return { repair, outcome: 'refused', why: aliveWords(link.name) }
   }
   return free(repair, store, { nowMs: Date.now(), bootId: bootId() })
 }

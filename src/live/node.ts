@@ -18,6 +18,7 @@ import { type AgentSocket, type Serve, serveAgentSocket } from './agent-socket.t
 import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
 import { callFields, callLevel } from './call-log.ts'
+import { carryOut } from './carry-out.ts'
 import { liveClock } from './clock.ts'
 import { type ClusterMember, type ClusterOptions, startMember } from './cluster-member.ts'
 import { type CniHost, serveCni } from './cni.ts'
@@ -164,7 +165,9 @@ async function wholeStore(
 ): Promise<ClusterMember | undefined> {
   const { node, log, cluster } = options
   const living = (): Promise<void> => rebuildLost(options, store, kernel)
-  const member = cluster && (await startMember({ ...cluster, node, store, first, log, living }))
+  const carry = carryOut(options)
+  const member =
+    cluster && (await startMember({ ...cluster, node, store, first, log, living, carry }))
   if (member?.mustJoin !== true) await living()
   return member
 }

@@ -4,10 +4,10 @@
  * @module
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
-import { setTimeout as pause } from 'node:timers/promises'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { readBooks } from '../../../ipam/check/books.ts'
-import { checkIpam, confirmed, type IpamFinding, type Repair } from '../../../ipam/check.ts'
+import type { IpamFinding, Repair } from '../../../ipam/check.ts'
+import { ownerOf } from '../../../ipam/cluster/owners.ts'
 import type { Repaired } from '../../../ipam/repair.ts'
 import {
   REPORT_BYTES_MAX,
@@ -18,23 +18,43 @@ import {
 import { podText } from '../../../ipam/reservations.ts'
 import type { Reader, Store } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
-import { lookAtKernel } from '../../live/ipam-look.ts'
+import { OWNER_SECONDS } from '../../live/ask-owner.ts'
+import { askFindings, askRepairs } from '../../live/ask-repairs.ts'
+import { isCluster } from '../../live/cluster-store.ts'
+import { lookTwice } from '../../live/ipam-look.ts'
 import { performRepairs } from '../../live/ipam-repair.ts'
 import { type Ip, parseIp } from '../../net/mod.ts'
 import { counted } from '../../words.ts'
-import { print, storeOption, withStore } from '../common.ts'
+import { clusterUrlOf, print, storeOption, withShared, withStore } from '../common.ts'
 import { confirm, yesOption } from '../confirm.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { answering, type NodeFlags, nodeFlags, thisNode } from '../this-node.ts'
-
-/** Longer than an ADD or DEL takes to have both its link and its record. */
-const SECOND_LOOK_MS = 1000
 
 interface Flags extends NodeFlags {
   readonly store: string
   readonly output: OutputFormat
   readonly yes?: boolean
   readonly force?: boolean
+  /** Another node of the cluster. */
+  readonly at?: string
+  readonly timeout: string
+}
+
+/** `--at` and `--timeout`. */
+const askFlags = (): readonly Option[] => [
+  new Option('--at <node>', 'another node of the cluster: its agent is asked'),
+  timeoutFlag(),
+]
+
+const timeoutFlag = (): Option =>
+  new Option('--timeout <seconds>', "how long to wait for another node's agent").default(
+    `${OWNER_SECONDS}`,
+  )
+
+function waitMsOf({ timeout }: Pick<Flags, 'timeout'>): number {
+  if (/^[1-9]\d{0,2}$/.test(timeout)) return Number(timeout) * 1000
+  const found = JSON.stringify(timeout.slice(0, 100))
+  throw new TriviumError('USAGE', `Cannot use --timeout ${found}: wanted 1 to 999 seconds`)
 }
 
 const COLUMNS: readonly Column<IpamFinding>[] = [
@@ -70,11 +90,10 @@ export function checkCommand(): Command {
     .addOption(storeOption())
     .addOption(outputOption())
     .addHelpText('after', CHECK_HELP)
-  for (const flag of nodeFlags()) command.addOption(flag)
+  for (const flag of [...askFlags(), ...nodeFlags()]) command.addOption(flag)
   return command.action((flags: Flags & { readonly report?: string }) =>
     answering(async () => {
-      const node = thisNode(flags)
-      const findings = await withStore(flags.store, (store) => look(store, node))
+      const { findings, node } = await look(flags)
       if (flags.report !== undefined) {
         const whose = node === undefined ? {} : { node }
         const report = { version: REPORT_VERSION, madeMs: Date.now(), ...whose, findings } as const
@@ -87,24 +106,41 @@ export function checkCommand(): Command {
   )
 }
 
-/** What two looks agree on; one is enough when it finds nothing. */
-async function look(store: Store, node: string | undefined): Promise<readonly IpamFinding[]> {
-  const once = (): readonly IpamFinding[] => {
-    const kernel = node === undefined ? undefined : lookAtKernel(store, node)
-    return store.read((reader) => checkIpam(reader, kernel))
+interface Looked {
+  readonly findings: readonly IpamFinding[]
+  /** Whose kernel was looked at. */
+  readonly node: string | undefined
+}
+
+/** Here, or where `--at` says. In a cluster's store no kernel is this node's alone. */
+async function look(flags: Flags): Promise<Looked> {
+  const { at } = flags
+  if (at !== undefined) {
+    const asked = await withShared(flags.store, (store) => {
+      if (isCluster(store)) return askFindings(store, at, waitMsOf(flags))
+      throw new TriviumError(
+        'USAGE',
+        `Cannot ask node ${at}: store ${flags.store} is no cluster's, wanted one that nodes share`,
+        'Without a cluster the store alone has all there is: leave --at out',
+      )
+    })
+    if (asked.left > 0) process.stderr.write(`${counted(asked.left, 'more finding')} not shown\n`)
+    return { findings: asked.findings, node: at }
   }
-  const first = once()
-  if (first.length === 0) return first
-  await pause(SECOND_LOOK_MS)
-  return confirmed(first, once())
+  return withStore(flags.store, async (store) => {
+    const node = isCluster(store) ? undefined : thisNode(flags)
+    return { findings: await lookTwice(store, node), node }
+  })
 }
 
 const REPAIR_HELP = `
 Mends what trivium ipam check finds, after showing it. Pods go on, and so do ADD and DEL: each
-repair is tried again on what the store and the kernel say by then.
+repair is tried again on what the store and the kernel say by then. In a cluster each is done by
+the agent of the node that owns what it is about.
 
 Examples:
   trivium ipam repair
+  trivium ipam repair --at n2
   trivium ipam repair --yes -o json
 
 Exit status:
@@ -119,23 +155,22 @@ export function repairCommand(): Command {
     .addOption(outputOption())
     .addOption(yesOption())
     .addHelpText('after', REPAIR_HELP)
-  for (const flag of nodeFlags()) command.addOption(flag)
-  return command.action((flags: Flags) =>
-    withStore(flags.store, async (store) => {
-      const findings = await look(store, thisNode(flags))
-      const repairs = findings.flatMap(({ repair }) => repair ?? [])
-      const left = findings.length - repairs.length
-      await perform(store, repairs, flags, left)
-    }),
-  )
+  for (const flag of [...askFlags(), ...nodeFlags()]) command.addOption(flag)
+  return command.action(async (flags: Flags) => {
+    const { findings } = await look(flags)
+    const repairs = findings.flatMap(({ repair }) => repair ?? [])
+    await perform(repairs, flags, findings.length - repairs.length)
+  })
 }
 
 const RELEASE_HELP = `
 A report is taken address by address: what was given again since it was made is left alone.
-An address whose pod has its link on this node, or that is another node's, wants --force.
+An address whose pod has its link wants --force. In a cluster the agent of the node that owns the
+address is asked, and looks; in a store without one, another node's address wants --force.
 
 Examples:
   trivium ipam release --ip 10.42.0.7
+  trivium ipam release --ip 10.42.0.7 --store etcd://10.0.0.1:2379/trivium
   trivium ipam release --from-report leaks.json --yes
 `
 
@@ -149,9 +184,9 @@ export function releaseCommand(): Command {
     .addOption(outputOption())
     .addOption(yesOption())
     .addHelpText('after', RELEASE_HELP)
-  for (const flag of nodeFlags()) command.addOption(flag)
-  return command.action((flags: Flags & { readonly ip?: string; readonly fromReport?: string }) =>
-    withStore(flags.store, async (store) => {
+  for (const flag of [timeoutFlag(), ...nodeFlags()]) command.addOption(flag)
+  return command.action(
+    async (flags: Flags & { readonly ip?: string; readonly fromReport?: string }) => {
       const { ip, fromReport } = flags
       if ((ip === undefined) === (fromReport === undefined)) {
         throw new TriviumError('USAGE', 'Cannot release: wanted one of --ip and --from-report')
@@ -159,9 +194,9 @@ export function releaseCommand(): Command {
       const repairs =
         ip === undefined
           ? readReleases(readReport(fromReport ?? ''))
-          : [releaseOf(store, parseIp(ip, '--ip'))]
-      await perform(store, repairs, flags, 0)
-    }),
+          : [await releaseOf(flags.store, parseIp(ip, '--ip'))]
+      await perform(repairs, flags, 0)
+    },
   )
 }
 
@@ -172,9 +207,10 @@ function readReport(path: string): string {
   return readFileSync(path, 'utf8')
 }
 
-/** @throws {TriviumError} NOT_FOUND */
-function releaseOf(store: Store, ip: Ip): Repair {
-  const found = store.read((reader) => holderOf(reader, ip))
+/** By this node's store, which is never behind, then by all nodes'. @throws {TriviumError} NOT_FOUND */
+async function releaseOf(url: string, ip: Ip): Promise<Repair> {
+  const find = (store: Store): Repair | undefined => store.read((reader) => holderOf(reader, ip))
+  const found = (await withStore(url, find)) ?? (await withShared(url, find))
   if (found !== undefined) return found
   throw new TriviumError(
     'NOT_FOUND',
@@ -233,12 +269,7 @@ function tellSubject(repair: Repair): string {
 }
 
 /** Shows, asks, does and tells. */
-async function perform(
-  store: Store,
-  repairs: readonly Repair[],
-  flags: Flags,
-  left: number,
-): Promise<void> {
+async function perform(repairs: readonly Repair[], flags: Flags, left: number): Promise<void> {
   const byHand =
     left === 0 ? '' : `${counted(left, 'finding')} wanted by hand: trivium ipam check -o wide\n`
   process.exitCode = left === 0 ? 0 : 1
@@ -254,10 +285,36 @@ async function perform(
       return
     }
   }
-  const node = thisNode(flags)
-  const place = { store, node, socketPath: flags.socket, force: flags.force === true }
-  const results = await performRepairs(repairs, place)
+  const results = await carriedOut(repairs, flags)
   print(renderRows(results, DONE_COLUMNS, flags.output, ''))
   process.stderr.write(byHand)
   if (results.some(({ outcome }) => outcome !== 'done')) process.exitCode = 1
+}
+
+/** In the order of `repairs`: what is this node's here, the rest where its owner is. */
+function carriedOut(repairs: readonly Repair[], flags: Flags): Promise<readonly Repaired[]> {
+  const node = thisNode(flags)
+  const force = flags.force === true
+  const ask = (shared: Store, some: readonly Repair[]): Promise<readonly Repaired[]> =>
+    askRepairs(some, {
+      ...{ shared, force, waitMs: waitMsOf(flags) },
+      ...(flags.at === undefined ? {} : { looked: flags.at }),
+      silent: ({ message, details }) => process.stderr.write(`${message}\n  ${details}\n`),
+    })
+  return withStore(flags.store, async (store) => {
+    if (isCluster(store)) return ask(store, repairs)
+    const here = { store, node, socketPath: flags.socket, force }
+    const cluster = clusterUrlOf(store)
+    if (cluster === undefined) return performRepairs(repairs, here)
+    const isOwn = (repair: Repair): boolean => {
+      const owner = store.read((reader) => ownerOf(reader, repair, flags.at ?? node))
+      return owner.kind === 'node' && owner.node === node
+    }
+    const own = await performRepairs(repairs.filter(isOwn), here)
+    const others = repairs.filter((repair) => !isOwn(repair))
+    const asked =
+      others.length === 0 ? [] : await withStore(cluster, (shared) => ask(shared, others))
+    const all = new Map([...own, ...asked].map((result) => [result.repair, result]))
+    return repairs.flatMap((repair) => all.get(repair) ?? [])
+  })
 }
