@@ -118,22 +118,27 @@ const isRouted = (mode: NetworkRecord['mode']): boolean => mode === 'vxlan' || m
 /**
  * Removes a network and every claim on its blocks.
  *
+ * @param inCluster What nodes keep themselves follows, and is not here to be removed.
  * @returns how many blocks were given back.
  * @throws {TriviumError} NOT_FOUND; CONFLICT while pods are attached.
  */
-export function deleteNetwork(tx: Tx, name: string): { readonly blocks: number } {
+export function deleteNetwork(
+  tx: Tx,
+  name: string,
+  inCluster = false,
+): { readonly blocks: number } {
   mustFind(tx, name)
   refuseWhileAttached(tx, name, `delete network ${name}`)
   let blocks = 0
   for (const [key, claim] of tx.range(keys.claims(name))) {
-    tx.remove(keys.use(claim.node, name, claim.cidr))
+    if (!inCluster) tx.remove(keys.use(claim.node, name, claim.cidr))
     tx.remove(key)
     blocks++
   }
   for (const [key, { from, to }] of tx.range(keys.allows)) {
     if (from === name || to === name) tx.remove(key)
   }
-  for (const [key] of tx.range(keys.networkHistory(name))) tx.remove(key)
+  if (!inCluster) for (const [key] of tx.range(keys.networkHistory(name))) tx.remove(key)
   for (const [key] of tx.range(keys.reservations(name))) tx.remove(key)
   for (const [key] of tx.range(keys.networkReserved(name))) tx.remove(key)
   tx.remove(keys.network(name))

@@ -187,10 +187,12 @@ export function poolHoldings(
  * Removes a pool that nobody has an address of, with its blocks, excluded ranges
  * and history.
  *
+ * @param inCluster Only its nodes know what is in use of a block, so none may be left;
+ * history they forget themselves.
  * @throws {TriviumError} NOT_FOUND; CONFLICT while a pod or a node needs it, for
  * the last pool, and for one with reservations.
  */
-export function deletePool(tx: Tx, name: string, cidr: Prefix): PoolHoldings {
+export function deletePool(tx: Tx, name: string, cidr: Prefix, inCluster = false): PoolHoldings {
   const present = mustFind(tx, name)
   const holdings = poolHoldings(tx, name, cidr, 0)
   if (present.pools.length === 1) {
@@ -199,13 +201,13 @@ export function deletePool(tx: Tx, name: string, cidr: Prefix): PoolHoldings {
   }
   refuseReserved(tx, 'delete', present, cidr)
   refuseUsed(holdings, cidr)
-  refuseUnknown(tx, name, cidr)
+  if (inCluster) refuseClaimed(tx, name, cidr)
   refuseEndpoints(tx, name, cidr)
   for (const { node, cidr: block } of claimsIn(tx, name, cidr)) {
     tx.remove(keys.use(node, name, block))
     tx.remove(keys.claim(name, block))
   }
-  for (const [key, { ip }] of [...tx.range(keys.networkHistory(name))]) {
+  for (const [key, { ip }] of inCluster ? [] : [...tx.range(keys.networkHistory(name))]) {
     if (containsIp(cidr, ip)) tx.remove(key)
   }
   const { exclusions: all = [], ...rest } = present
@@ -227,14 +229,15 @@ function refuseUsed({ addresses, nodes }: PoolHoldings, cidr: Prefix): void {
   throw inUse(cidr, found, 'none', DRAIN_HINT)
 }
 
-/** In a cluster's store a node's own says how full its blocks are. */
-function refuseUnknown(reader: Reader, name: string, cidr: Prefix): void {
-  const unknown = claimsIn(reader, name, cidr).find(
-    (claim) => reader.get(keys.use(claim.node, name, claim.cidr)) === undefined,
-  )
-  if (unknown === undefined) return
-  const found = `block ${unknown.cidr} is node ${unknown.node}'s, which alone knows its addresses`
-  throw inUse(cidr, found, 'no block of it', DRAIN_HINT)
+/** A node that is cut off may give addresses of a block that looks empty from here. */
+function refuseClaimed(reader: Reader, name: string, cidr: Prefix): void {
+  const claims = claimsIn(reader, name, cidr)
+  const [one] = claims
+  if (one === undefined) return
+  const others = claims.length === 1 ? '' : ` and ${counted(claims.length - 1, 'more')}`
+  const found = `block ${one.cidr} is node ${one.node}'s${others}, which alone knows its addresses`
+  const hint = `${DRAIN_HINT} --wait; if the machine of ${one.node} is gone: trivium node delete ${one.node} --force`
+  throw inUse(cidr, found, 'no block of it', hint)
 }
 
 /** A node keeps one tunnel endpoint as long as it has blocks of the family. */

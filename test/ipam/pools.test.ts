@@ -176,7 +176,7 @@ t.test('a block whose node alone knows what is in it stays', async (t) => {
     createPool(tx, 'pods', { cidr: NEW, blockLength: 28 })
     const claim = claimBlock(tx, networkIn(tx), networkIn(tx).pools[1]!, 'n1', 1)
     tx.remove(keys.use('n1', 'pods', claim!.cidr))
-    t.throws(() => deletePool(tx, 'pods', NEW), { message: /node n1's, which alone knows/ })
+    t.throws(() => deletePool(tx, 'pods', NEW, true), { message: /node n1's, which alone knows/ })
     t.ok(tx.get(keys.claim('pods', claim!.cidr)))
   })
 })

@@ -12,7 +12,7 @@ import type { NetworkRecord } from '../../../ipam/records.ts'
 import type { Reader } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
 import { transact } from '../../live/transact.ts'
-import { DEFAULTS, print, storeOption, withStore } from '../common.ts'
+import { DEFAULTS, print, storeOption, withShared } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 
 interface Flags {
@@ -71,7 +71,7 @@ export function configureCommand(): Command {
     .action(async (flags: Flags): Promise<void> => {
       const options = { ...cooldownOf(flags.cooldown), ...idleOf(flags.idle) }
       const isQuestion = Object.keys(options).length === 0
-      const rows = await withStore(flags.store, async (store) => {
+      const rows = await withShared(flags.store, async (store) => {
         if (isQuestion) return store.read((reader) => shown(reader, flags.network))
         const name = flags.network ?? DEFAULTS.networkName
         const { network } = await transact(store, (tx) => setNetwork(tx, name, { options }))

@@ -15,10 +15,11 @@ import {
 } from '../../../ipam/mod.ts'
 import type { Store, Tx } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
+import { isCluster } from '../../live/cluster-store.ts'
 import { transact } from '../../live/transact.ts'
 import { type Prefix, parsePrefix } from '../../net/mod.ts'
 import { counted } from '../../words.ts'
-import { DEFAULTS, print, storeOption, withStore } from '../common.ts'
+import { DEFAULTS, print, storeOption, withShared } from '../common.ts'
 import { confirm, yesOption } from '../confirm.ts'
 import { POOL_CHANGE_FORM, POOL_FORM, poolChangesOf, poolOf } from '../network-flags.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
@@ -96,7 +97,7 @@ async function change(
   { store: url, network, output }: Flags,
   body: (tx: Tx) => { readonly kind: string; readonly pool: { readonly cidr: Prefix } },
 ): Promise<void> {
-  const row = await withStore(url, (store) =>
+  const row = await withShared(url, (store) =>
     transact(store, (tx) => {
       const { kind, pool } = body(tx)
       return rowOf(kind, network, poolHoldings(tx, network, pool.cidr, Date.now()))
@@ -169,7 +170,7 @@ const drainCommand = (): Command =>
         const draining = flags.undo !== true
         const drain = (tx: Tx) => drainPool(tx, flags.network, cidr, draining)
         if (waitMs === undefined) return change(flags, drain)
-        await withStore(flags.store, async (store) => {
+        await withShared(flags.store, async (store) => {
           await transact(store, drain)
           const left = await emptied(store, flags.network, cidr, waitMs)
           tell(rowOf('draining', flags.network, left), flags.output)
@@ -214,7 +215,7 @@ const deleteCommand = (): Command =>
     .action(async (text: string, flags: Flags & { readonly yes?: boolean }): Promise<void> => {
       const cidr = parsePrefix(text, 'the pool')
       const { network, output } = flags
-      await withStore(flags.store, async (store) => {
+      await withShared(flags.store, async (store) => {
         const found = store.read((reader) => poolHoldings(reader, network, cidr, Date.now()))
         if (flags.yes !== true) {
           process.stderr.write(renderRows([rowOf('delete', network, found)], COLUMNS, 'text', ''))
@@ -224,7 +225,7 @@ const deleteCommand = (): Command =>
             return
           }
         }
-        const gone = await transact(store, (tx) => deletePool(tx, network, cidr))
+        const gone = await transact(store, (tx) => deletePool(tx, network, cidr, isCluster(store)))
         tell(rowOf('deleted', network, gone), output)
       })
     })

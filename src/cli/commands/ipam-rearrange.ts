@@ -11,7 +11,7 @@ import type { Reader } from '../../../ipam/store.ts'
 import { transact } from '../../live/transact.ts'
 import { type Prefix, parsePrefix } from '../../net/mod.ts'
 import { counted } from '../../words.ts'
-import { print, storeOption, withStore } from '../common.ts'
+import { print, storeOption, withShared } from '../common.ts'
 import { confirm, yesOption } from '../confirm.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 
@@ -135,7 +135,7 @@ function tell({ kept, cut, givenBack, moved }: PoolsPlan): string {
 
 /** Shows, asks, and does it on what the store says then. */
 async function change(flags: Flags, plan: (reader: Reader) => PoolsPlan): Promise<void> {
-  await withStore(flags.store, async (store) => {
+  await withShared(flags.store, async (store) => {
     const planned = store.read(plan)
     if (isStopped(planned, flags)) return
     if (flags.dryRun === true) {

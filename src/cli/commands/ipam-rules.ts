@@ -20,7 +20,7 @@ import type { PodName } from '../../../ipam/records.ts'
 import { TriviumError } from '../../errors.ts'
 import { transact } from '../../live/transact.ts'
 import { parseIp, parseMac, parsePrefix, tryParseIp } from '../../net/mod.ts'
-import { DEFAULTS, print, storeOption, withStore } from '../common.ts'
+import { DEFAULTS, print, storeOption, withShared, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 
 interface Options {
@@ -73,7 +73,7 @@ export function reserveCommand(): Command {
     .option('--pod <namespace/name>', 'whose the address is')
     .option('--mac <address>', "MAC of the pod's end (default: made from its name)")
     .action(async (what: string, { store: url, output, network, pod: text, mac }: Options) => {
-      const row = await withStore(url, (store) =>
+      const row = await withShared(url, (store) =>
         transact(store, (tx): KeptRow => {
           if (isRange(what)) {
             if (text !== undefined) throw usage(what, 'a range and --pod', 'one address for a pod')
@@ -101,7 +101,7 @@ export function unreserveCommand(): Command {
     .argument('<address|range>', 'as it was reserved')
     .option(...NETWORK)
     .action(async (what: string, { store: url, output, network }: Options) => {
-      const row = await withStore(url, (store) =>
+      const row = await withShared(url, (store) =>
         transact(store, (tx): KeptRow => {
           if (isRange(what)) {
             const range = parsePrefix(what, 'the range')

@@ -15,8 +15,9 @@ import {
 } from '../../../ipam/mod.ts'
 import type { AllowedPort, AllowRecord, Mode, NetworkRecord } from '../../../ipam/records.ts'
 import { TriviumError } from '../../errors.ts'
+import { isCluster } from '../../live/cluster-store.ts'
 import { transact } from '../../live/transact.ts'
-import { collect, DEFAULTS, print, storeOption, withStore } from '../common.ts'
+import { collect, DEFAULTS, print, storeOption, withShared, withStore } from '../common.ts'
 import {
   allowedPort,
   type NetworkFlags,
@@ -60,7 +61,7 @@ function createCommand(): Command {
     )
     .action(async (name: string, options: CreateOptions) => {
       const record = parseNetworkSpec(specOf(name, options.mode, options.pool, options), Date.now())
-      const { kind } = await withStore(
+      const { kind } = await withShared(
         options.store,
         (store) => transact(store, (tx) => createNetwork(tx, record)),
         {},
@@ -84,7 +85,7 @@ function setCommand(): Command {
     .action(async (name: string, options: NetworkFlags & { mode?: string; store: string }) => {
       const { mode } = options
       const change = { ...(mode === undefined ? {} : { mode }), options: optionsOf(options) }
-      await withStore(options.store, (store) =>
+      await withShared(options.store, (store) =>
         transact(store, (tx) => setNetwork(tx, name, change)),
       )
       print(`network ${name}: changed\n`)
@@ -163,7 +164,9 @@ function deleteCommand(): Command {
     .description('delete a network and give its blocks back; refused while pods use it')
     .addOption(storeOption())
     .action(async (name: string, options: { store: string }) => {
-      await withStore(options.store, (store) => transact(store, (tx) => deleteNetwork(tx, name)))
+      await withShared(options.store, (store) =>
+        transact(store, (tx) => deleteNetwork(tx, name, isCluster(store))),
+      )
       print(`network ${name}: deleted\n`)
     })
 }
@@ -186,7 +189,7 @@ function allowCommand(): Command {
         options: { readonly port?: readonly string[]; readonly store: string },
       ) => {
         const ports = (options.port ?? []).map(allowedPort)
-        await withStore(options.store, (store) =>
+        await withShared(options.store, (store) =>
           transact(store, (tx) => allowNetwork(tx, from, to, ports, Date.now())),
         )
         print(`network ${to}: open to ${from}${portWords(ports, ' on ')}\n`)
@@ -202,7 +205,7 @@ function denyCommand(): Command {
     .addOption(storeOption())
     .addHelpText('after', '\nExample:\n  trivium network deny web db\n')
     .action(async (from: string, to: string, options: { readonly store: string }) => {
-      await withStore(options.store, (store) => transact(store, (tx) => denyNetwork(tx, from, to)))
+      await withShared(options.store, (store) => transact(store, (tx) => denyNetwork(tx, from, to)))
       print(`network ${to}: closed to ${from}\n`)
     })
 }

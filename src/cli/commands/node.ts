@@ -14,7 +14,7 @@ import { forgetMirror, isCluster } from '../../live/cluster-store.ts'
 import { answerRequest } from '../../live/snapshot-exchange.ts'
 import { transact } from '../../live/transact.ts'
 import { counted } from '../../words.ts'
-import { print, storeOption, withStore } from '../common.ts'
+import { print, storeOption, withShared, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
 
@@ -124,7 +124,7 @@ function deleteCommand(): Command {
       '\nA node that is still alive would go on using its addresses: stop its agent and its pods first.\n',
     )
     .action(async (name: string, options: { store: string; force?: boolean }) => {
-      await withStore(options.store, async (store) => {
+      await withShared(options.store, async (store) => {
         await transact(store, (tx) =>
           deleteNode(tx, name, options.force === true, isCluster(store)),
         )
