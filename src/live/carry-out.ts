@@ -32,7 +32,7 @@ export function carryOut(place: CarryPlace): OwnerPorts['carry'] {
       return
     }
     const where = ['--node', node, '--store', storeUrl, '--socket', socketPath]
-    const child = spawn(program, [...args, 'ipam', 'carry', ...where], {
+    const child = spawn(program, [...args, 'node', 'carry', ...where], {
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: CHILD_MS_MAX,
       killSignal: 'SIGKILL',

@@ -6,13 +6,10 @@ import assert from 'node:assert/strict'
 import { apartBecause, expel } from '../../ipam/cluster/membership.ts'
 import { isBehind } from '../../ipam/cluster/mirror.ts'
 import type { Demand } from '../../ipam/cluster/records.ts'
-import type { DeedAnswer, OwnerRequest } from '../../ipam/cluster/requests.ts'
-import { noteCarried } from '../../ipam/cluster/requests.ts'
 import { memoryStore } from '../../ipam/memory-store.ts'
 import { allocate, createNetwork, keys, parseNetworkSpec, release } from '../../ipam/mod.ts'
 import { rebuild } from '../../ipam/rebuild.ts'
 import type { AttachmentRecord, NodeRecord } from '../../ipam/records.ts'
-import { applyRepairs, type StoreRepair } from '../../ipam/repair.ts'
 import { type SortedMap, sortedMap } from '../../ipam/sorted-map.ts'
 import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../../ipam/store.ts'
 import { MEMBER_TIMES, type MemberInput, memberMachine } from '../../src/cluster/member.ts'
@@ -21,6 +18,7 @@ import { type OwnerInput, ownerMachine } from '../../src/cluster/owner.ts'
 import { ownerPerform } from '../../src/cluster/owner-perform.ts'
 import { type Driven, drive } from '../../src/driver.ts'
 import type { Instant } from '../../src/machine.ts'
+import { carryOn } from './carry-world.ts'
 
 export const LEASE_MS = 120_000
 const LATE_MS_MAX = 4000
@@ -214,7 +212,7 @@ export class Node {
           world.clock,
           ownerPerform({
             ...ports,
-            carry: (request, done) => this.#carry(request, done),
+            carry: (request, done) => carryOn(this, request, done),
             report: () => {},
           }),
         )
@@ -242,28 +240,6 @@ export class Node {
       room: () => {},
       report: (report) => world.reports.push(`${name}@${this.machine}: ${JSON.stringify(report)}`),
     }
-  }
-
-  /** As `trivium ipam carry` does it: the records of pods that are gone, and living ones by force. */
-  #carry(request: OwnerRequest, done: (answer: DeedAnswer | undefined) => void): void {
-    const { deed, id } = request
-    if (deed.kind !== 'mend') throw new Error('nobody asks for it here')
-    const isHere = ({ kind, ...repair }: (typeof deed.repairs)[number]): boolean =>
-      kind === 'release' && 'key' in repair && this.pods.has(repair.key.containerId)
-    const repairs = deed.repairs.filter((each) => deed.force || !isHere(each)) as StoreRepair[]
-    const body = (tx: Tx): DeedAnswer | undefined => {
-      const results = applyRepairs(tx, repairs, { nowMs: this.wallMs() })
-      const answer: DeedAnswer = { kind: 'mended', results }
-      if (noteCarried(tx, id, answer) !== undefined) throw new Error('it was carried out before')
-      this.world.carried.set(id, (this.world.carried.get(id) ?? 0) + 1)
-      for (const each of repairs) if ('key' in each) this.pods.delete(each.key.containerId)
-      return answer
-    }
-    // What it answers comes to nobody when the agent is dead by then.
-    const run = this.run
-    this.local.transact(body, (outcome) => {
-      if (run === this.run) done(outcome.kind === 'committed' ? outcome.answer : undefined)
-    })
   }
 
   #readKernel(done: () => void): void {

@@ -15,7 +15,6 @@ import { parseIp } from '../../net/mod.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { backupCommand, exportCommand, restoreCommand } from './ipam-backup.ts'
-import { carryCommand } from './ipam-carry.ts'
 import { checkCommand, releaseCommand, repairCommand } from './ipam-check.ts'
 import { configureCommand } from './ipam-configure.ts'
 import { forecastCommand } from './ipam-forecast.ts'
@@ -54,7 +53,6 @@ export function ipamCommand(): Command {
     .addCommand(whyCommand())
     .addCommand(configureCommand())
     .addCommand(poolCommand())
-    .addCommand(carryCommand(), { hidden: true })
 }
 
 const COLUMNS: readonly Column<UsageRow>[] = [

@@ -17,6 +17,7 @@ import { counted } from '../../words.ts'
 import { print, storeOption, withShared, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
+import { carryCommand } from './node-carry.ts'
 
 export function nodeCommand(): Command {
   return new Command('node')
@@ -24,6 +25,7 @@ export function nodeCommand(): Command {
     .addCommand(showCommand())
     .addCommand(snapshotCommand())
     .addCommand(deleteCommand())
+    .addCommand(carryCommand(), { hidden: true })
 }
 
 interface NodeRow extends NodeRecord {

@@ -1,5 +1,5 @@
 /**
- * `trivium ipam carry`: the process by which an agent carries out what somebody
+ * `trivium node carry`: the process by which an agent carries out what somebody
  * asked of its node. Reads the request on standard input; not for people.
  *
  * @module
