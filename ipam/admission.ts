@@ -21,6 +21,7 @@ export interface PoolWish {
 /**
  * The pools of one family that the pod may use: those that name its namespace
  * first, the common ones after, because a pool that names somebody is meant for them.
+ * A floating one is for those that it names, and for whoever names it, after the ordinary ones.
  */
 export function poolGroups(
   network: NetworkRecord,
@@ -32,8 +33,13 @@ export function poolGroups(
   )
   const named = admitted.filter(({ namespaces }) => namespaces !== undefined)
   const common = admitted.filter(({ namespaces }) => namespaces === undefined)
-  return [named, common].filter((pools) => pools.length > 0)
+  const asked = common.filter(({ cidr }) => wish.pools?.includes(cidr) === true)
+  const groups = [fixed(named), floats(named), fixed(common), floats(asked)]
+  return groups.filter((pools) => pools.length > 0)
 }
+
+const fixed = (pools: readonly Pool[]) => pools.filter(({ floating }) => floating !== true)
+const floats = (pools: readonly Pool[]) => pools.filter(({ floating }) => floating === true)
 
 /** Why the pod gets nothing of this pool, as the end of a sentence; undefined when it may. */
 export function closedBecause(pool: Pool, wish: PoolWish): string | undefined {

@@ -20,6 +20,7 @@ import {
   ipFromInteger,
   ipToInteger,
   type Mac,
+  macFromName,
   networkAddress,
   offsetIn,
   prefixFamily,
@@ -42,12 +43,14 @@ import {
   unused,
 } from './blocks.ts'
 import { coolingIn, longestCooling, offsetsOf, restWords, warmed } from './cooling.ts'
+import { endpointClaims, heldElsewhere, holderOf, MOVES_HINT } from './floating.ts'
 import { keys } from './keys.ts'
 import {
   type AttachmentKey,
   type AttachmentRecord,
   type BlockClaim,
   type BlockUse,
+  isFloating,
   type NetworkRecord,
   networkFamilies,
   type Pool,
@@ -207,7 +210,11 @@ function grantAny(
   const { node } = request
   const all = ownBlocks(reader, network, node, family)
   for (const pools of groups) {
-    const grant = grantIn(reader, network, pools, request, blocksIn(all, pools))
+    const own = blocksIn(all, pools)
+    const grant =
+      pools[0]?.floating === true
+        ? grantFloating(reader, network, pools, request, own)
+        : grantIn(reader, network, pools, request, own)
     if (grant !== undefined) return grant
   }
   return exhausted(reader, network, family, request, blocksIn(all, groups.flat()))
@@ -247,6 +254,32 @@ function grantIn(
     if (grant !== undefined) return grant
   }
   return undefined
+}
+
+/** Of floating pools: an address that the node has already, or one more claim, and rather that than one that cools. */
+function grantFloating(
+  reader: Reader,
+  network: NetworkRecord,
+  pools: readonly Pool[],
+  request: AllocateRequest,
+  own: readonly BlockUse[],
+): Grant | Refusal | undefined {
+  const { node, mayClaim, nowMs } = request
+  const [family] = pools.map(({ cidr }) => prefixFamily(cidr))
+  if (family === undefined) return undefined
+  for (const use of own) {
+    const grant = grantFrom(reader, network, use, [], nowMs)
+    if (grant !== undefined) return grant
+  }
+  const before = endpointClaims(reader, network, family, request)
+  if ('kind' in before) return before
+  for (const claim of claimable(reader, network, pools, node, nowMs)) {
+    if (!mayClaim) return needsBlock(network, family, pools, node, own)
+    const grant = grantFrom(reader, network, unused(claim), [...before, claim], nowMs)
+    if (grant !== undefined) return grant
+  }
+  if (network.options.cooldownStrict === true) return undefined
+  return grantCooling(reader, network, own, nowMs)
 }
 
 /**
@@ -364,14 +397,21 @@ function grantRequested(
   const block = blockOf(pool, ip)
   const claim = reader.get(keys.claim(network.name, block))
   if (claim !== undefined && claim.node !== node) {
+    if (pool.floating === true) return heldElsewhere(reader, network, pool, ip, claim, request)
     const holder = holderOf(reader, network.name, ip, claim.node)
     const whose = `${holder}block ${block} belongs to node ${claim.node}, wanted ${node}`
-    return unavailable(isOwn ? `it is reserved for this pod, but ${whose}` : whose)
+    if (!isOwn) return unavailable(whose)
+    return { ...unavailable(`it is reserved for this pod, but ${whose}`), hint: MOVES_HINT }
   }
+  const before =
+    pool.floating === true ? endpointClaims(reader, network, ipFamily(ip), request) : []
+  if ('kind' in before) return before
   if (claim === undefined && !mayClaim) {
     const found = `node ${node} does not have block ${block} and may not claim it now`
     const wanted = { network: network.name, family: ipFamily(ip), pools: [pool.cidr], ip }
-    return { ...unavailable(found), wanted }
+    const why = unavailable(found)
+    // It may be had later: once there is an agent, or etcd, that says so.
+    return { ...why, ...(pool.floating === true ? { reason: 'needs-block' } : {}), wanted }
   }
   if (claim === undefined && !isOpen(pool, placeOf(reader, node))) {
     return unavailable(`pool ${pool.cidr} is for ${homeWords(pool)}`)
@@ -388,7 +428,12 @@ function grantRequested(
     return unavailable(`it cools down, ${restWords(network, cooling, nowMs)}`)
   }
   const after = { ...warmed(network, use, offset, nowMs), used: use.used + 1 }
-  return { kind: 'grant', ip, use: after, claims: claim === undefined ? [fresh] : [] }
+  return {
+    kind: 'grant',
+    ip,
+    use: after,
+    claims: claim === undefined ? [...before, fresh] : before,
+  }
 }
 
 /** Why just any pod does not get `ip`; undefined when it may. */
@@ -400,15 +445,6 @@ function keptWords(
   if (reservation !== undefined) return `it is reserved for ${podText(reservation.pod)}`
   const range = exclusionOf(network, ip)
   return range === undefined ? undefined : `it is in ${range}, which is excluded`
-}
-
-/** Who has `ip`, as the start of a sentence; empty when nobody has. */
-function holderOf(reader: Reader, network: string, ip: Ip, node: string): string {
-  const address = reader.get(keys.address(network, ip))
-  if (address === undefined) return ''
-  const pod = reader.get(keys.attachment(node, address))?.pod
-  const name = pod === undefined ? '' : `pod ${pod.namespace}/${pod.name}, `
-  return `held by ${name}container ${address.containerId} ${address.ifname} on node ${node}, `
 }
 
 /** Writes what was granted. */
@@ -442,7 +478,10 @@ function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): Att
   return attachment
 }
 
-/** The MAC kept with a reserved address; whoever makes the link without us chooses its own. */
+/**
+ * The MAC kept with a reserved address, or that of a floating one, the same on
+ * every node; whoever makes the link without us chooses its own.
+ */
 function stickyMac(
   reader: Reader,
   { key, pod, hostLink }: AllocateRequest,
@@ -455,5 +494,6 @@ function stickyMac(
     const reservation = pod && reservationOf(reader, network, ip)
     if (reservation !== undefined && isPod(reservation.pod, pod)) return reservation.mac
   }
-  return undefined
+  const floating = grants.find(({ use }) => isFloating(network, use))
+  return floating && macFromName(`${network.name}/${floating.ip}`)
 }

@@ -31,7 +31,13 @@ import { coolingIn } from './cooling.ts'
 import { blockStart, keys } from './keys.ts'
 import { nextPlace, type Taken } from './placement.ts'
 import type { Pool } from './records.ts'
-import { type BlockClaim, type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
+import {
+  type BlockClaim,
+  type BlockUse,
+  isFloating,
+  type NetworkRecord,
+  networkFamilies,
+} from './records.ts'
 import type { KeyRange, Pairs, Reader, Tx } from './store.ts'
 
 /**
@@ -114,25 +120,46 @@ export function* claimable(
 ): Generator<BlockClaim> {
   const [one] = pools
   if (one === undefined) return
-  let first = ownBlocks(reader, network, node, prefixFamily(one.cidr)).length === 0
+  let isFirst = needsFirst(reader, network, node, prefixFamily(one.cidr))
   const place = placeOf(reader, node)
   for (const pool of pools) {
     if (!isOpen(pool, place)) continue
     for (const cidr of freeBlocks(reader, network, pool, node)) {
       // Claimed only for a pod that has an address of it reserved.
       if (network.exclusions?.some((range) => containsPrefix(range, cidr)) === true) continue
+      if (pool.floating === true && isKeptSingle(reader, network, pool, cidr)) continue
+      const first: boolean = isFirst && pool.floating !== true
       yield { ...newClaim(reader, network, pool, cidr, node, nowMs), first }
-      first = false
+      if (first) isFirst = false
     }
   }
+}
+
+/** Whether an address of a floating pool is nobody's, or one pod's: no other claims it. */
+function isKeptSingle(reader: Reader, network: NetworkRecord, pool: Pool, cidr: Prefix): boolean {
+  if (reservedOffsets(network, { cidr, pool: pool.cidr, first: false }).size > 0) return true
+  return reader.get(keys.reservation(network.name, cidr, networkAddress(cidr))) !== undefined
 }
 
 export const familyPools = (network: NetworkRecord, family: IpFamily): readonly Pool[] =>
   network.pools.filter((pool) => prefixFamily(pool.cidr) === family)
 
-/** Pools in which blocks are kept ready: those for any pod, if there are some; none that drains. */
+/** Whether the node has no block of the family yet that could have its tunnel endpoint. */
+const needsFirst = (
+  reader: Reader,
+  network: NetworkRecord,
+  node: string,
+  family: IpFamily,
+): boolean => ownBlocks(reader, network, node, family).every((use) => isFloating(network, use))
+
+/**
+ * Pools in which blocks are kept ready: those for any pod, if there are some; none
+ * that drains or floats.
+ */
 export function sparePools(network: NetworkRecord, family: IpFamily): readonly Pool[] {
-  const pools = familyPools(network, family).filter(({ draining }) => draining !== true)
+  const pools = familyPools(network, family).filter(
+    ({ draining, floating }) => draining !== true && floating !== true,
+  )
   const common = pools.filter(({ namespaces }) => namespaces === undefined)
   return common.length === 0 ? pools : common
 }
@@ -179,7 +206,7 @@ export function newClaim(
   node: string,
   nowMs: number,
 ): BlockClaim {
-  const first = ownBlocks(reader, network, node, prefixFamily(cidr)).length === 0
+  const first = pool.floating !== true && needsFirst(reader, network, node, prefixFamily(cidr))
   return { network: network.name, cidr, pool: pool.cidr, node, first, claimedMs: nowMs }
 }
 
@@ -277,7 +304,7 @@ function* freeBlocks(
 ): Generator<Prefix> {
   const rack = reader.get(keys.node(node))?.rack
   const blocks =
-    rack === undefined
+    rack === undefined || pool.floating === true
       ? lowestFirst(reader, network, pool)
       : besideRack(reader, network, pool, rack)
   for (const cidr of aside(blocks, node, reader.conflicts ?? 0)) {

@@ -19,7 +19,7 @@ import {
 } from './blocks.ts'
 import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
-import { type BlockUse, type NetworkRecord, networkFamilies } from './records.ts'
+import { type BlockUse, isFloating, type NetworkRecord, networkFamilies } from './records.ts'
 import { reservationOf } from './reservations.ts'
 import type { Reader, Tx } from './store.ts'
 
@@ -83,11 +83,28 @@ const isEmpty = (network: NetworkRecord, use: BlockUse, nowMs: number): boolean 
 const drains = ({ pools }: NetworkRecord, { pool }: BlockUse): boolean =>
   pools.find(({ cidr }) => cidr === pool)?.draining === true
 
+/** Long enough for the ADD that a floating address was claimed for. */
+const CLAIMED_FOR_MS = 30_000
+
 /** A clock that was put back keeps a block at most twice its time. */
-function isOld(reader: Reader, network: NetworkRecord, { cidr }: BlockUse, nowMs: number): boolean {
-  const { claimedMs = 0 } = reader.get(keys.claim(network.name, cidr)) ?? {}
-  return Math.abs(nowMs - claimedMs) >= (network.options.idleSeconds ?? IDLE_SECONDS) * 1000
+function isOld(reader: Reader, network: NetworkRecord, use: BlockUse, nowMs: number): boolean {
+  const { claimedMs = 0 } = reader.get(keys.claim(network.name, use.cidr)) ?? {}
+  const ageMs = Math.abs(nowMs - claimedMs)
+  // A floating address goes as soon as its pod has gone.
+  if (isFloating(network, use)) return use.released !== undefined || ageMs >= CLAIMED_FOR_MS
+  return ageMs >= (network.options.idleSeconds ?? IDLE_SECONDS) * 1000
 }
+
+/** Floating addresses that a pod had: others wait for them. */
+export const idleFloating = (
+  reader: Reader,
+  network: NetworkRecord,
+  node: string,
+  nowMs: number,
+): readonly BlockUse[] =>
+  network.pools.some(({ floating }) => floating === true)
+    ? idleBlocks(reader, network, node, nowMs).filter((use) => isFloating(network, use))
+    : []
 
 /**
  * A first block of a pool that drains hands the tunnel endpoint to another, once

@@ -46,6 +46,7 @@ export interface PoolSpec {
   readonly rack?: string
   readonly nodes?: readonly string[]
   readonly namespaces?: readonly string[]
+  readonly floating?: boolean
   readonly draining?: boolean
 }
 
@@ -133,7 +134,23 @@ export function parseNetworkSpec(spec: NetworkSpec, nowMs: number): NetworkDraft
       `Cannot use ${subject}: pools ${other.cidr} and ${cidr} overlap, wanted separate ones`,
     )
   }
+  refuseFloatingAlone(pools, subject)
   return { name, mode, pools, options: parseOptions(spec, mode, pools, subject), createdMs: nowMs }
+}
+
+/** Tunnel endpoints, and the addresses of pods that ask for none, are of ordinary pools. */
+function refuseFloatingAlone(pools: readonly Pool[], subject: string): void {
+  const alone = pools.find(
+    ({ cidr, floating }) =>
+      floating === true &&
+      !pools.some((other) => !other.floating && prefixFamily(other.cidr) === prefixFamily(cidr)),
+  )
+  if (alone === undefined) return
+  const found = `pool ${alone.cidr} is floating, and no other is of its family`
+  throw new TriviumError(
+    'BAD_CONFIG',
+    `Cannot use ${subject}: ${found}, wanted an ordinary one, too: nodes end their tunnels there`,
+  )
 }
 
 function checkName(name: unknown): string {
@@ -162,12 +179,13 @@ function parsePool(spec: PoolSpec, subject: string): Pool {
     )
   }
   const lowest = Math.max(poolLength, ADDRESS_BITS[family] - BLOCK_HOST_BITS_MAX)
+  const floating = parseFloating(spec.floating, cidr, subject)
   const fallback = Math.max(poolLength, DEFAULT_BLOCK_LENGTH[family])
   const blockLength = integerIn(
-    spec.blockLength ?? fallback,
-    [lowest, ADDRESS_BITS[family]],
+    spec.blockLength ?? (floating ? ADDRESS_BITS[family] : fallback),
+    [floating ? ADDRESS_BITS[family] : lowest, ADDRESS_BITS[family]],
     subject,
-    `block length of pool ${cidr}`,
+    `block length of ${floating ? 'floating ' : ''}pool ${cidr}`,
   )
   const gateway = parseGateway(spec.gateway, cidr, subject)
   const rack = parseRack(spec.rack, cidr, subject)
@@ -180,8 +198,14 @@ function parsePool(spec: PoolSpec, subject: string): Pool {
     ...(nodes === undefined ? {} : { nodes }),
     ...(namespaces === undefined ? {} : { namespaces }),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(floating ? { floating } : {}),
     ...(spec.draining === true ? { draining: true } : {}),
   }
+}
+
+function parseFloating(raw: unknown, cidr: Prefix, subject: string): boolean {
+  if (raw === undefined || typeof raw === 'boolean') return raw === true
+  throw bad(subject, `floating of pool ${cidr}`, raw, 'true or false')
 }
 
 function parseRack(raw: unknown, cidr: Prefix, subject: string): string | undefined {

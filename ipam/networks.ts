@@ -320,8 +320,10 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
   return `${name} ${found}, wanted ${wanted}`
 }
 
-function poolText({ cidr, blockLength, gateway, rack, nodes, namespaces }: Pool): string {
+function poolText(pool: Pool): string {
+  const { cidr, blockLength, gateway, rack, nodes, namespaces, floating } = pool
   const settings = [
+    ...(floating === true ? [',floating'] : []),
     ...(gateway === undefined ? [] : [`,gateway=${gateway}`]),
     ...(rack === undefined ? [] : [`,rack=${rack}`]),
     ...(nodes === undefined ? [] : [`,nodes=${nodes.join('+')}`]),

@@ -14,7 +14,7 @@ import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
 import type { PoolSpec } from './network-spec.ts'
 import { mustFind, networkWith } from './networks.ts'
-import type { BlockClaim, NetworkRecord, Pool } from './records.ts'
+import { type BlockClaim, isFloating, type NetworkRecord, type Pool } from './records.ts'
 import { exclusionsIn, podText, reservationsIn } from './reservations.ts'
 import type { Reader, Tx } from './store.ts'
 
@@ -54,15 +54,19 @@ export function createPool(tx: Tx, name: string, spec: PoolSpec): PoolChange<'cr
   )
 }
 
-/** What may change while pods live there: where new addresses come from. undefined takes one back. */
+/**
+ * What may change while pods live there: where new addresses come from. undefined
+ * takes one back. `floating` changes only while nothing of the pool is anybody's.
+ */
 export type PoolChanges = {
-  readonly [K in 'gateway' | 'rack' | 'nodes' | 'namespaces']?: PoolSpec[K] | undefined
+  readonly [K in 'gateway' | 'rack' | 'nodes' | 'namespaces' | 'floating']?: PoolSpec[K] | undefined
 }
 
 /**
  * Changes a pool. Blocks and addresses that somebody has stay theirs.
  *
- * @throws {TriviumError} NOT_FOUND; BAD_CONFIG; CONFLICT for a gateway that is a pod's.
+ * @throws {TriviumError} NOT_FOUND; BAD_CONFIG; CONFLICT for a gateway that is a pod's,
+ * and for a pool that shall float, or no more, while something of it is somebody's.
  */
 export function editPool(
   tx: Tx,
@@ -77,12 +81,45 @@ export function editPool(
   const pool = mustFindPool(after, cidr)
   if (JSON.stringify(pool) === JSON.stringify(before)) return { kind: 'unchanged', pool }
   refuseTakenGateway(tx, after, pool, before)
+  if (pool.floating !== before.floating) {
+    refuseToFloat(tx, present, cidr, pool.floating === true)
+    forgetHistory(tx, name, cidr)
+  }
   tx.put(keys.network(name), after)
   return { kind: 'changed', pool }
 }
 
+/** Its blocks become others: nobody may have one, nothing may stand with one. */
+function refuseToFloat(
+  reader: Reader,
+  network: NetworkRecord,
+  cidr: Prefix,
+  floats: boolean,
+): void {
+  const verb = floats ? 'make floating' : 'make ordinary'
+  refuseReserved(reader, verb, network, cidr)
+  const [one, ...more] = claimsIn(reader, network.name, cidr)
+  if (one === undefined) return
+  const others = more.length === 0 ? '' : ` and ${counted(more.length, 'more block')}`
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot ${verb} pool ${cidr}: node ${one.node} has ${one.cidr}${others}, wanted no block of it`,
+    `${DRAIN_HINT} ${cidr}, or create another one`,
+  )
+}
+
+function forgetHistory(tx: Tx, name: string, cidr: Prefix): void {
+  for (const [key, { ip }] of [...tx.range(keys.networkHistory(name))]) {
+    if (containsIp(cidr, ip)) tx.remove(key)
+  }
+}
+
 function specOf(pool: Pool, changes: PoolChanges): PoolSpec {
   const spec: Record<string, unknown> = { ...pool, ...changes }
+  // The length of its blocks follows.
+  if ('floating' in changes && (changes.floating ?? false) !== (pool.floating ?? false)) {
+    delete spec['blockLength']
+  }
   for (const [key, value] of Object.entries(spec)) if (value === undefined) delete spec[key]
   return spec as unknown as PoolSpec
 }
@@ -126,7 +163,7 @@ export function drainPool(
     const others = present.pools.filter(
       (pool) => pool !== before && prefixFamily(pool.cidr) === prefixFamily(cidr),
     )
-    if (others.every((pool) => pool.draining === true)) {
+    if (before.floating !== true && others.every(isClosed)) {
       throw new TriviumError(
         'CONFLICT',
         `Cannot drain pool ${cidr}: pods of network ${name} get IPv${prefixFamily(cidr)} addresses nowhere else, wanted another pool`,
@@ -141,6 +178,9 @@ export function drainPool(
   tx.put(keys.network(name), { ...present, pools })
   return { kind: draining ? 'draining' : 'open', pool }
 }
+
+/** Whether no pod gets an address of the pool but by asking for it. */
+const isClosed = ({ draining, floating }: Pool): boolean => draining === true || floating === true
 
 /** What is there of a pool, and what its removal would take along. */
 export interface PoolHoldings {
@@ -199,6 +239,8 @@ export function deletePool(tx: Tx, name: string, cidr: Prefix, inCluster = false
     const hint = `To delete the network use: trivium network delete ${name}`
     throw inUse(cidr, `it is the only one of network ${name}`, 'another', hint)
   }
+  // Refused where a floating one would be left alone of its family.
+  networkWith(tx, present, { pools: present.pools.filter((pool) => pool.cidr !== cidr) })
   refuseReserved(tx, 'delete', present, cidr)
   refuseUsed(holdings, cidr)
   if (inCluster) refuseClaimed(tx, name, cidr)
@@ -207,9 +249,7 @@ export function deletePool(tx: Tx, name: string, cidr: Prefix, inCluster = false
     tx.remove(keys.use(node, name, block))
     tx.remove(keys.claim(name, block))
   }
-  for (const [key, { ip }] of inCluster ? [] : [...tx.range(keys.networkHistory(name))]) {
-    if (containsIp(cidr, ip)) tx.remove(key)
-  }
+  if (!inCluster) forgetHistory(tx, name, cidr)
   const { exclusions: all = [], ...rest } = present
   const left = all.filter((range) => !holdings.exclusions.includes(range))
   const pools = present.pools.filter((pool) => pool.cidr !== cidr)
@@ -244,7 +284,9 @@ function refuseClaimed(reader: Reader, name: string, cidr: Prefix): void {
 function refuseEndpoints(reader: Reader, name: string, cidr: Prefix): void {
   const owned = new Map<string, number>()
   const own = [...reader.range(keys.familyClaims(name, prefixFamily(cidr)))].map(([, each]) => each)
-  for (const { node, pool } of own) {
+  const network = mustFind(reader, name)
+  const fixed = own.filter((claim) => !isFloating(network, claim))
+  for (const { node, pool } of fixed) {
     if (pool !== cidr) owned.set(node, (owned.get(node) ?? 0) + 1)
   }
   const first = own.find(({ pool, first, node }) => pool === cidr && first && owned.has(node))

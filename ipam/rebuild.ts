@@ -232,16 +232,17 @@ function firstBlock(
 ): readonly [Prefix, Pool] | undefined {
   if (blocks.size === 0) return undefined
   if (ownBlocks(reader, network, node, family).some(({ first }) => first)) return undefined
-  const sorted = [...blocks].sort(([left], [right]) => compareBlocks(left, right))
+  const staying = [...blocks].filter(([, pool]) => pool.floating !== true)
+  const sorted = staying.sort(([left], [right]) => compareBlocks(left, right))
   const named = sorted.find(([cidr]) => endpoints.includes(networkAddress(cidr)))
   if (named !== undefined) return named
   const held = new Set(pods.flatMap(({ ips }) => ips))
   const isPossible = (cidr: Prefix): boolean => !held.has(networkAddress(cidr))
   const possible = sorted.find(([cidr]) => isPossible(cidr))
   if (possible !== undefined) return possible
-  const pools = familyPools(network, family)
-  for (const { cidr, pool } of claimable(reader, network, pools, node, nowMs)) {
-    const whole = pools.find((each) => each.cidr === pool)
+  const fixed = familyPools(network, family).filter(({ floating }) => floating !== true)
+  for (const { cidr, pool } of claimable(reader, network, fixed, node, nowMs)) {
+    const whole = fixed.find((each) => each.cidr === pool)
     if (whole !== undefined && isPossible(cidr)) return [cidr, whole]
   }
   return undefined

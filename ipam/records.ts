@@ -23,6 +23,11 @@ export interface Pool {
   readonly namespaces?: readonly string[]
   /** An address on the wire that answers for the rest of the world (VLAN mode); never a pod's. */
   readonly gateway?: Ip
+  /**
+   * Its addresses are claimed one by one, by the node where the pod is, and announced
+   * singly; a pod gets one only by asking for it. Blocks are single addresses then. @default false
+   */
+  readonly floating?: boolean
   /** Nobody gets an address of it any more; those that have one keep it. @default false */
   readonly draining?: boolean
 }
@@ -222,6 +227,12 @@ export interface SnapshotAnswer {
   readonly text?: string
   readonly problem?: string
 }
+
+/** Whether the block is one address of a floating pool: it moves with its pod, and is no tunnel endpoint. */
+export const isFloating = (
+  { pools }: Pick<NetworkRecord, 'pools'>,
+  { pool }: Pick<BlockClaim, 'pool'>,
+): boolean => pools.some(({ cidr, floating }) => floating === true && cidr === pool)
 
 /** Families a network serves, in the order of its pools. */
 export function networkFamilies({ pools }: NetworkRecord): readonly IpFamily[] {

@@ -17,6 +17,7 @@ export type RefusalReason =
   | 'exhausted' // every block is claimed and the node's own are full
   | 'needs-block' // the node's blocks are full and the request may not claim another
   | 'duplicate' // the attachment exists
+  | 'held-elsewhere' // an address that moves with its pod is still another node's
   | 'not-available' // a requested address is somebody else's, reserved, or out of reach
   | 'unknown-network'
 
@@ -25,6 +26,8 @@ export interface Refusal {
   readonly kind: 'refused'
   readonly reason: RefusalReason
   readonly message: string
+  /** What to do. */
+  readonly hint?: string
   /** The block that would help, where it may not be claimed here. */
   readonly wanted?: Demand
 }

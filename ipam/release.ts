@@ -4,11 +4,19 @@
  * @module
  */
 import { invariant } from '../src/errors.ts'
-import { cooled } from './cooling.ts'
+import type { Prefix } from '../src/net/mod.ts'
+import { cooldownMs, cooled } from './cooling.ts'
 import { remember } from './history.ts'
 import { keys } from './keys.ts'
-import type { AttachmentKey, AttachmentRecord } from './records.ts'
-import type { Tx } from './store.ts'
+import {
+  type AddressRecord,
+  type AttachmentKey,
+  type AttachmentRecord,
+  type BlockUse,
+  isFloating,
+} from './records.ts'
+import { reservationOf } from './reservations.ts'
+import type { Reader, Tx } from './store.ts'
 
 /**
  * Frees the attachment's addresses and forgets it. Doing it again is free.
@@ -37,16 +45,46 @@ export function release(
     const use = tx.get(useKey)
     if (use === undefined) continue
     invariant(use.used > 0, `block ${use.cidr} counts the address ${ip} that it gave`)
-    const after = { ...use, used: use.used - 1 }
-    if (endedMs === undefined) {
-      tx.put(useKey, after)
-      continue
-    }
-    const remembered = remember(tx, after, attachment, address, endedMs)
-    const network = cools ? tx.get(keys.network(key.network)) : undefined
-    tx.put(useKey, network ? cooled(network, remembered, address, endedMs) : remembered)
+    const freed = freedBlock(
+      tx,
+      { ...use, used: use.used - 1 },
+      attachment,
+      address,
+      endedMs,
+      cools,
+    )
+    if (freed === undefined) giveUp(tx, node, key.network, address.block)
+    else tx.put(useKey, freed)
   }
   return attachment
+}
+
+/** The block after its address was freed; undefined where the node gives it up with that. */
+function freedBlock(
+  tx: Tx,
+  use: BlockUse,
+  attachment: AttachmentRecord,
+  address: AddressRecord,
+  endedMs: number | undefined,
+  cools: boolean,
+): BlockUse | undefined {
+  const network = tx.get(keys.network(address.network))
+  const after = endedMs === undefined ? use : remember(tx, use, attachment, address, endedMs)
+  if (network === undefined) return after
+  const rests = endedMs !== undefined && cools
+  if (!isFloating(network, use)) return rests ? cooled(network, after, address, endedMs) : after
+  // One that is kept for a pod is nobody else's: it need not rest.
+  const isKept = reservationOf(tx, network, address.ip) !== undefined
+  if (rests && !isKept && cooldownMs(network) > 0) return cooled(network, after, address, endedMs)
+  return mayGiveUp(tx) ? undefined : after
+}
+
+/** A member of a cluster gives a claim up in its own store first, then in the cluster's (cluster/claims.ts). */
+const mayGiveUp = (reader: Reader): boolean => reader.get(keys.membership) === undefined
+
+function giveUp(tx: Tx, node: string, network: string, block: Prefix): void {
+  tx.remove(keys.use(node, network, block))
+  if (tx.get(keys.claim(network, block))?.node === node) tx.remove(keys.claim(network, block))
 }
 
 /** What a removed node had. */

@@ -227,10 +227,11 @@ function reservableBlock(network: NetworkRecord, ip: Ip): Prefix {
   }
   const block = blockOf(pool, ip)
   // The first block that a node claims gives its network address to the tunnel.
-  const use = { cidr: block, pool: pool.cidr, first: true }
+  const use = { cidr: block, pool: pool.cidr, first: pool.floating !== true }
   const why = reservedOffsets(network, use).get(Number(offsetIn(block, ip)))
   if (why === undefined) return block
-  const found = ip === networkAddress(block) ? `it begins block ${block}` : `it is ${why}`
+  const isStart = use.first && ip === networkAddress(block)
+  const found = isStart ? `it begins block ${block}` : `it is ${why}`
   throw new TriviumError(
     'BAD_CONFIG',
     `Cannot reserve ${ip}: ${found}, wanted one that pods may have`,

@@ -47,6 +47,8 @@ export interface UsageRow {
   readonly percentInUse: number
   /** Nobody gets an address of it any more; only for pools. */
   readonly draining?: boolean
+  /** Its addresses move with their pods, one by one; only for pools. */
+  readonly floating?: boolean
   /** Owner; only for blocks. */
   readonly node?: string
 }
@@ -70,7 +72,7 @@ export function showUsage(
     if (only !== undefined && network.name !== only) continue
     const claims = [...reader.range(keys.claims(network.name))].map(([, claim]) => claim)
     const keptIn = keptCounter(reader, network)
-    for (const { cidr, draining } of network.pools) {
+    for (const { cidr, draining, floating } of network.pools) {
       const counts = claims
         .filter((claim) => claim.pool === cidr)
         .map((claim) => [claim, countsIn(reader, network, claim, nowMs)] as const)
@@ -78,7 +80,10 @@ export function showUsage(
         (sum, [, one]) => ({ used: sum.used + one.used, cooling: sum.cooling + one.cooling }),
         { used: 0, cooling: 0 },
       )
-      const state = draining === true ? { draining } : {}
+      const state = {
+        ...(draining === true ? { draining } : {}),
+        ...(floating === true ? { floating } : {}),
+      }
       const kept = count(keptIn(cidr))
       rows.push({ ...usageRow('IP Pool', network.name, cidr, total), ipsReserved: kept, ...state })
       if (!blocks) continue

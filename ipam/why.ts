@@ -36,8 +36,9 @@ export function whyIp(reader: Reader, ip: Ip, nowMs: number): readonly WhyFact[]
     const isForAll = pool.rack === undefined && pool.nodes === undefined
     const home = isForAll ? '' : `, for ${homeWords(pool)}`
     const spaces = pool.namespaces === undefined ? '' : `, for ${pool.namespaces.join(', ')}`
+    const floats = pool.floating === true ? ', floating' : ''
     const drains = pool.draining === true ? ', drains' : ''
-    say('pool', `${pool.cidr}${home}${spaces}${drains}`)
+    say('pool', `${pool.cidr}${home}${spaces}${floats}${drains}`)
     const reservation = reservationOf(reader, network, ip)
     if (reservation !== undefined) {
       say('reservation', `${podText(reservation.pod)}, MAC ${reservation.mac}`)

@@ -19,6 +19,7 @@ import { invariant } from '../src/errors.ts'
 import {
   identity,
   isNft,
+  isWayToPeer,
   type KernelObject,
   type KernelOp,
   podLinkName,
@@ -163,7 +164,11 @@ export class Sandboxes {
     )
     invariant(view !== undefined && network !== undefined, 'the network of a pod exists')
     const plan = backends[network.network.mode].pod(attachment, network, view)
-    const ops = plan.node.map((object) => ({ kind: 'add', object }) as const)
+    const ops = plan.node.map((object): KernelOp => {
+      const from = node.kernel.get(identity(object))
+      const moves = from !== undefined && isWayToPeer(from)
+      return moves ? { kind: 'change', from, to: object } : { kind: 'add', object }
+    })
     this.options.port().apply(ops, (failures) => {
       if (boot !== this.boot) return
       const [refused] = failures

@@ -13,14 +13,14 @@ import {
 } from '../../src/net/mod.ts'
 import { counted } from '../../src/words.ts'
 import { restingIn } from '../cooling.ts'
-import type { BlockClaim } from '../records.ts'
+import { type BlockClaim, isFloating } from '../records.ts'
 import type { Books, OwnedUse } from './books.ts'
 import type { IpamFinding } from './finding.ts'
 
 export function* checkBlocks(books: Books): Generator<IpamFinding> {
   for (const claim of books.claims) yield* checkClaim(books, claim)
   yield* overlaps(books.claims)
-  yield* firsts(books.claims)
+  yield* firsts(books)
   for (const use of books.uses) yield* checkUse(books, use)
 }
 
@@ -79,10 +79,12 @@ function* overlaps(claims: readonly BlockClaim[]): Generator<IpamFinding> {
   }
 }
 
-/** One first block for each node, network and family. */
-function* firsts(claims: readonly BlockClaim[]): Generator<IpamFinding> {
+/** One first block for each node, network and family, of those that stay with their node. */
+function* firsts({ claims, networks }: Books): Generator<IpamFinding> {
   const owners = new Map<string, BlockClaim[]>()
   for (const claim of claims) {
+    const record = networks.get(claim.network)
+    if (record !== undefined && isFloating(record, claim) && !claim.first) continue
     const owner = `${claim.network}/${claim.node}/${prefixFamily(claim.cidr)}`
     const known = owners.get(owner)
     if (known === undefined) owners.set(owner, [claim])

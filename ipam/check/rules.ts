@@ -51,7 +51,7 @@ function* checkReservation(
     yield { ...base, code: 'reservation-misplaced', severity: 'fail', found, wanted, repair }
     return
   }
-  const place = { cidr: block, pool: pool.cidr, first: true }
+  const place = { cidr: block, pool: pool.cidr, first: pool.floating !== true }
   const why = record && reservedOffsets(record, place).get(Number(offsetIn(block, ip)))
   if (why !== undefined) {
     const found = `reserved for ${podText(pod)}, it is or may become ${why}`

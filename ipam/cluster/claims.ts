@@ -19,9 +19,9 @@ import {
   sparePools,
   unused,
 } from '../blocks.ts'
-import { idleBlocks } from '../idle.ts'
+import { idleBlocks, idleFloating } from '../idle.ts'
 import { keys } from '../keys.ts'
-import { type BlockClaim, type NetworkRecord, networkFamilies } from '../records.ts'
+import { type BlockClaim, isFloating, type NetworkRecord, networkFamilies } from '../records.ts'
 import type { Reader, Tx } from '../store.ts'
 import { isMember } from './membership.ts'
 import type { Demand, Incarnation } from './records.ts'
@@ -66,10 +66,15 @@ function isMet(
   return own.some((use) => pools.includes(use.pool) && isSpare(network, use, nowMs))
 }
 
-/** Blocks that the node has no use for. */
-export const idleClaims = (local: Reader, node: string, nowMs: number): readonly BlockClaim[] =>
+/** Blocks that the node has no use for; `floating`: only single addresses, for which others wait. */
+export const idleClaims = (
+  local: Reader,
+  node: string,
+  nowMs: number,
+  floating = false,
+): readonly BlockClaim[] =>
   [...local.range(keys.networks)].flatMap(([, network]) =>
-    idleBlocks(local, network, node, nowMs).flatMap(
+    (floating ? idleFloating : idleBlocks)(local, network, node, nowMs).flatMap(
       ({ cidr }) => local.get(keys.claim(network.name, cidr)) ?? [],
     ),
   )
@@ -101,13 +106,14 @@ function claimOne(
   nowMs: number,
 ): readonly BlockClaim[] {
   const claims: BlockClaim[] = []
-  let first = !ownsAny(tx, network, demand, node)
+  let isFirst = !ownsAny(tx, network, demand, node)
   for (const free of candidates(tx, network, demand, node, nowMs)) {
     // Uses are the node's own and not here: the claims say whether it is the first.
+    const first = isFirst && !isFloating(network, free)
     const claim = { ...free, first }
     tx.put(keys.claim(network.name, claim.cidr), claim)
     claims.push(claim)
-    first = false
+    if (first) isFirst = false
     // A block of one or two addresses may have none for pods; then one more is needed.
     if (demand.ip !== undefined || isSpare(network, unused(claim), nowMs)) break
   }
@@ -130,9 +136,10 @@ function candidates(
   return [newClaim(tx, network, pool, cidr, node, nowMs)]
 }
 
+/** Whether it has a block that could have its tunnel endpoint. */
 function ownsAny(tx: Reader, network: NetworkRecord, { family }: Demand, node: string): boolean {
   for (const [, claim] of tx.range(keys.familyClaims(network.name, family))) {
-    if (claim.node === node) return true
+    if (claim.node === node && !isFloating(network, claim)) return true
   }
   return false
 }

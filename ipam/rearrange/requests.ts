@@ -131,6 +131,10 @@ function poolOf(
   const all: Prefix[] = []
   for (const [, network] of reader.range(keys.networks)) {
     const pool = network.pools.find((each) => each.cidr === cidr)
+    if (pool?.floating === true) {
+      const hint = `Create another one: trivium ipam pool create CIDR --floating --network ${network.name}`
+      throw bad(`${verb} pool ${cidr}`, 'it is floating', 'a pool of blocks', hint)
+    }
     if (pool !== undefined) return { network, pool }
     all.push(...network.pools.map((each) => each.cidr))
   }

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import type { BlockClaim, ClusterView, NetworkView, NodeRecord } from '../cluster/view.ts'
+import {
+  type BlockClaim,
+  type ClusterView,
+  isFloating,
+  type NetworkView,
+  type NodeRecord,
+} from '../cluster/view.ts'
 import { DEFAULT_METRIC, ROUTE_PROTOCOL, type Route, type Sysctl, shared } from '../kernel/mod.ts'
 import { containsIp, type Ip, type IpFamily, ipFamily, prefixFamily } from '../net/mod.ts'
 
@@ -116,10 +122,14 @@ export const widestFamily = (network: NetworkView): IpFamily =>
 
 /**
  * A blackhole for each own block: a packet to an address that no pod has must
- * die here, not leave by the default route and come back.
+ * die here, not leave by the default route and come back. For a floating pool one
+ * on every node: its addresses are routes of their own, here and at peers.
  */
 export function blackholes(network: NetworkView, view: ClusterView): readonly Route[] {
-  return ownClaims(network, view).map(({ cidr }) => ({
+  const { pools } = network.network
+  const blocks = ownClaims(network, view).filter((claim) => !isFloating(network.network, claim))
+  const floating = pools.filter((pool) => pool.floating === true)
+  return [...blocks, ...floating].map(({ cidr }) => ({
     kind: 'route',
     dst: cidr,
     type: 'blackhole',

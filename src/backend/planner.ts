@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ClusterView } from '../cluster/view.ts'
+import { type ClusterView, isFloating } from '../cluster/view.ts'
 import type { KernelObject, KernelState } from '../kernel/mod.ts'
 import { ADDRESS_BITS, prefixFamily, prefixLength } from '../net/mod.ts'
 import { finish, type Steps } from '../steps.ts'
@@ -105,7 +105,9 @@ export function nodePlanner(): NodePlanner {
 function hidesBlocks(view: ClusterView): boolean {
   return view.networks.some((network) =>
     ownClaims(network, view).some(
-      ({ cidr }) => prefixLength(cidr) === ADDRESS_BITS[prefixFamily(cidr)],
+      (claim) =>
+        prefixLength(claim.cidr) === ADDRESS_BITS[prefixFamily(claim.cidr)] &&
+        !isFloating(network.network, claim),
     ),
   )
 }

@@ -44,7 +44,7 @@ export function networkFlags(): readonly Option[] {
 
 /** How `--pool` is written. */
 export const POOL_FORM =
-  'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL][,nodes=A+B][,namespaces=A+B], repeatable'
+  'CIDR[,block=LENGTH][,gateway=ADDRESS][,rack=LABEL][,nodes=A+B][,namespaces=A+B][,floating], repeatable'
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -59,7 +59,13 @@ export function poolOf(text: string): PoolSpec {
     else if (key === 'rack') pool.rack = value
     else if (key === 'nodes') pool.nodes = value.split('+')
     else if (key === 'namespaces') pool.namespaces = value.split('+')
-    else throw unknownSetting(text, key, 'block=LENGTH, gateway=ADDRESS, rack=LABEL, nodes=A+B')
+    else if (setting === 'floating') pool.floating = true
+    else
+      throw unknownSetting(
+        text,
+        key,
+        'block=LENGTH, gateway=ADDRESS, rack=LABEL, nodes=A+B, floating',
+      )
   }
   return pool
 }

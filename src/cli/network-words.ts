@@ -6,12 +6,12 @@
 import type { NetworkSpec, OptionChanges } from '../../ipam/mod.ts'
 import type { AllowedPort } from '../../ipam/records.ts'
 
-/** `--pool CIDR,block=LENGTH` for each pool. */
+/** `--pool CIDR,block=LENGTH` or `--pool CIDR,floating` for each pool. */
 export function poolFlags(pools: NetworkSpec['pools']): readonly string[] {
-  return pools.flatMap(({ cidr, blockLength }) => [
-    '--pool',
-    blockLength === undefined ? cidr : `${cidr},block=${blockLength}`,
-  ])
+  return pools.flatMap(({ cidr, blockLength, floating }) => {
+    const block = blockLength === undefined ? cidr : `${cidr},block=${blockLength}`
+    return ['--pool', floating === true ? `${cidr},floating` : block]
+  })
 }
 
 /** `--port tcp/443` for each port. */

@@ -196,7 +196,7 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
   function yieldNow(idle: boolean, told: Told, failed: Failed): void {
     const claims = here.look((own, cluster) => [
       ...yieldable(own, cluster, name),
-      ...(idle ? idleClaims(own, name, ports.wallMs()) : []),
+      ...idleClaims(own, name, ports.wallMs(), !idle),
     ])
     if (claims.length === 0) {
       told({ of: 'yield', blocks: 0 })

@@ -368,7 +368,7 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
       return []
     }
     if (blocks === 'none') return [{ kind: 'room', why: undefined }]
-    if (blocks === 0) return [{ kind: 'room', why: 'no pool has a free block for it' }]
+    if (blocks === 0) return [{ kind: 'room', why: 'etcd has none that is free' }]
     return [{ kind: 'report', report: { event: 'claimed', blocks } }]
   }
 
@@ -397,7 +397,8 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
         ]
       }
       case 'local.changed':
-        Object.assign(due, { claim: true, mirror: true, reset: refused === 'deleted' })
+        Object.assign(due, { claim: true, mirror: true, yield: true })
+        due.reset = refused === 'deleted'
         return []
       case 'node.changed':
         due.join = true

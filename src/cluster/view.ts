@@ -25,6 +25,7 @@ export type {
   NodeRecord,
   Pool,
 } from '../../ipam/records.ts'
+export { isFloating } from '../../ipam/records.ts'
 
 /** One network with everything that lives in it. */
 export interface NetworkView {

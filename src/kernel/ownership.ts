@@ -95,6 +95,12 @@ export function ownsLink(link: Pick<Link, 'name' | 'alias'>): boolean {
 /** Whether we may change or delete `object`, seen in `state`. */
 export const owns = (object: KernelObject, state: KernelState): boolean => isOurs(object, state)
 
+/** A route of ours by another node: it makes room for a pod that comes here with the address. */
+export const isWayToPeer = (object: KernelObject): boolean =>
+  object.kind === 'route' &&
+  object.protocol === ROUTE_PROTOCOL &&
+  (object.via !== undefined || object.encapDst !== undefined)
+
 /**
  * Whether the object could be ours, judged without the rest of the kernel's
  * state: good enough to look closer, not to change anything.

@@ -57,11 +57,11 @@ const POOLS = [
   ['10.42.0.0/16,block', 'Cannot read block "": wanted a whole number'],
   [
     '10.42.0.0/16,size=26',
-    'Cannot read pool "10.42.0.0/16,size=26": unknown setting "size", wanted block=LENGTH, gateway=ADDRESS, rack=LABEL, nodes=A+B or namespaces=A+B',
+    'Cannot read pool "10.42.0.0/16,size=26": unknown setting "size", wanted block=LENGTH, gateway=ADDRESS, rack=LABEL, nodes=A+B, floating or namespaces=A+B',
   ],
   [
     '10.42.0.0/16,',
-    'Cannot read pool "10.42.0.0/16,": unknown setting "", wanted block=LENGTH, gateway=ADDRESS, rack=LABEL, nodes=A+B or namespaces=A+B',
+    'Cannot read pool "10.42.0.0/16,": unknown setting "", wanted block=LENGTH, gateway=ADDRESS, rack=LABEL, nodes=A+B, floating or namespaces=A+B',
   ],
 ] as const
 for (const [pool, message] of POOLS) {

@@ -47,12 +47,14 @@ function checkClaims(reader: Reader, network: NetworkRecord, claims: readonly Bl
     const claimFamily = claim.cidr.includes(':') ? '6' : '4'
     if (family === claimFamily) assert.ok(first > last[1], `${claim.cidr} overlaps no other`)
     ;[family, last] = [claimFamily, [first, end]]
+    if (pool.floating === true) assert.ok(!claim.first, `${claim.cidr} is no tunnel endpoint`)
     if (!claim.first) continue
     const owner = `${claim.node} ${claimFamily}`
     assert.ok(!firsts.has(owner), `${claim.node} has one first block`)
     firsts.add(owner)
   }
   for (const { node, cidr } of claims) {
+    // Also who has only floating addresses: peers reach them by the first block.
     assert.ok(firsts.has(`${node} ${cidr.includes(':') ? '6' : '4'}`), `${node} has a first block`)
     assert.ok(reader.get(keys.use(node, network.name, cidr)), `${cidr} has a use`)
   }
@@ -137,7 +139,8 @@ function checkRules(reader: Reader, network: NetworkRecord): void {
     assert.notEqual(block, 'none', `${ip} is reserved in a pool`)
     assert.ok(within(ip, block), `${ip} stands with its block`)
     assert.equal(BigInt(`0x${own}`), integer(ip), `${ip} stands at its place`)
-    assert.notEqual(integer(ip), bounds(block)[0], `${ip} is no tunnel endpoint ever`)
+    const floats = pools.some(({ cidr, floating }) => floating === true && within(ip, cidr))
+    if (!floats) assert.notEqual(integer(ip), bounds(block)[0], `${ip} is no tunnel endpoint ever`)
     for (const { cidr } of pools) {
       if (!ip.includes(':')) assert.notEqual(integer(ip), bounds(cidr)[1], `${ip} is no broadcast`)
     }

@@ -185,6 +185,8 @@ async function missingRoutes(node: LabNode, blocks: readonly UsageRow[]): Promis
     .filter(({ cidr, node: owner }) => {
       const route = present.get(cidr.replace(/\/(32|128)$/, ''))
       if (route === undefined) return true
+      // A pod's own route takes the place of its block's where that is one address.
+      if (owner === node.name && /\/(32|128)$/.test(cidr)) return false
       return (route['type'] === 'blackhole') !== (owner === node.name)
     })
     .map(({ cidr, node: owner }) => `${node.name} has no route to ${cidr} of ${owner}`)

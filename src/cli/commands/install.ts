@@ -113,9 +113,9 @@ function refuseContradiction(options: InstallOptions, found: NetworkRecord): voi
     throw contradiction(name, 'mode', found.mode, mode)
   }
   const asked = specOf(name, found.mode, options.pool ?? [], options)
-  const misfit = asked.pools.some(({ cidr, blockLength, gateway, namespaces }) => {
+  const misfit = asked.pools.some(({ cidr, blockLength, gateway, namespaces, floating }) => {
     const pool = found.pools.find((each) => each.cidr === cidr)
-    if (pool === undefined) return true
+    if (pool === undefined || (floating ?? false) !== (pool.floating ?? false)) return true
     const isBlock = blockLength === undefined || blockLength === pool.blockLength
     const names = namespaces && [...namespaces].sort().join()
     if (names !== undefined && names !== pool.namespaces?.join()) return true

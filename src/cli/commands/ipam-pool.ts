@@ -58,6 +58,7 @@ interface Row extends Omit<PoolHoldings, 'pool' | 'nodes'> {
   /** Who may claim blocks; `nodes` are those that have some. undefined: any node. */
   readonly forNodes?: readonly string[]
   readonly namespaces?: readonly string[]
+  readonly floating?: boolean
   readonly draining?: boolean
   readonly nodes: number
 }
@@ -74,6 +75,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'RACK', value: ({ rack = 'any' }) => rack, wide: true },
   { title: 'FOR NODES', value: ({ forNodes }) => forNodes?.join('+') ?? 'any', wide: true },
   { title: 'NAMESPACES', value: ({ namespaces }) => namespaces?.join('+') ?? 'any', wide: true },
+  { title: 'FLOATING', value: ({ floating }) => (floating === true ? 'yes' : 'no'), wide: true },
   { title: 'NETWORK', value: ({ network }) => network, wide: true },
 ]
 
@@ -109,7 +111,12 @@ async function change(
 const CREATE_HELP = `
 Nodes claim blocks of it when the network's other pools of the family are full.
 
+Of a floating one, nodes claim single addresses, for pods that ask for them: by reservation
+(trivium ipam reserve), by address, by the pool, or because it is for their namespace. Such an
+address moves with its pod from node to node, with its MAC, and peers have a route for it alone.
+
 Examples:
+  trivium ipam pool create 10.45.0.0/24 --floating
   trivium ipam pool create 10.43.0.0/16
   trivium ipam pool create 10.44.0.0/20,block=27,rack=r12 --network shops -o json
 `
@@ -117,15 +124,19 @@ Examples:
 const createCommand = (): Command =>
   command('create', 'add a pool to a network', CREATE_HELP)
     .argument('<pool>', POOL_FORM.replace(', repeatable', ''))
-    .action((text: string, flags: Flags) =>
-      change(flags, (tx) => createPool(tx, flags.network, poolOf(text))),
-    )
+    .option('--floating', 'its addresses move between nodes, one by one')
+    .action((text: string, flags: Flags & { readonly floating?: boolean }) => {
+      const floating = flags.floating === true ? { floating: true } : {}
+      return change(flags, (tx) => createPool(tx, flags.network, { ...poolOf(text), ...floating }))
+    })
 
 const EDIT_HELP = `
 Changes where new addresses come from; blocks and addresses that somebody has stay theirs.
-An empty value takes a setting back.
+An empty value takes a setting back. Whether it floats changes only while no node has a block of it
+and nothing of it is reserved; the history of its addresses goes with that.
 
 Examples:
+  trivium ipam pool edit 10.45.0.0/24 --no-floating
   trivium ipam pool edit 10.43.0.0/16,namespaces=shop+till
   trivium ipam pool edit 10.43.0.0/16,rack=,namespaces= -o yaml
 `
@@ -133,9 +144,13 @@ Examples:
 const editCommand = (): Command =>
   command('edit', 'change who gets addresses of a pool, or its gateway', EDIT_HELP)
     .argument('<pool>', POOL_CHANGE_FORM)
-    .action((text: string, flags: Flags) => {
-      const [cidr, changes] = poolChangesOf(text)
+    .option('--floating', 'its addresses move between nodes, one by one')
+    .option('--no-floating', 'nodes have blocks of it')
+    .action((text: string, flags: Flags & { readonly floating?: boolean }) => {
+      const [cidr, given] = poolChangesOf(text)
       const pool = parsePrefix(cidr, 'the pool')
+      const { floating } = flags
+      const changes = floating === undefined ? given : { ...given, floating }
       return change(flags, (tx) => editPool(tx, flags.network, pool, changes))
     })
 

@@ -66,10 +66,13 @@ const COLUMNS: readonly Column<UsageRow>[] = [
   },
   { title: 'IPS COOLING', value: ({ ipsCooling }) => ipsCooling, wide: true },
   { title: 'IPS RESERVED', value: ({ ipsReserved }) => BigInt(ipsReserved), wide: true },
-  { title: 'STATE', value: ({ draining }) => (draining === true ? 'draining' : ''), wide: true },
+  { title: 'STATE', value: ({ draining, floating }) => stateWords(draining, floating), wide: true },
   { title: 'NODE', value: ({ node }) => node ?? '' },
   { title: 'NETWORK', value: ({ network }) => network, wide: true },
 ]
+
+const stateWords = (draining = false, floating = false): string =>
+  [...(floating ? ['floating'] : []), ...(draining ? ['draining'] : [])].join(', ')
 
 const BY_NODE: readonly Column<NodeUsageRow>[] = [
   { title: 'NODE', value: ({ node }) => node },

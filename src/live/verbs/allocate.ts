@@ -112,10 +112,11 @@ export function contextOf(
 const REFUSAL_CODES: Readonly<Record<Refusal['reason'], ErrorCode>> = {
   exhausted: 'EXHAUSTED',
   'needs-block': 'TRY_LATER',
+  'held-elsewhere': 'TRY_LATER',
   duplicate: 'CONFLICT',
   'not-available': 'CONFLICT',
   'unknown-network': 'NOT_FOUND',
 }
 
-const refusalError = ({ reason, message }: Refusal): TriviumError =>
-  new TriviumError(REFUSAL_CODES[reason], message)
+const refusalError = ({ reason, message, hint }: Refusal): TriviumError =>
+  new TriviumError(REFUSAL_CODES[reason], message, hint)

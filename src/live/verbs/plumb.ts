@@ -9,6 +9,7 @@ import { TriviumError, unreachable } from '../../errors.ts'
 import {
   identity,
   isNft,
+  isWayToPeer,
   type KernelOp,
   POD_GATEWAY,
   renderOp,
@@ -112,8 +113,9 @@ export async function openNode({ ways, host: { kernel } }: Plumbing): Promise<vo
 
 /**
  * Applies, and forgives what is there already: the agent reads the store too,
- * and may have put the same object on the new link before us. A table that goes
- * at this very moment will come again with the pod in it.
+ * and may have put the same object on the new link before us. The way to a peer
+ * that had the pod's address until now makes room. A table that goes at this very
+ * moment will come again with the pod in it.
  */
 async function beyondPresent(ops: readonly KernelOp[], kernel: LiveKernel): Promise<Failures> {
   if (ops.length === 0) return []
@@ -124,13 +126,18 @@ async function beyondPresent(ops: readonly KernelOp[], kernel: LiveKernel): Prom
   )
   if (!failures.some((failure) => failure?.code === 'EEXIST')) return failures
   const state = await kernel.stateSoon()
-  return failures.map((failure, index) => {
+  const after: (Failures[number] | Promise<Failures>)[] = failures.map((failure, index) => {
     const op = ops[index]
     if (failure?.code !== 'EEXIST' || op === undefined) return failure
     const wanted = subjectOf(op)
     const found = state.get(identity(wanted))
-    return found !== undefined && satisfies(found, wanted) ? undefined : failure
+    if (found === undefined) return failure
+    if (satisfies(found, wanted)) return undefined
+    return isWayToPeer(found)
+      ? kernel.applySoon([{ kind: 'change', from: found, to: wanted }])
+      : failure
   })
+  return (await Promise.all(after)).map((each) => (Array.isArray(each) ? each[0] : each))
 }
 
 function must(ops: readonly KernelOp[], failures: Failures): void {
