@@ -489,9 +489,9 @@ function stickyMac(
 ): Mac | undefined {
   const network = reader.get(keys.network(key.network))
   if (network === undefined || hostLink === undefined) return undefined
-  if (!hasReservations(reader, network)) return undefined
-  for (const { ip } of grants) {
-    const reservation = pod && reservationOf(reader, network, ip)
+  const mayHave = pod !== undefined && hasReservations(reader, network)
+  for (const { ip } of mayHave ? grants : []) {
+    const reservation = reservationOf(reader, network, ip)
     if (reservation !== undefined && isPod(reservation.pod, pod)) return reservation.mac
   }
   const floating = grants.find(({ use }) => isFloating(network, use))
