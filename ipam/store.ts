@@ -37,6 +37,12 @@ export interface Reader {
   glance?<T>(range: KeyRange<T>): Pairs<T>
   /** How often this body ran in vain, because others were quicker. Absent: never. */
   readonly conflicts?: number
+  /**
+   * How often the store was found to tell another history than before, as after an
+   * old snapshot was restored. A transaction that asks commits in this history or
+   * not at all. Absent: it has one.
+   */
+  history?(): number
 }
 
 /** A running transaction: sees its own writes. */

@@ -85,9 +85,10 @@ export function overlay(base: Reader): Overlay {
     return own
   }
 
-  const { glance, conflicts = 0 } = base
+  const { glance, history, conflicts = 0 } = base
   const tx: Tx = {
     ...(glance && { glance: (range) => merged(glance(range), ownOf(range)) }),
+    ...(history && { history }),
     conflicts,
     get<T>(key: Key<T>): T | undefined {
       const value = values.get(key)
