@@ -11,6 +11,8 @@ import { readBooks } from './check/books.ts'
 import type { IpamFinding, KernelLook } from './check/finding.ts'
 import { checkKernel } from './check/kernel.ts'
 import { checkHistory, checkReservations } from './check/rules.ts'
+import { keys } from './keys.ts'
+import type { RestoreMark } from './records.ts'
 import type { Reader } from './store.ts'
 
 export type * from './check/finding.ts'
@@ -25,9 +27,18 @@ export function checkIpam(reader: Reader, look?: KernelLook): readonly IpamFindi
   const books = readBooks(reader)
   const kernel = look === undefined ? [] : [...checkKernel(books, look)]
   const rules = [...checkReservations(books), ...checkHistory(reader, books)]
-  const all = [...checkBlocks(books), ...checkAddresses(books), ...rules, ...kernel]
+  const half = checkRestore(reader.get(keys.restore))
+  const all = [...half, ...checkBlocks(books), ...checkAddresses(books), ...rules, ...kernel]
   // Two that hold one address are each told of the other.
   return [...new Map(all.toReversed().map((each) => [nameOf(each), each])).values()].toReversed()
+}
+
+function checkRestore(mark: RestoreMark | undefined): readonly IpamFinding[] {
+  if (mark === undefined) return []
+  const found = `begun, not ended: the backup with sum ${mark.sha256}`
+  const wanted = 'its end: trivium ipam restore FILE, with that file'
+  const base = { code: 'restore-unfinished', severity: 'fail', network: '' } as const
+  return [{ ...base, subject: 'restore', found, wanted }]
 }
 
 const nameOf = ({ code, subject, network }: IpamFinding): string => `${code} ${subject} ${network}`

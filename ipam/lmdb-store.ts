@@ -21,6 +21,8 @@ import { cachedRanges } from './lmdb/ranges.ts'
 import { lmdbReader, openTransactions } from './lmdb/transactions.ts'
 import type { Store } from './store.ts'
 
+export { fillNew, putInPlace } from './lmdb/bulk.ts'
+
 /** For file systems where inotify is silent (network, overlay), and for a writer that stood still. */
 const POLL_MS = 2000
 

@@ -203,6 +203,15 @@ export interface AddressRecord extends AttachmentKey {
   readonly sequence: number
 }
 
+/** A backup that is restored in several transactions, of which some are done. */
+export interface RestoreMark {
+  /** Of the backup's file, hexadecimal. */
+  readonly sha256: string
+  /** When the backup was made. */
+  readonly madeMs: number
+  readonly startedMs: number
+}
+
 /** Who had an address before. */
 export interface HistoryRecord extends AttachmentKey {
   readonly ip: Ip

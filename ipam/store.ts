@@ -35,15 +35,20 @@ export interface Reader {
    * Absent: `range` costs nobody anything.
    */
   glance?<T>(range: KeyRange<T>): Pairs<T>
+  /**
+   * As `range`, in pieces and without keeping any: for reports over a whole store. Write
+   * nothing of the range meanwhile. Absent: `range` holds no more than the store does.
+   */
+  scan?<T>(range: KeyRange<T>): Iterable<readonly [key: Key<T>, value: T]>
   /** How often this body ran in vain, because others were quicker. Absent: never. */
   readonly conflicts?: number
-  /**
-   * How often the store was found to tell another history than before, as after an
-   * old snapshot was restored. A transaction that asks commits in this history or
-   * not at all. Absent: it has one.
-   */
-  history?(): number
 }
+
+/** Every pair of a range that may be a whole store's. */
+export const scan = <T>(
+  reader: Reader,
+  range: KeyRange<T>,
+): Iterable<readonly [key: Key<T>, value: T]> => reader.scan?.(range) ?? reader.range(range)
 
 /** A running transaction: sees its own writes. */
 export interface Tx extends Reader {

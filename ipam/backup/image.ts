@@ -13,7 +13,7 @@
  */
 import { TriviumError } from '../../src/errors.ts'
 import { keys, SCHEMA_VERSION } from '../keys.ts'
-import type { Key, KeyRange, Reader } from '../store.ts'
+import { type Key, type KeyRange, type Reader, scan } from '../store.ts'
 import { flawOf } from './shape.ts'
 
 export const IMAGE_VERSION = 1
@@ -58,6 +58,7 @@ export const NOT_KEPT: readonly string[] = [
   'beat',
   'request',
   'carried',
+  'restore',
 ]
 
 /** Every record, read piece by piece; those of a network or a node that nothing else names are not found. */
@@ -87,10 +88,10 @@ export function* wholeImage(reader: Reader): Generator<ImagePair> {
   yield* reader.range(keys.allUses)
   yield* reader.range(keys.allReservations)
   yield* reader.range(keys.allReserved)
-  for (const node of nodes) yield* reader.range(keys.attachments(node))
+  for (const node of nodes) yield* scan(reader, keys.attachments(node))
   for (const network of networks) {
-    yield* reader.range(keys.addresses(network))
-    yield* reader.range(keys.networkHistory(network))
+    yield* scan(reader, keys.addresses(network))
+    yield* scan(reader, keys.networkHistory(network))
   }
 }
 
@@ -128,7 +129,7 @@ export function* networksImage(reader: Reader, names: readonly string[]): Genera
       ranges.push(keys.uses(node, name), keys.networkAttachments(node, name))
     }
     ranges.push(keys.addresses(name), keys.networkHistory(name))
-    for (const range of ranges) yield* reader.range(range)
+    for (const range of ranges) yield* scan(reader, range)
   }
 }
 
@@ -143,16 +144,23 @@ const line = (value: unknown): string => `${JSON.stringify(value)}\n`
 
 /** Takes the lines of a file in order, without their ends. */
 export interface ImageParser {
-  /** @throws {TriviumError} BAD_JSON, with the number of the line. */
-  add(text: string): void
+  /**
+   * @returns the line's record; undefined for the first and the last line.
+   * @throws {TriviumError} BAD_JSON, with the number of the line.
+   */
+  add(text: string): ImagePair | undefined
+  header(): ImageHeader | undefined
   /** The footer, once it has come. */
   footer(): ImageFooter | undefined
-  /** @throws {TriviumError} BAD_JSON when the file stopped before its footer. */
+  /** What it was, the records left out where they were more. @throws {TriviumError} BAD_JSON when the file stopped before its footer. */
   image(): Image
 }
 
-export function imageParser(): ImageParser {
+/** @param keepsMax Records are kept, up to so many characters; then none is. */
+export function imageParser(keepsMax = Number.POSITIVE_INFINITY): ImageParser {
   const pairs = new Map<Key<unknown>, unknown>()
+  let records = 0
+  let length = 0
   let header: ImageHeader | undefined
   let footer: ImageFooter | undefined
   let lines = 0
@@ -162,15 +170,17 @@ export function imageParser(): ImageParser {
     throw new TriviumError('BAD_JSON', `Cannot read the backup: ${place}${found}, wanted ${wanted}`)
   }
 
-  function add(text: string): void {
+  function add(text: string): ImagePair | undefined {
     lines++
+    length += text.length
     if (footer !== undefined) refuse('comes after the end')
     if (lines - 1 > IMAGE_RECORDS_MAX + 1) refuse('is one too many')
     const value = parsed(text)
     if (value === undefined) refuse('is not JSON')
     if (header === undefined) header = headerOf(value)
-    else if (Array.isArray(value)) record(value)
+    else if (Array.isArray(value)) return record(value)
     else footer = footerOf(value)
+    return undefined
   }
 
   function headerOf(value: unknown): ImageHeader {
@@ -186,24 +196,28 @@ export function imageParser(): ImageParser {
     return { trivium, version, layout, madeMs }
   }
 
-  function record(value: readonly unknown[]): void {
+  function record(value: readonly unknown[]): ImagePair {
     const [key, body, ...rest] = value
     if (typeof key !== 'string' || body === undefined || rest.length > 0) refuse('is no pair')
     const flaw = flawOf(key, body)
     if (flaw !== undefined) refuse(`(${told(key)}) ${flaw}`)
     if (pairs.has(key)) refuse(`(${told(key)}) is there twice`)
-    pairs.set(key, body)
+    records++
+    if (length <= keepsMax) pairs.set(key, body)
+    else pairs.clear()
+    return [key, body]
   }
 
   function footerOf(value: unknown): ImageFooter {
-    const { records, sha256 } = Object(value)
-    if (records !== pairs.size) return refuse(`counts ${told(records)}, ${pairs.size} came`)
+    const { records: counts, sha256 } = Object(value)
+    if (counts !== records) return refuse(`counts ${told(counts)}, ${records} came`)
     if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) return refuse('is no sum')
-    return { records: pairs.size, sha256 }
+    return { records, sha256 }
   }
 
   return {
     add,
+    header: () => header,
     footer: () => footer,
     image() {
       if (header === undefined || footer === undefined) {

@@ -1,5 +1,5 @@
 /**
- * A backup back into a store, inside one transaction.
+ * A backup back into a store, inside one transaction, or a part of it in each of several.
  *
  * The store may have records of its own, as long as the two agree: what is here
  * stays as it is, what is missing is added, and what contradicts is a conflict,
@@ -30,7 +30,7 @@ import type {
   Reservation,
 } from '../records.ts'
 import { isPod, podText, reservationOf } from '../reservations.ts'
-import type { Key, Reader, Tx } from '../store.ts'
+import type { Key, KeyRange, Reader, Tx } from '../store.ts'
 import type { Image } from './image.ts'
 
 /** Where backup and store contradict each other. */
@@ -54,17 +54,38 @@ export interface RestoreReport {
   /** Attachments whose end the store remembers: they stay ended. */
   readonly ended: number
   readonly conflicts: readonly RestoreConflict[]
+  /** Keys of those that ended. */
+  readonly skipped: ReadonlySet<string>
 }
 
+/** What is carried from one part of a backup to the next. */
+export interface RestoreRun {
+  /** Keys of attachments of parts before that stay ended. */
+  readonly skipped: ReadonlySet<string>
+  /** New blocks give no address before the whole backup is there: `thaw`. */
+  readonly freezes: boolean
+  /** Only what all nodes of a cluster share: the rest is the nodes' own. */
+  readonly sharedOnly: boolean
+}
+
+export const restoreRun = (how: Partial<RestoreRun> = {}): RestoreRun => ({
+  skipped: new Set(),
+  freezes: false,
+  sharedOnly: false,
+  ...how,
+})
+
 /**
- * Writes what the store lacks. With conflicts the caller must throw, so that nothing of it stays.
+ * Writes what the store lacks of a backup, or of a part of one (`parts.ts`). With
+ * conflicts the caller must throw, so that nothing of it stays.
  *
  * @throws {TriviumError} CONFLICT in the store of a cluster's member
  */
-export function restore(tx: Tx, image: Image): RestoreReport {
+export function restore(tx: Tx, image: Image, run: RestoreRun = restoreRun()): RestoreReport {
   refuseMember(tx, 'restore')
   const work: Work = {
     tx,
+    run,
     before: whatWasHere(tx, image),
     conflicts: [],
     added: { networks: 0, nodes: 0, blocks: 0, attachments: 0, addresses: 0, reservations: 0 },
@@ -80,20 +101,27 @@ export function restore(tx: Tx, image: Image): RestoreReport {
       if (tx.get(key) === undefined) tx.put(key, record)
     })
   }
+  each<BlockClaim>(image, 'claim', (key, claim) => addClaim(work, key, claim))
+  if (!run.sharedOnly) addOwn(work, image)
+  each<Reservation>(image, 'reservation', (key, one) => addReservation(work, key, one))
+  if (!run.sharedOnly) addUses(work, image, addHistory(work, image))
+  const { added, conflicts, skipped } = work
+  return { added, ...work.counts, conflicts, skipped }
+}
+
+/** What nodes keep themselves. */
+function addOwn(work: Work, image: Image): void {
+  const { tx } = work
   each<number>(image, 'sequence', (key, sequence) => {
     if ((tx.get(key) ?? 0) < sequence) tx.put(key, sequence)
   })
-  each<BlockClaim>(image, 'claim', (key, claim) => addClaim(work, key, claim))
   each<AttachmentRecord>(image, 'attachment', (key, one) => addAttachment(work, key, one))
   each<AddressRecord>(image, 'address', (key, address) => addLeak(work, key, address))
-  each<Reservation>(image, 'reservation', (key, one) => addReservation(work, key, one))
-  const rings = addHistory(work, image)
-  addUses(work, image, rings)
-  return { added: work.added, ...work.counts, conflicts: work.conflicts }
 }
 
 interface Work {
   readonly tx: Tx
+  readonly run: RestoreRun
   readonly before: Before
   readonly conflicts: RestoreConflict[]
   readonly added: Record<keyof RestoreCounts, number>
@@ -104,7 +132,7 @@ interface Work {
   readonly skipped: Set<string>
 }
 
-/** Of the store as it was. */
+/** Of the store as it was, as far as the image asks for it. */
 interface Before {
   /** First blocks by network, node and family. */
   readonly firsts: Map<string, Prefix>
@@ -130,21 +158,41 @@ function whatWasHere(reader: Reader, image: Image): Before {
   const past = new Set<string>()
   const rings = new Map<string, (readonly [Key<HistoryRecord>, HistoryRecord])[]>()
   const places = new Map<string, string>()
-  each<NetworkRecord>(image, 'network', (_, { name }) => {
+  const networks = new Set<string>()
+  each<BlockClaim>(image, 'claim', (_, { network }) => networks.add(network))
+  for (const name of networks) {
     for (const [, claim] of reader.range(keys.claims(name))) {
       if (claim.first) firsts.set(firstName(claim), claim.cidr)
     }
-    for (const pair of reader.range(keys.networkHistory(name))) {
-      past.add(pastName(pair[1]))
-      const ring = rings.get(ringOf(pair[0]))
-      if (ring === undefined) rings.set(ringOf(pair[0]), [pair])
-      else ring.push(pair)
+  }
+  for (const ring of ringsOf(reader, image)) {
+    const pairs = [...reader.range(`${ring}/` as KeyRange<HistoryRecord>)]
+    if (pairs.length > 0) rings.set(ring, pairs)
+    for (const [, record] of pairs) past.add(pastName(record))
+  }
+  const nodes = [...pairsOf<NodeRecord>(image, 'node')]
+  if (nodes.length > 0) {
+    for (const [, node] of reader.range(keys.nodes)) {
+      for (const place of placesOf(node)) places.set(place, node.name)
     }
-  })
-  for (const [, node] of reader.range(keys.nodes)) {
-    for (const place of placesOf(node)) places.set(place, node.name)
   }
   return { firsts, past, rings, places }
+}
+
+/** Of the blocks with attachments or history in the image. */
+function ringsOf(reader: Reader, image: Image): ReadonlySet<string> {
+  const found = new Set<string>()
+  each<HistoryRecord>(image, 'history', (key) => found.add(ringOf(key)))
+  each<AttachmentRecord>(image, 'attachment', (_, { network, ips }) => {
+    const pools = (reader.get(keys.network(network)) ?? image.pairs.get(keys.network(network))) as
+      | NetworkRecord
+      | undefined
+    for (const ip of ips) {
+      const pool = pools?.pools.find(({ cidr }) => containsIp(cidr, ip))
+      if (pool !== undefined) found.add(ringOf(keys.historySlot(network, blockOf(pool, ip), 0)))
+    }
+  })
+  return found
 }
 
 const placesOf = ({ underlayIps, vtepMac }: NodeRecord): readonly string[] => [
@@ -153,10 +201,14 @@ const placesOf = ({ underlayIps, vtepMac }: NodeRecord): readonly string[] => [
 ]
 
 /** The pairs of one kind. */
-function each<T>(image: Image, kind: string, visit: (key: Key<T>, value: T) => void): void {
+function* pairsOf<T>(image: Image, kind: string): Generator<readonly [Key<T>, T]> {
   const start = `${kind}/`
   for (const [key, value] of image.pairs)
-    if (key.startsWith(start)) visit(key as Key<T>, value as T)
+    if (key.startsWith(start)) yield [key as Key<T>, value as T]
+}
+
+function each<T>(image: Image, kind: string, visit: (key: Key<T>, value: T) => void): void {
+  for (const [key, value] of pairsOf<T>(image, kind)) visit(key, value)
 }
 
 function addNetwork(
@@ -202,7 +254,7 @@ function addNodes({ tx, added, conflicts, before: { places } }: Work, image: Ima
 }
 
 function addClaim(
-  { tx, added, conflicts, before: { firsts } }: Work,
+  { tx, run, added, conflicts, before: { firsts } }: Work,
   key: Key<BlockClaim>,
   claim: BlockClaim,
 ): void {
@@ -225,8 +277,10 @@ function addClaim(
   }
   if (first) firsts.set(firstName(claim), cidr)
   tx.put(key, claim)
-  tx.put(keys.use(node, claim.network, cidr), unused(claim))
   added.blocks++
+  if (run.sharedOnly) return
+  const use = unused(claim)
+  tx.put(keys.use(node, claim.network, cidr), run.freezes ? { ...use, frozen: true } : use)
 }
 
 function addAttachment(work: Work, key: Key<AttachmentRecord>, one: AttachmentRecord): void {
@@ -308,7 +362,9 @@ function addLeak(work: Work, key: Key<AddressRecord>, address: AddressRecord): v
   const { tx } = work
   if (tx.get(key) !== undefined) return
   const claim = tx.get(keys.claim(address.network, address.block))
-  if (claim === undefined || work.skipped.has(keys.attachment(claim.node, address))) return
+  if (claim === undefined) return
+  const holder = keys.attachment(claim.node, address)
+  if (work.skipped.has(holder) || work.run.skipped.has(holder)) return
   hold(work, key, address)
 }
 
@@ -405,6 +461,7 @@ function addUses({ tx, held }: Work, image: Image, rings: ReadonlyMap<string, nu
       ...base,
       first: ours.first,
       pool: ours.pool,
+      ...(ours.frozen === true ? { frozen: true as const } : {}),
       used: ours.used + (held.get(claimKey) ?? 0),
       ...(ring === undefined ? {} : { released: ring }),
     }

@@ -13,20 +13,23 @@ export const tellKey = ({ containerId, ifname }: AttachmentKey): string =>
   `${ifname} of container ${containerId}`
 
 export function* checkAddresses(books: Books): Generator<IpamFinding> {
-  for (const address of books.addresses) yield* checkAddress(books, address)
+  for (const address of books.addresses()) yield* checkAddress(books, address)
   const holders = new Map<string, AttachmentRecord>()
-  for (const attachment of books.attachments) yield* checkAttachment(books, attachment, holders)
+  for (const attachment of books.attachments()) yield* checkAttachment(books, attachment, holders)
   yield* sequences(books)
 }
 
 /** A leak: nobody lists it. What an attachment lists is judged from there. */
 function* checkAddress(books: Books, address: AddressRecord): Generator<IpamFinding> {
   const { network, ip, sequence } = address
+  const owner = books.claimOf(network, address.block)?.node
+  const known = owner === undefined ? undefined : books.attachmentOf(owner, address)
+  if (known?.ips.includes(ip) === true) return
   const holders = books.attachmentsOf(address)
   if (holders.some(({ ips }) => ips.includes(ip))) return
   const who = `${tellKey(address)}, number ${sequence}`
   const found = holders.length === 0 ? `held by ${who}, which is not there` : `${who} has others`
-  const node = books.claimOf(network, address.block)?.node
+  const node = owner
   yield {
     code: 'address-without-attachment',
     severity: 'warn',
@@ -60,6 +63,15 @@ function* checkAttachment(
   }
   for (const ip of attachment.ips) {
     const base = { severity: 'fail', subject: ip, network, node } as const
+    const address = books.addressOf(network, ip)
+    const isTheirs =
+      address?.containerId === attachment.containerId && address.ifname === attachment.ifname
+    // As it should be; of whom else has it, the record tells.
+    const owner = address && books.claimOf(network, address.block)?.node
+    if (isTheirs && address?.sequence === sequence && owner === node) {
+      yield* checkPlace(books, attachment, ip, address)
+      continue
+    }
     const other = holders.get(`${network}/${ip}`)
     if (other !== undefined) {
       const found = `held by ${tellKey(other)} on node ${other.node} and ${tellKey(attachment)} on node ${node}`
@@ -67,9 +79,6 @@ function* checkAttachment(
       continue
     }
     holders.set(`${network}/${ip}`, attachment)
-    const address = books.addressOf(network, ip)
-    const isTheirs =
-      address?.containerId === attachment.containerId && address.ifname === attachment.ifname
     if (address === undefined || (isTheirs && address.sequence !== sequence)) {
       const found =
         address === undefined
@@ -113,7 +122,7 @@ function* checkPlace(
 
 function* sequences(books: Books): Generator<IpamFinding> {
   const highest = new Map<string, number>()
-  for (const { node, sequence } of books.attachments) {
+  for (const { node, sequence } of books.attachments()) {
     if (sequence > (highest.get(node) ?? 0)) highest.set(node, sequence)
   }
   for (const [node, to] of highest) {

@@ -1,7 +1,8 @@
 /**
  * The whole store at one instant, indexed for the checks.
  *
- * Cost: every record but the history once; about 1 KiB an attachment in memory.
+ * Cost: blocks, reservations and what is wrong are kept; addresses and attachments
+ * are read anew each time, in pieces.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import type {
   PodName,
   Reservation,
 } from '../records.ts'
-import type { Key, Reader } from '../store.ts'
+import { type Key, type Reader, scan } from '../store.ts'
 
 /** A reservation and where it stands. */
 export interface KeptAt {
@@ -48,9 +49,11 @@ export interface Books {
   /** Whether uses of the node belong here: a member of a cluster has only its own. */
   readonly keepsUsesOf: (node: string) => boolean
   readonly useOf: (node: string, network: string, cidr: Prefix) => OwnedUse | undefined
-  readonly addresses: readonly AddressRecord[]
-  readonly addressOf: (network: string, ip: string) => AddressRecord | undefined
-  readonly attachments: readonly AttachmentRecord[]
+  readonly addresses: () => Iterable<AddressRecord>
+  readonly addressOf: (network: string, ip: Ip) => AddressRecord | undefined
+  readonly attachments: () => Iterable<AttachmentRecord>
+  readonly attachmentsOn: (node: string) => Iterable<AttachmentRecord>
+  readonly attachmentOf: (node: string, key: AttachmentKey) => AttachmentRecord | undefined
   /** By name and not by node: an address does not say which node holds it. */
   readonly attachmentsOf: (key: AttachmentKey) => readonly AttachmentRecord[]
   /** Address records that name the block. */
@@ -65,8 +68,6 @@ const nameOf = ({ network, containerId, ifname }: AttachmentKey): string =>
 
 export function readBooks(reader: Reader): Books {
   const claims = values(reader.range(keys.allClaims))
-  const addresses = values(reader.range(keys.allAddresses))
-  const attachments = values(reader.range(keys.allAttachments))
   const uses = [...reader.range(keys.allUses)].map(([key, use]): OwnedUse => {
     return { ...use, node: partOf(key, 1), network: partOf(key, 2) }
   })
@@ -75,19 +76,10 @@ export function readBooks(reader: Reader): Books {
   const users = new Set(uses.map(({ node }) => node))
   const claimMap = new Map(claims.map((claim) => [`${claim.network}/${claim.cidr}`, claim]))
   const useMap = new Map(uses.map((use) => [`${use.node}/${use.network}/${use.cidr}`, use]))
-  const addressMap = new Map(addresses.map((each) => [`${each.network}/${each.ip}`, each]))
-  const holders = new Map<string, AttachmentRecord[]>()
-  for (const attachment of attachments) {
-    const name = nameOf(attachment)
-    const known = holders.get(name)
-    if (known === undefined) holders.set(name, [attachment])
-    else known.push(attachment)
-  }
-  const held = new Map<string, number>()
-  for (const { network, block } of addresses) {
-    const name = `${network}/${block}`
-    held.set(name, (held.get(name) ?? 0) + 1)
-  }
+  const addresses = (): Iterable<AddressRecord> => each(scan(reader, keys.allAddresses))
+  const attachments = (): Iterable<AttachmentRecord> => each(scan(reader, keys.allAttachments))
+  const held = once(() => heldByBlock(addresses()))
+  const holders = once(() => nodesByName(attachments()))
   return {
     networks: new Map(networks.map((network) => [network.name, network])),
     claims,
@@ -96,10 +88,15 @@ export function readBooks(reader: Reader): Books {
     keepsUsesOf: (node) => !isMember || users.has(node),
     useOf: (node, network, cidr) => useMap.get(`${node}/${network}/${cidr}`),
     addresses,
-    addressOf: (network, ip) => addressMap.get(`${network}/${ip}`),
+    addressOf: (network, ip) => reader.get(keys.address(network, ip)),
     attachments,
-    attachmentsOf: (key) => holders.get(nameOf(key)) ?? [],
-    heldIn: (network, cidr) => held.get(`${network}/${cidr}`) ?? 0,
+    attachmentsOn: (node) => each(scan(reader, keys.attachments(node))),
+    attachmentOf: (node, key) => reader.get(keys.attachment(node, key)),
+    attachmentsOf: (key) =>
+      (holders().get(nameOf(key)) ?? []).flatMap(
+        (node) => reader.get(keys.attachment(node, key)) ?? [],
+      ),
+    heldIn: (network, cidr) => held().get(`${network}/${cidr}`) ?? 0,
     sequenceOf: (node) => reader.get(keys.sequence(node)) ?? 0,
     reservations: [...reader.range(keys.allReservations)].map(([key, reservation]) => ({
       key,
@@ -112,6 +109,41 @@ export function readBooks(reader: Reader): Books {
       ips,
     })),
   }
+}
+
+function heldByBlock(addresses: Iterable<AddressRecord>): ReadonlyMap<string, number> {
+  const held = new Map<string, number>()
+  for (const { network, block } of addresses) {
+    const name = `${network}/${block}`
+    held.set(name, (held.get(name) ?? 0) + 1)
+  }
+  return held
+}
+
+function nodesByName(
+  attachments: Iterable<AttachmentRecord>,
+): ReadonlyMap<string, readonly string[]> {
+  const nodes = new Map<string, string[]>()
+  for (const attachment of attachments) {
+    const name = nameOf(attachment)
+    const known = nodes.get(name)
+    if (known === undefined) nodes.set(name, [attachment.node])
+    else known.push(attachment.node)
+  }
+  return nodes
+}
+
+/** Made when somebody asks: where nothing is wrong, nobody does. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
+function* each<T>(pairs: Iterable<readonly [string, T]>): Generator<T> {
+  for (const [, value] of pairs) yield value
 }
 
 const partOf = (key: string, index: number): string => key.split('/')[index] ?? ''

@@ -14,7 +14,7 @@ import type { IpamFinding, KernelLook, PodLink } from './finding.ts'
 
 /** @param linkName The name of the pair's host end; other names are looked past. */
 export function* checkKernel(books: Books, look: KernelLook): Generator<IpamFinding> {
-  const own = books.attachments.filter(({ node }) => node === look.node)
+  const own = [...books.attachmentsOn(look.node)]
   const names = new Set(look.links.map(({ name }) => name))
   for (const attachment of own) yield* checkRecord(attachment, look, names)
   const recorded = new Map<string, AttachmentRecord>()

@@ -18,7 +18,7 @@ export function* checkReservations(books: Books): Generator<IpamFinding> {
   const reserved = new Set(books.reservations.map(({ reservation }) => reservation.ip))
   const holders = new Map<string, AttachmentRecord>()
   // Whoever lists it: what is written down of the address may be wrong, and mended.
-  for (const attachment of books.attachments) {
+  for (const attachment of reserved.size === 0 ? [] : books.attachments()) {
     for (const ip of attachment.ips) {
       if (reserved.has(ip)) holders.set(`${attachment.network}/${ip}`, attachment)
     }

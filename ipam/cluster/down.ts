@@ -3,16 +3,15 @@
  *
  * What the node owns is its own word. A claim of its own is never taken away
  * because the cluster has lost it; one that another has got meanwhile goes if
- * nobody has an address of it, and is frozen otherwise: on both sides, as neither
- * knows which addresses of it the other's pods have.
+ * nobody has an address of it, and is frozen otherwise.
  *
  * @module
  */
 import { unused } from '../blocks.ts'
 import { keys } from '../keys.ts'
-import type { BlockClaim, BlockUse, NetworkRecord } from '../records.ts'
+import type { BlockClaim, NetworkRecord } from '../records.ts'
 import type { Key, KeyRange, Reader, Tx } from '../store.ts'
-import { membershipOf, type Standing, standingNow } from './membership.ts'
+import { membershipOf, type Standing, standingOf } from './membership.ts'
 
 /** Kinds of records that every node has a copy of. */
 const SHARED = [
@@ -25,10 +24,6 @@ const SHARED = [
 ] as const satisfies readonly KeyRange<unknown>[]
 
 export const isShared = (key: string): boolean => SHARED.some((range) => key.startsWith(range))
-
-/** A dispute is looked at with the claim that it is about. */
-const claimOfDispute = (key: string): string =>
-  key.startsWith(keys.disputes) ? `claim/${key.split('/').slice(1, -1).join('/')}` : key
 
 /** Which records may be others: these keys, or any. */
 export type Changed = ReadonlySet<string> | 'all'
@@ -49,25 +44,19 @@ export function applyShared(
   { node, revision, keep }: DownOptions,
 ): Standing {
   const before = membershipOf(tx)
-  const named = changed === 'all' ? everyKey(tx, shared) : new Set([...changed].map(claimOfDispute))
-  const all = [...named].filter(isShared)
+  const all = [...(changed === 'all' ? everyKey(tx, shared) : changed)].filter(isShared)
   for (const key of all.filter((each) => !isClaim(each))) {
     const theirs = shared.get(key)
     if (theirs !== undefined) putIfOther(tx, key, theirs)
     else if (!keep && !isOwnNode(key, node)) tx.remove(key)
   }
   // A network is known to be gone before its blocks are looked at.
-  const lost = all.filter(isClaim).filter((key) => applyClaim(tx, shared, key, node, keep))
-  const standing = standingNow(shared, node, before)
+  for (const key of all.filter(isClaim)) applyClaim(tx, shared, key, node, keep)
+  const standing = standingOf(shared.get(keys.member(node)), before.incarnation)
   const refused = standing === 'deleted' || standing === 'taken' ? standing : undefined
-  const { refused: known, mark = 0, ...rest } = before
-  const out =
-    before.joined && refused !== undefined
-      ? { refused }
-      : known === 'doubled'
-        ? { refused: known }
-        : {}
-  const after = { ...rest, revision, ...out, mark: lost.length > 0 ? mark + 1 : mark }
+  const { refused: _before, ...rest } = before
+  const out = before.joined && refused !== undefined ? { refused } : {}
+  const after = { ...rest, revision, ...out }
   putIfOther(tx, keys.membership, after)
   return standing
 }
@@ -88,25 +77,26 @@ function* everyKey(tx: Reader, shared: Reader): Generator<string> {
   }
 }
 
-/** @returns whether the node has a block less. */
 function applyClaim(
   tx: Tx,
   shared: Reader,
   key: Key<BlockClaim>,
   node: string,
   keep: boolean,
-): boolean {
+): void {
   const [mine, theirs] = [tx.get(key), shared.get(key)]
-  if (mine?.node === node) return applyOwnClaim(tx, shared, key, mine, theirs)
+  if (mine?.node === node) {
+    applyOwnClaim(tx, shared, key, mine, theirs)
+    return
+  }
   if (theirs === undefined) {
     if (!keep) tx.remove(key)
-    return false
+    return
   }
   putIfOther(tx, key, theirs)
-  if (theirs.node !== node) return false
-  const use = tx.get(keys.use(node, theirs.network, theirs.cidr)) ?? unused(theirs)
-  putUse(tx, theirs, use, isDisputed(shared, key))
-  return false
+  if (theirs.node !== node) return
+  const useKey = keys.use(node, theirs.network, theirs.cidr)
+  if (tx.get(useKey) === undefined) tx.put(useKey, unused(theirs))
 }
 
 function applyOwnClaim(
@@ -115,59 +105,44 @@ function applyOwnClaim(
   key: Key<BlockClaim>,
   mine: BlockClaim,
   theirs: BlockClaim | undefined,
-): boolean {
+): void {
   const useKey = keys.use(mine.node, mine.network, mine.cidr)
   const use = tx.get(useKey)
   const isFree = use === undefined || use.used === 0
   if (theirs === undefined) {
     const isNetworkGone = shared.get(keys.network(mine.network)) === undefined
-    if (!isFree || !isNetworkGone || tx.get(keys.network(mine.network)) !== undefined) return false
+    if (!isFree || !isNetworkGone || tx.get(keys.network(mine.network)) !== undefined) return
     tx.remove(key)
     tx.remove(useKey)
-    return true
+    return
   }
   if (theirs.node === mine.node) {
-    putUse(tx, mine, use ?? unused(mine), isDisputed(shared, key))
-    return false
+    if (use === undefined) tx.put(useKey, unused(mine))
+    else if (use.frozen === true) tx.put(useKey, thawed(use))
+    return
   }
-  if (!isFree) {
-    putUse(tx, mine, use, true)
-    return false
+  if (isFree) {
+    tx.put(key, theirs)
+    tx.remove(useKey)
+  } else if (use.frozen !== true) {
+    tx.put(useKey, { ...use, frozen: true })
   }
-  tx.put(key, theirs)
-  tx.remove(useKey)
-  return true
 }
 
-/** Whether another node has pods in the block: neither gives an address of it until one has none. */
-function isDisputed(shared: Reader, key: Key<BlockClaim>): boolean {
-  const range = `dispute/${key.slice('claim/'.length)}/` as KeyRange<unknown>
-  return [...shared.range(range)].length > 0
-}
-
-function putUse(
-  tx: Tx,
-  { node, network, cidr }: BlockClaim,
-  use: BlockUse,
-  isFrozen: boolean,
-): void {
-  const { frozen: _was, ...rest } = use
-  putIfOther(tx, keys.use(node, network, cidr), isFrozen ? { ...rest, frozen: true } : rest)
+function thawed<T extends { readonly frozen?: true }>({
+  frozen: _was,
+  ...use
+}: T): Omit<T, 'frozen'> {
+  return use
 }
 
 function putIfOther<T>(tx: Tx, key: Key<T>, value: T): void {
   if (JSON.stringify(tx.get(key)) !== JSON.stringify(value)) tx.put(key, value)
 }
 
-/** Networks that the node has blocks in; `all`: that any node has. */
-export function claimedNetworks(
-  reader: Reader,
-  node: string,
-  all: boolean,
-): readonly NetworkRecord[] {
-  const own = [...reader.range(keys.nodeUses(node))].map(([key]) => key.split('/')[2])
-  const any = all ? [...reader.range(keys.allClaims)].map(([, claim]) => claim.network) : []
-  const names = new Set([...own, ...any])
+/** Networks that the node has blocks in. */
+export function ownNetworks(reader: Reader, node: string): readonly NetworkRecord[] {
+  const names = new Set([...reader.range(keys.nodeUses(node))].map(([key]) => key.split('/')[2]))
   return [...reader.range(keys.networks)].flatMap(([, network]) =>
     names.has(network.name) ? [network] : [],
   )

@@ -21,7 +21,7 @@ import { openRoom, type Room } from './room.ts'
 
 export type Database = RootDatabase<unknown, string>
 
-const GATE_FILE = 'writers.lock'
+export const GATE_FILE = 'writers.lock'
 
 /** Address space set aside, not disk: a million records fit, and LMDB grows it if they do not. */
 const MAP_BYTES = 1 << 30

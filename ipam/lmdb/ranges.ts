@@ -38,6 +38,8 @@ interface Range {
 }
 
 export function cachedRanges(db: Database, uncached: Reader): Ranges {
+  const { scan } = uncached
+  const scanning = scan && { scan }
   let revision = -1
   const known = new Map<string, Range>()
   let kept = 0
@@ -84,6 +86,7 @@ export function cachedRanges(db: Database, uncached: Reader): Ranges {
 
   return {
     reader: {
+      ...scanning,
       get: uncached.get,
       range(asked) {
         isOf(revisionOf(db))
@@ -92,7 +95,7 @@ export function cachedRanges(db: Database, uncached: Reader): Ranges {
     },
     at(now) {
       isOf(now)
-      return { get, range }
+      return { ...scanning, get, range }
     },
     committed(now, writes) {
       // Otherwise somebody else committed in between, or it has been read already.

@@ -56,6 +56,7 @@ export function lmdbReader(db: Database): Reader {
   return {
     get: <T>(key: Key<T>) => db.get(key) as T | undefined,
     range: (range) => pairs(db, range),
+    scan: (range) => pieces(db, range),
   }
 }
 
@@ -255,6 +256,20 @@ function gateShut(path: string): Outcome<never> {
     `A process of trivium stands still: fuser -v ${path}/writers.lock names it`,
   )
   return { kind: 'failed', error }
+}
+
+const PIECE_PAIRS = 1000
+
+function* pieces<T>(db: Database, range: KeyRange<T>): Generator<readonly [Key<T>, T]> {
+  const end = `${range.slice(0, -1)}0`
+  let last: string | undefined
+  for (;;) {
+    const from = { start: last ?? range, end, limit: PIECE_PAIRS + 1 }
+    const piece = [...db.getRange(from)].filter(({ key }) => key !== last)
+    for (const { key, value } of piece) yield [key as Key<T>, value as T]
+    if (piece.length < PIECE_PAIRS) return
+    last = piece.at(-1)?.key
+  }
 }
 
 /** Read at once: a cursor must not outlive the snapshot, nor see writes made while it runs. */

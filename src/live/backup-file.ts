@@ -11,20 +11,25 @@ import {
   closeSync,
   fstatSync,
   fsyncSync,
+  mkdtempSync,
   openSync,
   readSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import {
   footerLine,
   headerLine,
   IMAGE_LINE_BYTES_MAX,
   type Image,
+  type ImageFooter,
+  type ImageHeader,
   type ImageKind,
   type ImagePair,
+  type ImageParser,
   imageParser,
   pairLine,
 } from '../../ipam/backup/image.ts'
@@ -123,47 +128,105 @@ function syncFolder(path: string): void {
   }
 }
 
+/** A file whose sum was proved. */
+export interface ImageFile {
+  readonly header: ImageHeader
+  readonly footer: ImageFooter
+  /** All of it, where it is small. */
+  readonly image: Image | undefined
+  /**
+   * Reads it once more, record by record; proves its sum again at the end.
+   *
+   * @throws {TriviumError} BAD_JSON
+   */
+  pairs(progress?: (part: number) => void): Generator<ImagePair>
+  close(): void
+}
+
 /**
- * Reads a file and proves its sum.
+ * Reads a file and proves its sum. Standard input goes to a file of its own first.
  *
+ * @param keepsMax Larger ones are only read through, in characters.
  * @param progress Told how much of the file, 0 to 1, now and then.
  * @throws {TriviumError} BAD_JSON; NOT_FOUND
  */
-export function readImageFile(path: string, progress: (part: number) => void = () => {}): Image {
-  const fd = path === STANDARD ? 0 : opened(path)
+export function openImageFile(
+  path: string,
+  keepsMax: number,
+  progress: (part: number) => void = () => {},
+): ImageFile {
+  const fd = path === STANDARD ? spooled(0) : opened(path)
   try {
-    return readImage(fd, progress)
+    const parser = imageParser(keepsMax)
+    for (const _ of readPairs(fd, parser, progress));
+    const image = parser.image()
+    const footer = parser.footer()
+    if (footer === undefined) throw new Error('an image has a footer')
+    return {
+      header: image.header,
+      footer,
+      image: image.pairs.size === footer.records ? image : undefined,
+      *pairs(told = () => {}) {
+        yield* readPairs(fd, imageParser(0), told)
+      },
+      close: () => closeSync(fd),
+    }
+  } catch (thrown) {
+    closeSync(fd)
+    throw thrown
+  }
+}
+
+/** What can be read only once, as a file that nobody else finds. */
+function spooled(source: number): number {
+  const folder = mkdtempSync(join(tmpdir(), 'trivium-'))
+  try {
+    const fd = openSync(join(folder, 'backup'), 'wx+', 0o600)
+    const piece = Buffer.alloc(PIECE_BYTES)
+    for (;;) {
+      const count = readSync(source, piece, 0, piece.length, null)
+      if (count === 0) return fd
+      writeAll(fd, piece.subarray(0, count))
+    }
   } finally {
-    if (fd !== 0) closeSync(fd)
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
 function opened(path: string): number {
   try {
-    return openSync(path, 'r')
+    const fd = openSync(path, 'r')
+    if (fstatSync(fd).isFile()) return fd
+    const copy = spooled(fd)
+    closeSync(fd)
+    return copy
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown)
     throw new TriviumError('NOT_FOUND', `Cannot read the backup ${path}: ${why}`, '', thrown)
   }
 }
 
-function readImage(fd: number, progress: (part: number) => void): Image {
+function* readPairs(
+  fd: number,
+  parser: ImageParser,
+  progress: (part: number) => void,
+): Generator<ImagePair> {
   const total = fstatSync(fd).size
-  const parser = imageParser()
   const hash = createHash('sha256')
   let done = 0
   for (const line of linesOf(fd)) {
-    parser.add(line.toString('utf8', 0, line.length - 1))
+    const pair = parser.add(line.toString('utf8', 0, line.length - 1))
     // The last line is not part of its own sum.
     if (parser.footer() === undefined) hash.update(line)
     if (Math.floor(done / PIECE_BYTES) !== Math.floor((done + line.length) / PIECE_BYTES)) {
       if (total > 0) progress(Math.min(1, done / total))
     }
     done += line.length
+    if (pair !== undefined) yield pair
   }
-  const image = parser.image()
+  parser.image()
   const sum = hash.digest('hex')
-  if (sum === parser.footer()?.sha256) return image
+  if (sum === parser.footer()?.sha256) return
   throw new TriviumError(
     'BAD_JSON',
     `Cannot read the backup: its sum is ${sum}, wanted ${parser.footer()?.sha256}`,
@@ -175,8 +238,9 @@ function readImage(fd: number, progress: (part: number) => void): Image {
 function* linesOf(fd: number): Generator<Buffer> {
   const piece = Buffer.alloc(PIECE_BYTES)
   let rest: Buffer = Buffer.alloc(0)
-  for (;;) {
-    const count = readSync(fd, piece, 0, piece.length, null)
+  for (let at = 0; ; ) {
+    const count = readSync(fd, piece, 0, piece.length, at)
+    at += count
     if (count === 0) break
     const all = Buffer.concat([rest, piece.subarray(0, count)])
     let from = 0

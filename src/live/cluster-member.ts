@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { membershipOf, REFUSALS } from '../../ipam/cluster/membership.ts'
+import { REFUSALS } from '../../ipam/cluster/membership.ts'
 import { isBehind } from '../../ipam/cluster/mirror.ts'
 import type { Demand } from '../../ipam/cluster/records.ts'
 import { type EtcdStore, openEtcdStore } from '../../ipam/etcd-store.ts'
@@ -27,7 +27,6 @@ import { TriviumError } from '../errors.ts'
 import { bootId, machineId, uptimeMs } from './boot.ts'
 import { liveClock } from './clock.ts'
 import type { Logger } from './log.ts'
-import { markFile } from './mark-file.ts'
 import { transact } from './transact.ts'
 import type { ClusterBlocks } from './verbs/host.ts'
 
@@ -49,8 +48,6 @@ export interface MemberOptions extends ClusterOptions {
   readonly store: Store
   readonly first: NodeRecord
   readonly log: Logger
-  /** Of the store's mark, on a tmpfs: gone with the boot. */
-  readonly markFile: string
   /** Takes back what the kernel knows of running pods, once the cluster has said its part. */
   readonly living?: () => Promise<void>
   /** Carries out what others ask of this node. */
@@ -71,15 +68,12 @@ export interface ClusterMember extends ClusterBlocks {
 
 export async function startMember(options: MemberOptions): Promise<ClusterMember> {
   const { node, store, url, log } = options
-  const marks = markFile(options.markFile)
-  const session = randomUUID()
   const known = await transact(store, (tx) => {
     const before = tx.get(keys.membership)
-    if (before?.url === url && !marks.isOlder(before)) return before
+    if (before?.url === url) return before
     const incarnation = { machine: machineId(), store: randomUUID() }
     const fresh = { incarnation, joined: false, beats: 0, revision: 0 }
-    const joined = before?.joined === true && !marks.isOlder(before)
-    const after = { ...(before ?? fresh), joined, url }
+    const after = { ...(before ?? fresh), url }
     tx.put(keys.membership, after)
     return after
   })
@@ -97,8 +91,8 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
   function report(told: MemberReport): void {
     logMember(log, told)
     if (told.event === 'joined') isMember = true
-    if (told.event !== 'refused' || told.why === 'deleted' || isMember) return
-    fail(new TriviumError('CONFLICT', ...REFUSALS[told.why](node)))
+    if (told.event !== 'refused' || told.why !== 'taken' || isMember) return
+    fail(new TriviumError('CONFLICT', ...REFUSALS.taken(node)))
   }
 
   const driven: Driven<MemberInput> = drive(
@@ -106,7 +100,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
     liveClock,
     memberPerform({
       name: node,
-      session,
+      session: randomUUID(),
       node: (done) => done(self),
       local: store,
       shared,
@@ -120,7 +114,6 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
         lengthMs: options.leaseMs,
       }),
       freshStore: randomUUID,
-      noteMark: (mark) => marks.note(store.read(membershipOf).incarnation, mark),
       living(done) {
         const living = options.living?.() ?? Promise.resolve()
         living.then(
@@ -132,7 +125,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
       report,
     }),
   )
-  followBoth(driven, store, shared, mirror, { node, session })
+  followBoth(driven, store, shared, mirror, node)
   const stopAnswering = answerRequests(options, shared)
   const stopWatching = store.watch(() => driven.feed({ kind: 'local.changed' }))
 
@@ -172,7 +165,7 @@ function followBoth(
   store: Store,
   shared: EtcdStore,
   mirror: EtcdStore,
-  { node, session }: { readonly node: string; readonly session: string },
+  node: string,
 ): void {
   const up = new Set<EtcdStore>()
   let fellBack = false
@@ -200,11 +193,7 @@ function followBoth(
     away: () => away(shared),
   })
   mirror.follow({
-    changed(changed) {
-      if (changed !== 'all' && !changed.has(keys.knock)) return
-      const knock = mirror.read((reader) => reader.get(keys.knock))
-      if (knock !== undefined && knock.session !== session) driven.feed({ kind: 'knocked' })
-    },
+    changed: () => {},
     connected: (isBack) => connected(mirror, isBack),
     away: () => away(mirror),
   })

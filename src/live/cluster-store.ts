@@ -38,6 +38,9 @@ export async function openAnyStore(url: string, options: StoreOptions = {}): Pro
   }
 }
 
+/** Whether the store of the URL is a cluster's. */
+export const isClusterUrl = isEtcdUrl
+
 /** What a node keeps itself, of a store that is a cluster's. */
 const partsOf = new WeakMap<Store, EtcdStore>()
 

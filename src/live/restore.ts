@@ -5,10 +5,10 @@
  * @module
  */
 import type { Image } from '../../ipam/backup/image.ts'
-import { type RestoreReport, restore } from '../../ipam/backup/restore.ts'
+import { type RestoreReport, restore, restoreRun } from '../../ipam/backup/restore.ts'
 import { checkIpam, type FindingCode, type IpamFinding, type KernelLook } from '../../ipam/check.ts'
 import { applyRepairs, type StoreRepair } from '../../ipam/repair.ts'
-import type { Store, Tx } from '../../ipam/store.ts'
+import type { Reader, Store, Tx } from '../../ipam/store.ts'
 import { transact } from './transact.ts'
 
 export interface RestoreOptions {
@@ -17,6 +17,8 @@ export interface RestoreOptions {
   readonly nowMs: number
   /** Also where the store is wrong afterwards, but never with an address that two have. */
   readonly force?: boolean
+  /** The store is a cluster's: what nodes keep themselves is left to them. */
+  readonly isCluster?: boolean
   /** Nothing of it stays. */
   readonly dryRun?: boolean
 }
@@ -79,25 +81,53 @@ class Undone extends Error {
 }
 
 function attempt(tx: Tx, image: Image, options: RestoreOptions): Restored {
-  const { look, force = false, dryRun = false, nowMs } = options
-  const report = restore(tx, image)
+  const { force = false, dryRun = false, isCluster = false } = options
+  const report = restore(tx, image, restoreRun({ sharedOnly: isCluster }))
   if (report.conflicts.length > 0) return { ...report, kept: false, findings: [], stopping: [] }
-  const findings = mended(tx, look, nowMs)
-  const stopping = findings.filter(({ code, severity }) =>
-    force ? DUPLICATES.includes(code) : severity === 'fail' && !HARMLESS.includes(code),
-  )
+  const findings = isCluster ? duplicatesIn(tx) : mended(tx, options)
+  const stopping = stoppingOf(findings, force || isCluster)
   return { ...report, kept: stopping.length === 0 && !dryRun, findings, stopping }
 }
 
-/** What is left to be found when counters, indexes and the like are right. */
-function mended(tx: Tx, look: KernelLook | undefined, nowMs: number): readonly IpamFinding[] {
-  const findings = checkIpam(tx, look)
-  const repairs = findings.flatMap(({ repair }) =>
-    repair !== undefined && isMended(repair.kind) ? [repair as StoreRepair] : [],
+/** @param only Only what would give an address to two. */
+export const stoppingOf = (
+  findings: readonly IpamFinding[],
+  only: boolean,
+): readonly IpamFinding[] =>
+  findings.filter(({ code, severity }) =>
+    only ? DUPLICATES.includes(code) : severity === 'fail' && !HARMLESS.includes(code),
   )
+
+/** What is wrong with what all nodes of a cluster share; they may not have said yet what they have. */
+export const duplicatesIn = (reader: Reader): readonly IpamFinding[] =>
+  stoppingOf(checkIpam(reader), true)
+
+type Looking = Pick<RestoreOptions, 'look' | 'nowMs'>
+
+/** What is left to be found when counters, indexes and the like are right. */
+function mended(tx: Tx, { look, nowMs }: Looking): readonly IpamFinding[] {
+  const findings = checkIpam(tx, look)
+  const repairs = repairsOf(findings)
   if (repairs.length === 0) return findings
   applyRepairs(tx, repairs, { nowMs })
   return checkIpam(tx, look)
 }
+
+/** The same where the restore is in the store already. */
+export async function mend(
+  store: Store,
+  { look, nowMs }: Looking,
+): Promise<readonly IpamFinding[]> {
+  const findings = store.read((reader) => checkIpam(reader, look))
+  const repairs = repairsOf(findings)
+  if (repairs.length === 0) return findings
+  await transact(store, (tx) => applyRepairs(tx, repairs, { nowMs }))
+  return store.read((reader) => checkIpam(reader, look))
+}
+
+const repairsOf = (findings: readonly IpamFinding[]): readonly StoreRepair[] =>
+  findings.flatMap(({ repair }) =>
+    repair !== undefined && isMended(repair.kind) ? [repair as StoreRepair] : [],
+  )
 
 const isMended = (kind: string): boolean => MENDED.some((each) => each === kind)

@@ -7,7 +7,16 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import type { Key, KeyRange, Outcome, Store, Tx } from '../../ipam/store.ts'
+import {
+  type Key,
+  type KeyRange,
+  type Outcome,
+  type Pairs,
+  type Reader,
+  type Store,
+  scan,
+  type Tx,
+} from '../../ipam/store.ts'
 import { prng } from '../../src/prng.ts'
 
 /** `transact` as a promise of its outcome. */
@@ -296,6 +305,34 @@ function ordering(check: Check): void {
     t.strictSame(
       all(store).map(([key]) => key),
       sorted,
+    )
+  })
+
+  check('a scan is its range, in a body with what it wrote', async (t, store) => {
+    await answerOf(store, (tx) => {
+      for (let n = 0; n < 2500; n++) tx.put(row(String(n)), n)
+      tx.put('rox/a' as Key<number>, 1)
+    })
+    const both = (reader: Reader): readonly Pairs<number>[] => [
+      [...scan(reader, rows)],
+      [...reader.range(rows)],
+    ]
+    for (const [scanned, ranged] of [
+      store.read(both),
+      await answerOf(store, both),
+      await answerOf(store, (tx) => {
+        tx.put(row('more'), 1)
+        tx.remove(row('7'))
+        return both(tx)
+      }),
+    ]) {
+      t.ok(scanned !== undefined && scanned.length > 2499)
+      t.strictSame(scanned, ranged)
+    }
+    const none = 'no/' as KeyRange<number>
+    t.strictSame(
+      store.read((reader) => [...scan(reader, none)]),
+      [],
     )
   })
 

@@ -221,15 +221,20 @@ async function releaseOf(url: string, ip: Ip): Promise<Repair> {
 
 function holderOf(reader: Reader, ip: Ip): Repair | undefined {
   const { attachments, addresses } = readBooks(reader)
-  const holder = attachments.find(({ ips }) => ips.includes(ip))
+  const holder = firstOf(attachments(), ({ ips }) => ips.includes(ip))
   if (holder !== undefined) {
     const { node, network, containerId, ifname, sequence } = holder
     return { kind: 'release', node, key: { network, containerId, ifname }, sequence }
   }
-  const address = addresses.find((each) => each.ip === ip)
+  const address = firstOf(addresses(), (each) => each.ip === ip)
   return (
     address && { kind: 'remove-address', network: address.network, ip, sequence: address.sequence }
   )
+}
+
+function firstOf<T>(all: Iterable<T>, isIt: (one: T) => boolean): T | undefined {
+  for (const one of all) if (isIt(one)) return one
+  return undefined
 }
 
 const PLAN_COLUMNS: readonly Column<Repair>[] = [

@@ -35,7 +35,7 @@ import { DEFAULTS, print, storeOption, withStore } from '../common.ts'
 import { confirm, yesOption } from '../confirm.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { mustKnowNode, type NodeFlags, nodeFlags } from '../this-node.ts'
-import { restoreFile } from './ipam-backup.ts'
+import { restoreFile } from './ipam-restore.ts'
 
 const SOURCES = ['host-local', 'whereabouts', 'calico', 'flannel'] as const
 type SourceKind = (typeof SOURCES)[number]

@@ -14,13 +14,14 @@ import {
 import { parseIp } from '../../net/mod.ts'
 import { print, storeOption, withStore } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
-import { backupCommand, exportCommand, restoreCommand } from './ipam-backup.ts'
+import { backupCommand, exportCommand } from './ipam-backup.ts'
 import { checkCommand, releaseCommand, repairCommand } from './ipam-check.ts'
 import { configureCommand } from './ipam-configure.ts'
 import { forecastCommand } from './ipam-forecast.ts'
 import { importCommand } from './ipam-import.ts'
 import { poolCommand } from './ipam-pool.ts'
 import { mergeCommand, resizeCommand, splitCommand } from './ipam-rearrange.ts'
+import { restoreCommand } from './ipam-restore.ts'
 import { historyCommand, reserveCommand, unreserveCommand, whyCommand } from './ipam-rules.ts'
 
 interface ShowOptions {
