@@ -77,6 +77,21 @@ export function keepBlocks(tx: Tx, network: NetworkRecord, node: string, nowMs: 
   giveBackIdle(tx, network, node, nowMs)
 }
 
+/** Of those, the ones of pools that drain: they need not be old. */
+export const drainedBlocks = (
+  reader: Reader,
+  network: NetworkRecord,
+  node: string,
+  nowMs: number,
+): readonly BlockUse[] =>
+  network.pools.some(({ draining }) => draining === true)
+    ? idleBlocks(reader, network, node, nowMs).filter((use) => drains(network, use))
+    : []
+
+/** Whether the tunnel endpoint is to leave the block, which is a first one. */
+export const isLeft = (network: NetworkRecord, use: BlockUse, nowMs: number): boolean =>
+  drains(network, use) && isEmpty(network, use, nowMs)
+
 const isEmpty = (network: NetworkRecord, use: BlockUse, nowMs: number): boolean =>
   use.used === 0 && coolingIn(network, use, nowMs).length === 0
 
@@ -120,22 +135,32 @@ function moveEndpoint(
 ): void {
   const own = ownBlocks(tx, network, node, family)
   const old = own.find((use) => use.first)
-  if (old === undefined || !drains(network, old) || !isEmpty(network, old, nowMs)) return
-  const pools = sparePools(network, family)
-  const isFree = ({ cidr }: BlockUse): boolean => {
-    const ip = networkAddress(cidr)
-    const isGateway = pools.some(({ gateway }) => gateway === ip)
-    const isHeld = tx.get(keys.address(network.name, ip)) !== undefined
-    return !isGateway && !isHeld && reservationOf(tx, network, ip) === undefined
-  }
-  const next = blocksIn(own, pools).find(isFree)
+  if (old === undefined || !isLeft(network, old, nowMs)) return
+  const next = nextEndpoint(tx, network, own, family)
   if (next !== undefined) setFirst(tx, network, node, next, true)
   else {
+    const pools = sparePools(network, family)
     const [claim] = claimable(tx, network, pools, node, nowMs)
     if (claim === undefined) return
     putClaim(tx, { ...claim, first: true })
   }
   setFirst(tx, network, node, old, false)
+}
+
+/** The block of `own` whose network address may become the node's tunnel endpoint. */
+export function nextEndpoint(
+  reader: Reader,
+  network: NetworkRecord,
+  own: readonly BlockUse[],
+  family: IpFamily,
+): BlockUse | undefined {
+  const pools = sparePools(network, family)
+  return blocksIn(own, pools).find(({ cidr }) => {
+    const ip = networkAddress(cidr)
+    const isGateway = pools.some(({ gateway }) => gateway === ip)
+    const isHeld = reader.get(keys.address(network.name, ip)) !== undefined
+    return !isGateway && !isHeld && reservationOf(reader, network, ip) === undefined
+  })
 }
 
 function setFirst(

@@ -19,7 +19,7 @@ import {
   sparePools,
   unused,
 } from '../blocks.ts'
-import { idleBlocks, idleFloating } from '../idle.ts'
+import { drainedBlocks, idleBlocks, idleFloating } from '../idle.ts'
 import { keys } from '../keys.ts'
 import { type BlockClaim, isFloating, type NetworkRecord, networkFamilies } from '../records.ts'
 import type { Reader, Tx } from '../store.ts'
@@ -66,18 +66,29 @@ function isMet(
   return own.some((use) => pools.includes(use.pool) && isSpare(network, use, nowMs))
 }
 
-/** Blocks that the node has no use for; `floating`: only single addresses, for which others wait. */
+/**
+ * Blocks that the node has no use for.
+ *
+ * @param all false: only those of pools that drain, which are given back at once, and single
+ * addresses, for which others wait.
+ */
 export const idleClaims = (
   local: Reader,
   node: string,
   nowMs: number,
-  floating = false,
+  all: boolean,
 ): readonly BlockClaim[] =>
-  [...local.range(keys.networks)].flatMap(([, network]) =>
-    (floating ? idleFloating : idleBlocks)(local, network, node, nowMs).flatMap(
-      ({ cidr }) => local.get(keys.claim(network.name, cidr)) ?? [],
-    ),
-  )
+  [...local.range(keys.networks)].flatMap(([, network]) => {
+    const blocks = all
+      ? idleBlocks(local, network, node, nowMs)
+      : [
+          ...drainedBlocks(local, network, node, nowMs),
+          ...idleFloating(local, network, node, nowMs),
+        ]
+    return [...new Set(blocks.map(({ cidr }) => cidr))].flatMap(
+      (cidr) => local.get(keys.claim(network.name, cidr)) ?? [],
+    )
+  })
 
 /**
  * Claims a block for each demand, as far as there are any. Runs on the cluster's store.

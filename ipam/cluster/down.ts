@@ -7,9 +7,10 @@
  *
  * @module
  */
+import { containsIp } from '../../src/net/mod.ts'
 import { unused } from '../blocks.ts'
 import { keys } from '../keys.ts'
-import type { BlockClaim, NetworkRecord } from '../records.ts'
+import type { BlockClaim, BlockUse, NetworkRecord } from '../records.ts'
 import type { Key, KeyRange, Reader, Tx } from '../store.ts'
 import { membershipOf, type Standing, standingOf } from './membership.ts'
 
@@ -47,8 +48,10 @@ export function applyShared(
   const all = [...(changed === 'all' ? everyKey(tx, shared) : changed)].filter(isShared)
   for (const key of all.filter((each) => !isClaim(each))) {
     const theirs = shared.get(key)
+    const pools = isNetwork(key) ? tx.get(key)?.pools : undefined
     if (theirs !== undefined) putIfOther(tx, key, theirs)
     else if (!keep && !isOwnNode(key, node)) tx.remove(key)
+    if (isNetwork(key) && pools !== undefined) forgetHistory(tx, key, pools)
   }
   // A network is known to be gone before its blocks are looked at.
   for (const key of all.filter(isClaim)) applyClaim(tx, shared, key, node, keep)
@@ -59,6 +62,18 @@ export function applyShared(
   const after = { ...rest, revision, ...out }
   putIfOther(tx, keys.membership, after)
   return standing
+}
+
+const isNetwork = (key: string): key is Key<NetworkRecord> => key.startsWith('network/')
+
+/** What is remembered of addresses that are in no pool any more. */
+function forgetHistory(tx: Tx, key: Key<NetworkRecord>, before: NetworkRecord['pools']): void {
+  const pools = tx.get(key)?.pools ?? []
+  if (before.every(({ cidr }) => pools.some((pool) => pool.cidr === cidr))) return
+  const name = key.slice(keys.networks.length)
+  for (const [each, { ip }] of [...tx.range(keys.networkHistory(name))]) {
+    if (!pools.some(({ cidr }) => containsIp(cidr, ip))) tx.remove(each)
+  }
 }
 
 const isClaim = (key: string): key is Key<BlockClaim> => key.startsWith('claim/')
@@ -117,8 +132,7 @@ function applyOwnClaim(
     return
   }
   if (theirs.node === mine.node) {
-    if (use === undefined) tx.put(useKey, unused(mine))
-    else if (use.frozen === true) tx.put(useKey, thawed(use))
+    followOwn(tx, key, mine, theirs, use)
     return
   }
   if (isFree) {
@@ -127,6 +141,21 @@ function applyOwnClaim(
   } else if (use.frozen !== true) {
     tx.put(useKey, { ...use, frozen: true })
   }
+}
+
+/** Which of its blocks is first is what etcd says, or the tunnel endpoint would be two. */
+function followOwn(
+  tx: Tx,
+  key: Key<BlockClaim>,
+  mine: BlockClaim,
+  { first }: BlockClaim,
+  use: BlockUse | undefined,
+): void {
+  const claim = { ...mine, first }
+  const useKey = keys.use(mine.node, mine.network, mine.cidr)
+  if (mine.first !== first) tx.put(key, claim)
+  if (use === undefined) tx.put(useKey, unused(claim))
+  else if (use.frozen === true || mine.first !== first) tx.put(useKey, { ...thawed(use), first })
 }
 
 function thawed<T extends { readonly frozen?: true }>({

@@ -15,6 +15,7 @@ import {
   yieldable,
 } from '../../ipam/cluster/claims.ts'
 import { applyShared, ownNetworks } from '../../ipam/cluster/down.ts'
+import { chooseEndpoints, endpointMoves, moveEndpoints } from '../../ipam/cluster/endpoints.ts'
 import { join, membershipOf } from '../../ipam/cluster/membership.ts'
 import { leap, mirrorWrites, ownRecords, rebuild } from '../../ipam/cluster/mirror.ts'
 import type { Beat, Incarnation, Lease } from '../../ipam/cluster/records.ts'
@@ -193,10 +194,33 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     )
   }
 
+  /** Tunnel endpoints leave pools that drain; what is empty of those then goes with the rest. */
   function yieldNow(idle: boolean, told: Told, failed: Failed): void {
+    const nowMs = ports.wallMs()
+    const moves = local.read((reader) => endpointMoves(reader, name, nowMs))
+    if (moves.length === 0) {
+      giveBack(idle, told, failed)
+      return
+    }
+    const own = here.identity()
+    transact(
+      local,
+      (tx) => chooseEndpoints(tx, name, nowMs),
+      failed,
+      (chosen) =>
+        transact(
+          shared,
+          (tx) => moveEndpoints(tx, chosen, name, own),
+          failed,
+          () => giveBack(idle, told, failed),
+        ),
+    )
+  }
+
+  function giveBack(idle: boolean, told: Told, failed: Failed): void {
     const claims = here.look((own, cluster) => [
       ...yieldable(own, cluster, name),
-      ...idleClaims(own, name, ports.wallMs(), !idle),
+      ...idleClaims(own, name, ports.wallMs(), idle),
     ])
     if (claims.length === 0) {
       told({ of: 'yield', blocks: 0 })

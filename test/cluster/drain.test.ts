@@ -1,0 +1,202 @@
+/** Pools that drain in a cluster: what is left of them, and where tunnel endpoints are meanwhile. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { createPool, deletePool, drainPool, keys, release, setNetwork } from '../../ipam/mod.ts'
+import type { BlockClaim } from '../../ipam/records.ts'
+import { containsIp, networkAddress, type Prefix } from '../../src/net/mod.ts'
+import { holds } from '../support/property.ts'
+import { Node, World } from './member-world.ts'
+
+const NODES = 3
+const OLD = '10.0.0.0/26' as Prefix
+const NEW = '10.0.1.0/26' as Prefix
+
+function worldOf(seed: number): World {
+  let state = seed >>> 0
+  const world = new World((below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  })
+  world.etcd.run('shared/', (tx) => createPool(tx, 'pods', { cidr: NEW, blockLength: 29 }))
+  for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
+  for (const each of world.nodes) each.start()
+  world.advance(30_000)
+  return world
+}
+
+const drain = (world: World, draining: boolean): void =>
+  void world.etcd.run('shared/', (tx) => drainPool(tx, 'pods', OLD, draining))
+
+const claimsOf = (world: World): readonly BlockClaim[] =>
+  [...world.etcd.data].flatMap(([key, text]) =>
+    key.startsWith('shared/claim/') ? [JSON.parse(text) as BlockClaim] : [],
+  )
+
+/** Every pod, and what a mirror that was behind has brought back of one that ended before: GC. */
+function endAll(node: Node): void {
+  node.pods.clear()
+  node.local.transact(
+    (tx) => {
+      const all = [...tx.range(keys.attachments(node.name))]
+      for (const [, pod] of all) release(tx, node.name, pod, node.wallMs())
+    },
+    () => {},
+  )
+}
+
+/** One endpoint a node, known to all and to itself, and no pod's. */
+function judge(world: World): void {
+  const claims = claimsOf(world)
+  for (const { name, local, pods } of world.nodes) {
+    const own = claims.filter(({ node }) => node === name)
+    assert.equal(own.filter(({ first }) => first).length, 1, `${name} has one first block`)
+    for (const { cidr, first } of own) {
+      const use = local.read((reader) => reader.get(keys.use(name, 'pods', cidr)))
+      assert.equal(use?.first, first, `${name} knows of ${cidr} what all know`)
+      const held = [...pods.values()].flatMap(({ ips }) => ips)
+      if (first) assert.ok(!held.includes(networkAddress(cidr)), `${cidr} begins with an endpoint`)
+    }
+  }
+}
+
+t.test(
+  'a pool that drains is left: no new addresses, endpoints elsewhere, then nothing',
+  async (t) => {
+    const world = worldOf(1)
+    for (const each of world.nodes) each.add()
+    world.drain()
+    const first = new Set(world.nodes.flatMap(({ pods }) => [...pods.keys()]))
+    world.etcd.run('shared/', (tx) => setNetwork(tx, 'pods', { options: { cooldownSeconds: 60 } }))
+    drain(world, true)
+    world.advance(10_000)
+    for (const each of world.nodes) each.add()
+    world.advance(10_000)
+    for (const { pods } of world.nodes) {
+      for (const { containerId, ips } of pods.values()) {
+        const isIn = containsIp(first.has(containerId) ? OLD : NEW, ips[0]!)
+        t.ok(isIn, `${containerId} ${ips[0]}`)
+      }
+    }
+    t.ok(
+      claimsOf(world).some(({ pool }) => pool === OLD),
+      'blocks with pods stay',
+    )
+    t.throws(() => world.etcd.run('shared/', (tx) => deletePool(tx, 'pods', OLD, true)), {
+      message: /Cannot delete pool 10.0.0.0\/26: block .* is node n\d's/,
+    })
+    for (const each of world.nodes) each.del(0)
+    world.advance(30_000)
+    t.ok(
+      claimsOf(world).some(({ pool }) => pool === OLD),
+      'what rests keeps its block',
+    )
+    world.advance(120_000)
+    t.notOk(
+      claimsOf(world).some(({ pool }) => pool === OLD),
+      'nothing is left',
+    )
+    judge(world)
+    world.etcd.run('shared/', (tx) => deletePool(tx, 'pods', OLD, true))
+    world.advance(10_000)
+    for (const { name, local } of world.nodes) {
+      const pools = local.read((reader) => reader.get(keys.network('pods'))?.pools)
+      t.same(
+        pools?.map(({ cidr }) => cidr),
+        [NEW],
+        `${name} knows`,
+      )
+      const past = local.read((reader) => [...reader.range(keys.networkHistory('pods'))])
+      t.same(past, [], 'and has forgotten who was there')
+    }
+  },
+)
+
+t.test('idle blocks go back as configured', async (t) => {
+  const world = worldOf(2)
+  const [node] = world.nodes
+  for (let n = 0; n < 20; n++) {
+    node!.add()
+    world.advance(500)
+  }
+  const own = (): number => claimsOf(world).filter((claim) => claim.node === 'n1').length
+  for (let n = 0; n < 20; n++) node!.del(0)
+  world.advance(130_000)
+  t.equal(own(), 4, 'not before ten minutes')
+  world.etcd.run('shared/', (tx) => setNetwork(tx, 'pods', { options: { idleSeconds: 0 } }))
+  world.advance(130_000)
+  t.equal(own(), 1, 'the first, which is the spare one')
+})
+
+type Act =
+  | { readonly kind: 'add' | 'del'; readonly node: number; readonly which: number }
+  | { readonly kind: 'cut' | 'mend' | 'restart' | 'wipe'; readonly node: number }
+  | { readonly kind: 'steps'; readonly count: number }
+  | { readonly kind: 'time'; readonly ms: number }
+  | { readonly kind: 'drain' | 'undo' | 'down' | 'up' | 'lose' }
+
+const node = fc.nat(NODES - 1)
+const only = <K extends string>(...kinds: readonly K[]): fc.Arbitrary<K> =>
+  fc.constantFrom(...kinds)
+const act: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: only('add', 'del'), node, which: fc.nat(50) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: only('steps'), count: fc.integer({ min: 1, max: 20 }) }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: only('time'), ms: fc.constantFrom(50, 1000, 12_000, 70_000) }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: only('cut', 'mend', 'restart', 'wipe'), node }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: only('drain', 'drain', 'undo', 'down', 'up', 'lose') }),
+  },
+)
+
+function play(acts: readonly Act[], seed: number): void {
+  const world = worldOf(seed)
+  for (const each of acts) {
+    const at = 'node' in each ? world.nodes[each.node] : undefined
+    if (each.kind === 'add') for (let n = 0; n <= each.which % 8; n++) at?.add()
+    if (each.kind === 'del') at?.del(each.which)
+    if (each.kind === 'time') world.advance(each.ms)
+    if (each.kind === 'steps') {
+      for (let n = 0; n < each.count; n++) world.step()
+      for (const other of world.nodes) other.sync()
+    }
+    if (each.kind === 'drain' || each.kind === 'undo') drain(world, each.kind === 'drain')
+    if (each.kind === 'up' || each.kind === 'down') world.etcd.up = each.kind === 'up'
+    if (each.kind === 'lose') world.loseNext = 1
+    if (at !== undefined && (each.kind === 'cut' || each.kind === 'mend'))
+      at.cut = each.kind === 'cut'
+    if (each.kind === 'restart' || each.kind === 'wipe') {
+      world.drain()
+      if (each.kind === 'wipe') at?.wipe()
+      else at?.kill()
+      at?.start()
+    }
+  }
+  world.etcd.up = true
+  world.loseNext = 0
+  for (const each of world.nodes) each.cut = false
+  // Whose watch is late at the first look is not at the second.
+  for (let n = 0; n < 3; n++) world.advance(100_000)
+  judge(world)
+  drain(world, true)
+  for (const each of world.nodes) endAll(each)
+  for (let n = 0; n < 3; n++) world.advance(100_000)
+  judge(world)
+  assert.ok(!claimsOf(world).some(({ pool }) => pool === OLD), 'a drain ends')
+}
+
+const runs = fc.record({
+  acts: fc.array(act, { minLength: 5, maxLength: 40 }),
+  seed: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+})
+
+t.test('whatever happens while it drains, it ends, and every node has one tunnel endpoint', (t) => {
+  holds(t, 'drains', runs, ({ acts, seed }) => play(acts, seed), { numRuns: 20 })
+  t.end()
+})
