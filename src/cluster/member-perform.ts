@@ -194,9 +194,9 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     )
   }
 
-  /** Tunnel endpoints leave pools that drain; what is empty of those then goes with the rest. */
   function yieldNow(idle: boolean, told: Told, failed: Failed): void {
     const nowMs = ports.wallMs()
+    // They leave pools that drain; what is empty of those then goes with the rest.
     const moves = local.read((reader) => endpointMoves(reader, name, nowMs))
     if (moves.length === 0) {
       giveBack(idle, told, failed)
