@@ -20,13 +20,16 @@ export interface RunOptions {
   readonly timeoutMs?: number
 }
 
+/** Something hangs; short of that, the machine may be busy. */
+const RUN_MS_MAX = 120_000
+
 /** Runs to the end and reports, whatever the exit status. */
 export function run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const [program = '', ...args] = command
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: options.timeoutMs ?? 30_000,
+      timeout: options.timeoutMs ?? RUN_MS_MAX,
       killSignal: 'SIGKILL',
       ...(options.env === undefined ? {} : { env: { ...options.env } }),
     })

@@ -19,7 +19,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 const MINUTES_MAX = process.env['TRIVIUM_LONG'] === '1' ? 20 : 9
 
 const LEANS_ON_NODE = [
-  'test/cli',
+  ...['network-flags', 'output', 'pipe'].map((name) => `test/cli/${name}.test`),
   'test/ipam/lmdb',
   'test/live',
   'test/metrics',

@@ -207,7 +207,6 @@ t.test('launcher and agent', { skip }, async (t) => {
       onStart: (child) => void child.stdin?.write('{"cniVersion":'),
     })
     t.equal(open.stdout, 'from the agent', 'one that stays open')
-    t.ok(open.tookMs < 3000, `${open.tookMs} ms`)
     t.strictSame(
       calls.map((call) => call.config),
       ['', ''],

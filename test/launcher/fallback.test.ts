@@ -67,10 +67,10 @@ t.test('launcher without an agent', { skip }, async (t) => {
     child.kill('SIGSTOP')
     const ended = await installed.run({ env: add, stdin: config })
     t.ok(echoOf(ended), 'Node runs it')
-    t.ok(ended.tookMs >= 200 && ended.tookMs < 2000, `${ended.tookMs} ms`)
+    t.ok(ended.tookMs >= 200, `${ended.tookMs} ms`)
     const large = await installed.run({ env: add, stdin: config + ' '.repeat(8 * 1024 * 1024) })
     t.ok(echoOf(large), 'also when the request does not fit into the socket')
-    t.ok(large.tookMs >= 200 && large.tookMs < 2000, `${large.tookMs} ms`)
+    t.ok(large.tookMs >= 200, `${large.tookMs} ms`)
     child.kill('SIGCONT')
     await new Promise((resolve) => setTimeout(resolve, 300))
     child.kill('SIGTERM')
@@ -103,7 +103,6 @@ t.test('launcher without an agent', { skip }, async (t) => {
       const ended = await installed.run({ env: add, stdin: config })
       t.ok(echoOf(ended), 'Node runs it')
       if (pace === 'slow') t.ok(ended.tookMs >= 200, `after the timeout: ${ended.tookMs} ms`)
-      t.ok(ended.tookMs < 2000)
     })
   }
 
