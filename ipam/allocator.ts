@@ -20,7 +20,6 @@ import {
   ipFromInteger,
   ipToInteger,
   type Mac,
-  macFromName,
   networkAddress,
   offsetIn,
   prefixFamily,
@@ -43,14 +42,13 @@ import {
   unused,
 } from './blocks.ts'
 import { coolingIn, longestCooling, offsetsOf, restWords, warmed } from './cooling.ts'
-import { endpointClaims, heldElsewhere, holderOf, MOVES_HINT } from './floating.ts'
+import { endpointClaims, heldElsewhere, holderOf, MOVES_HINT, stickyMac } from './floating.ts'
 import { keys } from './keys.ts'
 import {
   type AttachmentKey,
   type AttachmentRecord,
   type BlockClaim,
   type BlockUse,
-  isFloating,
   type NetworkRecord,
   networkFamilies,
   type Pool,
@@ -418,6 +416,10 @@ function grantRequested(
   }
   const fresh = claim ?? newClaim(reader, network, pool, block, node, nowMs)
   const use = reader.get(keys.use(node, network.name, block)) ?? unused(fresh)
+  if (use.frozen === true) {
+    const why = unavailable(`block ${block} may be another node's, wanted etcd's word on it`)
+    return { ...why, reason: 'held-elsewhere' }
+  }
   const offset = Number(offsetIn(block, ip))
   const reserved = reservedOffsets(network, use).get(offset)
   if (reserved !== undefined) return unavailable(`it is ${reserved}`)
@@ -476,24 +478,4 @@ function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): Att
   }
   tx.put(keys.attachment(node, key), attachment)
   return attachment
-}
-
-/**
- * The MAC kept with a reserved address, or that of a floating one, the same on
- * every node; whoever makes the link without us chooses its own.
- */
-function stickyMac(
-  reader: Reader,
-  { key, pod, hostLink }: AllocateRequest,
-  grants: readonly Grant[],
-): Mac | undefined {
-  const network = reader.get(keys.network(key.network))
-  if (network === undefined || hostLink === undefined) return undefined
-  const mayHave = pod !== undefined && hasReservations(reader, network)
-  for (const { ip } of mayHave ? grants : []) {
-    const reservation = reservationOf(reader, network, ip)
-    if (reservation !== undefined && isPod(reservation.pod, pod)) return reservation.mac
-  }
-  const floating = grants.find(({ use }) => isFloating(network, use))
-  return floating && macFromName(`${network.name}/${floating.ip}`)
 }

@@ -5,13 +5,21 @@
  *
  * @module
  */
-import { type Ip, type IpFamily, ipFamily } from '../src/net/mod.ts'
+import { type Ip, type IpFamily, ipFamily, type Mac, macFromName } from '../src/net/mod.ts'
 import type { PoolWish } from './admission.ts'
 import { claimable, ownBlocks, sparePools } from './blocks.ts'
 import { coolingIn, restWords } from './cooling.ts'
 import { keys } from './keys.ts'
-import { type BlockClaim, isFloating, type NetworkRecord, type Pool } from './records.ts'
+import {
+  type AttachmentKey,
+  type BlockClaim,
+  type BlockUse,
+  isFloating,
+  type NetworkRecord,
+  type Pool,
+} from './records.ts'
 import { exhausted, needsBlock, type Refusal, refuse } from './refusals.ts'
+import { hasReservations, isPod, reservationOf } from './reservations.ts'
 import type { Reader } from './store.ts'
 
 /** As much of a request as decides. */
@@ -74,4 +82,31 @@ export function holderOf(reader: Reader, network: string, ip: Ip, node: string):
   const pod = reader.get(keys.attachment(node, address))?.pod
   const name = pod === undefined ? '' : `pod ${pod.namespace}/${pod.name}, `
   return `held by ${name}container ${address.containerId} ${address.ifname} on node ${node}, `
+}
+
+/** Whose link it will be. */
+interface Linking extends Pick<PoolWish, 'pod'> {
+  readonly key: AttachmentKey
+  /** undefined: another plugin makes it. */
+  readonly hostLink?: string
+}
+
+/**
+ * The MAC kept with a reserved address, or that of a floating one, the same on
+ * every node; whoever makes the link without us chooses its own.
+ */
+export function stickyMac(
+  reader: Reader,
+  { key, pod, hostLink }: Linking,
+  grants: readonly { readonly ip: Ip; readonly use: BlockUse }[],
+): Mac | undefined {
+  const network = reader.get(keys.network(key.network))
+  if (network === undefined || hostLink === undefined) return undefined
+  const mayHave = pod !== undefined && hasReservations(reader, network)
+  for (const { ip } of mayHave ? grants : []) {
+    const reservation = reservationOf(reader, network, ip)
+    if (reservation !== undefined && isPod(reservation.pod, pod)) return reservation.mac
+  }
+  const floating = grants.find(({ use }) => isFloating(network, use))
+  return floating && macFromName(`${network.name}/${floating.ip}`)
 }

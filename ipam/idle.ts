@@ -105,8 +105,13 @@ const CLAIMED_FOR_MS = 30_000
 function isOld(reader: Reader, network: NetworkRecord, use: BlockUse, nowMs: number): boolean {
   const { claimedMs = 0 } = reader.get(keys.claim(network.name, use.cidr)) ?? {}
   const ageMs = Math.abs(nowMs - claimedMs)
-  // A floating address goes as soon as its pod has gone.
-  if (isFloating(network, use)) return use.released !== undefined || ageMs >= CLAIMED_FOR_MS
+  // A floating address goes as soon as its pod has gone; also one that was given up and came back
+  // because etcd did not hear of it.
+  if (isFloating(network, use)) {
+    const past = reader.range(keys.blockHistory(network.name, use.cidr))
+    const isDone = [...past].some(([, { toMs }]) => toMs >= claimedMs)
+    return use.released !== undefined || isDone || ageMs >= CLAIMED_FOR_MS
+  }
   return ageMs >= (network.options.idleSeconds ?? IDLE_SECONDS) * 1000
 }
 

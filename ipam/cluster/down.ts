@@ -54,7 +54,8 @@ export function applyShared(
     if (isNetwork(key) && pools !== undefined) forgetHistory(tx, key, pools)
   }
   // A network is known to be gone before its blocks are looked at.
-  for (const key of all.filter(isClaim)) applyClaim(tx, shared, key, node, keep)
+  const isNews = !(keep && before.joined)
+  for (const key of all.filter(isClaim)) applyClaim(tx, shared, key, node, { keep, isNews })
   const standing = standingOf(shared.get(keys.member(node)), before.incarnation)
   const refused = standing === 'deleted' || standing === 'taken' ? standing : undefined
   const { refused: _before, ...rest } = before
@@ -92,12 +93,16 @@ function* everyKey(tx: Reader, shared: Reader): Generator<string> {
   }
 }
 
+/**
+ * @param isNews Whether a claim of the node's own that its store does not have is one that it
+ * made; else it may be one that it gave up, and another node's since: nobody gets an address of it yet.
+ */
 function applyClaim(
   tx: Tx,
   shared: Reader,
   key: Key<BlockClaim>,
   node: string,
-  keep: boolean,
+  { keep, isNews }: { readonly keep: boolean; readonly isNews: boolean },
 ): void {
   const [mine, theirs] = [tx.get(key), shared.get(key)]
   if (mine?.node === node) {
@@ -111,7 +116,8 @@ function applyClaim(
   putIfOther(tx, key, theirs)
   if (theirs.node !== node) return
   const useKey = keys.use(node, theirs.network, theirs.cidr)
-  if (tx.get(useKey) === undefined) tx.put(useKey, unused(theirs))
+  if (tx.get(useKey) !== undefined) return
+  tx.put(useKey, { ...unused(theirs), ...(isNews ? {} : { frozen: true }) })
 }
 
 function applyOwnClaim(

@@ -7,7 +7,14 @@ import { apartBecause, expel } from '../../ipam/cluster/membership.ts'
 import { isBehind } from '../../ipam/cluster/mirror.ts'
 import type { Demand } from '../../ipam/cluster/records.ts'
 import { memoryStore } from '../../ipam/memory-store.ts'
-import { allocate, createNetwork, keys, parseNetworkSpec, release } from '../../ipam/mod.ts'
+import {
+  allocate,
+  createNetwork,
+  keys,
+  parseNetworkSpec,
+  release,
+  reserve,
+} from '../../ipam/mod.ts'
 import { rebuild } from '../../ipam/rebuild.ts'
 import type { AttachmentRecord, NodeRecord } from '../../ipam/records.ts'
 import { type SortedMap, sortedMap } from '../../ipam/sorted-map.ts'
@@ -310,17 +317,27 @@ export class Node {
     })
   }
 
-  /** ADD, as the verbs do it. */
-  add(): void {
+  /**
+   * ADD, as the verbs do it.
+   *
+   * @param moving Of a pod that may be anywhere: below FIXED it has a floating address
+   * reserved, else it asks for one. undefined: any address will do.
+   */
+  add(moving?: number): void {
     const { world, name } = this
     const containerId = `c${world.serial++}`
     const key = { network: 'pods', containerId, ifname: 'eth0' }
+    const floats = moving !== undefined && moving >= FIXED
+    const ask = {
+      ...(moving === undefined ? {} : { pod: podOf(moving) }),
+      ...(floats ? { pools: [FLOATING as never] } : {}),
+    }
     this.local.transact(
       (tx) => {
         const apart = apartBecause(tx, name, this.bootId(), () => world.now)
         if (apart !== undefined) return { kind: 'refused' as const, wanted: undefined }
         const request = { key, node: name, netns: '/n', hostLink: containerId, mayClaim: false }
-        return allocate(tx, { ...request, nowMs: this.wallMs(), bootId: this.bootId() })
+        return allocate(tx, { ...request, ...ask, nowMs: this.wallMs(), bootId: this.bootId() })
       },
       (outcome) => {
         if (outcome.kind === 'failed') throw outcome.error
@@ -349,6 +366,12 @@ export class Node {
   }
 }
 
+/** A pool whose addresses move. */
+export const FLOATING = '10.9.0.0/28'
+/** Pods that have one of it reserved. */
+export const FIXED = 4
+const podOf = (number: number) => ({ namespace: 'db', name: `p${number}`, uid: '' })
+
 interface Queued {
   readonly node: Node
   readonly run: () => void
@@ -374,10 +397,18 @@ export class World {
     const spec = {
       name: 'pods',
       mode: 'vxlan',
-      pools: [{ cidr, blockLength: Number(length) }],
+      pools: [
+        { cidr, blockLength: Number(length) },
+        { cidr: FLOATING, floating: true },
+      ],
       options: { cooldownSeconds: 0 },
     }
-    this.etcd.run('shared/', (tx) => createNetwork(tx, parseNetworkSpec(spec as never, 0)))
+    this.etcd.run('shared/', (tx) => {
+      createNetwork(tx, parseNetworkSpec(spec as never, 0))
+      for (let n = 0; n < FIXED; n++) {
+        reserve(tx, { network: 'pods', ip: `10.9.0.${n + 1}` as never, pod: podOf(n), nowMs: 0 })
+      }
+    })
   }
 
   readonly clock = {

@@ -5,7 +5,7 @@ import t from 'tap'
 import { type Key, keys } from '../../ipam/mod.ts'
 import { MEMBER_TIMES } from '../../src/cluster/member.ts'
 import { holds } from '../support/property.ts'
-import { LEASE_MS, Node, World } from './member-world.ts'
+import { FIXED, LEASE_MS, Node, World } from './member-world.ts'
 
 const NODES = 3
 
@@ -112,7 +112,10 @@ function play(acts: readonly Act[], seed: number): World {
 
 function perform(world: World, each: Act, isCalm: boolean): void {
   const at = 'node' in each ? world.nodes[each.node] : undefined
-  if (each.kind === 'add') for (let n = 0; n <= each.which % 8; n++) at?.add()
+  if (each.kind === 'add') {
+    at?.add(each.which % (FIXED + 3))
+    for (let n = 1; n <= each.which % 8; n++) at?.add()
+  }
   if (each.kind === 'del') at?.del(each.which)
   if (each.kind === 'steps') {
     for (let n = 0; n < each.count; n++) world.step()
@@ -250,6 +253,50 @@ t.test("a block that a restored snapshot does not know is nobody else's", async 
     'all are back',
   )
   t.ok(claimsIn(world).length > before.length, 'and n2 has its own')
+})
+
+const claimOf = (world: World, hex: string): unknown =>
+  JSON.parse(world.etcd.data.get(`shared/claim/pods/4/${hex}`) ?? '{}').node
+
+t.test('a floating address moves by etcd, and by nothing else', async (t) => {
+  const world = worldOf(4)
+  const [n1, n2] = world.nodes
+  /** As a runtime that tries again. */
+  const tries = (node: Node | undefined): void => {
+    for (let n = 0; n < 5; n++) {
+      if (node?.pods.size === 0) node.add(0)
+      world.advance(1000)
+    }
+  }
+  tries(n1)
+  t.same([...n1!.pods.values()][0]?.ips, ['10.9.0.1'])
+  tries(n2)
+  t.equal(n2!.pods.size, 0, "it is n1's")
+  const snapshot = world.etcd.snapshot()
+
+  world.etcd.up = false
+  n1!.del(0)
+  tries(n2)
+  t.equal(n2!.pods.size, 0, 'etcd alone can say that it is free')
+  t.equal(claimOf(world, '0a090001'), 'n1')
+  world.etcd.up = true
+  world.advance(10_000)
+  t.equal(claimOf(world, '0a090001'), undefined, 'given up as soon as etcd is back')
+  tries(n2)
+  t.same([...n2!.pods.values()][0]?.ips, ['10.9.0.1'])
+  t.equal(claimOf(world, '0a090001'), 'n2')
+
+  // The snapshot says that it is n1's; n1 hears of it first, and its pod comes back to it at once.
+  world.etcd.restore(snapshot)
+  n1!.sync()
+  for (let n = 0; n < 60; n++) {
+    n1!.add(0)
+    world.step()
+    if (n % 20 === 19) n1!.sync()
+  }
+  t.equal(n1!.pods.size, 0, 'nobody takes what it had no longer')
+  world.advance(3 * MEMBER_TIMES.reassertMs)
+  t.equal(claimOf(world, '0a090001'), 'n2', 'who has a pod with it keeps it')
 })
 
 t.test('a store that was wiped: the mirror knows what no kernel does', async (t) => {
