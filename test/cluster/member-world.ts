@@ -7,14 +7,7 @@ import { apartBecause, expel } from '../../ipam/cluster/membership.ts'
 import { isBehind } from '../../ipam/cluster/mirror.ts'
 import type { Demand } from '../../ipam/cluster/records.ts'
 import { memoryStore } from '../../ipam/memory-store.ts'
-import {
-  allocate,
-  createNetwork,
-  keys,
-  parseNetworkSpec,
-  release,
-  reserve,
-} from '../../ipam/mod.ts'
+import { allocate, keys, release } from '../../ipam/mod.ts'
 import { rebuild } from '../../ipam/rebuild.ts'
 import type { AttachmentRecord, NodeRecord } from '../../ipam/records.ts'
 import { type SortedMap, sortedMap } from '../../ipam/sorted-map.ts'
@@ -26,6 +19,7 @@ import { ownerPerform } from '../../src/cluster/owner-perform.ts'
 import { type Driven, drive } from '../../src/driver.ts'
 import type { Instant } from '../../src/machine.ts'
 import { carryOn } from './carry-world.ts'
+import { FIXED, FLOATING, podOf, putNetwork } from './member-network.ts'
 
 export const LEASE_MS = 120_000
 const LATE_MS_MAX = 4000
@@ -366,12 +360,6 @@ export class Node {
   }
 }
 
-/** A pool whose addresses move. */
-export const FLOATING = '10.9.0.0/28'
-/** Pods that have one of it reserved. */
-export const FIXED = 4
-const podOf = (number: number) => ({ namespace: 'db', name: `p${number}`, uid: '' })
-
 interface Queued {
   readonly node: Node
   readonly run: () => void
@@ -393,22 +381,7 @@ export class World {
   /** @param pick Chance: an integer below. */
   constructor(pick: (below: number) => number, pool = '10.0.0.0/26,block=29') {
     this.#pick = pick
-    const [cidr = '', length = ''] = pool.split(',block=')
-    const spec = {
-      name: 'pods',
-      mode: 'vxlan',
-      pools: [
-        { cidr, blockLength: Number(length) },
-        { cidr: FLOATING, floating: true },
-      ],
-      options: { cooldownSeconds: 0 },
-    }
-    this.etcd.run('shared/', (tx) => {
-      createNetwork(tx, parseNetworkSpec(spec as never, 0))
-      for (let n = 0; n < FIXED; n++) {
-        reserve(tx, { network: 'pods', ip: `10.9.0.${n + 1}` as never, pod: podOf(n), nowMs: 0 })
-      }
-    })
+    this.etcd.run('shared/', (tx) => putNetwork(tx, pool))
   }
 
   readonly clock = {

@@ -5,7 +5,8 @@ import t from 'tap'
 import { type Key, keys } from '../../ipam/mod.ts'
 import { MEMBER_TIMES } from '../../src/cluster/member.ts'
 import { holds } from '../support/property.ts'
-import { FIXED, LEASE_MS, Node, World } from './member-world.ts'
+import { FIXED } from './member-network.ts'
+import { LEASE_MS, Node, World } from './member-world.ts'
 
 const NODES = 3
 
