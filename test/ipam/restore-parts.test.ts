@@ -168,6 +168,13 @@ t.test(
     t.ok(again.kept)
     t.equal((await restoreParts(target, file, options)).added.attachments, 0)
     t.equal(records(made), records(source), 'twice is once, and nothing is frozen')
+    const bare = open('bare')
+    await transact(bare, (tx) => lifeStart(tx))
+    await restoreParts({ store: bare, path: undefined, isCluster: false }, file, options)
+    t.equal(records(bare), records(source), 'in parts: nothing stays frozen')
+    const mark = bare.read((reader) => reader.get(keys.restore))
+    t.equal(mark, undefined, 'nor marked')
+    bare.close()
     await transact(made, (tx) => {
       const [key, claim] = tx.range(keys.allClaims)[0]!
       tx.put(key, { ...claim, node: 'other' })
