@@ -94,7 +94,7 @@ export function podLinks(): readonly PodLink[] {
  * undefined: it cannot be told. In a container the folder of namespaces may not be
  * there, and processes have other numbers: what is missing then says nothing.
  */
-function isNamespace(path: string): boolean | undefined {
+export function isNamespace(path: string): boolean | undefined {
   try {
     return statfsSync(path).type === NSFS_MAGIC
   } catch (thrown) {

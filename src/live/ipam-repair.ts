@@ -9,7 +9,7 @@
 import type { Repair } from '../../ipam/check.ts'
 import { ownerOf } from '../../ipam/cluster/owners.ts'
 import { keys } from '../../ipam/keys.ts'
-import type { AttachmentKey } from '../../ipam/records.ts'
+import type { AttachmentKey, AttachmentRecord } from '../../ipam/records.ts'
 import {
   applyRepairs,
   type Repaired,
@@ -19,7 +19,7 @@ import {
 import type { Reader, Store, Tx } from '../../ipam/store.ts'
 import { type AttachmentLocks, attachmentLocks, byteOf } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
-import { mustBeOn, podLinks } from './ipam-look.ts'
+import { isNamespace, mustBeOn, podLinks } from './ipam-look.ts'
 import { openKernel } from './kernel.ts'
 import { transact } from './transact.ts'
 
@@ -98,7 +98,7 @@ export function mendAtOnce(
     for (const repair of repairs) {
       if (repair.kind === 'remove-link') links.push(repair)
       else {
-        const why = store.read((reader) => whyNot(reader, repair, node, force ? NO_LINKS : names))
+        const why = store.read((reader) => whyNot(reader, repair, node, force ? undefined : names))
         if (why === undefined) records.push(repair)
         else refuse(repair, why)
       }
@@ -115,25 +115,32 @@ export function mendAtOnce(
   })
 }
 
-const NO_LINKS: ReadonlySet<string> = new Set()
-
-/** Why the node does not do it; undefined: it does. */
+/** Why the node does not do it; undefined: it does. @param links Of pods; undefined: it is done whether they live or not. */
 function whyNot(
   reader: Reader,
   repair: StoreRepair,
   node: string,
-  links: ReadonlySet<string>,
+  links: ReadonlySet<string> | undefined,
 ): string | undefined {
   if (ownerOf(reader, repair, node).kind === 'all') return 'it is shared by all nodes'
   if ('node' in repair && repair.node !== node) return `it is node ${repair.node}'s`
   if (repair.kind !== 'release') return undefined
   const record = reader.get(keys.attachment(node, repair.key))
-  if (record?.sequence !== repair.sequence || !links.has(record.hostLink ?? '')) return undefined
-  return aliveWords(record.hostLink ?? '')
+  if (record?.sequence !== repair.sequence || links === undefined) return undefined
+  return lifeOf(record, links)
 }
 
-const aliveWords = (link: string): string =>
-  `link ${link} is there: its pod may live, end it, or use --force`
+/** What says that the pod may live; undefined: nothing. */
+function lifeOf(record: AttachmentRecord, links: ReadonlySet<string>): string | undefined {
+  const { hostLink, netns } = record
+  const sign =
+    hostLink === undefined ? `namespace ${netns}` : links.has(hostLink) ? `link ${hostLink}` : ''
+  // Another plugin made its link: its namespace is all that is known of it.
+  const isGone =
+    hostLink === undefined && (record.bootId !== bootId() || isNamespace(netns) === false)
+  if (sign === '' || isGone) return undefined
+  return `${sign} is there: its pod may live, end it, or use --force`
+}
 
 /** In the order of their bytes, each once: who holds several waits for nobody who waits for it. */
 function holdAll<T>(
@@ -151,9 +158,9 @@ type Release = Extract<Repair, { readonly kind: 'release' }>
 async function freeHere(repair: Release, store: Store, force: boolean): Promise<Repaired> {
   const { node, key, sequence } = repair
   const record = store.read((reader) => reader.get(keys.attachment(node, key)))
-  const link = podLinks().find(({ name }) => name === record?.hostLink)
-  if (link !== undefined && record?.sequence === sequence && !force) {
-    return { repair, outcome: 'refused', why: aliveWords(link.name) }
+  if (record?.sequence === sequence && !force) {
+    const why = lifeOf(record, new Set(podLinks().map(({ name }) => name)))
+    if (why !== undefined) return { repair, outcome: 'refused', why }
   }
   return free(repair, store, { nowMs: Date.now(), bootId: bootId() })
 }

@@ -7,10 +7,25 @@ import { keys, release, type Tx } from '../../ipam/mod.ts'
 import { applyRepairs, type StoreRepair } from '../../ipam/repair.ts'
 import { readReleases, writeReport } from '../../ipam/report.ts'
 import { holds } from '../support/property.ts'
-import { add, BOOT, inhabited, NODES, RULE_SPOILS, ruled, SPOILS } from './check-world.ts'
+import {
+  add,
+  BOOT,
+  inhabited,
+  NODES,
+  RULE_SPOILS,
+  ruled,
+  SPOILS,
+  smallStore,
+} from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
+import { LIFE_NODES, life, lifeStart, live } from './random-life.ts'
 
 const NOW = { nowMs: 5 }
+
+type World = ReturnType<typeof smallStore>
+
+const nameOf = ([key, { sequence }]: readonly [string, { readonly sequence: number }]): string =>
+  `${key} ${sequence}`
 
 const repairsOf = (tx: Tx): readonly StoreRepair[] =>
   checkIpam(tx).flatMap(({ repair }) =>
@@ -139,3 +154,74 @@ holds(t, 'whatever a report holds, it is read or refused', fc.json(), (text) => 
     assert.equal((thrown as { code?: string }).code, 'BAD_JSON')
   }
 })
+
+/** The worst report: its machine said that every pod is dead, and some records were lost. */
+function direReport(store: World, nowMs: number): string {
+  return store.run((tx) => {
+    const look = { node: 'n1', bootId: 'later', links: [], namespace: () => false }
+    const findings = LIFE_NODES.flatMap((node) => checkIpam(tx, { ...look, node }))
+    return writeReport({ version: 1, madeMs: nowMs, node: 'n1', findings })
+  })
+}
+
+const born = (): World => {
+  const store = smallStore()
+  store.run((tx) => lifeStart(tx))
+  return store
+}
+
+holds(
+  t,
+  'an old report frees nothing that was given since',
+  fc.tuple(life(40), life(40), fc.array(fc.nat(40), { maxLength: 3 })),
+  ([early, late, lost]) => {
+    const store = born()
+    const nowMs = store.run((tx) => live(tx, early, 1))
+    store.run((tx) => {
+      for (const at of lost) {
+        const all = [...tx.range(keys.allAttachments)]
+        const one = all[at % Math.max(1, all.length)]
+        if (one !== undefined) tx.remove(one[0])
+      }
+    })
+    const known = new Set(store.run((tx) => [...tx.range(keys.allAttachments)].map(nameOf)))
+    const report = direReport(store, nowMs)
+    store.run((tx) => live(tx, late, nowMs + 10_000))
+    const newer = store.run((tx) =>
+      [...tx.range(keys.allAttachments)].filter((pair) => !known.has(nameOf(pair))),
+    )
+    store.run((tx) => {
+      applyRepairs(tx, readReleases(report), { nowMs: nowMs + 90_000 })
+      for (const [key, one] of newer) {
+        assert.deepEqual(tx.get(key), one)
+        for (const ip of one.ips) {
+          assert.equal(tx.get(keys.address(one.network, ip))?.containerId, one.containerId)
+        }
+      }
+      const second = applyRepairs(tx, readReleases(report), { nowMs: nowMs + 91_000 })
+      assert.ok(
+        second.every(({ outcome }) => outcome === 'stale'),
+        'twice is once',
+      )
+      checkInvariants(tx, LIFE_NODES)
+    })
+  },
+  { numRuns: 150 },
+)
+
+holds(
+  t,
+  'a report of another machine, whose node has the same name, frees nothing',
+  fc.tuple(life(40), life(40)),
+  ([theirs, ours]) => {
+    const [there, here] = [born(), born()]
+    const nowMs = there.run((tx) => live(tx, theirs, 1))
+    const report = direReport(there, nowMs).replaceAll(/"containerId": "c/g, '"containerId": "x')
+    here.run((tx) => live(tx, ours, 1))
+    const before = here.run(everything)
+    const results = here.run((tx) => applyRepairs(tx, readReleases(report), { nowMs }))
+    assert.ok(results.every(({ outcome }) => outcome === 'stale'))
+    assert.equal(here.run(everything), before)
+  },
+  { numRuns: 100 },
+)
