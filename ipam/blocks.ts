@@ -94,18 +94,19 @@ export function ownBlocks(
   family: IpFamily,
 ): readonly BlockUse[] {
   const pairs = reader.range(keys.familyUses(node, network.name, family))
-  let own = knownOwn.get(pairs)
-  if (own === undefined) {
+  if (pairs !== lastOwn.pairs) {
     const uses: BlockUse[] = []
     for (const [, use] of pairs) if (use.frozen !== true) uses.push(use)
-    own = uses
-    knownOwn.set(pairs, own)
+    lastOwn = { pairs, uses }
   }
-  return own
+  return lastOwn.uses
 }
 
-/** The same pairs are asked for twice: after one allocation, and before the next. */
-const knownOwn = new WeakMap<Pairs<BlockUse>, readonly BlockUse[]>()
+/** The same pairs are asked for several times: after one allocation, and before the next. */
+let lastOwn: { readonly pairs: Pairs<BlockUse>; readonly uses: readonly BlockUse[] } = {
+  pairs: [],
+  uses: [],
+}
 
 /**
  * What `node` would claim of `pools`, which are of one family, best first:

@@ -10,6 +10,7 @@
  * @module
  */
 import { asBinary } from 'lmdb'
+import type { Batch, Batches } from './batch.ts'
 import type { Database } from './environment.ts'
 import type { Writes } from './overlay.ts'
 
@@ -51,31 +52,16 @@ export function commitHere(db: Database, writes: Writes): void {
  * The same in a pool thread. `done` is called once, later, with what was thrown
  * or undefined; until then the gate must be held, and reads see the store as it was.
  */
-export function commitInPool(db: Database, writes: Writes, done: (thrown: unknown) => void): void {
-  // A batch is whole: the thread does not commit before it has seen the end of it.
-  const committed = db.batch(() => {
-    for (const [key, text] of writes) {
-      if (text === undefined) void db.remove(key)
-      else void db.put(key, asBinary(Buffer.from(text)))
-    }
+export function commitInPool(
+  db: Database,
+  batches: Batches,
+  batch: Batch,
+  done: (thrown: unknown) => void,
+): void {
+  batches.commit(batch, (thrown) => {
+    if (thrown !== undefined) failed(db)
+    done(thrown)
   })
-  committed.then(
-    () => done(undefined),
-    (thrown: unknown) => {
-      failed(db)
-      reasonOf(thrown).then(done)
-    },
-  )
-}
-
-/** The library rejects with one error that promises another, which says why. */
-async function reasonOf(thrown: unknown): Promise<unknown> {
-  const { commitError } = thrown as { commitError?: Promise<never> }
-  try {
-    return (await commitError) ?? thrown
-  } catch (reason) {
-    return reason
-  }
 }
 
 /**

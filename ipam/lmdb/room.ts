@@ -12,13 +12,13 @@
  */
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Volume } from './batch.ts'
 import { DATA_FILE, rawFile } from './inspect.ts'
 import { type Meta, readHead } from './meta.ts'
-import type { Writes } from './overlay.ts'
 
 export interface Room {
   /** Throws what the disk says when there is no room for the writes. Call it inside the gate, on the newest commit. */
-  make(writes: Writes): void
+  make(volume: Volume): void
   close(): void
 }
 
@@ -32,14 +32,14 @@ const NODE_BYTES = 16
 export function openRoom(path: string): Room {
   const fd = openSync(join(path, DATA_FILE), 'r+')
   return {
-    make(writes) {
+    make(volume) {
       const raw = rawFile(fd)
       const head = readHead(raw)
       // What is wrong with it, LMDB is about to say.
       if (head.kind !== 'sound') return
       const { pageBytes, lastPage } = head.meta
-      const reserve = [...writes.values()].includes(undefined) ? 0 : RESERVE_PAGES
-      const end = (lastPage + 1 + pagesFor(writes, head.meta) + reserve) * pageBytes
+      const reserve = volume.removes ? 0 : RESERVE_PAGES
+      const end = (lastPage + 1 + pagesFor(volume, head.meta) + reserve) * pageBytes
       if (raw.sizeBytes < end) extend(fd, raw.sizeBytes, end)
     },
     close: () => closeSync(fd),
@@ -68,15 +68,14 @@ function fill(fd: number, from: number, to: number): void {
  * on the way to a record, but none twice; what the values fill, with pages half
  * full; and the list of free pages.
  */
-export function pagesFor(writes: Writes, { pageBytes, main, free }: Meta): number {
+export function pagesFor({ sizes }: Volume, { pageBytes, main, free }: Meta): number {
   let [leafBytes, bigPages] = [0, 0]
-  for (const [key, text] of writes) {
-    const bytes = Buffer.byteLength(key) + (text === undefined ? 0 : Buffer.byteLength(text))
+  for (const bytes of sizes) {
     if (bytes > pageBytes / 4) bigPages += Math.ceil((bytes + NODE_BYTES) / pageBytes) + 1
     leafBytes += Math.min(bytes, pageBytes / 2) + NODE_BYTES
   }
-  const copied = Math.min(writes.size * main.depth, main.branchPages + main.leafPages)
-  const filled = Math.min(writes.size, Math.ceil((2 * leafBytes) / pageBytes)) * 2 + main.depth + 1
+  const copied = Math.min(sizes.length * main.depth, main.branchPages + main.leafPages)
+  const filled = Math.min(sizes.length, Math.ceil((2 * leafBytes) / pageBytes)) * 2 + main.depth + 1
   const listed = free.branchPages + free.leafPages + free.overflowPages + free.depth + 4
   return copied + filled + bigPages + listed
 }

@@ -5,26 +5,24 @@
  * sees the store as if it ran alone: after those before it, and without the
  * writes of one that threw. Their writes are kept apart until all are known, and
  * then written as one LMDB transaction: here, or in a pool thread, while the
- * event loop goes on and reads see the store as it was. Nobody is answered
- * before the commit is on disk, and each answer gets a turn of the event loop of
- * its own, so a hundred of them are no long stretch.
+ * event loop goes on, bodies of the next commit run on top (`stay.ts`) and reads see
+ * the store as it was. Nobody is answered before the commit is on disk; answers are
+ * given in short stretches.
  *
  * @module
  */
-import { asTriviumError, TriviumError } from '../../src/errors.ts'
-import type { Key, KeyRange, Outcome, Pairs, Reader, Store, Tx } from '../store.ts'
+import { TriviumError } from '../../src/errors.ts'
+import type { Key, KeyRange, Outcome, Pairs, Reader, Store } from '../store.ts'
 import { diskAdvice } from './advice.ts'
-import { REVISION, revisionOf } from './changes.ts'
-import { commitHere, commitInPool, mustBegin } from './commit.ts'
+import { openBatches } from './batch.ts'
+import { asError, type Entry, entryOf, inTurns } from './entry.ts'
 import type { Database, Environment } from './environment.ts'
 import type { Work } from './gate.ts'
-import { type Overlay, overlay } from './overlay.ts'
 import type { Ranges } from './ranges.ts'
+import { type Stay, stay } from './stay.ts'
 
-/** A body takes about 0.1 ms; a stretch of them stays below 5 ms. */
-const BODIES_MS_MAX = 2
-/** How long bodies are run, in such stretches, before they are written: more share a commit. */
-const GATHER_MS_MAX = 16
+/** After a long stay others have their turn: their lock is granted in microseconds. */
+const TURN_OF_OTHERS_MS = 1
 
 /**
  * How long nothing is written after the disk refused. A full disk gains nothing
@@ -40,18 +38,6 @@ export interface Transactions {
   finish(idle: () => void): void
 }
 
-type Leave = Parameters<Work>[0]
-
-/** A body and what becomes of it. */
-interface Entry {
-  /** Runs the body; what it writes goes to `all`, or nothing if it throws. */
-  run(all: Overlay): void
-  /** Tells what was decided, unless `answer` has; undefined: nobody wants to know. */
-  readonly decide: (() => void) | undefined
-  /** Tells the caller; `refusal` when the commit failed. */
-  answer(refusal: Outcome<never> | undefined): void
-}
-
 export function lmdbReader(db: Database): Reader {
   return {
     get: <T>(key: Key<T>) => db.get(key) as T | undefined,
@@ -61,13 +47,16 @@ export function lmdbReader(db: Database): Reader {
 }
 
 export function openTransactions(
-  { db, gate, room }: Environment,
+  environment: Environment,
   path: string,
   ranges: Ranges,
 ): Transactions {
-  let queue: Entry[] = []
+  const { db, gate } = environment
+  const batches = openBatches(db)
+  const queue: Entry[] = []
   let idle: (() => void) | undefined
   let scheduled = false
+  let current: Stay | undefined
   /** What the disk last said, and until when it is taken at its word. */
   let refusedUntilMs = 0
   let lastRefusal: Outcome<never> | undefined
@@ -75,169 +64,66 @@ export function openTransactions(
   function schedule(): void {
     if (scheduled) return
     scheduled = true
-    queueMicrotask(() => gate.request(commitSome, () => end(take(queue.length), gateShut(path))))
+    queueMicrotask(request)
   }
 
-  function take(count: number): Entry[] {
-    const taken = queue.slice(0, count)
-    queue = queue.slice(count)
-    return taken
+  function request(): void {
+    gate.request(enter, () => end(queue.splice(0), gateShut(path), false))
   }
 
-  function commitSome(leave: Leave): void {
+  function enter(leave: Parameters<Work>[0]): void {
     if (lastRefusal !== undefined && performance.now() < refusedUntilMs) {
-      const refused = take(queue.length)
-      leave(() => end(refused, lastRefusal))
+      const refused = queue.splice(0)
+      leave(() => end(refused, lastRefusal, false))
       return
     }
-    let before = 0
-    const trouble = thrownBy(() => {
-      mustBegin(db)
-      before = revisionOf(db)
+    let isOver = false
+    const made = stay({
+      environment,
+      ranges,
+      batches,
+      queue,
+      left(entries, wasCut) {
+        isOver = true
+        lastRefusal = undefined
+        leave(() => end(entries, undefined, wasCut))
+      },
+      // For a while; what waits till then hears the same.
+      failed(entries, thrown) {
+        isOver = true
+        lastRefusal = notWritten(path, thrown)
+        refusedUntilMs = performance.now() + DISK_PAUSE_MS
+        leave(() => end(entries, lastRefusal, false))
+      },
     })
-    if (trouble !== undefined) {
-      refuse(trouble, take(queue.length), leave)
-      return
-    }
-    const all = overlay(ranges.at(before))
-    gather(all, [], performance.now() + GATHER_MS_MAX, (entries) => {
-      commit(all, before + 1, entries, leave)
-    })
+    current = isOver ? undefined : made
   }
 
-  /** Runs all that wait, and what comes to it, in stretches with turns between. */
-  function gather(
-    all: Overlay,
-    before: readonly Entry[],
-    endMs: number,
-    done: (entries: readonly Entry[]) => void,
+  function end(
+    entries: readonly Entry[],
+    refusal: Outcome<never> | undefined,
+    afterOthers: boolean,
   ): void {
-    const entries = [...before, ...take(runSome(queue, all))]
-    if (queue.length === 0 || performance.now() > endMs) done(entries)
-    else setImmediate(gather, all, entries, endMs, done)
-  }
-
-  function commit(all: Overlay, revision: number, entries: readonly Entry[], leave: Leave): void {
-    const ended = (thrown: unknown): void => {
-      if (thrown !== undefined) {
-        refuse(thrown, entries, leave)
-        return
-      }
-      ranges.committed(revision, all.values)
-      lastRefusal = undefined
-      leave(() => end(entries, undefined))
-    }
-    if (all.values.size === 0) {
-      leave(() => end(entries, undefined))
-      return
-    }
-    all.put(REVISION, revision)
-    const writes = all.writes()
-    const noRoom = thrownBy(() => room.make(writes))
-    if (noRoom !== undefined || gate.patience === 'blocks') {
-      ended(noRoom ?? thrownBy(() => commitHere(db, writes)))
-      return
-    }
-    commitInPool(db, writes, ended)
-    // Whoever goes on with it works after the thread has been told to begin.
-    setImmediate(
-      oneATurn,
-      entries.flatMap(({ decide }) => decide ?? []),
-    )
-  }
-
-  /** For a while; what waits till then hears the same. */
-  function refuse(thrown: unknown, entries: readonly Entry[], leave: Leave): void {
-    lastRefusal = notWritten(path, thrown)
-    refusedUntilMs = performance.now() + DISK_PAUSE_MS
-    leave(() => end(entries, lastRefusal))
-  }
-
-  function end(entries: readonly Entry[], refusal: Outcome<never> | undefined): void {
-    scheduled = false
-    if (queue.length > 0) schedule()
-    else idle?.()
-    oneATurn(entries.map((entry) => () => entry.answer(refusal)))
+    current = undefined
+    if (queue.length === 0) {
+      scheduled = false
+      idle?.()
+    } else if (afterOthers) setTimeout(request, TURN_OF_OTHERS_MS)
+    else queueMicrotask(request)
+    inTurns(entries, (entry) => entry.answer(refusal))
   }
 
   return {
     transact(body, done, decided) {
       queue.push(entryOf(body, done, decided))
-      schedule()
+      if (current !== undefined) current.arrived()
+      else schedule()
     },
     finish(told) {
       idle = told
       if (!scheduled) told()
     },
   }
-}
-
-/** Runs as many entries as a stretch allows, at least one, and counts them. */
-function runSome(entries: readonly Entry[], all: Overlay): number {
-  const endMs = performance.now() + BODIES_MS_MAX
-  let ran = 0
-  for (const entry of entries) {
-    entry.run(all)
-    ran++
-    if (performance.now() > endMs) break
-  }
-  return ran
-}
-
-function entryOf<T>(
-  body: (tx: Tx) => T,
-  done: (outcome: Outcome<T>) => void,
-  decided: ((answer: T) => void) | undefined,
-): Entry {
-  let outcome: Outcome<T> = neverRan
-  let told = false
-  const decide =
-    decided &&
-    ((): void => {
-      if (told || outcome.kind === 'failed') return
-      told = true
-      decided(outcome.answer)
-    })
-  return {
-    run(all) {
-      try {
-        outcome = { kind: 'committed', answer: all.attempt(body) }
-      } catch (thrown) {
-        outcome = { kind: 'failed', error: asError(thrown) }
-      }
-    },
-    decide,
-    answer(refusal) {
-      if (refusal === undefined) decide?.()
-      told = true
-      done(refusal ?? outcome)
-    },
-  }
-}
-
-/** Calls the first now and each other in a turn of the event loop of its own, in order. */
-function oneATurn(calls: (() => void)[]): void {
-  const call = calls.shift()
-  if (call === undefined) return
-  if (calls.length > 0) setImmediate(oneATurn, calls)
-  call()
-}
-
-function thrownBy(work: () => void): unknown {
-  try {
-    work()
-    return undefined
-  } catch (thrown) {
-    return asError(thrown)
-  }
-}
-
-const asError = (thrown: unknown): Error =>
-  thrown instanceof Error ? thrown : asTriviumError(thrown)
-
-const neverRan: Outcome<never> = {
-  kind: 'failed',
-  error: new TriviumError('INTERNAL', 'Broken invariant: a transaction was answered before it ran'),
 }
 
 function notWritten(path: string, thrown: unknown): Outcome<never> {

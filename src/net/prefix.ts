@@ -57,8 +57,14 @@ export function hostPrefix(ip: Ip): Prefix {
 }
 
 export const prefixFamily = (prefix: Prefix): IpFamily => ipFamily(prefix)
-export const prefixLength = (prefix: Prefix): number =>
-  Number(prefix.slice(prefix.indexOf('/') + 1))
+/** Read digit by digit: it is asked for every block of a node with every pod, and makes no text. */
+export function prefixLength(prefix: Prefix): number {
+  let length = 0
+  for (let at = prefix.lastIndexOf('/') + 1; at < prefix.length; at++) {
+    length = length * 10 + prefix.charCodeAt(at) - 0x30
+  }
+  return length
+}
 
 /** First address of the prefix. */
 export const networkAddress = (prefix: Prefix): Ip => prefix.slice(0, prefix.indexOf('/')) as Ip

@@ -75,6 +75,26 @@ t.test('who is answered is on disk, and the event loop goes on before', { skip }
   t.strictSame(await child.ended, [0, null])
 })
 
+t.test('bodies run on top of what is being written, and end after it', { skip }, async (t) => {
+  const child = held(t, 'ahead')
+  const found = JSON.parse(await child.line)
+  t.strictSame(found.during, { done: ['first decided', 'sync'] }, 'nobody reads it yet')
+  t.strictSame(found.outcomes, ['committed', 'committed'])
+  t.strictSame(found.seen, [1, 1], 'both saw the first')
+  t.strictSame(found.after, [1, 1, 1])
+  t.strictSame(await child.ended, [0, null])
+})
+
+t.test('... and fail with it', { skip: skip || heapIsDamaged }, async (t) => {
+  const child = held(t, 'lost')
+  const found = JSON.parse(await child.line)
+  t.strictSame(found.outcomes, ['failed', 'committed'])
+  t.strictSame(found.seen, [1, null], 'what the second saw never was')
+  t.strictSame(found.after, [null, null, 1])
+  t.strictSame(await child.ended, [0, null])
+  await isWhole(t, child.path, ['row/before', 'row/third'])
+})
+
 t.test('a process that exits in the middle of a commit ends it first', { skip }, async (t) => {
   const child = held(t, 'exit')
   await child.line

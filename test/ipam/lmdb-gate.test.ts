@@ -43,6 +43,46 @@ t.test('whoever is outside waits, and the event loop goes on', async (t) => {
   t.strictSame(done, ['a inside', 'a outside', 'b inside', 'b outside'])
 })
 
+t.test('commits that follow each other leave others their turn', async (t) => {
+  const path = join(folder, 'turns')
+  const store = openLmdbStore(path, { patience: 'pool' })
+  t.teardown(() => store.close())
+  let done = 0
+  let isOver = false
+  let waiting = 0
+  // While one commit is written, there are bodies for the next.
+  const feed = (): void => {
+    if (isOver) return
+    if (waiting < 200) {
+      waiting++
+      void answerOf(store, (tx) => tx.put(`row/${done % 1000}`, done)).then(() => {
+        waiting--
+        done++
+      })
+    }
+    setImmediate(feed)
+  }
+  t.teardown(() => {
+    isOver = true
+  })
+  feed()
+  await until(() => done > 500)
+  const other = openGate(join(path, 'writers.lock'), 'pool', 5000)
+  t.teardown(() => other.close())
+  for (let turn = 0; turn < 3; turn++) {
+    const before = done
+    await new Promise<void>((resolve, reject) => {
+      other.request(
+        (leave) => leave(resolve),
+        () => reject(new Error('never inside')),
+      )
+    })
+    await until(() => done > before)
+  }
+  isOver = true
+  await until(() => waiting === 0)
+})
+
 t.test('who waits for too long is refused, and comes in later', async (t) => {
   const path = join(folder, 'late')
   const gate = openGate(path, 'pool', 30)

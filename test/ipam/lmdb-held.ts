@@ -61,6 +61,33 @@ async function order(): Promise<unknown> {
   return { during, order: events(), after: [read('first'), read('second')] }
 }
 
+/** What was seen by a body that ran while another's writes stood still in the sync. */
+const seen: (number | undefined)[] = []
+function onTop(name: string): Promise<string> {
+  return outcomeOf(store, (tx) => {
+    seen.push(tx.get(row('first')))
+    tx.put(row(name), 1)
+  }).then(({ kind }) => kind)
+}
+
+/** Bodies run on top of a commit that is under way; the disk takes it, or fails. */
+async function ahead(fails: boolean): Promise<unknown> {
+  await answerOf(store, (tx) => tx.put(row('before'), 1))
+  await underWay()
+  const second = onTop('second')
+  await until(() => seen.length === 1)
+  const during = { first: read('first'), second: read('second'), done: events().sort() }
+  if (fails) writeFileSync(`${LOG}.sync`, '')
+  letGo()
+  const outcomes = [await second]
+  if (fails) {
+    rmSync(`${LOG}.sync`)
+    await sleep(1010)
+  }
+  outcomes.push(await onTop('third'))
+  return { during, outcomes, seen, after: [read('first'), read('second'), read('third')] }
+}
+
 /** The disk fails while `event`, twice, and is well again; each transaction is after the pause. */
 async function failing(event: string): Promise<unknown> {
   await answerOf(store, (tx) => tx.put(row('before'), 1))
@@ -94,6 +121,9 @@ async function queued(): Promise<void> {
 
 async function main(): Promise<void> {
   if (what === 'order') console.log(JSON.stringify(await order()))
+  if (what === 'ahead' || what === 'lost') {
+    console.log(JSON.stringify(await ahead(what === 'lost')))
+  }
   if (what === 'sync' || what === 'meta') console.log(JSON.stringify(await failing(what)))
   if (what === 'late') {
     await late()
