@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { addressAt, type Ip, offsetIn, prefixSize } from '../src/net/mod.ts'
+import { addressAt, type Ip, type Mac, offsetIn, prefixSize } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import type { AddressRecord, BlockUse, CooledAddress, NetworkRecord } from './records.ts'
 
@@ -98,6 +98,19 @@ const without = (cooling: readonly CooledAddress[], offset: number): readonly Co
   cooling.some((each) => each.offset === offset)
     ? cooling.filter((each) => each.offset !== offset)
     : cooling
+
+/** The block after somebody else was found to have one of its addresses: it rests, too. */
+export function takenByOther(
+  network: NetworkRecord,
+  use: BlockUse,
+  ip: Ip,
+  taken: Mac,
+  nowMs: number,
+): BlockUse {
+  const offset = Number(offsetIn(use.cidr, ip))
+  const others = without(coolingIn(network, use, nowMs), offset)
+  return resting(use, [...others.slice(1 - COOLING_MAX), { offset, sinceMs: nowMs, taken }])
+}
 
 /** The block after the address at `offset` was given to somebody. */
 export function warmed(

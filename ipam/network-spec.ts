@@ -107,6 +107,7 @@ const SWITCHES = [
   'checksumOffload',
   'anyKernel',
   'cooldownStrict',
+  'conflictProbe',
 ] as const
 
 const OPTION_RANGES = {

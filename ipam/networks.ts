@@ -301,6 +301,7 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
     ['vxlanPort', present.options.vxlanPort, draft.options.vxlanPort],
     ['vlanId', present.options.vlanId, draft.options.vlanId],
     ['flavour', present.options.flavour ?? 'classic', draft.options.flavour ?? 'classic'],
+    ['conflictProbe', present.options.conflictProbe === true, draft.options.conflictProbe === true],
     ['crossSubnet', present.options.crossSubnet === true, draft.options.crossSubnet === true],
     ['masquerade', present.options.masquerade ?? true, draft.options.masquerade ?? true],
     [

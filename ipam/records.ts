@@ -60,6 +60,8 @@ export interface NetworkOptions {
   readonly cooldownSeconds?: number
   /** Rather a new block, or none, than an address that still cools. @default false */
   readonly cooldownStrict?: boolean
+  /** VLAN mode: ADD asks the segment whether anybody else has the address. @default false */
+  readonly conflictProbe?: boolean
   /** How long a node keeps a block that it has no use for. @default 600 */
   readonly idleSeconds?: number
 }
@@ -148,6 +150,8 @@ export interface CooledAddress {
   readonly offset: number
   /** When it was given up. */
   readonly sinceMs: number
+  /** Who answered for it on the segment, where a pod was to have it. */
+  readonly taken?: Mac
 }
 
 /** Names one attachment: one interface of one container in one network. */

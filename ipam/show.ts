@@ -13,6 +13,7 @@ import {
   ADDRESS_BITS,
   containsIp,
   type Ip,
+  type Mac,
   offsetIn,
   type Prefix,
   prefixFamily,
@@ -101,7 +102,7 @@ export type IpState =
   | { readonly kind: 'outside' } // no pool contains it
   | { readonly kind: 'unclaimed'; readonly network: string; readonly pool: Prefix }
   | ({ readonly kind: 'free' } & InBlock)
-  | ({ readonly kind: 'cooling'; readonly sinceMs: number } & InBlock)
+  | ({ readonly kind: 'cooling'; readonly sinceMs: number; readonly taken?: Mac } & InBlock)
   | ({ readonly kind: 'kept'; readonly why: string } & InBlock)
   | ({ readonly kind: 'reserved'; readonly why: string } & InBlock)
   | ({ readonly kind: 'held'; readonly attachment: AttachmentRecord } & InBlock)
@@ -149,7 +150,8 @@ function stateIn(
   const use = reader.get(keys.use(claim.node, network.name, claim.cidr))
   const cooling = use && coolingIn(network, use, nowMs).find((each) => each.offset === offset)
   if (cooling === undefined) return { kind: 'free', ...place }
-  return { kind: 'cooling', sinceMs: cooling.sinceMs, ...place }
+  const { sinceMs, taken } = cooling
+  return { kind: 'cooling', sinceMs, ...(taken === undefined ? {} : { taken }), ...place }
 }
 
 interface Counts {

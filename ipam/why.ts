@@ -74,7 +74,9 @@ function stateWords(state: IpState): string {
       return `held by ${who}, allocation ${sequence} of its node`
     }
     case 'cooling':
-      return 'free, but it rests before another pod gets it'
+      return state.taken === undefined
+        ? 'free, but it rests before another pod gets it'
+        : `no pod's, ${state.taken} answered for it on the segment`
     case 'kept':
     case 'reserved':
       return state.why

@@ -15,6 +15,7 @@ export interface NetworkFlags {
   readonly mtu?: string
   readonly flavour?: string
   readonly crossSubnet?: boolean
+  readonly conflictProbe?: boolean
   readonly masquerade?: boolean
   readonly checksumOffload?: string
   readonly force?: boolean
@@ -36,6 +37,11 @@ export function networkFlags(): readonly Option[] {
     new Option('--masquerade', "pods leave the networks under their node's address (default)"),
     new Option('--no-masquerade', 'pods leave the networks under their own addresses'),
     new Option('--checksum-offload <choice>', 'tunnels: auto (default), on or off'),
+    new Option(
+      '--conflict-probe',
+      'mode vlan: ADD asks for 0.2 s whether somebody else has the address',
+    ),
+    new Option('--no-conflict-probe', 'ADD does not ask (default)'),
     new Option('--force', 'lightweight tunnels on kernels older than 6.6, too'),
     new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan'),
     new Option('--mtu <bytes>', "MTU of pods' links, or auto: from the underlay (default)"),
@@ -116,6 +122,7 @@ export function optionsOf(flags: NetworkFlags): OptionChanges {
     // What it may be, the network's own rules say.
     ...(flavour === undefined ? {} : { flavour: flavour as Flavour }),
     ...(crossSubnet === undefined ? {} : { crossSubnet }),
+    ...(flags.conflictProbe === undefined ? {} : { conflictProbe: flags.conflictProbe }),
     ...(masquerade === undefined ? {} : { masquerade }),
     ...checksumOf(flags.checksumOffload),
     ...(force === undefined ? {} : { anyKernel: force }),

@@ -21,7 +21,7 @@ export function portFlags(ports: readonly AllowedPort[]): readonly string[] {
 
 /** Flags of the options that are given. */
 export function flagsOfOptions(options: OptionChanges = {}): readonly string[] {
-  const { flavour, crossSubnet, masquerade, checksumOffload, vlanId } = options
+  const { flavour, crossSubnet, masquerade, checksumOffload, vlanId, conflictProbe } = options
   return [
     ...(flavour === undefined ? [] : ['--flavour', flavour]),
     ...(crossSubnet === undefined ? [] : [crossSubnet ? '--cross-subnet' : '--no-cross-subnet']),
@@ -29,6 +29,9 @@ export function flagsOfOptions(options: OptionChanges = {}): readonly string[] {
     ...(checksumOffload === undefined
       ? []
       : ['--checksum-offload', checksumOffload ? 'on' : 'off']),
+    ...(conflictProbe === undefined
+      ? []
+      : [conflictProbe ? '--conflict-probe' : '--no-conflict-probe']),
     ...(vlanId === undefined ? [] : ['--vlan', String(vlanId)]),
   ]
 }

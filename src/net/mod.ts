@@ -8,6 +8,7 @@
  *
  * @module
  */
+export * from './arp.ts'
 export * from './ip.ts'
 export * from './mac.ts'
 export * from './prefix.ts'

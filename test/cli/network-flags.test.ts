@@ -79,6 +79,8 @@ t.strictSame(
     '--masquerade',
     '--no-masquerade',
     '--checksum-offload',
+    '--conflict-probe',
+    '--no-conflict-probe',
     '--force',
     '--vlan',
     '--mtu',

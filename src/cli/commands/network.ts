@@ -117,6 +117,7 @@ function optionWords({ mode, options }: NetworkRecord): string {
       options.flavour === 'lightweight' ? 'lightweight ' : '',
       `vni ${options.vni} port ${options.vxlanPort}`,
       options.crossSubnet === true ? ' cross-subnet' : '',
+      options.conflictProbe === true ? ' conflict-probe' : '',
       options.checksumOffload === false ? ' checksum-offload off' : '',
     ].join(''),
     route: '-',

@@ -21,6 +21,7 @@ import { del } from './del.ts'
 import { type EarlyLink, earlyLink } from './early-link.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
 import { makeLink, openNode, openPod, type Plumbing, plumbing } from './plumb.ts'
+import { segmentOf, setAside, TakenOnWire } from './segment.ts'
 import { takeBack } from './take-back.ts'
 
 /** One ADD: where it acts. */
@@ -39,11 +40,27 @@ interface Work {
   readonly early?: EarlyLink | undefined
 }
 
+/** Addresses that an ADD tries where somebody else on the segment has the one before. */
+const TRIES_MAX = 3
+
 export async function add(
   request: CniRequest,
   input: CniCallInput,
   host: CniHost,
 ): Promise<unknown> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await addOnce(request, input, host)
+    } catch (thrown) {
+      if (!(thrown instanceof TakenOnWire)) throw thrown
+      await setAside(thrown, request, host)
+      const isFixed = request.ask.ips.includes(thrown.ip) || thrown.isReserved
+      if (isFixed || tries === TRIES_MAX) throw thrown
+    }
+  }
+}
+
+async function addOnce(request: CniRequest, input: CniCallInput, host: CniHost): Promise<unknown> {
   const { steps } = input
   const key = keyOf(request)
   const hostLink = podLinkName(key.network, key.containerId, key.ifname)
@@ -60,7 +77,10 @@ export async function add(
       const { plan, plumbing, early } = begun ?? workOf(place, allocated)
       await (early?.recorded() ?? makeLink(plumbing))
       steps.mark('pair')
+      const segment = segmentOf(request, allocated, netns)
+      await segment?.probe()
       await openPod(plumbing)
+      segment?.announce()
       steps.mark('pod')
       await openNode(plumbing)
       steps.mark('node')

@@ -48,6 +48,9 @@ export const getsockname: (fd: Fd, address: Uint8Array, bytes: Uint8Array) => nu
 export const send: ((...args: SendArgs) => number) & Async<SendArgs> = libc.func(
   'int64_t send(int, void *, size_t, int)',
 )
+export const recv: (fd: Fd, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
+  'int64_t recv(int, void *, size_t, int)',
+)
 type RecvmmsgArgs = readonly [
   fd: Fd,
   messages: Uint8Array,

@@ -19,6 +19,7 @@ export {
   warmPool,
 } from './netns.ts'
 export { NftSocket } from './nft-socket.ts'
+export { openPacketSocket, type PacketSocket } from './packet.ts'
 export { peerPid, shutReading } from './peer.ts'
 export { sendNow } from './send.ts'
 export { NetlinkSocket, type RouteSocketOptions, type SocketOptions } from './socket.ts'
