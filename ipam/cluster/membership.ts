@@ -112,6 +112,15 @@ export function apartBecause(
   return new TriviumError('TRY_LATER', `${cannot}: ${found}`, ETCD_HINT)
 }
 
+/** How long the node may go on without a word from etcd; negative: it may not. undefined: it has no lease of this boot. */
+export function leaseLeftMs(
+  { lease }: Membership,
+  bootId: string,
+  uptimeMs: number,
+): number | undefined {
+  return lease?.bootId === bootId ? lease.fromUptimeMs + lease.lengthMs - uptimeMs : undefined
+}
+
 const ETCD_HINT = 'Look whether most members of etcd answer this node; its agent goes on by itself'
 
 export const REFUSALS: Readonly<

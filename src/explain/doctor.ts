@@ -5,6 +5,7 @@
  * @module
  */
 
+import { spanText } from '../../ipam/forecast.ts'
 import { peersOf } from '../backend/peers.ts'
 import { planNode } from '../backend/plan.ts'
 import type { ClusterView } from '../cluster/view.ts'
@@ -40,6 +41,16 @@ export interface Examined {
   /** undefined: the node is not registered, or there is no store. */
   readonly view: ClusterView | undefined
   readonly snapshot: NodeSnapshot
+  /** undefined: the node is in no cluster. */
+  readonly cluster?: ClusterLook | undefined
+}
+
+/** What the node's store says of its cluster. */
+export interface ClusterLook {
+  /** Why it may give no address now; undefined: it may. */
+  readonly refusal: string | undefined
+  readonly leaseLeftMs: number
+  readonly leaseMs: number
 }
 
 /** Differences that are named one by one; the rest is counted. */
@@ -52,6 +63,7 @@ export function examine(examined: Examined): readonly Finding[] {
   const tables = tablesOf(snapshot.objects)
   return [
     ...programs(examined),
+    ...lease(examined),
     ...(view === undefined
       ? []
       : [
@@ -103,6 +115,24 @@ function programs(examined: Examined): readonly Finding[] {
       command: 'trivium node show',
     },
   ]
+}
+
+/** Of the lease; every sign of life that etcd answers makes it whole again. */
+const NEAR_END = 0.5
+
+function lease({ cluster }: Examined): readonly Finding[] {
+  if (cluster === undefined) return []
+  const { refusal, leaseLeftMs: leftMs, leaseMs } = cluster
+  const wanted = 'etcd, which the agent asks every ten seconds'
+  const command = 'etcdctl endpoint health'
+  if (refusal !== undefined) {
+    return [{ severity: 'fail', check: 'cluster', found: refusal, wanted, command }]
+  }
+  const [ago, left] = [spanText(leaseMs - leftMs), spanText(leftMs)]
+  if (leftMs >= leaseMs * NEAR_END)
+    return [ok('cluster', `etcd was heard of, the lease has ${left}`)]
+  const found = `etcd was last heard of ${ago} ago: in ${left} this node gives no address any more`
+  return [{ severity: 'warn', check: 'cluster', found, wanted, command }]
 }
 
 const stateOf = ({ objects }: NodeSnapshot): KernelState => {

@@ -5,8 +5,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { REFUSALS } from '../../ipam/cluster/membership.ts'
-import { isBehind } from '../../ipam/cluster/mirror.ts'
+import { leaseLeftMs, membershipOf, REFUSALS } from '../../ipam/cluster/membership.ts'
+import { isBehind, mirrorWrites, ownRecords } from '../../ipam/cluster/mirror.ts'
 import type { Demand } from '../../ipam/cluster/records.ts'
 import { type EtcdStore, openEtcdStore } from '../../ipam/etcd-store.ts'
 import { keys } from '../../ipam/keys.ts'
@@ -24,6 +24,7 @@ import { ownerMachine } from '../cluster/owner.ts'
 import { type OwnerPorts, ownerPerform } from '../cluster/owner-perform.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
+import { type ClusterNow, PENDING_MAX } from '../metrics/agent.ts'
 import { bootId, machineId, uptimeMs } from './boot.ts'
 import { liveClock } from './clock.ts'
 import type { Logger } from './log.ts'
@@ -61,6 +62,8 @@ export interface ClusterMember extends ClusterBlocks {
   readonly shared: Store
   /** The reconciler's way to say how the node is reached. */
   register(node: NodeRecord, done: (failure: string | undefined) => void): void
+  /** For the metrics. */
+  standing(): ClusterNow
   /** Rejects when another machine has the node's name. */
   readonly failed: Promise<never>
   stop(): void
@@ -125,7 +128,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
       report,
     }),
   )
-  followBoth(driven, store, shared, mirror, node)
+  const isConnected = followBoth(driven, store, shared, mirror, node)
   const stopAnswering = answerRequests(options, shared)
   const stopWatching = store.watch(() => driven.feed({ kind: 'local.changed' }))
 
@@ -141,6 +144,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
       const why = `node ${node} has not joined its cluster yet: ${shared.away()}`
       setImmediate(() => done(isKnown ? undefined : why))
     },
+    standing: () => ({ isConnected: isConnected(), ...standingNow(store, shared, mirror, node) }),
     async wait(demand: Demand, untilMs: number) {
       const answer = waiting.add(untilMs - performance.now())
       driven.feed({ kind: 'wanted', demand })
@@ -159,14 +163,36 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
   }
 }
 
-/** Both stores as one connection: it is there when both are. */
+function standingNow(
+  store: Store,
+  shared: EtcdStore,
+  mirror: EtcdStore,
+  node: string,
+): Omit<ClusterNow, 'isConnected'> {
+  const [leftMs, own] = store.read((reader) => [
+    leaseLeftMs(membershipOf(reader), bootId(), uptimeMs()) ?? 0,
+    ownRecords(reader, node),
+  ])
+  // Nothing can be read before etcd has answered once.
+  const [pending, requests] =
+    mirror.revision() === 0 || shared.revision() === 0
+      ? [Math.min(own.size, PENDING_MAX), 0]
+      : [
+          mirror.read((reader) => mirrorWrites(own, reader, PENDING_MAX).length),
+          shared.read((reader) => reader.range(keys.nodeRequests(node)).length),
+        ]
+  const leaseLeftSeconds = Math.max(0, leftMs) / 1000
+  return { leaseLeftSeconds, mirrorPending: pending, requests }
+}
+
+/** Both stores as one connection: it is there when both are. Returns whether it is. */
 function followBoth(
   driven: Driven<MemberInput>,
   store: Store,
   shared: EtcdStore,
   mirror: EtcdStore,
   node: string,
-): void {
+): () => boolean {
   const up = new Set<EtcdStore>()
   let fellBack = false
   const connected = (etcd: EtcdStore, isBack: boolean): void => {
@@ -197,6 +223,7 @@ function followBoth(
     connected: (isBack) => connected(mirror, isBack),
     away: () => away(mirror),
   })
+  return () => up.size === 2
 }
 
 /** What others ask of this node is carried out while etcd is there. Returns what ends it. */

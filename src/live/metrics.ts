@@ -6,7 +6,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Store } from '../../ipam/store.ts'
 import { addressStates } from '../metrics/addresses.ts'
-import { type AgentMetrics, agentMetrics } from '../metrics/agent.ts'
+import { type AgentMetrics, agentMetrics, type ClusterNow } from '../metrics/agent.ts'
 import { renderMetrics } from '../metrics/text.ts'
 import { VERSION } from '../version.ts'
 import type { FinishedCall } from './call-log.ts'
@@ -22,7 +22,12 @@ export interface LiveMetrics extends Omit<AgentMetrics, 'call' | 'families'> {
   /** The same store, each transaction counted. */
   measured(store: Store): Store
   /** Starts to answer scrapers. */
-  serve(where: MetricsAddress, store: Store, node: string): Promise<MetricsServer>
+  serve(
+    where: MetricsAddress,
+    store: Store,
+    node: string,
+    cluster?: () => ClusterNow,
+  ): Promise<MetricsServer>
 }
 
 /** @param logDropped Lines of the log that nobody took. */
@@ -36,7 +41,7 @@ export function liveMetrics(logDropped: () => number = () => 0): LiveMetrics {
       counts.call({ verb, totalMs, stepMs, ...(error === undefined ? {} : { code: error.code }) })
     },
     measured: (store) => measured(store, counts),
-    async serve(where, store, node) {
+    async serve(where, store, node, cluster) {
       // Only where somebody looks: it wakes the process a hundred times a second.
       const stretches = watchStretches()
       const page = (): string =>
@@ -50,6 +55,7 @@ export function liveMetrics(logDropped: () => number = () => 0): LiveMetrics {
             startedUnixSeconds: performance.timeOrigin / 1000,
             cpuSeconds: cpuSeconds(),
             residentBytes: process.memoryUsage.rss(),
+            ...(cluster === undefined ? {} : { cluster: cluster() }),
           }),
         )
       const server = await serveMetrics(where, page)

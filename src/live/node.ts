@@ -133,7 +133,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     changed: () => driven.feed({ kind: 'kernel.changed' }),
   })
-  const page = metrics && (await servePage(options, store, metrics))
+  const page = metrics && (await servePage(options, store, metrics, member?.standing))
   log.info({ event: 'listening', socket: socketPath, metrics: page?.address })
 
   return {
@@ -192,10 +192,11 @@ async function servePage(
   { metrics, node, log }: NodeOptions,
   store: Store,
   counts: LiveMetrics,
+  cluster: ClusterMember['standing'] | undefined,
 ): Promise<MetricsServer | undefined> {
   if (metrics === undefined) return undefined
   try {
-    return await counts.serve(metrics, store, node)
+    return await counts.serve(metrics, store, node, cluster)
   } catch (thrown) {
     log.error({ event: 'metrics', reason: (thrown as Error).message })
     return undefined

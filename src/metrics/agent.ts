@@ -30,7 +30,23 @@ export interface AgentNow {
   readonly startedUnixSeconds: number
   readonly cpuSeconds: number
   readonly residentBytes: number
+  /** undefined: the node is in no cluster. */
+  readonly cluster?: ClusterNow
 }
+
+/** How a node stands in its cluster. */
+export interface ClusterNow {
+  readonly isConnected: boolean
+  /** 0: no lease, or it is over. */
+  readonly leaseLeftSeconds: number
+  /** Records of the node that its mirror lacks, counted up to `PENDING_MAX`. */
+  readonly mirrorPending: number
+  /** What others ask of this node and it has not answered yet. */
+  readonly requests: number
+}
+
+/** More than so many are told as so many. */
+export const PENDING_MAX = 10_000
 
 export interface AgentMetrics extends RoundListener {
   call(call: CountedCall): void
@@ -152,5 +168,25 @@ function nowFamilies(now: AgentNow): readonly Family[] {
     ),
     single('process_cpu_seconds_total', 'CPU time used.', now.cpuSeconds, 'counter'),
     single('process_resident_memory_bytes', 'Resident memory.', now.residentBytes),
+    ...(now.cluster === undefined ? [] : clusterFamilies(now.cluster)),
   ]
 }
+
+const clusterFamilies = (now: ClusterNow): readonly Family[] => [
+  single('trivium_cluster_connected', 'Whether etcd answers: 1 or 0.', Number(now.isConnected)),
+  single(
+    'trivium_cluster_lease_left_seconds',
+    'How long the node gives addresses without a word from etcd; 0: no longer.',
+    now.leaseLeftSeconds,
+  ),
+  single(
+    'trivium_cluster_mirror_pending_records',
+    `Records of this node that its mirror in etcd lacks, at most ${PENDING_MAX}.`,
+    now.mirrorPending,
+  ),
+  single(
+    'trivium_cluster_requests',
+    'What others ask of this node and it has not answered yet.',
+    now.requests,
+  ),
+]

@@ -44,6 +44,23 @@ const ROWS: Readonly<Record<string, Row>> = {
     check: 'store',
     found: /does not know node n1/,
   },
+  'a lease that comes to its end': {
+    examined: () => ({
+      cluster: { refusal: undefined, leaseLeftMs: 600_000, leaseMs: 3_600_000 },
+    }),
+    severity: 'warn',
+    check: 'cluster',
+    found: /last heard of 50 min ago: in 10 min this node gives no address/,
+    command: /^etcdctl endpoint health/,
+  },
+  'a lease that is over': {
+    examined: () => ({
+      cluster: { refusal: 'Cannot give an address', leaseLeftMs: -1, leaseMs: 3_600_000 },
+    }),
+    severity: 'fail',
+    check: 'cluster',
+    found: /^Cannot give an address/,
+  },
   'a route that the agent would add': {
     harm: (s) => s.drop('n1', /^route 10\.42\.0\.128/),
     severity: 'fail',

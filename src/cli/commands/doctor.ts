@@ -4,10 +4,21 @@
  * @module
  */
 import { Command } from 'commander'
+import { apartBecause, leaseLeftMs } from '../../../ipam/cluster/membership.ts'
+import { keys } from '../../../ipam/keys.ts'
+import type { Reader } from '../../../ipam/store.ts'
 import { readView } from '../../cluster/read-view.ts'
 import { asTriviumError } from '../../errors.ts'
-import { type Examined, examine, type Finding, type Severity, worst } from '../../explain/mod.ts'
+import {
+  type ClusterLook,
+  type Examined,
+  examine,
+  type Finding,
+  type Severity,
+  worst,
+} from '../../explain/mod.ts'
 import { callAgent } from '../../live/agent-client.ts'
+import { bootId, uptimeMs } from '../../live/boot.ts'
 import { openAnyStore } from '../../live/cluster-store.ts'
 import { print, storeOption } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
@@ -68,13 +79,30 @@ async function look(flags: DoctorFlags): Promise<Examined> {
     const store = await openAnyStore(flags.store, { mustExist: true })
     try {
       const view = store.read((reader) => readView(reader, node))
-      return { ...base, storeProblem: undefined, view, snapshot: snapshotHere(store, node) }
+      const cluster = store.read((reader) => clusterLook(reader, node))
+      return {
+        ...base,
+        storeProblem: undefined,
+        view,
+        cluster,
+        snapshot: snapshotHere(store, node),
+      }
     } finally {
       store.close()
     }
   } catch (thrown) {
     const storeProblem = asTriviumError(thrown).message
     return { ...base, storeProblem, view: undefined, snapshot: snapshotHere(undefined, node) }
+  }
+}
+
+function clusterLook(reader: Reader, node: string): ClusterLook | undefined {
+  const membership = reader.get(keys.membership)
+  if (membership === undefined) return undefined
+  return {
+    refusal: apartBecause(reader, node, bootId(), uptimeMs)?.message,
+    leaseLeftMs: leaseLeftMs(membership, bootId(), uptimeMs()) ?? 0,
+    leaseMs: membership.lease?.lengthMs ?? 0,
   }
 }
 
