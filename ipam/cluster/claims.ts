@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { containsIp } from '../../src/net/mod.ts'
+import { containsIp, containsPrefix, type Prefix } from '../../src/net/mod.ts'
 import {
   blockOf,
   blocksIn,
@@ -196,10 +196,11 @@ export function assertOwn(
       tx.put(keys.network(network.name), network)
   }
   for (const claim of claims) {
-    if (tx.get(keys.network(claim.network)) === undefined) continue
+    const network = tx.get(keys.network(claim.network))
+    if (network === undefined) continue
     const key = keys.claim(claim.network, claim.cidr)
     const found = tx.get(key)
-    if (found === undefined) tx.put(key, claim)
+    if (found === undefined) tx.put(key, { ...claim, pool: poolNow(network, claim) })
     if (found === undefined || found.node === node) continue
     const dispute = keys.dispute(claim.network, claim.cidr, node)
     if (tx.get(dispute) !== undefined) continue
@@ -207,6 +208,10 @@ export function assertOwn(
   }
   return true
 }
+
+/** The pool that the block lies in: meanwhile it may have been split, or merged. */
+const poolNow = ({ pools }: NetworkRecord, { cidr, pool }: BlockClaim): Prefix =>
+  pools.find((each) => containsPrefix(each.cidr, cidr))?.cidr ?? pool
 
 /** Disputed blocks that are the node's in the cluster, and nobody's here: to be given up. */
 export function yieldable(local: Reader, shared: Reader, node: string): readonly BlockClaim[] {

@@ -149,19 +149,24 @@ function applyOwnClaim(
   }
 }
 
-/** Which of its blocks is first is what etcd says, or the tunnel endpoint would be two. */
+/** Which of its blocks is first, and of which pool each is, is what etcd says. */
 function followOwn(
   tx: Tx,
   key: Key<BlockClaim>,
   mine: BlockClaim,
-  { first }: BlockClaim,
+  { first, pool }: BlockClaim,
   use: BlockUse | undefined,
 ): void {
-  const claim = { ...mine, first }
+  const claim = { ...mine, first, pool }
+  const isOther = mine.first !== first || mine.pool !== pool
   const useKey = keys.use(mine.node, mine.network, mine.cidr)
-  if (mine.first !== first) tx.put(key, claim)
+  if (isOther) tx.put(key, claim)
   if (use === undefined) tx.put(useKey, unused(claim))
-  else if (use.frozen === true || mine.first !== first) tx.put(useKey, { ...thawed(use), first })
+  else if (use.frozen === true || isOther) {
+    // An address that is kept for an endpoint to come stays so while only the pool changes.
+    const now = mine.first === first ? use.first : first
+    tx.put(useKey, { ...thawed(use), first: now, pool })
+  }
 }
 
 function thawed<T extends { readonly frozen?: true }>({

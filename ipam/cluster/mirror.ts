@@ -137,5 +137,5 @@ function recount(tx: Tx, mirror: Reader, claim: BlockClaim): void {
     for (const ip of attachment.ips) if (tx.get(keys.address(network, ip))?.block === cidr) used++
   }
   const { frozen: _was, ...rest } = known
-  tx.put(key, { ...rest, first, used })
+  tx.put(key, { ...rest, pool, first, used })
 }

@@ -63,6 +63,11 @@ export interface PoolsChange {
   readonly before: readonly Prefix[]
   readonly after: readonly Pool[]
   readonly nowMs: number
+  /**
+   * Every node has its own records of its blocks, and follows what etcd says of its claims:
+   * whole blocks may become another pool's, and nothing else. @default false
+   */
+  readonly inCluster?: boolean
 }
 
 /**
@@ -81,6 +86,9 @@ export function planPools(reader: Reader, present: NetworkRecord, change: PoolsC
     .map(([, claim]) => claim)
     .filter(({ pool }) => change.before.includes(pool))
   const isCut = old.some(({ blockLength }) => blockLength !== one?.blockLength)
+  if (change.inCluster === true) {
+    return wholeBlocks(reader, present, network, change, { claims, isCut })
+  }
   const blocks = blocksAfter(claims, change, obstacles)
   const tell: Moved = { reader, network, before: change.before, after: change.after, isCut }
   const addresses = isCut ? moveAddresses(tell, writes) : undefined
@@ -132,6 +140,41 @@ export function planPools(reader: Reader, present: NetworkRecord, change: PoolsC
   const moved = [...(addresses?.values() ?? [])].reduce((sum, count) => sum + count, 0)
   const [kept, cut] = isCut ? [0, staying] : [staying, 0]
   return { network, obstacles, kept, cut, givenBack, moved, writes }
+}
+
+/** In a cluster: claims and network change at once, and each node's records with them. */
+function wholeBlocks(
+  reader: Reader,
+  present: NetworkRecord,
+  network: NetworkRecord,
+  { before, after }: PoolsChange,
+  { claims, isCut }: { readonly claims: readonly BlockClaim[]; readonly isCut: boolean },
+): PoolsPlan {
+  const obstacles: Obstacle[] = [...edgeHolders(reader, network, after)]
+  const writes = new Map<Key<unknown>, unknown>([[keys.network(network.name), network]])
+  const length = after[0]?.blockLength
+  const isOnWire = present.mode === 'vlan' || present.mode === 'ipam'
+  for (const claim of claims) {
+    const { cidr, node } = claim
+    const pool = after.find((each) => containsPrefix(each.cidr, cidr))
+    const subject = `block ${cidr} of node ${node}`
+    if (isCut) {
+      const found = 'that node alone could cut it, while its pods come and go'
+      const wanted = `no block: make another pool with blocks of /${length}, drain this one, delete it`
+      obstacles.push({ subject, found, wanted })
+    } else if (pool === undefined) {
+      const found = 'it would be in no pool, and that node alone knows what is in use of it'
+      obstacles.push({ subject, found, wanted: 'none: split the pool, drain that part, delete it' })
+    } else if (isOnWire && pool.cidr !== claim.pool) {
+      const found = 'interfaces of its pods carry the prefix length of the pool as it is'
+      obstacles.push({ subject, found, wanted: `no block in mode ${present.mode}: drain the pool` })
+    } else {
+      writes.set(keys.claim(network.name, cidr), { ...claim, pool: pool.cidr })
+    }
+  }
+  const move = { reader, network, before, after, isCut }
+  obstacles.push(...moveReservations(move, writes))
+  return { network, obstacles, kept: claims.length, cut: 0, givenBack: 0, moved: 0, writes }
 }
 
 /**

@@ -28,7 +28,13 @@ const PARTS_MAX = 256
  *
  * @throws {TriviumError} NOT_FOUND, BAD_CONFIG
  */
-export function planSplit(reader: Reader, cidr: Prefix, parts: number, nowMs: number): PoolsPlan {
+export function planSplit(
+  reader: Reader,
+  cidr: Prefix,
+  parts: number,
+  nowMs: number,
+  inCluster = false,
+): PoolsPlan {
   const { network, pool } = poolOf(reader, cidr, 'split')
   const bits = Math.log2(parts)
   if (!Number.isInteger(bits) || bits < 1 || parts > PARTS_MAX) {
@@ -47,7 +53,7 @@ export function planSplit(reader: Reader, cidr: Prefix, parts: number, nowMs: nu
   const after = Array.from({ length: parts }, (_, index): Pool => {
     return { ...pool, cidr: subPrefixAt(cidr, length, BigInt(index)) }
   })
-  return planPools(reader, network, { before: [cidr], after, nowMs })
+  return planPools(reader, network, { before: [cidr], after, nowMs, inCluster })
 }
 
 /**
@@ -55,7 +61,12 @@ export function planSplit(reader: Reader, cidr: Prefix, parts: number, nowMs: nu
  *
  * @throws {TriviumError} NOT_FOUND; BAD_CONFIG where they are no prefix together, or differ.
  */
-export function planMerge(reader: Reader, cidrs: readonly Prefix[], nowMs: number): PoolsPlan {
+export function planMerge(
+  reader: Reader,
+  cidrs: readonly Prefix[],
+  nowMs: number,
+  inCluster = false,
+): PoolsPlan {
   const before = [...new Set(cidrs)].sort((a, b) => compareIp(networkAddress(a), networkAddress(b)))
   const names = before.join(' and ')
   const found = before.map((cidr) => poolOf(reader, cidr, 'merge'))
@@ -76,7 +87,7 @@ export function planMerge(reader: Reader, cidrs: readonly Prefix[], nowMs: numbe
     const [ours, theirs] = [settingsOf(pool), settingsOf(other.pool)]
     if (ours !== theirs) throw bad(`merge ${names}`, `${ours} and ${theirs}`, 'the same settings')
   }
-  return planPools(reader, network, { before, after: [{ ...pool, cidr: whole }], nowMs })
+  return planPools(reader, network, { before, after: [{ ...pool, cidr: whole }], nowMs, inCluster })
 }
 
 /** The prefix that sorted prefixes fill exactly; undefined when there is none. */
@@ -108,6 +119,7 @@ export function planResize(
   cidr: Prefix,
   wanted: { readonly cidr?: Prefix; readonly blockLength?: number },
   nowMs: number,
+  inCluster = false,
 ): PoolsPlan {
   const { network, pool } = poolOf(reader, cidr, 'resize')
   const next = wanted.cidr ?? cidr
@@ -120,7 +132,7 @@ export function planResize(
     throw bad(`resize pool ${cidr}`, found, 'another prefix or block length')
   }
   const after = [{ ...pool, cidr: next, blockLength }]
-  return planPools(reader, network, { before: [cidr], after, nowMs })
+  return planPools(reader, network, { before: [cidr], after, nowMs, inCluster })
 }
 
 function poolOf(

@@ -8,6 +8,7 @@ import { applyPools, type Obstacle, type PoolsPlan } from '../../../ipam/rearran
 import { planMerge, planResize, planSplit } from '../../../ipam/rearrange/requests.ts'
 import type { Pool } from '../../../ipam/records.ts'
 import type { Reader } from '../../../ipam/store.ts'
+import { isCluster } from '../../live/cluster-store.ts'
 import { transact } from '../../live/transact.ts'
 import { type Prefix, parsePrefix } from '../../net/mod.ts'
 import { counted } from '../../words.ts'
@@ -53,7 +54,7 @@ export function splitCommand(): Command {
     .argument('<number>', 'into how many: 2, 4, 8 and so on', whole)
     .requiredOption('--cidr <pool>', 'the pool', prefix('--cidr'))
     .action((parts: number, flags: Flags & { readonly cidr: Prefix }) =>
-      change(flags, (reader) => planSplit(reader, flags.cidr, parts, Date.now())),
+      change(flags, (reader, shared) => planSplit(reader, flags.cidr, parts, Date.now(), shared)),
     )
 }
 
@@ -64,7 +65,7 @@ export function mergeCommand(): Command {
     .argument('<pool...>', 'pools that fill one prefix together')
     .action((cidrs: readonly string[], flags: Flags) => {
       const pools = cidrs.map((cidr) => parsePrefix(cidr, 'the pool'))
-      return change(flags, (reader) => planMerge(reader, pools, Date.now()))
+      return change(flags, (reader, shared) => planMerge(reader, pools, Date.now(), shared))
     })
 }
 
@@ -88,7 +89,9 @@ export function resizeCommand(): Command {
           ...(cidr === undefined ? {} : { cidr }),
           ...(blockLength === undefined ? {} : { blockLength }),
         }
-        return change(flags, (reader) => planResize(reader, pool, wanted, Date.now()))
+        return change(flags, (reader, shared) =>
+          planResize(reader, pool, wanted, Date.now(), shared),
+        )
       },
     )
 }
@@ -134,8 +137,12 @@ function tell({ kept, cut, givenBack, moved }: PoolsPlan): string {
 }
 
 /** Shows, asks, and does it on what the store says then. */
-async function change(flags: Flags, plan: (reader: Reader) => PoolsPlan): Promise<void> {
+async function change(
+  flags: Flags,
+  body: (reader: Reader, inCluster: boolean) => PoolsPlan,
+): Promise<void> {
   await withShared(flags.store, async (store) => {
+    const plan = (reader: Reader): PoolsPlan => body(reader, isCluster(store))
     const planned = store.read(plan)
     if (isStopped(planned, flags)) return
     if (flags.dryRun === true) {
