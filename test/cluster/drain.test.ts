@@ -163,7 +163,11 @@ function play(acts: readonly Act[], seed: number): void {
     if (each.kind === 'del') at?.del(each.which)
     if (each.kind === 'time') world.advance(each.ms)
     if (each.kind === 'steps') {
-      for (let n = 0; n < each.count; n++) world.step()
+      for (let n = 0; n < each.count; n++) {
+        // Between any two steps a pod may come, and take what is not kept from it.
+        world.nodes[n % NODES]?.add()
+        world.step()
+      }
       for (const other of world.nodes) other.sync()
     }
     if (each.kind === 'drain' || each.kind === 'undo') drain(world, each.kind === 'drain')

@@ -7,12 +7,17 @@ import {
   type DeedAnswer,
   type Followed,
   follow,
+  noteCarried,
+  type OwnerRequest,
   REQUESTS_MAX,
+  settleCarried,
 } from '../../ipam/cluster/requests.ts'
+import { memoryStore } from '../../ipam/memory-store.ts'
 import { keys } from '../../ipam/mod.ts'
 import type { AttachmentRecord } from '../../ipam/records.ts'
 import { MEMBER_TIMES } from '../../src/cluster/member.ts'
-import { OWNER_TIMES } from '../../src/cluster/owner.ts'
+import { OWNER_TIMES, ownerMachine } from '../../src/cluster/owner.ts'
+import type { Instant } from '../../src/machine.ts'
 import { holds } from '../support/property.ts'
 import { Node, World } from './member-world.ts'
 
@@ -82,6 +87,14 @@ type Act =
   | { readonly kind: 'ask'; readonly node: number; readonly which: number; readonly gone: boolean }
   | { readonly kind: 'add' | 'del'; readonly node: number; readonly which: number }
   | { readonly kind: 'cut' | 'mend' | 'restart' | 'wipe'; readonly node: number }
+  /** Asked, so many steps, seen, so many steps, killed. */
+  | {
+      readonly kind: 'crash'
+      readonly node: number
+      readonly which: number
+      readonly taken: number
+      readonly begun: number
+    }
   | { readonly kind: 'steps'; readonly count: number }
   | { readonly kind: 'time'; readonly ms: number }
   | { readonly kind: 'look' | 'die' | 'down' | 'up' | 'lose' | 'snapshot' | 'restore' }
@@ -90,7 +103,12 @@ const node = fc.nat(NODES - 1)
 const which = fc.nat(50)
 const only = <K extends string>(...kinds: readonly K[]): fc.Arbitrary<K> =>
   fc.constantFrom(...kinds)
+const few = fc.integer({ min: 0, max: 8 })
 const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: only('crash'), node, which, taken: few, begun: few }),
+  },
   { weight: 8, arbitrary: fc.record({ kind: only('ask'), node, which, gone: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: only('add', 'add', 'del'), node, which }) },
   {
@@ -149,6 +167,21 @@ function play(acts: readonly Act[], seed: number): readonly Asker[] {
       if (pod !== undefined) askers.push(new Asker(world, at, pod, !each.gone))
     }
     if (each.kind === 'look') lookAll()
+    if (each.kind === 'crash' && at !== undefined) {
+      const pod = podOf(at, each.which, true)
+      if (pod !== undefined) askers.push(new Asker(world, at, pod, false))
+      const stepsOf = (count: number): void => {
+        for (let n = 0; n < count; n++) {
+          at.sync()
+          world.step()
+        }
+      }
+      stepsOf(each.taken)
+      lookAll()
+      stepsOf(each.begun)
+      at.kill()
+      at.start()
+    }
     if (each.kind === 'die') for (const one of askers.slice(-1)) one.end ??= 'dead'
     if (each.kind === 'add') for (let n = 0; n <= each.which % 4; n++) at?.add()
     if (each.kind === 'del') at?.del(each.which)
@@ -245,6 +278,51 @@ t.test('no more wait for a node than are looked at', async (t) => {
   t.throws(() => world.etcd.run('shared/', (tx) => ask(tx, { ...request, id: '1', node: 'n9' })), {
     message: /Cannot ask node n9: the cluster's nodes are n1, n2/,
   })
+})
+
+const requestIn = (stage: OwnerRequest['stage'], run: string): OwnerRequest => {
+  const deed = { kind: 'mend', repairs: [], force: false } as const
+  return { id: 'a1', node: 'n1', asker: 'somebody', askedMs: 0, deed, stage, run }
+}
+
+t.test(
+  'what a snapshot of etcd brings back is not begun again, nor what another run took',
+  async (t) => {
+    const machine = ownerMachine('run1')
+    const now = 1000 as Instant
+    const show = (...requests: OwnerRequest[]): readonly string[] =>
+      machine.handle({ kind: 'requests', requests }, now).map(({ kind }) => kind)
+    const done = (answer?: DeedAnswer): readonly string[] =>
+      machine
+        .handle({ kind: 'done', ...(answer === undefined ? {} : { answer }) }, now)
+        .map(({ kind }) => kind)
+    const { run: _nobody, ...asked } = requestIn('asked', '')
+    t.same(show(asked), ['take'])
+    t.same(done(), [], 'the asker is to say go')
+    t.same(show(requestIn('go', 'run1')), ['carry'])
+    t.same(done({ kind: 'mended', results: [] }), ['answer'])
+    t.same(done(), [])
+    t.same(show(), [])
+    t.same(show(requestIn('go', 'run1')), ['settle'], 'done before')
+    const next = ownerMachine('run2')
+    const seen = next.handle({ kind: 'requests', requests: [requestIn('go', 'run1')] }, now)
+    t.match(seen, [{ kind: 'settle' }], 'begun by the run before')
+  },
+)
+
+t.test('an answer that was noted stays: whoever comes second does nothing', async (t) => {
+  const store = memoryStore({ defer: (run) => run() })
+  const [first, second] = [1, 2].map((n): DeedAnswer => ({ kind: 'refused', why: `${n}` }))
+  store.transact(
+    (tx) => {
+      t.equal(noteCarried(tx, 'a1', first!), undefined)
+      t.same(noteCarried(tx, 'a1', second!), first)
+      t.same(settleCarried(tx, 'a1', 'too late'), first)
+      t.match(settleCarried(tx, 'b2', 'never'), { why: 'never' })
+      t.match(noteCarried(tx, 'b2', second!), { why: 'never' }, 'and then it is never done')
+    },
+    () => {},
+  )
 })
 
 const runs = fc.record({

@@ -95,6 +95,19 @@ t.test('what only a node could do is refused, with what to do instead', async (t
   t.same(poolsOf(world), [POOL], 'nothing was changed')
 })
 
+t.test('claims that an old snapshot lacks come back into the pools that it has', async (t) => {
+  const world = worldOf(3)
+  const snapshot = world.etcd.snapshot()
+  change(world, (tx) => planSplit(tx, POOL, 2, 0, true))
+  world.advance(10_000)
+  for (const each of world.nodes) for (let n = 0; n < 9; n++) each.add()
+  world.advance(20_000)
+  world.etcd.restore(snapshot)
+  world.advance(60_000)
+  t.same(poolsOf(world), [POOL])
+  judge(world)
+})
+
 type Act =
   | { readonly kind: 'add' | 'del'; readonly node: number; readonly which: number }
   | { readonly kind: 'cut' | 'mend' | 'restart' | 'wipe'; readonly node: number }
