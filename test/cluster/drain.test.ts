@@ -2,9 +2,19 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { createPool, deletePool, drainPool, keys, release, setNetwork } from '../../ipam/mod.ts'
+import { chooseEndpoints, endpointMoves } from '../../ipam/cluster/endpoints.ts'
+import {
+  allocate,
+  createPool,
+  deletePool,
+  drainPool,
+  keys,
+  release,
+  setNetwork,
+} from '../../ipam/mod.ts'
 import type { BlockClaim } from '../../ipam/records.ts'
-import { containsIp, networkAddress, type Prefix } from '../../src/net/mod.ts'
+import type { Tx } from '../../ipam/store.ts'
+import { containsIp, type Ip, networkAddress, type Prefix } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
 import { Node, World } from './member-world.ts'
 
@@ -109,6 +119,41 @@ t.test(
       const past = local.read((reader) => [...reader.range(keys.networkHistory('pods'))])
       t.same(past, [], 'and has forgotten who was there')
     }
+  },
+)
+
+t.test(
+  'the address of an endpoint to come is kept from pods before anybody else knows',
+  async (t) => {
+    const world = worldOf(3)
+    const [node] = world.nodes
+    drain(world, true)
+    for (let n = 0; n < 3; n++) node!.sync()
+    // The next block is there, and the endpoint has not moved.
+    const isReady = (): boolean =>
+      node!.local.read((reader) => endpointMoves(reader, 'n1', node!.wallMs())).length > 0
+    for (let n = 0; n < 500 && !isReady(); n++) {
+      world.step()
+      node!.sync()
+    }
+    t.ok(isReady())
+    node!.cut = true
+    const ask = (tx: Tx, containerId: string, requested: readonly Ip[]): string => {
+      const key = { network: 'pods', containerId, ifname: 'eth0' }
+      const request = { key, node: 'n1', netns: '/n', hostLink: containerId, mayClaim: false }
+      return allocate(tx, { ...request, requested, nowMs: node!.wallMs(), bootId: 'boot0' }).kind
+    }
+    node!.local.transact(
+      (tx) => {
+        const [move] = chooseEndpoints(tx, 'n1', node!.wallMs())
+        const ip = networkAddress(move!.to)
+        t.ok(containsIp(NEW, ip))
+        t.equal(ask(tx, 'c1', [ip]), 'refused')
+        t.equal(ask(tx, 'c2', []), 'allocated')
+      },
+      () => {},
+    )
+    world.drain()
   },
 )
 

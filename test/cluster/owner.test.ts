@@ -267,6 +267,30 @@ t.test(
   },
 )
 
+t.test(
+  'an owner that is cut off in the middle: the asker hears that it may have been done',
+  async (t) => {
+    const world = worldOf(3)
+    const [n1] = world.nodes
+    n1!.add()
+    world.drain()
+    const asker = new Asker(world, n1!, podOf(n1!, 0, true)!, false)
+    for (let n = 0; n < 200 && !asker.mayHaveBegun; n++) {
+      n1!.sync()
+      world.step()
+      asker.look()
+    }
+    n1!.sync()
+    n1!.cut = true
+    for (let n = 0; n < 12; n++) {
+      world.advance(1000)
+      asker.look()
+    }
+    t.equal(world.carried.get(asker.id), 1)
+    t.equal(asker.end, 'unknown')
+  },
+)
+
 t.test('no more wait for a node than are looked at', async (t) => {
   const world = worldOf(2)
   const deed = { kind: 'look' } as const
