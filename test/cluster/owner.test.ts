@@ -212,12 +212,17 @@ function play(acts: readonly Act[], seed: number): readonly Asker[] {
       calmUntil = world.now + MEMBER_TIMES.reassertMs + 1
     }
   }
+  return finish(world, askers)
+}
+
+/** Everything heals, and everybody is told. */
+function finish(world: World, askers: readonly Asker[]): readonly Asker[] {
   world.etcd.up = true
   world.loseNext = 0
   for (const each of world.nodes) each.cut = false
   for (let n = 0; n < 60; n++) {
     world.advance(1000)
-    lookAll()
+    for (const asker of askers) asker.look()
   }
   world.advance(2 * OWNER_TIMES.staleMs)
   judge(world, askers)

@@ -34,8 +34,13 @@ const change = (world: World, plan: (reader: Reader) => PoolsPlan): PoolsPlan =>
     return planned
   })
 
+/** Without the floating one. */
 const poolsOf = (world: World): readonly Prefix[] =>
-  world.etcd.run('shared/', (tx) => tx.get(keys.network('pods'))!.pools.map(({ cidr }) => cidr))
+  world.etcd.run('shared/', (tx) =>
+    tx
+      .get(keys.network('pods'))!
+      .pools.flatMap(({ cidr, floating }) => (floating === true ? [] : [cidr])),
+  )
 
 /** Every node's store is sound, and knows its blocks as the cluster does. */
 function judge(world: World): void {
