@@ -235,6 +235,31 @@ function rawVariant(dir: string): Variant {
   }
 }
 
+const TEXT = 'JSON alone'
+
+/** The text of as many records, and nothing else: what no store of JSON is rid of. */
+function textVariant(): Variant {
+  return {
+    name: TEXT,
+    async run() {
+      let bytes = 0
+      const ms = await timed(async () => {
+        for (let index = 0; index < BURST; index++) {
+          bytes += JSON.stringify({ ...RAW_RECORD, sequence: index }).length
+          bytes += JSON.stringify({ ...ADDRESS_RECORD, sequence: index }).length
+        }
+      })
+      if (bytes === 0) throw new Error('Cannot measure: no text')
+      return { [SHARED]: ms / BURST }
+    },
+  }
+}
+
+const ADDRESS_RECORD = {
+  ...{ ip: '10.0.0.1', block: '10.0.0.0/26', network: NETWORK },
+  ...{ containerId: container(1), ifname: 'eth0', sequence: 1 },
+}
+
 const RAW_RECORD = {
   ...{ network: NETWORK, containerId: container(1), ifname: 'eth0', node: NODE },
   ...{ ips: ['10.0.0.1'], netns: '/run/netns/cni-1', bootId: 'boot', sequence: 1, addedMs: 1 },
@@ -249,7 +274,7 @@ export async function commits(
   readonly verdicts: readonly Verdict[]
 }> {
   const ours = LAYOUTS.map((layout) => storeVariant(dir, layout))
-  const variants = [...ours, rawVariant(dir), floorVariant(dir)]
+  const variants = [...ours, rawVariant(dir), textVariant(), floorVariant(dir)]
   const samples = await interleave(variants, { rounds, warmUp: 1 })
   const median = (variant: string, what: string): number =>
     summarize((samples.get(variant) ?? []).flatMap((sample) => sample[what] ?? [])).medianMs

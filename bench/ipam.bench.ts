@@ -7,15 +7,18 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { build } from 'esbuild'
+import { must } from '../src/lab/exec.ts'
 import { etcdMissing } from '../test/support/etcd.ts'
 import { unable } from './cni.bench.ts'
-import { type Bench, compare, type Report, type Row, type Verdict } from './harness.ts'
+import { type Bench, compare, type Report, type Row, type Sample, type Verdict } from './harness.ts'
 import { calls } from './ipam-calls.ts'
-import { commits } from './ipam-commits.ts'
 import { etcd } from './ipam-etcd.ts'
 import { large } from './ipam-large.ts'
 
 const ROUNDS_MAX = 7
+const ROOT = join(import.meta.dirname, '..')
+const PATIENCE_MS = 600_000
 
 interface Part {
   readonly rows: readonly Row[]
@@ -41,7 +44,7 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
   try {
     await part('commits', async () => {
       const { samples: all, verdicts } = await commits(dir, rounds)
-      return { rows: compare(all, undefined), verdicts }
+      return { rows: compare(new Map(all), undefined), verdicts }
     })
     await part('calls', async () => {
       const { samples: all, peer, verdicts } = await calls(samples)
@@ -63,6 +66,31 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+/** What `ipam-commits-main.ts` prints. */
+interface Commits {
+  readonly samples: readonly (readonly [string, readonly Sample[]])[]
+  readonly verdicts: readonly Verdict[]
+}
+
+async function commits(dir: string, rounds: number): Promise<Commits> {
+  const outfile = join(dir, 'commits.cjs')
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: [join(import.meta.dirname, 'ipam-commits-main.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    conditions: ['trivium-source'],
+    external: ['koffi', 'lmdb'],
+    logLevel: 'error',
+  })
+  const command = [process.execPath, outfile, dir, String(rounds)]
+  const env = { ...process.env, NODE_PATH: join(ROOT, 'node_modules') }
+  return JSON.parse(await must(command, { env, timeoutMs: PATIENCE_MS })) as Commits
 }
 
 export const bench: Bench = {
