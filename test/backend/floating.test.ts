@@ -12,33 +12,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { planNode } from '../../src/backend/plan.ts'
 import { nodePlanner } from '../../src/backend/planner.ts'
-import type { BlockClaim, ClusterView, Mode, NetworkRecord, Pool } from '../../src/cluster/view.ts'
+import type { ClusterView, Mode, NetworkRecord } from '../../src/cluster/view.ts'
 import { renderState } from '../../src/kernel/mod.ts'
-import { hostPrefix, ipFamily, parseIp, parsePrefix } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
-import { attachment, network, networkView, POOL_4, POOL_6, viewOf } from './views.ts'
-
-const FLOATING_4: Pool = { cidr: parsePrefix('10.43.0.0/24'), blockLength: 32, floating: true }
-const FLOATING_6: Pool = { cidr: parsePrefix('fd43::/120'), blockLength: 128, floating: true }
-const pools = [POOL_4, FLOATING_4, POOL_6, FLOATING_6]
-const ordinary = [POOL_4, POOL_6]
-
-/** Who has which floating address. */
-type Places = Readonly<Record<string, string>>
-
-function viewWith(record: NetworkRecord, places: Places): ClusterView {
-  const view = networkView({ ...record, pools: ordinary }, 3)
-  const singles = Object.entries(places).map(([text, node]): BlockClaim => {
-    const ip = parseIp(text)
-    const pool = ipFamily(ip) === 4 ? FLOATING_4.cidr : FLOATING_6.cidr
-    return { network: 'pods', cidr: hostPrefix(ip), pool, node, first: false, claimedMs: 0 }
-  })
-  const mine = Object.entries(places).flatMap(([ip, node]) =>
-    node === 'n0' ? [attachment(`c${ip}`, [ip])] : [],
-  )
-  const claims = [...view.claims, ...singles].sort((a, b) => (a.cidr < b.cidr ? -1 : 1))
-  return viewOf([{ network: { ...record, pools }, claims, attachments: mine }], 3)
-}
+import { floatingView, network } from './views.ts'
 
 /** What the kernel holds of floating addresses and of the way to a node that has some. */
 const lines = (view: ClusterView): readonly string[] =>
@@ -83,7 +60,7 @@ const ROADS: readonly (readonly [string, NetworkRecord, readonly string[]])[] = 
 ]
 for (const [road, record, wanted] of ROADS) {
   t.test(road, async (t) => {
-    const found = lines(viewWith(record, PLACES))
+    const found = lines(floatingView(record, PLACES))
     t.strictSame(
       found.filter((line) => wanted.includes(line)),
       wanted,
@@ -95,7 +72,7 @@ for (const [road, record, wanted] of ROADS) {
 }
 
 t.test('vlan: switches find it, no route', async (t) => {
-  const found = lines(viewWith(network('vlan'), PLACES))
+  const found = lines(floatingView(network('vlan'), PLACES))
   t.strictSame(
     found.filter((line) => line.startsWith('ip route')),
     [],
@@ -121,7 +98,7 @@ holds(
     const planner = nodePlanner()
     for (const [each, isLook] of moves) {
       const held = Object.entries(each).filter(([, node]) => node !== 'nobody')
-      const view = viewWith(network(mode), Object.fromEntries(held))
+      const view = floatingView(network(mode), Object.fromEntries(held))
       if (isLook) planner.step(view)
       else assert.deepEqual(sorted(planner.planWhole(view)), sorted(planNode(view)))
     }

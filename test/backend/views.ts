@@ -13,7 +13,15 @@ import type {
   Pool,
 } from '../../src/cluster/view.ts'
 import { podLinkName } from '../../src/kernel/mod.ts'
-import { type Ip, macFromName, parseIp, parsePrefix, subPrefixAt } from '../../src/net/mod.ts'
+import {
+  hostPrefix,
+  type Ip,
+  ipFamily,
+  macFromName,
+  parseIp,
+  parsePrefix,
+  subPrefixAt,
+} from '../../src/net/mod.ts'
 
 export const POOL_4: Pool = { cidr: parsePrefix('10.42.0.0/16'), blockLength: 26 }
 export const POOL_6: Pool = { cidr: parsePrefix('fd42::/48'), blockLength: 122 }
@@ -100,4 +108,27 @@ export function viewOf(
   const records = Array.from({ length: count }, (_, index) => node(index))
   const byName = new Map([...records, ...nodes].map((each) => [each.name, each]))
   return { self: byName.get('n0') ?? node(0), nodes: byName, networks, allows: [] }
+}
+
+const FLOATING_4: Pool = { cidr: parsePrefix('10.43.0.0/24'), blockLength: 32, floating: true }
+const FLOATING_6: Pool = { cidr: parsePrefix('fd43::/120'), blockLength: 128, floating: true }
+const FLOATING_POOLS = [POOL_4, FLOATING_4, POOL_6, FLOATING_6]
+const ORDINARY_POOLS = [POOL_4, POOL_6]
+
+/** Who has which floating address. */
+type Places = Readonly<Record<string, string>>
+
+/** Three nodes, two families, and some floating addresses, as n0 sees them. */
+export function floatingView(record: NetworkRecord, places: Places): ClusterView {
+  const view = networkView({ ...record, pools: ORDINARY_POOLS }, 3)
+  const singles = Object.entries(places).map(([text, node]): BlockClaim => {
+    const ip = parseIp(text)
+    const pool = ipFamily(ip) === 4 ? FLOATING_4.cidr : FLOATING_6.cidr
+    return { network: 'pods', cidr: hostPrefix(ip), pool, node, first: false, claimedMs: 0 }
+  })
+  const mine = Object.entries(places).flatMap(([ip, node]) =>
+    node === 'n0' ? [attachment(`c${ip}`, [ip])] : [],
+  )
+  const claims = [...view.claims, ...singles].sort((a, b) => (a.cidr < b.cidr ? -1 : 1))
+  return viewOf([{ network: { ...record, pools: FLOATING_POOLS }, claims, attachments: mine }], 3)
 }

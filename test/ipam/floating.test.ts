@@ -41,7 +41,7 @@ interface World {
   run<T>(body: (tx: Tx) => T): T
 }
 
-function world(mode = 'vxlan'): World {
+function world(mode = 'vxlan', pools = POOLS): World {
   const queue: (() => void)[] = []
   const store = memoryStore({ defer: (run) => queue.push(run) })
   const made: World = {
@@ -56,9 +56,7 @@ function world(mode = 'vxlan'): World {
       throw outcome?.error
     },
   }
-  made.run((tx) =>
-    createNetwork(tx, parseNetworkSpec({ name: 'pods', mode, pools: POOLS }, made.nowMs)),
-  )
+  made.run((tx) => createNetwork(tx, parseNetworkSpec({ name: 'pods', mode, pools }, made.nowMs)))
   return made
 }
 
@@ -162,6 +160,19 @@ t.test('without a reservation: by address or by the pool, with a rest between', 
   const more = ['c5', 'c6', 'c7'].map((name) => textOf(add(w, 'n3', name, name, { pools })))
   t.match(more, ['10.43.0.4', '10.43.0.5', '10.43.0.6'])
   t.match(textOf(add(w, 'n3', 'd', 'c8', { pools })), 'exhausted')
+})
+
+t.test('not even when the ordinary pool is full', async (t) => {
+  const w = world('vxlan', [
+    { cidr: '10.42.0.0/29', blockLength: 29 },
+    { cidr: FLOATING, floating: true },
+  ])
+  const texts = Array.from({ length: 7 }, (_, n) => textOf(add(w, 'n1', 'web', `c${n}`)))
+  t.equal(texts.filter((text) => text.startsWith('10.42.')).length, 6)
+  t.match(texts.at(-1), /^exhausted/)
+  const refused = textOf(add(w, 'n2', 'x', 'x', { requested: [parseIp('10.43.0.2')] }))
+  t.match(refused, /^exhausted/, 'nor a node without room for its tunnel endpoint')
+  t.strictSame(claimsOf(w, FLOATING), [])
 })
 
 t.test('a namespace may have a floating pool of its own', async (t) => {
