@@ -192,7 +192,7 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
   return {
     nodeName,
     bootId: bootId(),
-    store: storeFor(verb, url),
+    store: storeFor(verb, url, reason),
     kernel: openKernel(),
     locks: attachmentLocks(socketPath),
     mayClaim: false,
@@ -202,13 +202,24 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
   }
 }
 
-/** A store that is gone holds nothing to release: DEL goes on and removes the links. */
-function storeFor(verb: CniRequest['verb'], url: string): Store {
+/**
+ * A store that is gone holds nothing to release: DEL goes on and removes the links.
+ * Nothing is wrong with the configuration then: whoever asks again later finds the
+ * store that the agent makes, with the addresses that running pods have.
+ */
+function storeFor(verb: CniRequest['verb'], url: string, reason: string): Store {
   try {
     return openStore(url, { mustExist: true })
   } catch (thrown) {
-    if (verb !== 'DEL' || asTriviumError(thrown).code !== 'NOT_FOUND') throw thrown
-    return openStore('memory:')
+    const { code, message } = asTriviumError(thrown)
+    if (code !== 'NOT_FOUND') throw thrown
+    if (verb === 'DEL') return openStore('memory:')
+    throw new TriviumError(
+      verb === 'STATUS' ? 'UNAVAILABLE' : 'TRY_LATER',
+      `${message}, and ${reason}`,
+      'Start the agent: it makes the store, and reads the addresses of running pods back from the kernel',
+      thrown,
+    )
   }
 }
 

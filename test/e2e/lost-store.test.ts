@@ -77,8 +77,14 @@ t.test('a store that is lost under running pods', { skip, timeout: 300_000 }, as
   await t.test('removed with its folder', async (t) => {
     await stop()
     rmSync(store, { recursive: true })
-    const { msg } = errorOf(await lab.cni('ADD', await lab.addPod(node)))
-    t.match(msg, /Cannot open store \S+: there is none/, 'the Node entry makes no store')
+    const { code, msg, details } = errorOf(await lab.cni('ADD', await lab.addPod(node)))
+    t.equal(code, 11, 'to be asked again: the agent will make it')
+    t.match(msg, /Cannot open store \S+: there is none.* and the agent of node n\d is not running/)
+    t.match(details, /^Start the agent: it makes the store/)
+    const asked = await lab.cni('STATUS', await lab.addPod(node), { cniVersion: '1.1.0' })
+    t.equal(errorOf(asked).code, 50)
+    const status = errorOf(await lab.cni('STATUS', await lab.addPod(node)))
+    t.equal(status.code, 50)
     t.notOk(existsSync(data))
     await start(t)
     for (const [index, result] of results.entries()) {
