@@ -9,8 +9,10 @@
  */
 
 import { MIRRORED } from '../../ipam/cluster/mirror.ts'
+import type { Beat } from '../../ipam/cluster/records.ts'
 import { isEtcdUrl } from '../../ipam/etcd/url.ts'
 import { type EtcdStore, openEtcdStore } from '../../ipam/etcd-store.ts'
+import { keys } from '../../ipam/keys.ts'
 import { type SortedMap, sortedMap } from '../../ipam/sorted-map.ts'
 import type { Key, KeyRange, Reader, Store, Tx } from '../../ipam/store.ts'
 import { TriviumError } from '../errors.ts'
@@ -45,6 +47,15 @@ export const isClusterUrl = isEtcdUrl
 const partsOf = new WeakMap<Store, EtcdStore>()
 
 export const isCluster = (store: Store): boolean => partsOf.has(store)
+
+/**
+ * When the node last told etcd that it lives, in Unix milliseconds by its own clock, for people:
+ * signs of life are counted, and the count follows that clock. undefined: it is not known.
+ */
+export function lastSignMs(store: Store, node: string): number | undefined {
+  const key: Key<Beat> = `${node}/${keys.beat}`
+  return partsOf.get(store)?.read((reader) => reader.get(key))?.count
+}
 
 /** Removes the mirror of a node that was deleted. */
 export async function forgetMirror(store: Store, node: string): Promise<void> {

@@ -8,9 +8,9 @@ import { expel } from '../../../ipam/cluster/membership.ts'
 import { keys } from '../../../ipam/keys.ts'
 import { releaseNode } from '../../../ipam/mod.ts'
 import type { NodeRecord } from '../../../ipam/records.ts'
-import type { Reader, Tx } from '../../../ipam/store.ts'
+import type { Reader, Store, Tx } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
-import { forgetMirror, isCluster } from '../../live/cluster-store.ts'
+import { forgetMirror, isCluster, lastSignMs } from '../../live/cluster-store.ts'
 import { answerRequest } from '../../live/snapshot-exchange.ts'
 import { transact } from '../../live/transact.ts'
 import { counted } from '../../words.ts'
@@ -127,16 +127,15 @@ function deleteCommand(): Command {
     )
     .action(async (name: string, options: { store: string; force?: boolean }) => {
       await withShared(options.store, async (store) => {
-        await transact(store, (tx) =>
-          deleteNode(tx, name, options.force === true, isCluster(store)),
-        )
+        await transact(store, (tx) => deleteNode(tx, name, options.force === true, store))
         await forgetMirror(store, name)
       })
       print(`node ${name}: deleted\n`)
     })
 }
 
-function deleteNode(tx: Tx, name: string, force: boolean, inCluster: boolean): void {
+function deleteNode(tx: Tx, name: string, force: boolean, store: Store): void {
+  const inCluster = isCluster(store)
   if (tx.get(keys.node(name)) === undefined) {
     throw new TriviumError(
       'NOT_FOUND',
@@ -146,7 +145,8 @@ function deleteNode(tx: Tx, name: string, force: boolean, inCluster: boolean): v
   }
   const pods = [...tx.range(keys.attachments(name))].length
   if (!force && (pods > 0 || inCluster)) {
-    const found = pods > 0 ? `it holds ${counted(pods, 'pod')}` : 'it may hold pods'
+    const holds = pods > 0 ? `it holds ${counted(pods, 'pod')}` : 'it may hold pods'
+    const found = `${holds}${signWords(lastSignMs(store, name))}`
     throw new TriviumError(
       'CONFLICT',
       `Cannot delete node ${name}: ${found}`,
@@ -158,3 +158,9 @@ function deleteNode(tx: Tx, name: string, force: boolean, inCluster: boolean): v
   if (inCluster) expel(tx, name)
   else releaseNode(tx, name, Date.now())
 }
+
+/** Why it may be alive: whoever adds --force should know. */
+const signWords = (sinceMs: number | undefined): string =>
+  sinceMs === undefined
+    ? ''
+    : `, and its last sign of life is of ${new Date(sinceMs).toISOString()} by its own clock`
