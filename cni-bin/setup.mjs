@@ -36,8 +36,10 @@ const PEERS = {
   chromium: '/usr/bin/chromium',
   containerd: '/usr/bin/containerd',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  'etcd-client': '/usr/bin/etcdctl',
   'etcd-server': '/usr/bin/etcd',
   ethtool: '/usr/sbin/ethtool',
+  faketime: '/usr/bin/faketime',
   fish: '/usr/bin/fish',
   'gcc-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-gcc',
   // For cnitool, which is built from source.
@@ -46,6 +48,7 @@ const PEERS = {
   iptables: '/usr/sbin/iptables',
   'libc6-dev-arm64-cross': '/usr/aarch64-linux-gnu/include/stdio.h',
   nftables: '/usr/sbin/nft',
+  openssl: '/usr/bin/openssl',
   prometheus: '/usr/bin/promtool',
   runc: '/usr/sbin/runc',
   systemd: '/usr/bin/systemd-analyze',

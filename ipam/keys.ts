@@ -21,6 +21,7 @@
  *     membership                               Membership       on a node of a cluster: its standing there
  *     restore                                  RestoreMark     a backup that is restored half
  *     beat                                     Beat             below a node's own prefix of the cluster
+ *     knock                                    Knock            there, too
  *     request/NODE/ID                          OwnerRequest     cluster: somebody asks NODE for what only it may do
  *     carried                                  Carried[]        on a node of a cluster: requests that it has answered
  *
@@ -36,7 +37,7 @@ import {
   networkAddress,
   type Prefix,
 } from '../src/net/mod.ts'
-import type { Beat, Dispute, MemberRecord, Membership } from './cluster/records.ts'
+import type { Beat, Dispute, Knock, MemberRecord, Membership } from './cluster/records.ts'
 import type { Carried, OwnerRequest } from './cluster/requests.ts'
 import type {
   AddressRecord,
@@ -139,6 +140,7 @@ export const keys = {
   disputes: 'dispute/' as KeyRange<Dispute>,
   membership: 'membership' as Key<Membership>,
   beat: 'beat' as Key<Beat>,
+  knock: 'knock' as Key<Knock>,
   request: (node: string, id: string): Key<OwnerRequest> => `request/${node}/${id}`,
   nodeRequests: (node: string): KeyRange<OwnerRequest> => `request/${node}/`,
   carried: 'carried' as Key<readonly Carried[]>,

@@ -42,6 +42,12 @@ export interface Reader {
   scan?<T>(range: KeyRange<T>): Iterable<readonly [key: Key<T>, value: T]>
   /** How often this body ran in vain, because others were quicker. Absent: never. */
   readonly conflicts?: number
+  /**
+   * How often the store was found to tell another history than before, as after an
+   * old snapshot was restored. A transaction that asks commits in this history or
+   * not at all. Absent: it has one.
+   */
+  history?(): number
 }
 
 /** Every pair of a range that may be a whole store's. */

@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { importOffenses, unitCycles } from './house/tidy/imports.ts'
-import { deadLinks } from './house/tidy/links.ts'
+import { deadLinks, missingTests } from './house/tidy/links.ts'
 import { type Offense, offenseLine, readTree, type Source, sourceOf } from './house/tidy/source.ts'
 import { CHECKS, FILE_LINES_SOFT } from './house/tidy/style.ts'
 
@@ -43,6 +43,7 @@ t.ok(tree.length > 150, 'the tree was found')
 t.strictSame(remaining(importOffenses(tree)), [], 'imports')
 t.strictSame(unitCycles(tree), [], 'no folder reaches itself through others')
 t.strictSame(remaining(deadLinks(tree)), [], 'links')
+t.strictSame(remaining(missingTests(tree)), [], 'tests that pages name')
 for (const [name, check] of Object.entries(CHECKS)) {
   t.strictSame(remaining(tree.flatMap(check)), [], name)
 }

@@ -21,7 +21,13 @@ import {
 } from '../blocks.ts'
 import { drainedBlocks, idleBlocks, idleFloating } from '../idle.ts'
 import { keys } from '../keys.ts'
-import { type BlockClaim, isFloating, type NetworkRecord, networkFamilies } from '../records.ts'
+import {
+  type BlockClaim,
+  isFloating,
+  type NetworkRecord,
+  type NodeRecord,
+  networkFamilies,
+} from '../records.ts'
 import type { Reader, Tx } from '../store.ts'
 import { isMember } from './membership.ts'
 import type { Demand, Incarnation } from './records.ts'
@@ -155,11 +161,14 @@ function ownsAny(tx: Reader, network: NetworkRecord, { family }: Demand, node: s
   return false
 }
 
-/** What a node says is its own. */
+/** What a node says of blocks, after which the cluster's store is made whole. */
 export interface Assertion {
+  /** Its own claims. */
   readonly claims: readonly BlockClaim[]
   /** Networks to make again where they are missing, after the cluster's store fell back. */
   readonly networks: readonly NetworkRecord[]
+  /** Claims of others, who may be cut off, and their nodes, as the node knew them before. */
+  readonly others: readonly (readonly [BlockClaim, NodeRecord])[]
 }
 
 /** The node's claims that the copy of the cluster's store does not agree with. */
@@ -167,6 +176,23 @@ export function unheard(local: Reader, shared: Reader, node: string): readonly B
   return ownClaims(local, node).filter(
     (claim) => shared.get(keys.claim(claim.network, claim.cidr))?.node !== node,
   )
+}
+
+/** Claims of other nodes that the cluster's store knew and does not know any more, at most `most`. */
+export function missingOfOthers(
+  local: Reader,
+  shared: Reader,
+  node: string,
+  most: number,
+): Assertion['others'] {
+  const missing: (readonly [BlockClaim, NodeRecord])[] = []
+  for (const [key, claim] of local.range(keys.allClaims)) {
+    if (missing.length >= most) break
+    const owner = local.get(keys.node(claim.node))
+    if (claim.node === node || owner === undefined || shared.get(key) !== undefined) continue
+    missing.push([claim, owner])
+  }
+  return missing
 }
 
 /** Claims of blocks that the node has a use of. */
@@ -186,7 +212,7 @@ export function ownClaims(local: Reader, node: string): readonly BlockClaim[] {
  */
 export function assertOwn(
   tx: Tx,
-  { claims, networks }: Assertion,
+  { claims, networks, others }: Assertion,
   node: string,
   own: Incarnation,
 ): boolean {
@@ -206,6 +232,13 @@ export function assertOwn(
     if (tx.get(dispute) !== undefined) continue
     tx.put(dispute, { network: claim.network, cidr: claim.cidr, node, first: claim.first })
   }
+  for (const [claim, owner] of others) {
+    if (tx.get(keys.network(claim.network)) === undefined) continue
+    const key = keys.claim(claim.network, claim.cidr)
+    if (tx.get(key) !== undefined) continue
+    tx.put(key, claim)
+    if (tx.get(keys.node(owner.name)) === undefined) tx.put(keys.node(owner.name), owner)
+  }
   return true
 }
 
@@ -213,35 +246,50 @@ export function assertOwn(
 const poolNow = ({ pools }: NetworkRecord, { cidr, pool }: BlockClaim): Prefix =>
   pools.find((each) => containsPrefix(each.cidr, cidr))?.cidr ?? pool
 
-/** Disputed blocks that are the node's in the cluster, and nobody's here: to be given up. */
-export function yieldable(local: Reader, shared: Reader, node: string): readonly BlockClaim[] {
-  const found: BlockClaim[] = []
+export type BlockName = Pick<BlockClaim, 'network' | 'cidr'>
+
+/**
+ * Disputed blocks that the node has or wants in the cluster, and of which nobody
+ * has an address here: to be given up.
+ */
+export function yieldable(local: Reader, shared: Reader, node: string): readonly BlockName[] {
+  const found: BlockName[] = []
   for (const [, { network, cidr, node: other }] of shared.range(keys.disputes)) {
-    const claim = shared.get(keys.claim(network, cidr))
-    if (other === node || claim?.node !== node) continue
-    if ((local.get(keys.use(node, network, cidr))?.used ?? 0) === 0) found.push(claim)
+    const isOurs = other === node || shared.get(keys.claim(network, cidr))?.node === node
+    const used = local.get(keys.use(node, network, cidr))?.used ?? 0
+    if (isOurs && used === 0) found.push({ network, cidr })
   }
   return found
 }
 
 /** First here: no address of them is given from now on. Runs on the node's store. @returns those it gave up. */
-export function forsake(
+export function forsake<T extends BlockName>(
   tx: Tx,
-  claims: readonly BlockClaim[],
+  blocks: readonly T[],
   node: string,
-): readonly BlockClaim[] {
-  return claims.filter((claim) => {
-    const useKey = keys.use(node, claim.network, claim.cidr)
+): readonly T[] {
+  const gone = blocks.filter(({ network, cidr }) => {
+    const useKey = keys.use(node, network, cidr)
     if ((tx.get(useKey)?.used ?? 0) > 0) return false
     tx.remove(useKey)
-    tx.remove(keys.claim(claim.network, claim.cidr))
+    const key = keys.claim(network, cidr)
+    if (tx.get(key)?.node === node) tx.remove(key)
     return true
   })
+  const membership = tx.get(keys.membership)
+  if (gone.length > 0 && membership !== undefined) {
+    tx.put(keys.membership, { ...membership, mark: (membership.mark ?? 0) + 1 })
+  }
+  return gone
 }
 
-/** Then in the cluster: each goes to whoever has pods in it, or to nobody. Runs on the cluster's store. */
-export function handOver(tx: Tx, claims: readonly BlockClaim[], node: string): void {
-  for (const { network, cidr } of claims) {
+/**
+ * Then in the cluster: each goes to whoever has pods in it, or to nobody; what the
+ * node disputed itself it does not any more. Runs on the cluster's store.
+ */
+export function handOver(tx: Tx, blocks: readonly BlockName[], node: string): void {
+  for (const { network, cidr } of blocks) {
+    tx.remove(keys.dispute(network, cidr, node))
     const key = keys.claim(network, cidr)
     const found = tx.get(key)
     if (found?.node !== node) continue

@@ -3,7 +3,8 @@
  *
  * What the node owns is its own word. A claim of its own is never taken away
  * because the cluster has lost it; one that another has got meanwhile goes if
- * nobody has an address of it, and is frozen otherwise.
+ * nobody has an address of it, and is frozen otherwise: on both sides, as neither
+ * knows which addresses of it the other's pods have.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { unused } from '../blocks.ts'
 import { keys } from '../keys.ts'
 import type { BlockClaim, BlockUse, NetworkRecord } from '../records.ts'
 import type { Key, KeyRange, Reader, Tx } from '../store.ts'
-import { membershipOf, type Standing, standingOf } from './membership.ts'
+import { membershipOf, type Standing, standingNow } from './membership.ts'
 
 /** Kinds of records that every node has a copy of. */
 const SHARED = [
@@ -25,6 +26,10 @@ const SHARED = [
 ] as const satisfies readonly KeyRange<unknown>[]
 
 export const isShared = (key: string): boolean => SHARED.some((range) => key.startsWith(range))
+
+/** A dispute is looked at with the claim that it is about. */
+const claimOfDispute = (key: string): string =>
+  key.startsWith(keys.disputes) ? `claim/${key.split('/').slice(1, -1).join('/')}` : key
 
 /** Which records may be others: these keys, or any. */
 export type Changed = ReadonlySet<string> | 'all'
@@ -45,7 +50,8 @@ export function applyShared(
   { node, revision, keep }: DownOptions,
 ): Standing {
   const before = membershipOf(tx)
-  const all = [...(changed === 'all' ? everyKey(tx, shared) : changed)].filter(isShared)
+  const named = changed === 'all' ? everyKey(tx, shared) : new Set([...changed].map(claimOfDispute))
+  const all = [...named].filter(isShared)
   for (const key of all.filter((each) => !isClaim(each))) {
     const theirs = shared.get(key)
     const pools = isNetwork(key) ? tx.get(key)?.pools : undefined
@@ -55,12 +61,18 @@ export function applyShared(
   }
   // A network is known to be gone before its blocks are looked at.
   const isNews = !(keep && before.joined)
-  for (const key of all.filter(isClaim)) applyClaim(tx, shared, key, node, { keep, isNews })
-  const standing = standingOf(shared.get(keys.member(node)), before.incarnation)
+  const how = { keep, isNews }
+  const lost = all.filter(isClaim).filter((key) => applyClaim(tx, shared, key, node, how))
+  const standing = standingNow(shared, node, before)
   const refused = standing === 'deleted' || standing === 'taken' ? standing : undefined
-  const { refused: _before, ...rest } = before
-  const out = before.joined && refused !== undefined ? { refused } : {}
-  const after = { ...rest, revision, ...out }
+  const { refused: known, mark = 0, ...rest } = before
+  const out =
+    before.joined && refused !== undefined
+      ? { refused }
+      : known === 'doubled'
+        ? { refused: known }
+        : {}
+  const after = { ...rest, revision, ...out, mark: lost.length > 0 ? mark + 1 : mark }
   putIfOther(tx, keys.membership, after)
   return standing
 }
@@ -96,6 +108,7 @@ function* everyKey(tx: Reader, shared: Reader): Generator<string> {
 /**
  * @param isNews Whether a claim of the node's own that its store does not have is one that it
  * made; else it may be one that it gave up, and another node's since: nobody gets an address of it yet.
+ * @returns whether the node has a block less.
  */
 function applyClaim(
   tx: Tx,
@@ -103,21 +116,19 @@ function applyClaim(
   key: Key<BlockClaim>,
   node: string,
   { keep, isNews }: { readonly keep: boolean; readonly isNews: boolean },
-): void {
+): boolean {
   const [mine, theirs] = [tx.get(key), shared.get(key)]
-  if (mine?.node === node) {
-    applyOwnClaim(tx, shared, key, mine, theirs)
-    return
-  }
+  if (mine?.node === node) return applyOwnClaim(tx, shared, key, mine, theirs)
   if (theirs === undefined) {
     if (!keep) tx.remove(key)
-    return
+    return false
   }
   putIfOther(tx, key, theirs)
-  if (theirs.node !== node) return
-  const useKey = keys.use(node, theirs.network, theirs.cidr)
-  if (tx.get(useKey) !== undefined) return
-  tx.put(useKey, { ...unused(theirs), ...(isNews ? {} : { frozen: true }) })
+  if (theirs.node !== node) return false
+  const use = tx.get(keys.use(node, theirs.network, theirs.cidr))
+  const isNew = use === undefined && !isNews
+  putUse(tx, theirs, use ?? unused(theirs), isNew || isDisputed(shared, key))
+  return false
 }
 
 function applyOwnClaim(
@@ -126,63 +137,74 @@ function applyOwnClaim(
   key: Key<BlockClaim>,
   mine: BlockClaim,
   theirs: BlockClaim | undefined,
-): void {
+): boolean {
   const useKey = keys.use(mine.node, mine.network, mine.cidr)
   const use = tx.get(useKey)
   const isFree = use === undefined || use.used === 0
   if (theirs === undefined) {
     const isNetworkGone = shared.get(keys.network(mine.network)) === undefined
-    if (!isFree || !isNetworkGone || tx.get(keys.network(mine.network)) !== undefined) return
+    if (!isFree || !isNetworkGone || tx.get(keys.network(mine.network)) !== undefined) return false
     tx.remove(key)
     tx.remove(useKey)
-    return
+    return true
   }
   if (theirs.node === mine.node) {
-    followOwn(tx, key, mine, theirs, use)
-    return
+    followOwn(tx, mine, theirs, use, isDisputed(shared, key))
+    return false
   }
-  if (isFree) {
-    tx.put(key, theirs)
-    tx.remove(useKey)
-  } else if (use.frozen !== true) {
-    tx.put(useKey, { ...use, frozen: true })
+  if (!isFree) {
+    putUse(tx, mine, use, true)
+    return false
   }
+  tx.put(key, theirs)
+  tx.remove(useKey)
+  return true
 }
 
 /** Which of its blocks is first, and of which pool each is, is what etcd says. */
 function followOwn(
   tx: Tx,
-  key: Key<BlockClaim>,
   mine: BlockClaim,
   { first, pool }: BlockClaim,
   use: BlockUse | undefined,
+  isFrozen: boolean,
 ): void {
   const claim = { ...mine, first, pool }
-  const isOther = mine.first !== first || mine.pool !== pool
-  const useKey = keys.use(mine.node, mine.network, mine.cidr)
-  if (isOther) tx.put(key, claim)
-  if (use === undefined) tx.put(useKey, unused(claim))
-  else if (use.frozen === true || isOther) {
-    // An address that is kept for an endpoint to come stays so while only the pool changes.
-    const now = mine.first === first ? use.first : first
-    tx.put(useKey, { ...thawed(use), first: now, pool })
-  }
+  putIfOther(tx, keys.claim(mine.network, mine.cidr), claim)
+  // An address that is kept for an endpoint to come stays so while only the pool changes.
+  const now = use !== undefined && mine.first === first ? use.first : first
+  putUse(tx, claim, { ...(use ?? unused(claim)), first: now, pool }, isFrozen)
 }
 
-function thawed<T extends { readonly frozen?: true }>({
-  frozen: _was,
-  ...use
-}: T): Omit<T, 'frozen'> {
-  return use
+/** Whether another node has pods in the block: neither gives an address of it until one has none. */
+function isDisputed(shared: Reader, key: Key<BlockClaim>): boolean {
+  const range = `dispute/${key.slice('claim/'.length)}/` as KeyRange<unknown>
+  return [...shared.range(range)].length > 0
+}
+
+function putUse(
+  tx: Tx,
+  { node, network, cidr }: BlockClaim,
+  use: BlockUse,
+  isFrozen: boolean,
+): void {
+  const { frozen: _was, ...rest } = use
+  putIfOther(tx, keys.use(node, network, cidr), isFrozen ? { ...rest, frozen: true } : rest)
 }
 
 function putIfOther<T>(tx: Tx, key: Key<T>, value: T): void {
   if (JSON.stringify(tx.get(key)) !== JSON.stringify(value)) tx.put(key, value)
 }
 
-/** Networks that the node has blocks in. */
-export function ownNetworks(reader: Reader, node: string): readonly NetworkRecord[] {
-  const names = new Set([...reader.range(keys.nodeUses(node))].map(([key]) => key.split('/')[2]))
+/** Networks that the node has blocks in; `all`: that any node has. */
+export function claimedNetworks(
+  reader: Reader,
+  node: string,
+  all: boolean,
+): readonly NetworkRecord[] {
+  const own = [...reader.range(keys.nodeUses(node))].map(([key]) => key.split('/')[2])
+  const any = all ? [...reader.range(keys.allClaims)].map(([, claim]) => claim.network) : []
+  const names = new Set([...own, ...any])
   return [...reader.range(keys.networks)].flatMap(([, network]) =>
     names.has(network.name) ? [network] : [],
   )

@@ -19,6 +19,12 @@ export const sameIncarnation = (left: Incarnation | undefined, right: Incarnatio
  */
 export type Standing = 'member' | 'taken' | 'deleted' | 'lost' | 'nobody'
 
+/** As the node sees it: what was deleted once stays so, whichever snapshot etcd falls back to. */
+export const standingNow = (shared: Reader, node: string, known: Membership): Standing =>
+  known.refused === 'deleted'
+    ? 'deleted'
+    : standingOf(shared.get(keys.member(node)), known.incarnation)
+
 export function standingOf(member: MemberRecord | undefined, own: Incarnation): Standing {
   if (member?.gone?.includes(own.store)) return 'deleted'
   const { incarnation } = member ?? {}
@@ -133,5 +139,9 @@ export const REFUSALS: Readonly<
   taken: (node) => [
     `Cannot be node ${node}: another machine is, wanted a name of its own`,
     `Start the agent with another --node, or, if the other machine is gone: trivium node delete ${node} --force`,
+  ],
+  doubled: (node) => [
+    `Cannot be node ${node}: an agent with this machine's id and a copy of its store is at work elsewhere, wanted one`,
+    'One disk was copied from the other. On the copy: remove the store, make another /etc/machine-id, choose another --node, start the agent',
   ],
 }

@@ -10,6 +10,7 @@
 import { type Ip, prefixOf } from '../../src/net/mod.ts'
 import { keys } from '../keys.ts'
 import type { AttachmentRecord, BlockClaim, BlockUse } from '../records.ts'
+import { release } from '../release.ts'
 import type { Key, Reader, Tx } from '../store.ts'
 import { ownClaims } from './claims.ts'
 
@@ -107,13 +108,19 @@ export function rebuild(tx: Tx, mirror: Reader, node: string): readonly Attachme
 /** Of two that the mirror has with one address, the younger has it. */
 function takeBack(tx: Tx, attachment: AttachmentRecord, claims: readonly BlockClaim[]): boolean {
   const { node, network, containerId, ifname, sequence } = attachment
-  if (tx.get(keys.attachment(node, attachment)) !== undefined) return false
-  if (attachment.ips.some((ip) => tx.get(keys.address(network, ip)) !== undefined)) return false
+  const older = [keys.attachment(node, attachment)].flatMap((key) => tx.get(key) ?? [])
+  const inTheWay = attachment.ips.flatMap((ip) => {
+    const holder = tx.get(keys.address(network, ip))
+    return holder === undefined ? [] : (tx.get(keys.attachment(node, holder)) ?? [])
+  })
+  if ([...older, ...inTheWay].some((each) => each.sequence > sequence)) return false
   const blocks = attachment.ips.flatMap(
     (ip) => claims.find((claim) => claim.network === network && isIn(claim, ip)) ?? [],
   )
   // Of a block that is not the node's any more: what is left of a node that was deleted.
   if (blocks.length < attachment.ips.length) return false
+  // An older copy of the store has pods that were gone before this one came.
+  for (const each of [...older, ...inTheWay]) release(tx, node, each)
   tx.put(keys.attachment(node, attachment), attachment)
   for (const [index, ip] of attachment.ips.entries()) {
     const block = blocks[index]?.cidr

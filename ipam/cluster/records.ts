@@ -37,6 +37,14 @@ export interface Beat {
   readonly count: number
   /** Of one run of one agent. */
   readonly session: string
+  /** Of the machine's kernel. */
+  readonly bootId: string
+}
+
+/** A question below a node's own prefix: whether the agent is alive that gave this sign of life. */
+export interface Knock {
+  readonly session: string
+  readonly count: number
 }
 
 /** A stretch of time by the one clock that nobody sets (/proc/uptime), of one boot. */
@@ -58,7 +66,9 @@ export interface Membership {
   /** Newest revision of etcd that was seen; a lower one is another history. */
   readonly revision: number
   /** Why it may give no address, until that changes. */
-  readonly refused?: 'deleted' | 'taken'
+  readonly refused?: 'deleted' | 'taken' | 'doubled'
+  /** Grows with each lease, and with each block that went: an older copy of the store has an older one. */
+  readonly mark?: number
   /** Where its agent found the cluster, for commands that change what all nodes share. */
   readonly url?: string
 }

@@ -52,6 +52,12 @@ export function record(replica: Replica): Recording {
         return replica.reader.range(range as KeyRange<never>)
       },
       glance: (range) => replica.reader.range(range),
+      history() {
+        // An etcd that fell back beyond it has it no more, or has an older one.
+        const newest = replica.newestRecord()
+        if (newest !== undefined) read.set(newest.key, replica.revisionOf(newest.key))
+        return replica.falls()
+      },
     },
     checks: (max) => checksOf(read, ranges, revision, max),
   }

@@ -31,10 +31,18 @@ export interface Replica {
    * skipped. Answers whether a record changed.
    */
   apply(changes: readonly Change[]): boolean
-  /** Takes a whole list for what is there at `revision`. Answers whether a record changed. */
-  replace(pairs: readonly Pair[], revision: number): boolean
+  /**
+   * Takes a whole list for what is there at `revision`. Answers whether a record changed.
+   *
+   * @param isAnother It is known to be of another history than before.
+   */
+  replace(pairs: readonly Pair[], revision: number, isAnother?: boolean): boolean
   /** The newest change: who finds it in etcd as of `revision` sees the same history. */
   witness(): Change | undefined
+  /** The newest change of a record. */
+  newestRecord(): Change | undefined
+  /** How often the history became another. */
+  falls(): number
 }
 
 interface Held {
@@ -48,6 +56,8 @@ export function emptyReplica(): Replica {
   let held = new Map<string, Held>()
   let revision = 0
   let witness: Change | undefined
+  let newestRecord: Change | undefined
+  let falls = 0
 
   function set({ key, text, revision: at }: Change): boolean {
     if (isInternal(key)) return false
@@ -62,7 +72,7 @@ export function emptyReplica(): Replica {
     return true
   }
 
-  function replace(pairs: readonly Pair[], at: number): boolean {
+  function replace(pairs: readonly Pair[], at: number, isAnother = false): boolean {
     const before = held
     const [oldRecords, oldHeld] = [records, held]
     records = sortedMap()
@@ -79,6 +89,8 @@ export function emptyReplica(): Replica {
     }
     revision = at
     witness = newest(pairs)
+    newestRecord = newest(pairs.filter(({ key }) => !isInternal(key)))
+    if (isAnother) falls++
     return changed || before.size !== held.size
   }
 
@@ -86,6 +98,7 @@ export function emptyReplica(): Replica {
     reader: {
       get: <T>(key: Key<T>) => held.get(key)?.value as T | undefined,
       range: <T>(range: KeyRange<T>) => records.range(range) as [Key<T>, T][],
+      history: () => falls,
     },
     revision: () => revision,
     revisionOf: (key) => held.get(key)?.revision ?? 0,
@@ -97,11 +110,14 @@ export function emptyReplica(): Replica {
         if (set(change)) changed = true
         revision = change.revision
         witness = change
+        if (!isInternal(change.key)) newestRecord = change
       }
       return changed
     },
     replace,
     witness: () => witness,
+    newestRecord: () => newestRecord,
+    falls: () => falls,
   }
 }
 

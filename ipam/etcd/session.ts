@@ -73,8 +73,9 @@ export function openSession(hooks: SessionHooks): Session {
     const history = await historyOf(etcd, replica)
     if (!mustList && history === 'same') return
     const { revision, pairs } = await etcd.list()
-    if (history === 'another' || revision < replica.revision()) fellBack = true
-    if (replica.replace(pairs, revision)) hooks.changed('all')
+    const isAnother = history === 'another' || revision < replica.revision()
+    if (isAnother) fellBack = true
+    if (replica.replace(pairs, revision, isAnother)) hooks.changed('all')
     mustList = false
   }
 

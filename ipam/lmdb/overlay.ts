@@ -85,10 +85,11 @@ export function overlay(base: Reader): Overlay {
     return own
   }
 
-  const { glance, scan, conflicts = 0 } = base
+  const { glance, scan, history, conflicts = 0 } = base
   const tx: Tx = {
     ...(glance && { glance: (range) => merged(glance(range), ownOf(range)) }),
     ...(scan && { scan: (range) => (ownOf(range).length === 0 ? scan(range) : tx.range(range)) }),
+    ...(history && { history }),
     conflicts,
     get<T>(key: Key<T>): T | undefined {
       const value = values.get(key)

@@ -10,13 +10,14 @@ import {
   forsake,
   handOver,
   idleClaims,
+  missingOfOthers,
   stillWanted,
   unheard,
   yieldable,
 } from '../../ipam/cluster/claims.ts'
-import { applyShared, ownNetworks } from '../../ipam/cluster/down.ts'
+import { applyShared, claimedNetworks } from '../../ipam/cluster/down.ts'
 import { chooseEndpoints, endpointMoves, moveEndpoints } from '../../ipam/cluster/endpoints.ts'
-import { join, membershipOf } from '../../ipam/cluster/membership.ts'
+import { join, membershipOf, standingNow } from '../../ipam/cluster/membership.ts'
 import { leap, mirrorWrites, ownRecords, rebuild } from '../../ipam/cluster/mirror.ts'
 import type { Beat, Incarnation, Lease } from '../../ipam/cluster/records.ts'
 import { keys } from '../../ipam/keys.ts'
@@ -49,6 +50,8 @@ export interface MemberPorts {
   readonly lease: () => Lease
   /** An identity for a store that begins anew. */
   readonly freshStore: () => string
+  /** Keeps the store's mark where an older copy of the store would not have it, and no reboot leaves it. */
+  readonly noteMark: (mark: number) => void
   /** Takes back what the kernel knows of running pods; called when the mirror's part is back. */
   readonly living: (done: (failure: string | undefined) => void) => void
   readonly room: (why: string | undefined) => void
@@ -57,6 +60,8 @@ export interface MemberPorts {
 
 /** Records that one transaction writes to the mirror. */
 const MIRROR_WRITES = 100
+/** Claims of others that one transaction puts back. */
+const OTHERS_PUT_BACK = 100
 
 type Told = (answer: Answer) => void
 type Failed = (reason: string) => void
@@ -97,7 +102,12 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
   const beatsOf = (): number => mirror.read((reader) => reader.get(keys.beat)?.count ?? 0)
 
   function joinNow(mayReplace: boolean, told: Told, failed: Failed): void {
-    const own = here.identity()
+    const known = local.read(membershipOf)
+    const own = known.incarnation
+    if (shared.read((cluster) => standingNow(cluster, name, known)) === 'deleted') {
+      told({ of: 'join', standing: 'deleted', beats: beatsOf() })
+      return
+    }
     ports.node((node) =>
       transact(
         shared,
@@ -127,6 +137,47 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     )
   }
 
+  function downNow({ changed, keep }: Work & { kind: 'down' }, told: Told, failed: Failed): void {
+    const options = { node: name, revision: ports.revision(), keep }
+    transact(
+      local,
+      (tx) => shared.read((cluster) => applyShared(tx, cluster, changed, options)),
+      failed,
+      (standing) => noteMark(failed, () => told({ of: 'down', standing })),
+    )
+  }
+
+  /** What we asked a machine that may be another; an answer is a sign of life after it. */
+  function knock(told: Told, failed: Failed): void {
+    const { bootId } = ports.lease()
+    const standing = here.look((own, cluster) => standingNow(cluster, name, membershipOf(own)))
+    // With another store or machine id it is for `join` to say.
+    if (standing !== 'member') {
+      told({ of: 'knock', standing: 'alone' })
+      return
+    }
+    const ask = (tx: Tx): 'alone' | 'asked' | 'doubled' => {
+      const last = tx.get(keys.beat)
+      // Of this machine since it was started: nobody but an agent before this one.
+      if (last === undefined || last.bootId === bootId) return 'alone'
+      const asked = tx.get(keys.knock)
+      const isSame = asked?.session === ports.session
+      if (isSame && last.count > asked.count) return 'doubled'
+      if (isSame && last.count === asked.count) return 'alone'
+      tx.put(keys.knock, { session: ports.session, count: last.count })
+      return 'asked'
+    }
+    transact(mirror, ask, failed, (standing) => {
+      if (standing === 'doubled') return double(failed, () => told({ of: 'knock', standing }))
+      if (standing === 'asked') return told({ of: 'knock', standing })
+      const clear = (tx: Tx): void => {
+        const { refused, ...rest } = membershipOf(tx)
+        if (refused === 'doubled') tx.put(keys.membership, rest)
+      }
+      transact(local, clear, failed, () => told({ of: 'knock', standing }))
+    })
+  }
+
   function beat(told: Told, failed: Failed): void {
     // Before it is sent: the cluster counts on the node from later on, never from earlier.
     const lease = ports.lease()
@@ -137,16 +188,29 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
       if (isOthers(last)) return undefined
       // Beyond any that an old snapshot may have of a store before this one.
       const count = Math.max((last?.count ?? 0) + 1, known + 1, nowMs)
-      tx.put(keys.beat, { count, session: ports.session })
+      tx.put(keys.beat, { count, session: ports.session, bootId: lease.bootId })
       return count
     }
     transact(mirror, put, failed, (count) => {
       if (count === undefined) return double(failed, () => told({ of: 'beat', beats: undefined }))
       lastCount = count
-      const note = (tx: Tx): void =>
-        tx.put(keys.membership, { ...membershipOf(tx), lease, beats: count })
-      transact(local, note, failed, () => told({ of: 'beat', beats: count }))
+      const note = (tx: Tx): void => {
+        const { mark = 0, ...rest } = membershipOf(tx)
+        tx.put(keys.membership, { ...rest, lease, beats: count, mark: mark + 1 })
+      }
+      transact(local, note, failed, () =>
+        noteMark(failed, () => told({ of: 'beat', beats: count })),
+      )
     })
+  }
+
+  function noteMark(failed: Failed, then: () => void): void {
+    try {
+      ports.noteMark(local.read(membershipOf).mark ?? 0)
+      then()
+    } catch (thrown) {
+      failed(asTriviumError(thrown).message)
+    }
   }
 
   /** Our last acknowledged one. */
@@ -156,17 +220,20 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     beat !== undefined && beat.session !== ports.session && beat.count > lastCount
 
   function double(failed: Failed, done: () => void): void {
-    const put = (tx: Tx): void => tx.put(keys.membership, { ...membershipOf(tx), refused: 'taken' })
+    const put = (tx: Tx): void =>
+      tx.put(keys.membership, { ...membershipOf(tx), refused: 'doubled' })
     transact(local, put, failed, done)
   }
 
-  function assertNow(networks: boolean, told: Told, failed: Failed): void {
+  function assertNow(work: Work & { kind: 'assert' }, told: Told, failed: Failed): void {
     const said = here.look((own, cluster) => ({
       claims: unheard(own, cluster, name),
-      networks: networks ? ownNetworks(own, name) : [],
+      networks: work.networks ? claimedNetworks(own, name, work.others) : [],
+      others: work.others ? missingOfOthers(own, cluster, name, OTHERS_PUT_BACK) : [],
     }))
-    if (said.claims.length === 0 && said.networks.length === 0) {
-      told({ of: 'assert', isMember: true })
+    const more = said.others.length === OTHERS_PUT_BACK
+    if (said.claims.length + said.networks.length + said.others.length === 0) {
+      told({ of: 'assert', isMember: true, more })
       return
     }
     const own = here.identity()
@@ -174,7 +241,7 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
       shared,
       (tx) => assertOwn(tx, said, name, own),
       failed,
-      (isMember) => told({ of: 'assert', isMember }),
+      (isMember) => told({ of: 'assert', isMember, more }),
     )
   }
 
@@ -186,12 +253,13 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
       told({ of: 'claim', blocks: 'none' })
       return
     }
-    transact(
-      shared,
-      (tx) => claimBlocks(tx, demands, name, own, nowMs),
-      failed,
-      (claims) => told({ of: 'claim', blocks: claims?.length }),
-    )
+    const begun = shared.read(historyOf)
+    const claim = (tx: Tx): ReturnType<typeof claimBlocks> => {
+      // The claims of others may not be back yet; the machine hears of it and waits.
+      if (historyOf(tx) !== begun) throw new TriviumError('TRY_LATER', 'it fell back')
+      return claimBlocks(tx, demands, name, own, nowMs)
+    }
+    transact(shared, claim, failed, (claims) => told({ of: 'claim', blocks: claims?.length }))
   }
 
   function yieldNow(idle: boolean, told: Told, failed: Failed): void {
@@ -231,11 +299,13 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
       (tx) => forsake(tx, claims, name),
       failed,
       (given) =>
-        transact(
-          shared,
-          (tx) => handOver(tx, given, name),
-          failed,
-          () => told({ of: 'yield', blocks: given.length }),
+        noteMark(failed, () =>
+          transact(
+            shared,
+            (tx) => handOver(tx, given, name),
+            failed,
+            () => told({ of: 'yield', blocks: given.length }),
+          ),
         ),
     )
   }
@@ -286,24 +356,18 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
 
   return (work, told, failed) => {
     switch (work.kind) {
+      case 'knock':
+        return knock(told, failed)
       case 'join':
         return joinNow(work.mayReplace, told, failed)
       case 'rebuild':
         return rebuildNow(told, failed)
-      case 'down': {
-        const { changed, keep } = work
-        const options = { node: name, revision: ports.revision(), keep }
-        return transact(
-          local,
-          (tx) => shared.read((cluster) => applyShared(tx, cluster, changed, options)),
-          failed,
-          (standing) => told({ of: 'down', standing }),
-        )
-      }
+      case 'down':
+        return downNow(work, told, failed)
       case 'beat':
         return beat(told, failed)
       case 'assert':
-        return assertNow(work.networks, told, failed)
+        return assertNow(work, told, failed)
       case 'claim':
         return claimNow(work, told, failed)
       case 'yield':
@@ -317,6 +381,8 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     }
   }
 }
+
+const historyOf = (reader: Reader): number => reader.history?.() ?? 0
 
 function transact<T>(
   store: Store,

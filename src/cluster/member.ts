@@ -33,6 +33,8 @@ export interface MemberTimes {
   readonly retryMsMax: number
   /** Idle blocks are looked for. */
   readonly idleMs: number
+  /** What an agent that is connected needs at most to answer a knock. */
+  readonly knockMs: number
 }
 
 export const MEMBER_TIMES: MemberTimes = {
@@ -42,6 +44,7 @@ export const MEMBER_TIMES: MemberTimes = {
   retryMs: 100,
   retryMsMax: 5000,
   idleMs: 60_000,
+  knockMs: 5000,
 }
 
 export type MemberInput =
@@ -59,6 +62,8 @@ export type MemberInput =
     }
   | { readonly kind: 'away' }
   | { readonly kind: 'local.changed' }
+  /** Another machine asks whether we are alive. */
+  | { readonly kind: 'knocked' }
   /** What the node says of itself may be another. */
   | { readonly kind: 'node.changed' }
   /** Somebody waits for a block. */
@@ -67,12 +72,15 @@ export type MemberInput =
   | { readonly kind: 'failed'; readonly reason: string }
 
 export type Work =
+  /** Whether another machine is this node with this store: a copied disk. */
+  | { readonly kind: 'knock' }
   | { readonly kind: 'join'; readonly mayReplace: boolean }
   /** The node's own records, from mirror and kernel. */
   | { readonly kind: 'rebuild' }
   | { readonly kind: 'down'; readonly changed: Changed; readonly keep: boolean }
   | { readonly kind: 'beat' }
-  | { readonly kind: 'assert'; readonly networks: boolean }
+  /** `others`: also what others had, who may not be there to say so. */
+  | { readonly kind: 'assert'; readonly networks: boolean; readonly others: boolean }
   | { readonly kind: 'claim'; readonly demands: readonly Demand[] }
   | { readonly kind: 'yield'; readonly idle: boolean }
   | { readonly kind: 'mirror' }
@@ -81,13 +89,16 @@ export type Work =
 
 /** What became of the work of that kind. */
 export type Answer =
+  /** `asked`: to be asked again, once somebody who is alive will have answered. */
+  | { readonly of: 'knock'; readonly standing: 'alone' | 'asked' | 'doubled' }
   /** `beats`: those that the mirror has. */
   | { readonly of: 'join'; readonly standing: Standing; readonly beats: number }
   | { readonly of: 'down'; readonly standing: Standing }
   | { readonly of: 'rebuild'; readonly pods: number }
   /** undefined: another agent with this very identity runs. */
   | { readonly of: 'beat'; readonly beats: number | undefined }
-  | { readonly of: 'assert'; readonly isMember: boolean }
+  /** `more`: of others. */
+  | { readonly of: 'assert'; readonly isMember: boolean; readonly more: boolean }
   /** Blocks that were claimed; `none`: nothing lacks; undefined: not a member. */
   | { readonly of: 'claim'; readonly blocks: number | 'none' | undefined }
   | { readonly of: 'yield'; readonly blocks: number }
@@ -120,6 +131,8 @@ const later = (now: Instant, ms: number): Instant => (now + ms) as Instant
 
 /** What is to be looked at. */
 interface Due {
+  knock: boolean
+  others: boolean
   down: Changed | undefined
   join: boolean
   rebuild: boolean
@@ -131,6 +144,8 @@ interface Due {
 }
 
 const AT_START: Due = {
+  knock: true,
+  others: false,
   down: undefined,
   join: true,
   rebuild: false,
@@ -147,15 +162,17 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
   let isJoined = known.joined
   let isOnline = false
   let isMember = false
-  let refused: 'taken' | 'deleted' | 'doubled' | undefined
+  let refused: Membership['refused']
   let running: Work | undefined
   const due: Due = { ...AT_START, rebuild: !isJoined }
-  /** A node that has never seen the cluster cannot tell whether it fell back. */
-  let claimsFrom: Instant | undefined = isJoined ? (0 as Instant) : undefined
+  /** Whoever was not there cannot tell for certain whether etcd fell back meanwhile. */
+  let claimsFrom: Instant | undefined
   let keepUntil = AT_ONCE
   /** When what was kept although it is missing is looked at again. */
   let comeback = NEVER
   let beatAt = AT_ONCE
+  let knockAt = AT_ONCE
+  let othersAt = AT_ONCE
   let mirrorAt = AT_ONCE
   let idleAt = AT_ONCE
   let retryAt = AT_ONCE
@@ -169,6 +186,9 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
   function fellBack(now: Instant): readonly MemberEffect[] {
     const until = later(now, times.reassertMs)
     claimsFrom = until
+    // Whoever is there has spoken for itself by then.
+    othersAt = later(now, times.reassertMs / 2)
+    due.others = isJoined
     keep(until)
     Object.assign(due, { down: 'all', join: true, assert: true, claim: true, mirror: true })
     mustPutBack = true
@@ -191,7 +211,8 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
     retryAt = now
     failuresInRow = 0
     seenBeats = input.beats
-    claimsFrom ??= later(now, times.reassertMs)
+    // It may have fallen back to what this node knew itself, without what others claimed meanwhile.
+    if (!wasOnline) claimsFrom = later(now, times.reassertMs)
     if (!isJoined) keep(later(now, times.reassertMs))
     if (input.isBehind) due.rebuild = true
     Object.assign(due, { claim: true, mirror: true, join: true, assert: true, yield: true })
@@ -216,8 +237,9 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
     if (standing === 'taken' || standing === 'deleted') return refuse(standing)
     if (refused !== 'doubled') refused = undefined
     due.join = standing !== 'member'
-    const isNews = standing === 'member' && !isMember
-    isMember = standing === 'member'
+    const isIn = standing === 'member' && !due.knock
+    const isNews = isIn && !isMember
+    isMember = isIn
     if (standing !== 'lost') silence = undefined
     else if (silence?.beats !== seenBeats) silence = { beats: seenBeats, since: now }
     return isNews ? [{ kind: 'report', report: { event: 'joined' } }] : []
@@ -229,11 +251,15 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
 
   /** What there is to do, the most urgent first, and from when. */
   function* agenda(now: Instant): Generator<readonly [from: Instant, work: Work]> {
-    if (due.down !== undefined && !due.rebuild) {
-      yield [AT_ONCE, { kind: 'down', changed: due.down, keep: now < keepUntil }]
+    if (due.down !== undefined && (!due.rebuild || refused !== undefined)) {
+      yield [AT_ONCE, { kind: 'down', changed: due.down, keep: due.others || now < keepUntil }]
     }
     if (refused === 'deleted' && due.reset) yield [AT_ONCE, { kind: 'reset' }]
     if (refused !== undefined) return
+    if (due.knock) {
+      yield [knockAt, { kind: 'knock' }]
+      return
+    }
     if (due.join) {
       yield [AT_ONCE, { kind: 'join', mayReplace: isSilent(now) }]
       return
@@ -243,11 +269,15 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
       return
     }
     yield [beatAt, { kind: 'beat' }]
-    if (due.assert) yield [AT_ONCE, { kind: 'assert', networks: mustPutBack }]
+    if (due.assert) yield [AT_ONCE, { kind: 'assert', networks: mustPutBack, others: false }]
+    if (due.mirror) yield [mirrorAt, { kind: 'mirror' }]
+    if (due.others) {
+      yield [othersAt, { kind: 'assert', networks: true, others: true }]
+      return
+    }
     if (due.claim && claimsFrom !== undefined) yield [claimsFrom, { kind: 'claim', demands }]
     yield [comeback, { kind: 'down', changed: 'all', keep: false }]
     yield [due.yield ? AT_ONCE : idleAt, { kind: 'yield', idle: now >= idleAt }]
-    if (due.mirror) yield [mirrorAt, { kind: 'mirror' }]
   }
 
   const isAtRest = (): boolean => running !== undefined || !isOnline || refused === 'doubled'
@@ -285,6 +315,9 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
         mirrorAt = later(now, times.mirrorMs)
         due.mirror = false
         return
+      case 'assert':
+        due[work.others ? 'others' : 'assert'] = false
+        return
       default:
         due[work.kind] = false
     }
@@ -297,7 +330,8 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
     // All of it again: what was cut short is known to nobody.
     if (work.kind === 'down' || work.kind === 'yield') due.down = 'all'
     if (work.kind === 'beat') beatAt = now
-    if (work.kind !== 'down' && work.kind !== 'beat') due[work.kind] = true
+    if (work.kind === 'assert') due[work.others ? 'others' : 'assert'] = true
+    else if (work.kind !== 'down' && work.kind !== 'beat') due[work.kind] = true
     if (work.kind === 'claim') demands = [...work.demands, ...demands]
     failuresInRow++
     retryAt = later(now, Math.min(times.retryMs * 2 ** (failuresInRow - 1), times.retryMsMax))
@@ -310,6 +344,8 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
     running = undefined
     failuresInRow = 0
     switch (answer.of) {
+      case 'knock':
+        return knocked(answer.standing, now)
       case 'join': {
         seenBeats = answer.beats
         const told = stands(answer.standing, now)
@@ -336,6 +372,7 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
         seenBeats = beats
         return []
       case 'assert':
+        if (answer.more) due.others = true
         if (answer.isMember) mustPutBack = now < keepUntil
         else due.join = due.assert = true
         return []
@@ -360,6 +397,17 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
       default:
         return assertNever(answer)
     }
+  }
+
+  function knocked(
+    standing: (Answer & { of: 'knock' })['standing'],
+    now: Instant,
+  ): readonly MemberEffect[] {
+    due.knock = standing !== 'alone'
+    due.join ||= standing === 'alone'
+    if (standing === 'doubled') return refuse(standing)
+    if (standing === 'asked') knockAt = later(now, times.knockMs)
+    return []
   }
 
   function claimed(blocks: number | 'none' | undefined): readonly MemberEffect[] {
@@ -399,6 +447,9 @@ export function memberMachine(known: Membership, times: MemberTimes = MEMBER_TIM
       case 'local.changed':
         Object.assign(due, { claim: true, mirror: true, yield: true })
         due.reset = refused === 'deleted'
+        return []
+      case 'knocked':
+        if (isMember) beatAt = now
         return []
       case 'node.changed':
         due.join = true

@@ -28,6 +28,7 @@ import { type ClusterNow, PENDING_MAX } from '../metrics/agent.ts'
 import { bootId, machineId, uptimeMs } from './boot.ts'
 import { liveClock } from './clock.ts'
 import type { Logger } from './log.ts'
+import { markFile } from './mark-file.ts'
 import { transact } from './transact.ts'
 import type { ClusterBlocks } from './verbs/host.ts'
 
@@ -49,6 +50,8 @@ export interface MemberOptions extends ClusterOptions {
   readonly store: Store
   readonly first: NodeRecord
   readonly log: Logger
+  /** Of the store's mark, on a tmpfs: gone with the boot. */
+  readonly markFile: string
   /** Takes back what the kernel knows of running pods, once the cluster has said its part. */
   readonly living?: () => Promise<void>
   /** Carries out what others ask of this node. */
@@ -71,12 +74,15 @@ export interface ClusterMember extends ClusterBlocks {
 
 export async function startMember(options: MemberOptions): Promise<ClusterMember> {
   const { node, store, url, log } = options
+  const marks = markFile(options.markFile)
+  const session = randomUUID()
   const known = await transact(store, (tx) => {
     const before = tx.get(keys.membership)
-    if (before?.url === url) return before
+    if (before?.url === url && !marks.isOlder(before)) return before
     const incarnation = { machine: machineId(), store: randomUUID() }
     const fresh = { incarnation, joined: false, beats: 0, revision: 0 }
-    const after = { ...(before ?? fresh), url }
+    const joined = before?.joined === true && !marks.isOlder(before)
+    const after = { ...(before ?? fresh), joined, url }
     tx.put(keys.membership, after)
     return after
   })
@@ -94,8 +100,8 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
   function report(told: MemberReport): void {
     logMember(log, told)
     if (told.event === 'joined') isMember = true
-    if (told.event !== 'refused' || told.why !== 'taken' || isMember) return
-    fail(new TriviumError('CONFLICT', ...REFUSALS.taken(node)))
+    if (told.event !== 'refused' || told.why === 'deleted' || isMember) return
+    fail(new TriviumError('CONFLICT', ...REFUSALS[told.why](node)))
   }
 
   const driven: Driven<MemberInput> = drive(
@@ -103,7 +109,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
     liveClock,
     memberPerform({
       name: node,
-      session: randomUUID(),
+      session,
       node: (done) => done(self),
       local: store,
       shared,
@@ -117,6 +123,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
         lengthMs: options.leaseMs,
       }),
       freshStore: randomUUID,
+      noteMark: (mark) => marks.note(store.read(membershipOf).incarnation, mark),
       living(done) {
         const living = options.living?.() ?? Promise.resolve()
         living.then(
@@ -128,7 +135,7 @@ export async function startMember(options: MemberOptions): Promise<ClusterMember
       report,
     }),
   )
-  const isConnected = followBoth(driven, store, shared, mirror, node)
+  const isConnected = followBoth(driven, store, shared, mirror, { node, session })
   const stopAnswering = answerRequests(options, shared)
   const stopWatching = store.watch(() => driven.feed({ kind: 'local.changed' }))
 
@@ -191,7 +198,7 @@ function followBoth(
   store: Store,
   shared: EtcdStore,
   mirror: EtcdStore,
-  node: string,
+  { node, session }: { readonly node: string; readonly session: string },
 ): () => boolean {
   const up = new Set<EtcdStore>()
   let fellBack = false
@@ -219,7 +226,11 @@ function followBoth(
     away: () => away(shared),
   })
   mirror.follow({
-    changed: () => {},
+    changed(changed) {
+      if (changed !== 'all' && !changed.has(keys.knock)) return
+      const knock = mirror.read((reader) => reader.get(keys.knock))
+      if (knock !== undefined && knock.session !== session) driven.feed({ kind: 'knocked' })
+    },
     connected: (isBack) => connected(mirror, isBack),
     away: () => away(mirror),
   })

@@ -4,6 +4,7 @@
  * @module
  */
 import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { warmPool } from 'netlink-ts/live'
 import type { NodeRecord } from '../../ipam/records.ts'
 import type { Store } from '../../ipam/store.ts'
@@ -166,8 +167,9 @@ async function wholeStore(
   const { node, log, cluster } = options
   const living = (): Promise<void> => rebuildLost(options, store, kernel)
   const carry = carryOut(options)
-  const member =
-    cluster && (await startMember({ ...cluster, node, store, first, log, living, carry }))
+  const markFile = join(dirname(options.socketPath), 'cluster.mark')
+  const places = { node, store, first, log, living, carry, markFile }
+  const member = cluster && (await startMember({ ...cluster, ...places }))
   if (member?.mustJoin !== true) await living()
   return member
 }

@@ -3,15 +3,14 @@
  * away. What is true is kept apart: who was told that it has which address.
  */
 import assert from 'node:assert/strict'
-import { apartBecause, expel } from '../../ipam/cluster/membership.ts'
+import { apartBecause, expel, membershipOf } from '../../ipam/cluster/membership.ts'
 import { isBehind } from '../../ipam/cluster/mirror.ts'
-import type { Demand } from '../../ipam/cluster/records.ts'
+import type { Demand, Membership } from '../../ipam/cluster/records.ts'
 import { memoryStore } from '../../ipam/memory-store.ts'
 import { allocate, keys, release } from '../../ipam/mod.ts'
-import { rebuild } from '../../ipam/rebuild.ts'
+import { type LivingNode, rebuild } from '../../ipam/rebuild.ts'
 import type { AttachmentRecord, NodeRecord } from '../../ipam/records.ts'
-import { type SortedMap, sortedMap } from '../../ipam/sorted-map.ts'
-import type { Key, KeyRange, Outcome, Reader, Store, Tx } from '../../ipam/store.ts'
+import type { Key, KeyRange, Store } from '../../ipam/store.ts'
 import { MEMBER_TIMES, type MemberInput, memberMachine } from '../../src/cluster/member.ts'
 import { memberPerform } from '../../src/cluster/member-perform.ts'
 import { type OwnerInput, ownerMachine } from '../../src/cluster/owner.ts'
@@ -19,133 +18,14 @@ import { ownerPerform } from '../../src/cluster/owner-perform.ts'
 import { type Driven, drive } from '../../src/driver.ts'
 import type { Instant } from '../../src/machine.ts'
 import { carryOn } from './carry-world.ts'
+import { Etcd, Sight } from './etcd-model.ts'
 import { FIXED, FLOATING, podOf, putNetwork } from './member-network.ts'
 
+export const NODES = 3
 export const LEASE_MS = 120_000
 const LATE_MS_MAX = 4000
 
-interface History {
-  readonly data: Map<string, string>
-  readonly log: readonly (readonly string[])[]
-}
-
-/** What most members of etcd agree on. */
-export class Etcd {
-  data = new Map<string, string>()
-  /** Keys that each revision wrote; the revision is its length. */
-  log: (readonly string[])[] = []
-  epoch = 0
-  up = true
-
-  run<T>(prefix: string, body: (tx: Tx) => T): T {
-    const writes = new Map<string, string | undefined>()
-    const text = (key: string): string | undefined =>
-      writes.has(key) ? writes.get(key) : this.data.get(prefix + key)
-    const value = (found: string | undefined): unknown => found && JSON.parse(found)
-    const tx: Tx = {
-      get: <V>(key: Key<V>) => value(text(key)) as V | undefined,
-      range: <V>(range: KeyRange<V>) => {
-        const found = [...this.data.keys()].flatMap((key) =>
-          key.startsWith(prefix + range) ? [key.slice(prefix.length)] : [],
-        )
-        const more = [...writes.keys()].filter((key) => key.startsWith(range))
-        const all = [...new Set([...found, ...more])].filter((key) => text(key) !== undefined)
-        return all.sort().map((key) => [key as Key<V>, value(text(key)) as V] as const)
-      },
-      put: (key, each) => void writes.set(key, JSON.stringify(each)),
-      remove: (key) => void writes.set(key, undefined),
-    }
-    const answer = body(tx)
-    for (const [key, each] of writes) {
-      if (each === undefined) this.data.delete(prefix + key)
-      else this.data.set(prefix + key, each)
-    }
-    if (writes.size > 0) this.log.push([...writes.keys()].map((key) => prefix + key))
-    return answer
-  }
-
-  snapshot = (): History => ({ data: new Map(this.data), log: [...this.log] })
-
-  restore({ data, log }: History): void {
-    this.data = new Map(data)
-    this.log = [...log]
-    this.epoch++
-  }
-}
-
-/** One node's sight of one prefix: behind until `sync`. */
-class Sight implements Store {
-  map: SortedMap = sortedMap()
-  seen = 0
-  epoch = -1
-  readonly #world: World
-  readonly #node: Node
-  readonly prefix: string
-  constructor(world: World, node: Node, prefix: string) {
-    this.#world = world
-    this.#node = node
-    this.prefix = prefix
-  }
-  read<T>(body: (reader: Reader) => T): T {
-    const { map } = this
-    return body({
-      get: <V>(key: Key<V>) => map.get(key) as V | undefined,
-      range: <V>(range: KeyRange<V>) => map.range(range) as [Key<V>, V][],
-    })
-  }
-  transact<T>(body: (tx: Tx) => T, done: (outcome: Outcome<T>) => void): void {
-    const world = this.#world
-    world.later(this.#node, () => {
-      const fail = (why: string): void => done({ kind: 'failed', error: new Error(why) })
-      if (!world.reaches(this.#node)) return fail('etcd does not answer')
-      this.#node.heardAt = world.now
-      let outcome: Outcome<T>
-      try {
-        outcome = { kind: 'committed', answer: world.etcd.run(this.prefix, body) }
-      } catch (thrown) {
-        outcome = { kind: 'failed', error: thrown as Error }
-      }
-      // As the store on etcd: the replica has its own commit before the answer.
-      if (world.loseNext > 0) {
-        world.loseNext--
-        return fail('the answer was lost')
-      }
-      this.#node.sync()
-      world.later(this.#node, () => done(outcome))
-    })
-  }
-  watch = (): (() => void) => () => {}
-  close(): void {}
-
-  /** Catches up. @returns the keys that changed, `all` after another history. */
-  catchUp(): { readonly changed: ReadonlySet<string> | 'all'; readonly fellBack: boolean } {
-    const { etcd } = this.#world
-    const set = (key: string): void => {
-      const text = etcd.data.get(this.prefix + key)
-      this.map.set(key, text === undefined ? undefined : JSON.parse(text))
-    }
-    if (this.epoch !== etcd.epoch) {
-      const fellBack = this.epoch !== -1
-      this.map = sortedMap()
-      for (const key of etcd.data.keys()) {
-        if (key.startsWith(this.prefix)) set(key.slice(this.prefix.length))
-      }
-      this.epoch = etcd.epoch
-      this.seen = etcd.log.length
-      return { changed: 'all', fellBack }
-    }
-    const changed = new Set<string>()
-    for (const keys of etcd.log.slice(this.seen)) {
-      for (const key of keys) {
-        if (!key.startsWith(this.prefix)) continue
-        set(key.slice(this.prefix.length))
-        changed.add(key.slice(this.prefix.length))
-      }
-    }
-    this.seen = etcd.log.length
-    return { changed, fellBack: false }
-  }
-}
+export type Copy = readonly (readonly [Key<unknown>, unknown])[]
 
 /** A machine: its agent, its disk, its kernel. */
 export class Node {
@@ -176,13 +56,21 @@ export class Node {
     this.world = world
     this.name = name
     this.machine = machine
+    this.hardware = world.serial++
     this.local = memoryStore({ defer: (run) => world.later(this, run, true) })
   }
 
   /** What its wall clock is wrong by. */
   skewMs = 0
   readonly wallMs = (): number => 2_000_000_000 + this.world.now + this.skewMs
-  readonly bootId = (): string => `boot${this.boots}`
+  /** A piece of hardware; the machine id may be a copy. */
+  readonly hardware: number
+  readonly bootId = (): string => `boot${this.boots} of ${this.hardware}`
+  isClone = false
+  /** What somebody copied of its disk. */
+  saved: Copy = []
+  /** On a tmpfs. */
+  #mark = { of: '', mark: 0 }
 
   /** The agent starts. */
   start(): void {
@@ -199,9 +87,15 @@ export class Node {
     }
     this.local.transact(
       (tx) => {
-        const known = tx.get(keys.membership)
-        if (known === undefined) tx.put(keys.membership, fresh)
-        return known ?? fresh
+        const known: Membership = tx.get(keys.membership) ?? fresh
+        const { of, mark } = this.#mark
+        const isOlder =
+          of === `${known.incarnation.store} ${this.bootId()}` && mark > (known.mark ?? 0)
+        const now = isOlder ? { ...known, joined: false } : known
+        tx.put(keys.membership, now)
+        // As the agent does it before it serves anybody.
+        if (now.joined) rebuild(tx, this.#living())
+        return now
       },
       (outcome) => {
         if (outcome.kind === 'failed' || run !== this.run) return
@@ -236,6 +130,10 @@ export class Node {
       defer: (then) => world.later(this, then),
       wallMs: this.wallMs,
       lease: () => ({ bootId: this.bootId(), fromUptimeMs: world.now, lengthMs: LEASE_MS }),
+      noteMark: (mark) => {
+        const { store } = this.local.read(membershipOf).incarnation
+        this.#mark = { of: `${store} ${this.bootId()}`, mark }
+      },
       freshStore: () => `store${world.serial++}`,
       living: (done) => this.#readKernel(() => done(undefined)),
       room: () => {},
@@ -243,17 +141,15 @@ export class Node {
     }
   }
 
-  #readKernel(done: () => void): void {
+  #living(): LivingNode {
     const running = this.knowsPods ? [...this.pods.values()] : []
     const pods = running.map((pod) => ({ ...pod, hostLink: pod.containerId }))
-    const living = {
-      node: this.name,
-      bootId: this.bootId(),
-      nowMs: this.wallMs(),
-      pods,
-      blocks: [],
-      endpoints: [],
-    }
+    const [bootId, nowMs] = [this.bootId(), this.wallMs()]
+    return { node: this.name, bootId, nowMs, pods, blocks: [], endpoints: [] }
+  }
+
+  #readKernel(done: () => void): void {
+    const living = this.#living()
     this.local.transact((tx) => rebuild(tx, living), done)
   }
 
@@ -266,6 +162,23 @@ export class Node {
     this.owner = undefined
     this.#stop()
     this.world.forget(this)
+  }
+
+  /** Everything on the disk, as it is. */
+  copy(): Copy {
+    return this.local.read((reader) => [...reader.range('' as KeyRange<unknown>)])
+  }
+
+  /** The disk is another, with what was copied. The agent is dead. */
+  putBack(copy: Copy): void {
+    this.kill()
+    this.local = memoryStore({ defer: (run) => this.world.later(this, run, true) })
+    this.local.transact(
+      (tx) => {
+        for (const [key, value] of copy) tx.put(key, value)
+      },
+      () => {},
+    )
   }
 
   /** The disk is another, and empty. */
@@ -290,7 +203,8 @@ export class Node {
     const isOther = this.shared.epoch !== this.world.etcd.epoch
     if (this.#online && isOther) this.driven.feed({ kind: 'away' })
     const { changed, fellBack } = this.shared.catchUp()
-    this.mirror.catchUp()
+    const own = this.mirror.catchUp().changed
+    if (own !== 'all' && own.has(keys.knock)) this.driven.feed({ kind: 'knocked' })
     if (changed === 'all' || changed.size > 0) {
       this.driven.feed({ kind: 'shared.changed', changed, revision: this.shared.seen })
     }
@@ -365,11 +279,15 @@ interface Queued {
   readonly run: () => void
 }
 
+/** How often which act came about, over all worlds. */
+export const tally = new Map<string, number>()
+
 export class World {
   readonly etcd = new Etcd()
   readonly nodes: Node[] = []
   now = 0
   serial = 0
+  deletions = 0
   loseNext = 0
   readonly reports: string[] = []
   /** How often each request was carried out, as the disks say. */
@@ -460,7 +378,12 @@ export class World {
     node.pods.set(attachment.containerId, attachment)
   }
 
+  count(act: string): void {
+    tally.set(act, (tally.get(act) ?? 0) + 1)
+  }
+
   expel(name: string): void {
+    this.deletions++
     this.etcd.run('shared/', (tx) => expel(tx, name))
     for (const key of [...this.etcd.data.keys()]) {
       if (key.startsWith(`of/${name}/`)) this.etcd.data.delete(key)
@@ -478,4 +401,37 @@ const recordOf = (name: string): NodeRecord => {
     vtepMac: `02:00:00:00:00:${number}` as never,
     registeredMs: 0,
   }
+}
+
+/** Three nodes that have come together. */
+export function worldOf(seed: number): World {
+  let state = seed >>> 0
+  const world = new World((below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  })
+  for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
+  for (const each of world.nodes) each.start()
+  world.advance(30_000)
+  for (const each of world.nodes) each.saved = each.copy()
+  return world
+}
+
+/** Six fill a first block, and a next one begins. */
+export const addMany = (node: Node | undefined, count: number): void => {
+  for (let n = 0; n < count; n++) {
+    node?.world.count('ADD')
+    node?.add()
+  }
+}
+
+/** The disk is copied, machine id and all, and another machine starts with it. */
+export function clone(world: World, at: Node): Node {
+  world.drain()
+  const other = new Node(world, at.name, at.machine)
+  other.isClone = true
+  world.nodes.push(other)
+  other.putBack(at.copy())
+  other.start()
+  return other
 }

@@ -5,10 +5,10 @@ import type { Test } from 'tap'
 import { inNetns, must } from '../../src/lab/exec.ts'
 import { createLab, type Lab, type LabAgent, type LabNode } from '../../src/lab/lab.ts'
 import { builtCli, ip, type Json, settle } from './e2e.ts'
-import { type EtcdCluster, type EtcdPlace, startEtcd } from './etcd.ts'
+import { certificates, type EtcdCluster, type EtcdPlace, startEtcd } from './etcd.ts'
 
 /** As short as a loaded machine bears: etcd comes back, and everybody is connected, within `reassertMs`. */
-const TIMES = { beatMs: 500, reassertMs: 3000, retryMsMax: 500, idleMs: 3_600_000 }
+const TIMES = { beatMs: 500, reassertMs: 3000, retryMsMax: 500, idleMs: 3_600_000, knockMs: 3000 }
 
 export interface EtcdLabOptions {
   readonly nodes?: number
@@ -17,6 +17,12 @@ export interface EtcdLabOptions {
   /** As `--pool` takes them. */
   readonly pools?: readonly string[]
   readonly leaseSeconds?: number
+  /** Before `trivium`, as `env NAME=VALUE`. */
+  readonly prefix?: readonly string[]
+  /** Only this family on the nodes' underlay, and of etcd. */
+  readonly underlay?: 4 | 6 | undefined
+  /** etcd wants certificates, and shows one. */
+  readonly tls?: boolean
 }
 
 export interface EtcdLab {
@@ -38,16 +44,19 @@ export interface EtcdLab {
 
 export async function etcdLab(t: Test, options: EtcdLabOptions = {}): Promise<EtcdLab> {
   const { nodes = 2, members = 1, mode = 'vxlan', leaseSeconds = 3600 } = options
-  const { pools = ['10.42.0.0/16'] } = options
-  const trivium = builtCli()
-  const lab = await createLab({ nodes, trivium })
+  const { pools = ['10.42.0.0/16'], prefix = [], underlay } = options
+  const trivium = [...prefix, ...builtCli()]
+  const families = underlay === undefined ? {} : { underlayFamilies: [underlay] }
+  const lab = await createLab({ nodes, trivium, ...families })
   t.teardown(() => lab.destroy())
   const places: EtcdPlace[] = []
   for (let n = 0; n < members; n++) {
     const { netns, ips } = await lab.addHost()
     places.push({ netns, ip: ips[0] ?? '' })
   }
-  const etcd = await startEtcd(join(lab.dir, 'etcd'), members, places)
+  const ips = places.map((place) => place.ip)
+  const tls = options.tls === true ? await certificates(join(lab.dir, 'tls'), ips) : undefined
+  const etcd = await startEtcd(join(lab.dir, 'etcd'), members, places, tls)
   t.teardown(() => etcd.end())
   const url = etcd.url('trivium')
   const storeOf = (node: LabNode): string => join(lab.dir, node.name, 'store')

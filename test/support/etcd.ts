@@ -1,10 +1,10 @@
 /** A real etcd on loopback, of one member or several, with its data in a folder of the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inNetns, run } from '../../src/lab/exec.ts'
+import { inNetns, must, run } from '../../src/lab/exec.ts'
 
 const PROGRAM = '/usr/bin/etcd'
 const STARTS_MS_MAX = 60_000
@@ -39,23 +39,72 @@ export interface EtcdPlace {
   readonly ip: string
 }
 
-/** Starts `count` members and waits until they answer. @param places On loopback where absent. */
+/** PEM files, as made by `certificates`. */
+export interface EtcdTls {
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+}
+
+/** A CA of its own, and a certificate for servers and clients at these addresses. */
+export async function certificates(folder: string, ips: readonly string[]): Promise<EtcdTls> {
+  mkdirSync(folder, { recursive: true })
+  const file = (name: string): string => join(folder, name)
+  const [ca, cert, key] = [file('ca.pem'), file('cert.pem'), file('key.pem')]
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  const self = [
+    'req',
+    '-x509',
+    ...newKey,
+    '-days',
+    '2',
+    '-subj',
+    '/CN=ca',
+    '-keyout',
+    file('ca.key'),
+  ]
+  await must(['openssl', ...self, '-out', ca])
+  const asked = ['req', ...newKey, '-subj', '/CN=etcd', '-keyout', key, '-out', file('csr.pem')]
+  await must(['openssl', ...asked])
+  writeFileSync(file('ext'), `subjectAltName=${ips.map((ip) => `IP:${ip}`).join(',')}\n`)
+  const signed = ['-CA', ca, '-CAkey', file('ca.key'), '-CAcreateserial', '-days', '2']
+  const request = ['x509', '-req', '-in', file('csr.pem'), '-extfile', file('ext')]
+  await must(['openssl', ...request, ...signed, '-out', cert])
+  return { ca, cert, key }
+}
+
+/**
+ * Starts `count` members and waits until they answer.
+ *
+ * @param places On loopback where absent.
+ * @param tls Clients must show a certificate, and see one.
+ */
 export async function startEtcd(
   folder: string,
   count = 1,
   places: readonly EtcdPlace[] = [],
+  tls?: EtcdTls,
 ): Promise<EtcdCluster> {
   mkdirSync(folder, { recursive: true })
-  const ports = places.length > 0 ? [] : await freePorts(2 * count)
+  const ports = places.length > 0 ? [] : await freePorts(3 * count)
   const names = Array.from({ length: count }, (_, n) => `m${n}`)
-  const host = (n: number): string => places[n]?.ip ?? '127.0.0.1'
-  const client = (n: number): string => `${host(n)}:${ports[2 * n] ?? 2379}`
-  const peer = (n: number): string => `http://${host(n)}:${ports[2 * n + 1] ?? 2380}`
+  const host = (n: number): string => bracketed(places[n]?.ip ?? '127.0.0.1')
+  const client = (n: number): string => `${host(n)}:${ports[3 * n] ?? 2379}`
+  const peer = (n: number): string => `http://${host(n)}:${ports[3 * n + 1] ?? 2380}`
+  // Health is asked in plain words.
+  const metrics = (n: number): string => `${host(n)}:${ports[3 * n + 2] ?? 2381}`
+  const scheme = tls === undefined ? 'http' : 'https'
+  const secure = tls && [
+    ...['--cert-file', tls.cert, '--key-file', tls.key],
+    ...['--client-cert-auth', '--trusted-ca-file', tls.ca],
+  ]
   const members = names.map((name, n) =>
     member(join(folder, name), client(n), places[n]?.netns, [
       ...['--name', name, '--data-dir', join(folder, name)],
-      ...['--listen-client-urls', `http://${client(n)}`],
-      ...['--advertise-client-urls', `http://${client(n)}`],
+      ...['--listen-client-urls', `${scheme}://${client(n)}`],
+      ...['--advertise-client-urls', `${scheme}://${client(n)}`],
+      ...['--listen-metrics-urls', `http://${metrics(n)}`],
+      ...(secure ?? []),
       ...['--listen-peer-urls', peer(n), '--initial-advertise-peer-urls', peer(n)],
       ...['--initial-cluster', names.map((other, m) => `${other}=${peer(m)}`).join(',')],
     ]),
@@ -63,9 +112,13 @@ export async function startEtcd(
   for (const each of members) each.start()
   const cluster = {
     members,
-    url: (prefix: string) => `etcd://${members.map(({ client }) => client).join(',')}/${prefix}`,
+    url(prefix: string) {
+      const hosts = members.map((each) => each.client).join(',')
+      if (tls === undefined) return `etcd://${hosts}/${prefix}`
+      return `etcds://${hosts}/${prefix}?ca=${tls.ca}&cert=${tls.cert}&key=${tls.key}`
+    },
     async healthy() {
-      await Promise.all(members.map((each, n) => healthy(each.client, places[n]?.netns)))
+      await Promise.all(members.map((_each, n) => healthy(metrics(n), places[n]?.netns)))
     },
     async end() {
       await Promise.all(members.map((each) => each.kill()))
@@ -79,6 +132,8 @@ export async function startEtcd(
   }
   return cluster
 }
+
+const bracketed = (ip: string): string => (ip.includes(':') ? `[${ip}]` : ip)
 
 function member(
   data: string,
@@ -123,7 +178,7 @@ async function healthAt(client: string, netns: string | undefined): Promise<stri
     const answer = await fetch(`http://${client}/health`).catch(() => undefined)
     return (await answer?.text()) ?? ''
   }
-  const [host, port] = client.split(':')
+  const [, host, port] = /^\[?(.*?)\]?:([0-9]+)$/.exec(client) ?? []
   const ask = 'exec 3<>/dev/tcp/$0/$1 && printf "GET /health HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3'
   const asked = await run(inNetns(netns, ['bash', '-c', ask, host ?? '', port ?? '']))
   return asked.stdout

@@ -29,6 +29,22 @@ export function deadLinks(
   )
 }
 
+/** Tests that a page names, as `test/FOLDER`, a file, or a file without its ending: they exist. */
+export function missingTests(
+  tree: readonly Source[],
+  isThere: (path: string) => boolean = existsSync,
+): readonly Offense[] {
+  const pages = tree.filter(({ path }) => path.endsWith('.md'))
+  return pages.flatMap(({ path, text }) =>
+    text.split('\n').flatMap((line, index) =>
+      [...line.matchAll(/`(test\/[\w./-]+)`/g)].flatMap(([, name = '']): readonly Offense[] => {
+        const isKnown = ['', '.test.ts', '.live.test.ts'].some((end) => isThere(name + end))
+        return isKnown ? [] : [{ path, line: index + 1, reason: `no ${name}` }]
+      }),
+    ),
+  )
+}
+
 /** As GitHub makes them of headings. */
 function anchorsOf(text: string): ReadonlySet<string> {
   const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) => title)
