@@ -99,13 +99,11 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     identity: (): Incarnation => local.read(membershipOf).incarnation,
   }
 
-  const beatsOf = (): number => mirror.read((reader) => reader.get(keys.beat)?.count ?? 0)
-
   function joinNow(mayReplace: boolean, told: Told, failed: Failed): void {
     const known = local.read(membershipOf)
     const own = known.incarnation
     if (shared.read((cluster) => standingNow(cluster, name, known)) === 'deleted') {
-      told({ of: 'join', standing: 'deleted', beats: beatsOf() })
+      told({ of: 'join', standing: 'deleted', beats: beatsIn(mirror) })
       return
     }
     ports.node((node) =>
@@ -113,7 +111,7 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
         shared,
         (tx) => join(tx, node, own, mayReplace),
         failed,
-        (standing) => told({ of: 'join', standing, beats: beatsOf() }),
+        (standing) => told({ of: 'join', standing, beats: beatsIn(mirror) }),
       ),
     )
   }
@@ -381,6 +379,9 @@ function worker(ports: MemberPorts): (work: Work, told: Told, failed: Failed) =>
     }
   }
 }
+
+const beatsIn = (mirror: Store): number =>
+  mirror.read((reader) => reader.get(keys.beat)?.count ?? 0)
 
 const historyOf = (reader: Reader): number => reader.history?.() ?? 0
 
