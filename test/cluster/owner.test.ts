@@ -371,7 +371,7 @@ t.test(
       ({ acts, seed }) => {
         for (const { end, answer } of play(acts, seed)) tally(answer?.kind ?? end ?? '')
       },
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
     t.comment(JSON.stringify(Object.fromEntries(told)))
     t.end()

@@ -191,6 +191,6 @@ const runs = fc.record({
 })
 
 t.test('whenever pools are split and merged: no address twice, and all agree in the end', (t) => {
-  holds(t, 'rearranged', runs, ({ acts, seed }) => play(acts, seed), { numRuns: 30 })
+  holds(t, 'rearranged', runs, ({ acts, seed }) => play(acts, seed), { numRuns: 15 })
   t.end()
 })
