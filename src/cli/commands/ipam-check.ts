@@ -172,6 +172,10 @@ Examples:
   trivium ipam release --ip 10.42.0.7
   trivium ipam release --ip 10.42.0.7 --store etcd://10.0.0.1:2379/trivium
   trivium ipam release --from-report leaks.json --yes
+
+Exit status:
+  0  all of it is done
+  1  something was refused or is another's by now (stale), or the answer was no
 `
 
 export function releaseCommand(): Command {

@@ -42,6 +42,8 @@ type SourceKind = (typeof SOURCES)[number]
 
 /** `kubectl get -o json` of a large cluster. */
 const FILE_BYTES_MAX = 512 * 1024 * 1024
+/** Ten seconds of reading. */
+const YAML_LENGTH_MAX = 32 * 1024 * 1024
 
 interface Flags extends NodeFlags {
   readonly from?: SourceKind
@@ -193,7 +195,9 @@ function readSource(path: string, from: SourceKind): Foreign {
     const text = readFileSync(path, 'utf8')
     if (from === 'flannel' && /^FLANNEL_/m.test(text)) return readSubnetEnv(text)
     // YAML reads JSON as well; JSON is much quicker.
-    const value: unknown = /^\s*[[{]/.test(text) ? JSON.parse(text) : parse(text)
+    const isJson = /^\s*[[{]/.test(text)
+    if (!isJson && text.length > YAML_LENGTH_MAX) throw new Error('YAML is too long: use -o json')
+    const value: unknown = isJson ? JSON.parse(text) : parse(text)
     const read = { whereabouts: readWhereabouts, calico: readCalico, flannel: readKubeSubnets }
     return read[from](value)
   } catch (thrown) {
