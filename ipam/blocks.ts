@@ -29,7 +29,7 @@ import {
 } from '../src/net/mod.ts'
 import { coolingIn } from './cooling.ts'
 import { blockStart, keys } from './keys.ts'
-import { nextPlace, type Taken } from './placement.ts'
+import { besideRack, glance } from './locality.ts'
 import type { Pool } from './records.ts'
 import {
   type BlockClaim,
@@ -38,7 +38,7 @@ import {
   type NetworkRecord,
   networkFamilies,
 } from './records.ts'
-import type { KeyRange, Pairs, Reader, Tx } from './store.ts'
+import type { Pairs, Reader, Tx } from './store.ts'
 
 /**
  * Claims a free block of `pool` for `node`: the lowest, or one beside its rack's.
@@ -334,36 +334,6 @@ function* aside(blocks: Iterable<Prefix>, node: string, conflicts: number): Gene
 }
 
 const ASIDE_BITS_MAX = 6
-
-const glance = <T>(reader: Reader, range: KeyRange<T>): Pairs<T> =>
-  reader.glance?.(range) ?? reader.range(range)
-
-/** Each as if the node claimed the ones before. */
-function* besideRack(
-  reader: Reader,
-  network: NetworkRecord,
-  pool: Pool,
-  rack: string,
-): Generator<Prefix> {
-  const members = new Set<string>()
-  for (const [, node] of glance(reader, keys.nodes)) if (node.rack === rack) members.add(node.name)
-  const family = prefixFamily(pool.cidr)
-  const hostBits = BigInt(ADDRESS_BITS[family] - pool.blockLength)
-  const start = ipToInteger(networkAddress(pool.cidr))
-  const taken: Taken[] = []
-  for (const [key, claim] of glance(reader, keys.familyClaims(network.name, family))) {
-    if (claim.pool !== pool.cidr) continue
-    taken.push({ place: (blockStart(key) - start) >> hostBits, own: members.has(claim.node) })
-  }
-  const blocks = prefixSize(pool.cidr) >> hostBits
-  for (;;) {
-    const place = nextPlace(taken, blocks)
-    if (place === undefined) return
-    yield prefixOf(ipFromInteger(family, start + (place << hostBits)), pool.blockLength)
-    const after = taken.findIndex((other) => other.place > place)
-    taken.splice(after === -1 ? taken.length : after, 0, { place, own: true })
-  }
-}
 
 /** Blocks of the pool nobody claimed, lowest first. */
 function* lowestFirst(reader: Reader, network: NetworkRecord, pool: Pool): Generator<Prefix> {

@@ -14,11 +14,13 @@ import {
   ensureBlocks,
   isSpare,
   ownBlocks,
+  placeOf,
   putClaim,
   sparePools,
 } from './blocks.ts'
 import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
+import { isMisplaced } from './locality.ts'
 import { type BlockUse, isFloating, type NetworkRecord, networkFamilies } from './records.ts'
 import { reservationOf } from './reservations.ts'
 import type { Reader, Tx } from './store.ts'
@@ -30,6 +32,7 @@ export const IDLE_SECONDS = 600
  * Blocks without a holder and without an address that rests; but for the first
  * of a family, which has the tunnel endpoint, and one spare, the lowest that
  * `ensureBlocks` would count: so what is given back is not claimed again at once.
+ * But a spare that would lie better beside its rack's blocks goes, for one there.
  */
 export function idleBlocks(
   reader: Reader,
@@ -45,9 +48,9 @@ export function idleBlocks(
     return own.filter(
       (use) =>
         !use.first &&
-        use.cidr !== spare?.cidr &&
         isEmpty(network, use, nowMs) &&
-        (drains(network, use) || isOld(reader, network, use, nowMs)),
+        (drains(network, use) || isOld(reader, network, use, nowMs)) &&
+        (use.cidr !== spare?.cidr || isAstray(reader, network, node, use)),
     )
   })
 }
@@ -74,7 +77,7 @@ export function giveBackIdle(
 export function keepBlocks(tx: Tx, network: NetworkRecord, node: string, nowMs: number): void {
   for (const family of networkFamilies(network)) moveEndpoint(tx, network, node, family, nowMs)
   ensureBlocks(tx, network, node, nowMs)
-  giveBackIdle(tx, network, node, nowMs)
+  if (giveBackIdle(tx, network, node, nowMs).length > 0) ensureBlocks(tx, network, node, nowMs)
 }
 
 /** Of those, the ones of pools that drain: they need not be old. */
@@ -100,6 +103,13 @@ const drains = ({ pools }: NetworkRecord, { pool }: BlockUse): boolean =>
 
 /** Long enough for the ADD that a floating address was claimed for. */
 const CLAIMED_FOR_MS = 30_000
+
+function isAstray(reader: Reader, network: NetworkRecord, node: string, use: BlockUse): boolean {
+  const { rack } = placeOf(reader, node)
+  const pool = network.pools.find(({ cidr }) => cidr === use.pool)
+  if (rack === undefined || pool === undefined) return false
+  return isMisplaced(reader, network, pool, rack, use.cidr)
+}
 
 /** A clock that was put back keeps a block at most twice its time. */
 function isOld(reader: Reader, network: NetworkRecord, use: BlockUse, nowMs: number): boolean {

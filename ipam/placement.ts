@@ -103,3 +103,20 @@ function largestIn({ start, end }: Gap): Region {
 const lowestBit = (value: bigint): bigint => value & -value
 
 const highestBit = (value: bigint): bigint => 1n << BigInt(value.toString(2).length - 1)
+
+/** How many aligned regions cover just these places: prefixes that a switch announces for them. */
+export function prefixCount(places: readonly bigint[]): number {
+  const regions: Region[] = []
+  for (const place of places.toSorted((a, b) => (a < b ? -1 : 1))) {
+    regions.push({ place, size: 1n })
+    for (let [left, right] = regions.slice(-2); right !== undefined; ) {
+      if (left === undefined || !areHalves(left, right)) break
+      regions.splice(-2, 2, { place: left.place, size: 2n * left.size })
+      ;[left, right] = regions.slice(-2)
+    }
+  }
+  return regions.length
+}
+
+const areHalves = (left: Region, right: Region): boolean =>
+  left.size === right.size && (left.place ^ right.place) === left.size
