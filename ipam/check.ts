@@ -28,7 +28,15 @@ export function checkIpam(reader: Reader, look?: KernelLook): readonly IpamFindi
   const kernel = look === undefined ? [] : [...checkKernel(books, look)]
   const rules = [...checkReservations(books), ...checkHistory(reader, books)]
   const half = checkRestore(reader.get(keys.restore))
-  const all = [...half, ...checkBlocks(books), ...checkAddresses(books), ...rules, ...kernel]
+  const disputes = checkDisputes(reader)
+  const all = [
+    ...half,
+    ...disputes,
+    ...checkBlocks(books),
+    ...checkAddresses(books),
+    ...rules,
+    ...kernel,
+  ]
   // Two that hold one address are each told of the other.
   return [...new Map(all.toReversed().map((each) => [nameOf(each), each])).values()].toReversed()
 }
@@ -39,6 +47,22 @@ function checkRestore(mark: RestoreMark | undefined): readonly IpamFinding[] {
   const wanted = 'its end: trivium ipam restore FILE, with that file'
   const base = { code: 'restore-unfinished', severity: 'fail', network: '' } as const
   return [{ ...base, subject: 'restore', found, wanted }]
+}
+
+/** In a cluster: what nodes say of blocks that others have, after the store was lost or put back. */
+function checkDisputes(reader: Reader): readonly IpamFinding[] {
+  return [...reader.range(keys.disputes)].map(([, { network, cidr, node }]) => {
+    const owner = reader.get(keys.claim(network, cidr))?.node ?? 'nobody'
+    return {
+      code: 'block-disputed',
+      severity: 'fail',
+      network,
+      subject: `block ${cidr}`,
+      node,
+      found: `it is the block of node ${owner}, and node ${node} has pods in it`,
+      wanted: `pods of one of them there: delete those of ${node} or of ${owner}, they come back in other blocks`,
+    }
+  })
 }
 
 const nameOf = ({ code, subject, network }: IpamFinding): string => `${code} ${subject} ${network}`

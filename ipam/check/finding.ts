@@ -30,6 +30,7 @@ export type FindingCode =
   | 'reservation-held' // by another pod
   | 'exclusion-outside-pool' // keeps nothing from anybody
   | 'history-misplaced' // remembered where nobody looks for it
+  | 'block-disputed' // two nodes have pods in it, so neither gives an address of it
   | 'restore-unfinished' // some of a backup is there, and gives no address yet
   | 'sequence-behind' // the next allocation would repeat a number
   | 'earlier-boot' // its pod ended with the machine

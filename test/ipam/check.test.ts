@@ -211,3 +211,23 @@ t.test('records of a network that is gone', async (t) => {
   const listed = store.run((tx) => [...tx.range<AttachmentRecord>('attachment/')].length)
   t.equal(listed, 5, 'and looking changes nothing')
 })
+
+t.test('a block that two nodes have pods in', async (t) => {
+  const findings = inhabited().run((tx) => {
+    const [claim] = [...tx.range(keys.claims('pods'))].map(([, each]) => each)
+    assert.ok(claim)
+    const { network, cidr } = claim
+    tx.put(keys.dispute(network, cidr, 'n9'), { network, cidr, node: 'n9', first: false })
+    return checkIpam(tx)
+  })
+  t.match(findings, [
+    {
+      code: 'block-disputed',
+      severity: 'fail',
+      node: 'n9',
+      subject: /^block /,
+      found: /node n9 has/,
+    },
+  ])
+  t.equal(findings.length, 1)
+})
