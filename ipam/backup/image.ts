@@ -56,6 +56,7 @@ export const NOT_KEPT: readonly string[] = [
   'snapshot',
   'membership',
   'beat',
+  'knock',
   'request',
   'carried',
   'restore',

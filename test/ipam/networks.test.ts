@@ -130,7 +130,7 @@ const bad: readonly (readonly [what: string, change: object, message: string])[]
   [
     'option with a typo',
     { options: { vnl: 1 } },
-    `${U}unknown option is "vnl", wanted vni, vxlanPort, vlanId, cooldownSeconds, idleSeconds, mtuBytes, flavour, crossSubnet, masquerade, checksumOffload, anyKernel or cooldownStrict`,
+    `${U}unknown option is "vnl", wanted vni, vxlanPort, vlanId, cooldownSeconds, idleSeconds, mtuBytes, flavour, crossSubnet, masquerade, checksumOffload, anyKernel, cooldownStrict or conflictProbe`,
   ],
 ]
 
