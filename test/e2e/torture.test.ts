@@ -20,7 +20,7 @@ import { STEPS, STEPS_OF_AGENT, STEPS_OF_NODE } from './torture/steps.ts'
 import { createWorld } from './torture/world.ts'
 
 const isLong = process.env['TRIVIUM_LONG'] === '1'
-const KILLS = Number(process.env['TRIVIUM_TORTURE_KILLS'] ?? (isLong ? 2000 : 100))
+const KILLS = Number(process.env['TRIVIUM_TORTURE_KILLS'] ?? (isLong ? 2000 : 60))
 /** Hits of each step that a long run must have. */
 const HITS_MIN = isLong ? 20 : 0
 const SEED = process.env['FC_SEED'] ?? String(Date.now())

@@ -19,23 +19,21 @@ const PACKAGES: Readonly<Record<string, string>> = {
 const MINUTES_MAX = process.env['TRIVIUM_LONG'] === '1' ? 20 : 9
 
 const LEANS_ON_NODE = [
-  ...['network-flags', 'output', 'pipe'].map((name) => `test/cli/${name}.test`),
-  'test/ipam/lmdb',
-  'test/live',
+  'test/ipam/lmdb-batch',
+  'test/ipam/lmdb-power',
+  'test/ipam/lmdb-store',
+  'test/live/injected',
+  'test/live/kernel',
+  'test/live/nft',
+  'test/live/plugin-bundle',
   'test/metrics',
   'test/net/',
-  'test/netlink-ts',
+  'test/netlink-ts/live-',
+  'test/netlink-ts/netns',
+  'test/netlink-ts/nft-live',
+  'test/simulator/golden.test',
+  'test/simulator/math.test',
   'test/wire',
-  ...[
-    'event-queue',
-    'files',
-    'golden',
-    'math',
-    'report',
-    'run',
-    'scenario-json-schema',
-    'workload-trace',
-  ].map((name) => `test/simulator/${name}.test`),
 ] as const
 /** All of them where nothing is named. */
 const named = process.env['TRIVIUM_LONG'] === '1' ? [] : LEANS_ON_NODE
