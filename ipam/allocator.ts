@@ -40,11 +40,13 @@ import {
   reservedOffsets,
   sparePools,
   unused,
+  usableAddresses,
 } from './blocks.ts'
 import { coolingIn, longestCooling, offsetsOf, restWords, warmed } from './cooling.ts'
 import { endpointClaims, heldElsewhere, holderOf, MOVES_HINT, stickyMac } from './floating.ts'
 import { keys } from './keys.ts'
 import {
+  type AddressRecord,
   type AttachmentKey,
   type AttachmentRecord,
   type BlockClaim,
@@ -65,7 +67,7 @@ import {
   reservationOf,
   reservedFor,
 } from './reservations.ts'
-import type { Reader, Tx } from './store.ts'
+import type { Key, Reader, Tx } from './store.ts'
 
 export { claimBlock, ensureBlocks } from './blocks.ts'
 export type { Refusal, RefusalReason } from './refusals.ts'
@@ -99,7 +101,8 @@ export type AllocateAnswer =
  */
 export function allocate(tx: Tx, request: AllocateRequest): AllocateAnswer {
   const { key, node, bootId } = request
-  let present = tx.get(keys.attachment(node, key))
+  const attachmentKey = keys.attachment(node, key)
+  let present = tx.get(attachmentKey)
   if (present !== undefined && present.bootId !== bootId) {
     // Its connections died with the node: nothing has to rest.
     release(tx, node, key, request.nowMs, false)
@@ -107,7 +110,7 @@ export function allocate(tx: Tx, request: AllocateRequest): AllocateAnswer {
   }
   const found = grantsFor(tx, request, present)
   if (found.kind === 'refused') return found
-  return { kind: 'allocated', attachment: record(tx, request, found.grants) }
+  return { kind: 'allocated', attachment: record(tx, request, found.grants, attachmentKey) }
 }
 
 /** Why `allocate` would refuse the request now; undefined when it would not. Writes nothing. */
@@ -167,6 +170,7 @@ function ownReservation(
 interface Grant {
   readonly kind: 'grant'
   readonly ip: Ip
+  readonly key: Key<AddressRecord>
   /** The block after the address was taken. */
   readonly use: BlockUse
   /** Blocks to claim first. */
@@ -326,6 +330,7 @@ function grantCooling(
   return {
     kind: 'grant',
     ip: ipFromInteger(prefixFamily(use.cidr), integer),
+    key,
     use: after,
     claims: [],
   }
@@ -339,9 +344,9 @@ function grantFrom(
   claims: readonly BlockClaim[],
   nowMs: number,
 ): Grant | undefined {
+  if (use.used >= usableAddresses(network, use)) return undefined
   const size = blockSize(use)
   const reserved = reservedOffsets(network, use)
-  if (use.used >= size - reserved.size) return undefined
   const resting = restingOffsets(reader, network, use, nowMs)
   if (resting.size > 0) {
     const closed = [...reserved.keys()].filter((offset) => !resting.has(offset)).length
@@ -353,10 +358,11 @@ function grantFrom(
     const offset = (use.cursor + step) % size
     if (reserved.has(offset) || resting.has(offset)) continue
     const integer = start + BigInt(offset)
-    if (reader.get(keys.addressAt(network.name, family, integer)) !== undefined) continue
+    const key = keys.addressAt(network.name, family, integer)
+    if (reader.get(key) !== undefined) continue
     const taken = warmed(network, use, offset, nowMs)
     const after = { ...taken, cursor: (offset + 1) % size, used: use.used + 1 }
-    return { kind: 'grant', ip: ipFromInteger(family, integer), use: after, claims }
+    return { kind: 'grant', ip: ipFromInteger(family, integer), key, use: after, claims }
   }
   return undefined
 }
@@ -433,6 +439,7 @@ function grantRequested(
   return {
     kind: 'grant',
     ip,
+    key: keys.address(network.name, ip),
     use: after,
     claims: claim === undefined ? [...before, fresh] : before,
   }
@@ -450,17 +457,23 @@ function keptWords(
 }
 
 /** Writes what was granted. */
-function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): AttachmentRecord {
+function record(
+  tx: Tx,
+  request: AllocateRequest,
+  grants: readonly Grant[],
+  attachmentKey: Key<AttachmentRecord>,
+): AttachmentRecord {
   const { key, node, netns, hostLink, pod, bootId, nowMs } = request
   const mac = request.mac ?? stickyMac(tx, request, grants)
   const { network, containerId, ifname } = key
-  const sequence = (tx.get(keys.sequence(node)) ?? 0) + 1
-  tx.put(keys.sequence(node), sequence)
-  for (const { ip, use, claims } of grants) {
+  const sequenceKey = keys.sequence(node)
+  const sequence = (tx.get(sequenceKey) ?? 0) + 1
+  tx.put(sequenceKey, sequence)
+  for (const { ip, key: addressKey, use, claims } of grants) {
     for (const claim of claims) putClaim(tx, claim)
     tx.put(keys.use(node, network, use.cidr), use)
     const address = { ip, block: use.cidr, network, containerId, ifname, sequence }
-    tx.put(keys.address(network, ip), address)
+    tx.put(addressKey, address)
   }
   const attachment: AttachmentRecord = {
     network,
@@ -476,6 +489,6 @@ function record(tx: Tx, request: AllocateRequest, grants: readonly Grant[]): Att
     bootId,
     addedMs: nowMs,
   }
-  tx.put(keys.attachment(node, key), attachment)
+  tx.put(attachmentKey, attachment)
   return attachment
 }

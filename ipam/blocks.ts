@@ -143,7 +143,32 @@ function isKeptSingle(reader: Reader, network: NetworkRecord, pool: Pool, cidr: 
 }
 
 export const familyPools = (network: NetworkRecord, family: IpFamily): readonly Pool[] =>
-  network.pools.filter((pool) => prefixFamily(pool.cidr) === family)
+  poolsOf(network)[family].all
+
+/** Of one family: `spare`, see `sparePools`. */
+interface FamilyPools {
+  readonly all: readonly Pool[]
+  readonly spare: readonly Pool[]
+}
+
+/** Every allocation asks for them several times. */
+const knownPools = new WeakMap<NetworkRecord, Readonly<Record<IpFamily, FamilyPools>>>()
+
+function poolsOf(network: NetworkRecord): Readonly<Record<IpFamily, FamilyPools>> {
+  let known = knownPools.get(network)
+  if (known === undefined) {
+    known = { 4: findPools(network, 4), 6: findPools(network, 6) }
+    knownPools.set(network, known)
+  }
+  return known
+}
+
+function findPools({ pools }: NetworkRecord, family: IpFamily): FamilyPools {
+  const all = pools.filter(({ cidr }) => prefixFamily(cidr) === family)
+  const lasting = all.filter(({ draining, floating }) => draining !== true && floating !== true)
+  const common = lasting.filter(({ namespaces }) => namespaces === undefined)
+  return { all, spare: common.length === 0 ? lasting : common }
+}
 
 /** Whether the node has no block of the family yet that could have its tunnel endpoint. */
 const needsFirst = (
@@ -161,13 +186,8 @@ const needsFirst = (
  * Pools in which blocks are kept ready: those for any pod, if there are some; none
  * that drains or floats.
  */
-export function sparePools(network: NetworkRecord, family: IpFamily): readonly Pool[] {
-  const pools = familyPools(network, family).filter(
-    ({ draining, floating }) => draining !== true && floating !== true,
-  )
-  const common = pools.filter(({ namespaces }) => namespaces === undefined)
-  return common.length === 0 ? pools : common
-}
+export const sparePools = (network: NetworkRecord, family: IpFamily): readonly Pool[] =>
+  poolsOf(network)[family].spare
 
 /** The blocks that lie in one of the pools. */
 export function blocksIn(blocks: readonly BlockUse[], pools: readonly Pool[]): readonly BlockUse[] {
@@ -232,21 +252,23 @@ export const unused = ({ cidr, pool, first }: BlockClaim): BlockUse => ({
 
 /** How many addresses pods may have in the block. */
 export const usableAddresses = (network: NetworkRecord, use: BlockUse): number =>
-  blockSize(use) - reservedOffsets(network, use).size
+  factsOf(network, use).usable
 
 export const blockSize = ({ cidr }: Pick<BlockUse, 'cidr'>): number =>
   2 ** (ADDRESS_BITS[prefixFamily(cidr)] - prefixLength(cidr))
 
 type Reserved = ReadonlyMap<number, string>
 
-interface KnownReserved {
+interface BlockFacts {
   readonly pool: Prefix
   readonly first: boolean
   readonly reserved: Reserved
+  /** How many addresses pods may have. */
+  readonly usable: number
 }
 
 /** By network and block: every allocation asks for all blocks of its node. */
-const knownReserved = new WeakMap<NetworkRecord, Map<Prefix, KnownReserved>>()
+const blockFacts = new WeakMap<NetworkRecord, Map<Prefix, BlockFacts>>()
 
 /**
  * Offsets in the block that are never a pod's, with the reason in words.
@@ -259,17 +281,25 @@ export function reservedOffsets(
   network: NetworkRecord,
   use: Pick<BlockUse, 'cidr' | 'pool' | 'first'>,
 ): Reserved {
-  let blocks = knownReserved.get(network)
+  return factsOf(network, use).reserved
+}
+
+function factsOf(
+  network: NetworkRecord,
+  use: Pick<BlockUse, 'cidr' | 'pool' | 'first'>,
+): BlockFacts {
+  let blocks = blockFacts.get(network)
   if (blocks === undefined) {
     blocks = new Map()
-    knownReserved.set(network, blocks)
+    blockFacts.set(network, blocks)
   }
   const { cidr, pool, first } = use
   const known = blocks.get(cidr)
-  if (known?.pool === pool && known.first === first) return known.reserved
+  if (known?.pool === pool && known.first === first) return known
   const reserved = findReserved(network, use)
-  blocks.set(cidr, { pool, first, reserved })
-  return reserved
+  const facts = { pool, first, reserved, usable: blockSize(use) - reserved.size }
+  blocks.set(cidr, facts)
+  return facts
 }
 
 function findReserved(
@@ -320,10 +350,10 @@ function* freeBlocks(
 
 /**
  * Whoever lost against others that want the same takes a later one: of the first
- * four, then of sixteen, … So fifty nodes at once are not fifty rounds.
+ * eight, then of 64. So fifty nodes at once are not fifty rounds, but four.
  */
 function* aside(blocks: Iterable<Prefix>, node: string, conflicts: number): Generator<Prefix> {
-  const choice = 2 ** Math.min(2 * conflicts, ASIDE_BITS_MAX)
+  const choice = 2 ** Math.min(3 * conflicts, ASIDE_BITS_MAX)
   const place = conflicts === 0 ? 0 : hash64(`${node} ${conflicts}`)[0] % choice
   const before: Prefix[] = []
   for (const cidr of blocks) {

@@ -60,8 +60,9 @@ export function restingIn(
 /** The block whose list holds `cooling` and no more. */
 export function resting(use: BlockUse, cooling: readonly CooledAddress[]): BlockUse {
   if (cooling === use.cooling) return use
+  if (cooling.length > 0) return { ...use, cooling }
   const { cooling: _before, ...rest } = use
-  return cooling.length === 0 ? rest : { ...rest, cooling }
+  return rest
 }
 
 const NONE: readonly CooledAddress[] = []
@@ -88,9 +89,9 @@ export function cooled(
 ): BlockUse {
   if (cooldownMs(network) === 0) return resting(use, [])
   const offset = Number(offsetIn(use.cidr, address.ip))
-  const others = without(coolingIn(network, use, nowMs), offset)
-  const kept = others.length < COOLING_MAX ? others : others.slice(1 - COOLING_MAX)
-  return resting(use, [...kept, { offset, sinceMs: nowMs }])
+  const cooling = without(coolingIn(network, use, nowMs), offset).slice(1 - COOLING_MAX)
+  cooling.push({ offset, sinceMs: nowMs })
+  return resting(use, cooling)
 }
 
 /** The list itself where the place is not in it. */

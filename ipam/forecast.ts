@@ -6,23 +6,19 @@
  * a window is only used as far back as every ring remembers. The rate is the
  * difference between the ends of the window, drawn on as a line: it knows no weekends.
  *
- * Cost: every attachment, block and remembered release once.
+ * Cost: every block, and what `forecast-past.ts` reads.
  *
  * @module
  */
-import { containsIp, type Ip, type Prefix, prefixSize } from '../src/net/mod.ts'
+import { type Prefix, prefixSize } from '../src/net/mod.ts'
 import { usableAddresses } from './blocks.ts'
 import { coolingIn } from './cooling.ts'
-import { HISTORY_MAX } from './history.ts'
+import { DAY_MS, HOUR_MS, type Past, pastOf } from './forecast-past.ts'
 import { keys } from './keys.ts'
 import type { NetworkRecord, Pool } from './records.ts'
 import { keptCounter } from './show-kept.ts'
 import type { Reader } from './store.ts'
 
-export const HOUR_MS = 3_600_000
-export const DAY_MS = 24 * HOUR_MS
-/** From the longest; the first that is known whole is used. */
-const WINDOWS_MS = [30 * DAY_MS, 7 * DAY_MS, DAY_MS] as const
 /** Less of the past is no history. */
 const PAST_MS_MIN = HOUR_MS
 /** Fewer pods that came or went are chance. */
@@ -83,59 +79,17 @@ export function forecast(
   const stranded: Stranded[] = []
   for (const [, network] of reader.range(keys.networks)) {
     if (only !== undefined && network.name !== only) continue
-    const past = pastOf(reader, network)
+    const pasts = pastOf(reader, network, nowMs)
     const blocks = blocksOf(reader, network, nowMs)
     const kept = keptCounter(reader, network)
     for (const pool of network.pools) {
+      const past = pasts.get(pool.cidr)!
       pools.push(poolForecast(network, pool, { past, blocks, kept, nowMs }))
     }
     stranded.push(...strandedOf(reader, network, blocks))
   }
   stranded.sort((a, b) => b.ipsStranded - a.ipsStranded || (a.node < b.node ? -1 : 1))
   return { pools, stranded }
-}
-
-/** When an address was taken or given up. */
-interface Step {
-  readonly ip: Ip
-  readonly ms: number
-  readonly by: 1 | -1
-}
-
-interface Past {
-  readonly steps: readonly Step[]
-  /** Before this, rings have forgotten something of a prefix. */
-  readonly forgottenMs: (cidr: Prefix) => number
-}
-
-function pastOf(reader: Reader, { name }: NetworkRecord): Past {
-  const steps: Step[] = []
-  const rings = new Map<string, { count: number; oldestMs: number; ip: Ip }>()
-  for (const [key, { ip, fromMs, toMs }] of reader.range(keys.networkHistory(name))) {
-    steps.push({ ip, ms: fromMs, by: 1 }, { ip, ms: toMs, by: -1 })
-    const ring = key.slice(0, key.lastIndexOf('/'))
-    const known = rings.get(ring) ?? { count: 0, oldestMs: toMs, ip }
-    rings.set(ring, {
-      ip,
-      count: known.count + 1,
-      oldestMs: Math.min(known.oldestMs, toMs),
-    })
-  }
-  const nodes = new Set([...reader.range(keys.claims(name))].map(([, { node }]) => node))
-  for (const node of nodes) {
-    for (const [, { ips, addedMs }] of reader.range(keys.networkAttachments(node, name))) {
-      for (const ip of ips) steps.push({ ip, ms: addedMs, by: 1 })
-    }
-  }
-  const full = [...rings.values()].filter(({ count }) => count >= HISTORY_MAX)
-  return {
-    steps,
-    forgottenMs: (cidr) =>
-      full.reduce(
-        (last, { ip, oldestMs }) => (containsIp(cidr, ip) ? Math.max(last, oldestMs) : last),
-        0,
-      ),
-  }
 }
 
 /** A claimed block. */
@@ -182,9 +136,7 @@ function poolForecast(
     if (freeBlocks === 0 && own.every((block) => block.free === 0)) {
       return { kind: 'full', why: 'blocks' }
     }
-    const steps = past.steps.filter(({ ip }) => containsIp(cidr, ip))
-    const startMs = Math.max(past.forgottenMs(cidr), network.createdMs)
-    return lineOf(steps, own, { startMs, nowMs, free, freeBlocks })
+    return lineOf(past, own, { nowMs, free, freeBlocks })
   }
   return {
     network: network.name,
@@ -205,35 +157,29 @@ const exact = (value: bigint): number | string =>
   value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString()
 
 interface Line {
-  /** Since when everything is known. */
-  readonly startMs: number
   readonly nowMs: number
   readonly free: number
   readonly freeBlocks: number
 }
 
 function lineOf(
-  steps: readonly Step[],
+  { pastMs, windowMs, changes, grown }: Past,
   blocks: readonly Block[],
-  { startMs, nowMs, free, freeBlocks }: Line,
+  { nowMs, free, freeBlocks }: Line,
 ): Outlook {
-  const pastMs = nowMs - startMs
   if (pastMs < PAST_MS_MIN) {
     return { kind: 'unknown', why: `only ${spanText(pastMs)} of history, wanted an hour` }
   }
-  const windowMs = WINDOWS_MS.find((each) => each <= pastMs) ?? pastMs
-  const fromMs = nowMs - windowMs
-  const within = steps.filter(({ ms }) => ms > fromMs && ms <= nowMs)
-  if (within.length < CHANGES_MIN) {
-    const changes = within.length === 1 ? '1 change' : `${within.length} changes`
+  if (changes < CHANGES_MIN) {
+    const counted = changes === 1 ? '1 change' : `${changes} changes`
     return {
       kind: 'unknown',
-      why: `only ${changes} in ${spanText(windowMs)}, wanted ${CHANGES_MIN}`,
+      why: `only ${counted} in ${spanText(windowMs)}, wanted ${CHANGES_MIN}`,
     }
   }
   const days = windowMs / DAY_MS
-  const perDay = within.reduce((sum, { by }) => sum + by, 0) / days
-  const claims = blocks.filter(({ claimedMs }) => claimedMs > fromMs).length / days
+  const perDay = grown / days
+  const claims = blocks.filter(({ claimedMs }) => claimedMs > nowMs - windowMs).length / days
   const byAddresses = perDay > 0 ? (free / perDay) * DAY_MS : Infinity
   // Blocks that nodes claimed and gave back since are not known: this line is steep at worst.
   const byBlocks = perDay > 0 && claims > 0 ? (freeBlocks / claims) * DAY_MS : Infinity

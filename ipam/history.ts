@@ -9,6 +9,7 @@
  * @module
  */
 import { containsIp, type Ip, type Prefix } from '../src/net/mod.ts'
+import { mayMention } from './attachment-words.ts'
 import { blockOf } from './blocks.ts'
 import { keys } from './keys.ts'
 import type {
@@ -20,7 +21,7 @@ import type {
   PodName,
 } from './records.ts'
 import { isPod } from './reservations.ts'
-import type { Key, Reader, Tx } from './store.ts'
+import { type Key, type Reader, type Tx, texts } from './store.ts'
 
 /** Releases that a block remembers: twice its addresses, for a block of 64. */
 export const HISTORY_MAX = 128
@@ -118,14 +119,19 @@ function ofAddress(reader: Reader, network: NetworkRecord, ip: Ip): readonly Hol
 
 function ofPod(reader: Reader, network: NetworkRecord, pod: PodName): readonly Holding[] {
   const found: Holding[] = []
-  for (const [, one] of reader.range(keys.networkHistory(network.name))) {
+  const mayBe = mayMention(pod)
+  texts(reader, keys.networkHistory(network.name), (text) => {
+    if (!mayBe(text)) return
+    const one = JSON.parse(text) as HistoryRecord
     if (isPod(pod, one.pod)) found.push(one)
-  }
+  })
   const nodes = new Set([...reader.range(keys.claims(network.name))].map(([, { node }]) => node))
   for (const node of nodes) {
-    for (const [, one] of reader.range(keys.networkAttachments(node, network.name))) {
+    texts(reader, keys.networkAttachments(node, network.name), (text) => {
+      if (!mayBe(text)) return
+      const one = JSON.parse(text) as AttachmentRecord
       if (isPod(pod, one.pod)) found.push(...one.ips.map((ip) => holding(one, ip)))
-    }
+    })
   }
   return found
 }

@@ -27,7 +27,7 @@ interface RackPool {
   readonly taken: Taken[]
   readonly blocks: bigint
   readonly cidrAt: (place: bigint) => Prefix
-  readonly placeOf: (cidr: Prefix) => bigint
+  readonly positionOf: (cidr: Prefix) => bigint
 }
 
 function rackPool(reader: Reader, network: NetworkRecord, pool: Pool, rack: string): RackPool {
@@ -46,7 +46,7 @@ function rackPool(reader: Reader, network: NetworkRecord, pool: Pool, rack: stri
     blocks: prefixSize(pool.cidr) >> hostBits,
     cidrAt: (place) =>
       prefixOf(ipFromInteger(family, start + (place << hostBits)), pool.blockLength),
-    placeOf: (cidr) => (ipToInteger(networkAddress(cidr)) - start) >> hostBits,
+    positionOf: (cidr) => (ipToInteger(networkAddress(cidr)) - start) >> hostBits,
   }
 }
 
@@ -78,8 +78,8 @@ export function isMisplaced(
   rack: string,
   cidr: Prefix,
 ): boolean {
-  const { taken, blocks, placeOf } = rackPool(reader, network, pool, rack)
-  const present = placeOf(cidr)
+  const { taken, blocks, positionOf } = rackPool(reader, network, pool, rack)
+  const present = positionOf(cidr)
   const others = taken.filter(({ place }) => place !== present)
   const place = nextPlace(others, blocks)
   if (place === undefined || place === present) return false

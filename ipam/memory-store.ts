@@ -38,7 +38,7 @@ export function memoryStore({ defer }: MemoryStoreOptions): Store {
     }
     const tx: Tx = {
       ...reader,
-      put: (key, value) => write(key, frozenCopy(key, value)),
+      put: (key, value) => write(key, frozenCopy(key, value, map.get(key))),
       remove: (key) => write(key, undefined),
     }
     try {

@@ -5,34 +5,32 @@
  */
 import { invariant } from '../src/errors.ts'
 
-/** What a reader of the disk would get of `value`. */
-export type Copy = (key: string, value: unknown) => unknown
-
-/** From here on a list is remembered, which costs more than to copy a short one. */
-const LONG = 8
+/**
+ * What a reader of the disk would get of `value`. Of `before`, an earlier copy of the
+ * same key, parts of lists that are the very same are taken over: the next record
+ * of a block has most of its long list.
+ */
+export type Copy = (key: string, value: unknown, before?: unknown) => unknown
 
 /** @param seal What is done to each object and list that was made. */
 function copier(seal: <T extends object>(made: T) => T): Copy {
-  /** Long lists and what is in them: the next record of a block has most of the one before. */
-  const copies = new WeakSet<object>()
-
   /** Without making text; undefined: JSON has the last word. */
-  function plain(value: unknown): unknown {
+  function plain(value: unknown, before: unknown): unknown {
     if (typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)) {
       return Object.is(value, -0) ? 0 : value
     }
     if (typeof value !== 'object' || value === null) return undefined
-    if (copies.has(value)) return value
-    return Array.isArray(value) ? plainList(value) : plainRecord(value)
+    return Array.isArray(value) ? plainList(value, before) : plainRecord(value, before)
   }
 
-  function plainRecord(value: object): object | undefined {
+  function plainRecord(value: object, before: unknown): object | undefined {
     if (Object.getPrototypeOf(value) !== Object.prototype) return undefined
+    const known = isRecord(before) ? before : NOTHING
     const copy: Record<string, unknown> = {}
     for (const name of Object.keys(value)) {
       const part = (value as Record<string, unknown>)[name]
       if (part === undefined) continue
-      const own = plain(part)
+      const own = typeof part === 'string' ? part : plain(part, known[name])
       // Assigned, `__proto__` would become no property; a method `toJSON` is no plain value.
       if (own === undefined || name === '__proto__') return undefined
       copy[name] = own
@@ -40,17 +38,20 @@ function copier(seal: <T extends object>(made: T) => T): Copy {
     return seal(copy)
   }
 
-  function plainList(values: readonly unknown[]): object | undefined {
+  function plainList(values: readonly unknown[], before: unknown): object | undefined {
     if ('toJSON' in values) return undefined
-    const isLong = values.length >= LONG
-    const copy: unknown[] = []
-    for (const part of values) {
-      const own = plain(part)
+    if (values === before) return before
+    const known = Array.isArray(before) ? before : NONE
+    let next = 0
+    const copy: unknown[] = [...values]
+    for (let index = 0; index < copy.length; index++) {
+      const part = copy[index]
+      // What was taken out in between is skipped; what is nowhere ends the search.
+      while (next < known.length && known[next] !== part) next++
+      const own = next < known.length ? known[next++] : plain(part, undefined)
       if (own === undefined) return undefined
-      if (isLong && typeof own === 'object' && own !== part) copies.add(own as object)
-      copy.push(own)
+      copy[index] = own
     }
-    if (isLong) copies.add(copy)
     return seal(copy)
   }
 
@@ -60,14 +61,20 @@ function copier(seal: <T extends object>(made: T) => T): Copy {
     return seal(value)
   }
 
-  return (key, value) => {
-    const copy = plain(value)
+  return (key, value, before) => {
+    const copy = plain(value, before)
     if (copy !== undefined) return copy
     const text = JSON.stringify(value)
     invariant(text !== undefined, `the value of ${key} is JSON`)
     return sealed(JSON.parse(text))
   }
 }
+
+const NOTHING: Readonly<Record<string, unknown>> = {}
+const NONE: readonly unknown[] = []
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
 
 /** For values that are looked at for a moment. */
 export const plainCopy = copier((made) => made)

@@ -32,15 +32,17 @@ export function release(
   endedMs?: number,
   cools = true,
 ): AttachmentRecord | undefined {
-  const attachment = tx.get(keys.attachment(node, key))
+  const attachmentKey = keys.attachment(node, key)
+  const attachment = tx.get(attachmentKey)
   if (attachment === undefined) return undefined
-  tx.remove(keys.attachment(node, key))
+  tx.remove(attachmentKey)
   for (const ip of attachment.ips) {
-    const address = tx.get(keys.address(key.network, ip))
+    const addressKey = keys.address(key.network, ip)
+    const address = tx.get(addressKey)
     // Another sequence: the address was freed before and is somebody else's by now.
     if (address === undefined || address.sequence !== attachment.sequence) continue
     if (address.containerId !== key.containerId || address.ifname !== key.ifname) continue
-    tx.remove(keys.address(key.network, ip))
+    tx.remove(addressKey)
     const useKey = keys.use(node, key.network, address.block)
     const use = tx.get(useKey)
     if (use === undefined) continue

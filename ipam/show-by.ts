@@ -2,14 +2,15 @@
  * What `trivium ipam show --by` shows: who uses the addresses, node by node or
  * namespace by namespace.
  *
- * Cost: by node one record a block; by namespace every attachment.
+ * Cost: by node one record a block; by namespace the text of every attachment.
  *
  * @module
  */
 import { prefixSize } from '../src/net/mod.ts'
+import { attachmentWords } from './attachment-words.ts'
 import { coolingIn } from './cooling.ts'
 import { keys } from './keys.ts'
-import type { Reader } from './store.ts'
+import { type Reader, texts } from './store.ts'
 
 /** A node's blocks in one network. */
 export interface NodeUsageRow {
@@ -100,17 +101,19 @@ export function usageByNamespace(
     const claims = [...reader.range(keys.claims(network))]
     for (const node of new Set(claims.map(([, claim]) => claim.node))) {
       // A pod is on one node, so no list of all is needed.
-      const here = new Map<string, Set<string>>()
-      for (const [, one] of reader.range(keys.networkAttachments(node, network))) {
-        const namespace = one.pod?.namespace ?? ''
-        const pods = here.get(namespace) ?? new Set()
-        here.set(namespace, pods.add(one.pod?.name ?? one.containerId))
-        sumOf(network, namespace).used += one.ips.length
-      }
-      for (const [namespace, pods] of here) {
+      const here = new Map<string, { readonly pods: Set<string>; used: number }>()
+      texts(reader, keys.networkAttachments(node, network), (text) => {
+        const { namespace, holder, ips } = attachmentWords(text)
+        const known = here.get(namespace) ?? { pods: new Set(), used: 0 }
+        known.pods.add(holder)
+        known.used += ips
+        here.set(namespace, known)
+      })
+      for (const [namespace, { pods, used }] of here) {
         const sum = sumOf(network, namespace)
         sum.pods += pods.size
         sum.nodes++
+        sum.used += used
       }
     }
     for (const [, { ip, pod }] of reader.range(keys.reservations(network))) {

@@ -13,7 +13,8 @@
  */
 import { TriviumError } from '../../src/errors.ts'
 import { keys, SCHEMA_VERSION } from '../keys.ts'
-import { type Key, type KeyRange, type Reader, scan } from '../store.ts'
+import type { BlockClaim } from '../records.ts'
+import { type Key, type KeyRange, type Pairs, type Reader, scan } from '../store.ts'
 import { flawOf } from './shape.ts'
 
 export const IMAGE_VERSION = 1
@@ -79,7 +80,10 @@ export function* wholeImage(reader: Reader): Generator<ImagePair> {
     nodes.add(pair[0].slice(keys.allSequences.length))
     yield pair
   }
-  for (const pair of reader.range(keys.allClaims)) {
+  // Before blocks: who claims one while the rest of a restore is under way knows what is kept in it.
+  yield* reader.range(keys.allReservations)
+  yield* reader.range(keys.allReserved)
+  for (const pair of firstOnesFirst(reader.range(keys.allClaims))) {
     networks.add(pair[1].network)
     nodes.add(pair[1].node)
     yield pair
@@ -87,14 +91,18 @@ export function* wholeImage(reader: Reader): Generator<ImagePair> {
   yield* reader.range(keys.members)
   yield* reader.range(keys.disputes)
   yield* reader.range(keys.allUses)
-  yield* reader.range(keys.allReservations)
-  yield* reader.range(keys.allReserved)
   for (const node of nodes) yield* scan(reader, keys.attachments(node))
   for (const network of networks) {
     yield* scan(reader, keys.addresses(network))
     yield* scan(reader, keys.networkHistory(network))
   }
 }
+
+/** Whoever has a block has a tunnel endpoint, also while the rest of a restore is under way. */
+const firstOnesFirst = (claims: Pairs<BlockClaim>): Pairs<BlockClaim> => [
+  ...claims.filter(([, { first }]) => first),
+  ...claims.filter(([, { first }]) => !first),
+]
 
 /**
  * What concerns some networks, with the nodes that have blocks of them.
@@ -110,7 +118,7 @@ export function* networksImage(reader: Reader, names: readonly string[]): Genera
       throw new TriviumError('NOT_FOUND', `Cannot export network ${name}: there is none`)
     }
     yield [keys.network(name), network]
-    for (const pair of reader.range(keys.claims(name))) {
+    for (const pair of firstOnesFirst(reader.range(keys.claims(name)))) {
       nodes.add(pair[1].node)
       yield pair
     }

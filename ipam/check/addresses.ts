@@ -121,11 +121,7 @@ function* checkPlace(
 }
 
 function* sequences(books: Books): Generator<IpamFinding> {
-  const highest = new Map<string, number>()
-  for (const { node, sequence } of books.attachments()) {
-    if (sequence > (highest.get(node) ?? 0)) highest.set(node, sequence)
-  }
-  for (const [node, to] of highest) {
+  for (const [node, to] of books.highestSequences()) {
     const last = books.sequenceOf(node)
     if (last >= to) continue
     yield {

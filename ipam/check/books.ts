@@ -7,6 +7,7 @@
  * @module
  */
 import type { Ip, Prefix } from '../../src/net/mod.ts'
+import { addressPlace, attachmentPlace } from '../attachment-words.ts'
 import { keys } from '../keys.ts'
 import type {
   AddressRecord,
@@ -18,7 +19,7 @@ import type {
   PodName,
   Reservation,
 } from '../records.ts'
-import { type Key, type Reader, scan } from '../store.ts'
+import { type Key, type Reader, scan, texts } from '../store.ts'
 
 /** A reservation and where it stands. */
 export interface KeptAt {
@@ -59,6 +60,8 @@ export interface Books {
   /** Address records that name the block. */
   readonly heldIn: (network: string, cidr: Prefix) => number
   readonly sequenceOf: (node: string) => number
+  /** By node, of its attachments. */
+  readonly highestSequences: () => ReadonlyMap<string, number>
   readonly reservations: readonly KeptAt[]
   readonly reserved: readonly KeptFor[]
 }
@@ -78,7 +81,7 @@ export function readBooks(reader: Reader): Books {
   const useMap = new Map(uses.map((use) => [`${use.node}/${use.network}/${use.cidr}`, use]))
   const addresses = (): Iterable<AddressRecord> => each(scan(reader, keys.allAddresses))
   const attachments = (): Iterable<AttachmentRecord> => each(scan(reader, keys.allAttachments))
-  const held = once(() => heldByBlock(addresses()))
+  const held = once(() => heldByBlock(reader))
   const holders = once(() => nodesByName(attachments()))
   return {
     networks: new Map(networks.map((network) => [network.name, network])),
@@ -98,6 +101,7 @@ export function readBooks(reader: Reader): Books {
       ),
     heldIn: (network, cidr) => held().get(`${network}/${cidr}`) ?? 0,
     sequenceOf: (node) => reader.get(keys.sequence(node)) ?? 0,
+    highestSequences: () => highestSequences(reader),
     reservations: [...reader.range(keys.allReservations)].map(([key, reservation]) => ({
       key,
       network: partOf(key, 1),
@@ -111,13 +115,23 @@ export function readBooks(reader: Reader): Books {
   }
 }
 
-function heldByBlock(addresses: Iterable<AddressRecord>): ReadonlyMap<string, number> {
+function heldByBlock(reader: Reader): ReadonlyMap<string, number> {
   const held = new Map<string, number>()
-  for (const { network, block } of addresses) {
+  texts(reader, keys.allAddresses, (text) => {
+    const { network, block } = addressPlace(text)
     const name = `${network}/${block}`
     held.set(name, (held.get(name) ?? 0) + 1)
-  }
+  })
   return held
+}
+
+function highestSequences(reader: Reader): ReadonlyMap<string, number> {
+  const highest = new Map<string, number>()
+  texts(reader, keys.allAttachments, (text) => {
+    const { node, sequence } = attachmentPlace(text)
+    if (sequence > (highest.get(node) ?? 0)) highest.set(node, sequence)
+  })
+  return highest
 }
 
 function nodesByName(

@@ -21,6 +21,7 @@ import {
 } from '../blocks.ts'
 import { drainedBlocks, idleBlocks, idleFloating } from '../idle.ts'
 import { keys } from '../keys.ts'
+import { glance } from '../locality.ts'
 import {
   type BlockClaim,
   isFloating,
@@ -29,7 +30,7 @@ import {
   networkFamilies,
 } from '../records.ts'
 import type { Reader, Tx } from '../store.ts'
-import { isMember } from './membership.ts'
+import { isMember, touchMember } from './membership.ts'
 import type { Demand, Incarnation } from './records.ts'
 
 /** What the node lacks to have one spare block of each family of each network. Reads the node's store. */
@@ -130,7 +131,10 @@ function claimOne(
     const claim = { ...free, first }
     tx.put(keys.claim(network.name, claim.cidr), claim)
     claims.push(claim)
-    if (first) isFirst = false
+    if (first) {
+      isFirst = false
+      touchMember(tx, node)
+    }
     // A block of one or two addresses may have none for pods; then one more is needed.
     if (demand.ip !== undefined || isSpare(network, unused(claim), nowMs)) break
   }
@@ -153,10 +157,16 @@ function candidates(
   return [newClaim(tx, network, pool, cidr, node, nowMs)]
 }
 
-/** Whether it has a block that could have its tunnel endpoint. */
+/**
+ * Whether it has a block that could have its tunnel endpoint. Looked up at a glance, as
+ * others claim all the time: that it has one, the claim of it tells; that it has none yet, its
+ * member record, which whoever gives it a first one touches.
+ */
 function ownsAny(tx: Reader, network: NetworkRecord, { family }: Demand, node: string): boolean {
-  for (const [, claim] of tx.range(keys.familyClaims(network.name, family))) {
-    if (claim.node === node && !isFloating(network, claim)) return true
+  const isOwn = (claim: BlockClaim | undefined): boolean =>
+    claim?.node === node && !isFloating(network, claim)
+  for (const [key, claim] of glance(tx, keys.familyClaims(network.name, family))) {
+    if (isOwn(claim) && isOwn(tx.get(key))) return true
   }
   return false
 }
@@ -237,6 +247,7 @@ export function assertOwn(
     const key = keys.claim(claim.network, claim.cidr)
     if (tx.get(key) !== undefined) continue
     tx.put(key, claim)
+    touchMember(tx, owner.name)
     if (tx.get(keys.node(owner.name)) === undefined) tx.put(keys.node(owner.name), owner)
   }
   return true
@@ -302,6 +313,7 @@ export function handOver(tx: Tx, blocks: readonly BlockName[], node: string): vo
     }
     const { node: heir, first } = dispute[1]
     tx.put(key, { ...found, node: heir, first })
+    touchMember(tx, heir)
     tx.remove(dispute[0])
   }
 }

@@ -61,6 +61,15 @@ const GONE_MAX = 50
 export const isMember = (reader: Reader, node: string, own: Incarnation): boolean =>
   standingOf(reader.get(keys.member(node)), own) === 'member'
 
+/**
+ * Writes the node's record as it is: whatever was decided by it without this runs
+ * again, and sees what was written with it. Runs on the cluster's store.
+ */
+export function touchMember(tx: Tx, node: string): void {
+  const member = tx.get(keys.member(node))
+  if (member !== undefined) tx.put(keys.member(node), member)
+}
+
 /** Takes everything from a node, whoever it is. Runs on the cluster's store; its mirror goes apart. */
 export function expel(tx: Tx, node: string): { readonly blocks: number } {
   const member = tx.get(keys.member(node))
@@ -91,16 +100,18 @@ export function membershipOf(reader: Reader): Membership {
  * Why the node may not give an address now; undefined when it may, or is in no cluster.
  *
  * @param uptimeMs By the clock of the lease, of boot `bootId`.
+ * @param newestMark Of the store, as it is noted outside of it. Absent where that was looked at before.
  */
 export function apartBecause(
   reader: Reader,
   node: string,
   bootId: string,
   uptimeMs: () => number,
+  newestMark: (incarnation: Incarnation) => number = () => 0,
 ): TriviumError | undefined {
   const membership = reader.get(keys.membership)
   if (membership === undefined) return undefined
-  const { joined, refused, lease } = membership
+  const { joined, refused, lease, incarnation, mark = 0 } = membership
   const cannot = `Cannot give an address on node ${node}`
   if (refused !== undefined) return new TriviumError('UNAVAILABLE', ...REFUSALS[refused](node))
   if (!joined || lease === undefined) {
@@ -110,6 +121,11 @@ export function apartBecause(
   if (lease.bootId !== bootId) {
     const found = 'the machine was started anew, and etcd has not been heard of since'
     return new TriviumError('TRY_LATER', `${cannot}: ${found}, wanted etcd once`, ETCD_HINT)
+  }
+  if (newestMark(incarnation) > mark) {
+    const found = 'its store is an older copy, which does not know what came since'
+    const hint = 'Start the agent: it learns from etcd and the kernel what the store has lost'
+    return new TriviumError('TRY_LATER', `${cannot}: ${found}, wanted the newest`, hint)
   }
   const overMs = uptimeMs() - lease.fromUptimeMs - lease.lengthMs
   if (overMs < 0) return undefined
@@ -126,6 +142,13 @@ export function leaseLeftMs(
 ): number | undefined {
   return lease?.bootId === bootId ? lease.fromUptimeMs + lease.lengthMs - uptimeMs : undefined
 }
+
+/** Of the lease; every sign of life that etcd answers makes it whole again. */
+const NEAR_END = 0.5
+
+/** Whether signs of life have not been answered for so long that somebody should look. */
+export const isLeaseFading = (leftMs: number, lengthMs: number): boolean =>
+  leftMs < lengthMs * NEAR_END
 
 const ETCD_HINT = 'Look whether most members of etcd answer this node; its agent goes on by itself'
 

@@ -25,7 +25,7 @@ import { checksMax, opsOf, type Txn, txnOf } from './txn.ts'
 const BODIES_MS_MAX = 2
 /** Writes that share a transaction, while one level of it has room for them. */
 const WRITES_SHARED = 100
-/** Fifty that want the same take two seconds in all; a conflict is given up after the patience, too. */
+/** Fifty that want the same need six at most; a conflict is given up after the patience, too. */
 const ATTEMPTS_MIN = 40
 const CONFLICT_PAUSE_MS = 2
 const CONFLICT_PAUSE_MS_MAX = 100

@@ -161,7 +161,7 @@ function batchWriter(internals: Internals, chunkOf: (bytes: number) => Chunk): B
       const keyAt = codeAt + KEY_AT
       const keyEnd = internals.writeKey(key, bytes, keyAt)
       const after = (keyEnd + 16) & ~7
-      bytes.fill(0, keyEnd, after)
+      for (let at = keyEnd; at < after; at++) bytes[at] = 0
       const word = codeAt >> 2
       words[word] = value === undefined ? DEL : PUT
       words[word + 1] = dbi

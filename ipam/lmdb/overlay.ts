@@ -29,26 +29,30 @@ export interface Overlay extends Tx {
  */
 const KEY_BYTES_MAX = 1970
 
-/** Keys that begin with the same word, once somebody has asked for a range of them. */
-interface Section {
-  readonly written: Set<string>
-  readonly ranges: Map<string, Pairs<unknown>>
+/** Changes that are cheaper as a copy of the pairs each than as one merge of all. */
+const ONE_BY_ONE_MAX = 2
+
+interface Range {
+  pairs: Pairs<unknown>
+  /** Keys written since; looked at when somebody asks. */
+  readonly changed: Set<string>
 }
 
 export function overlay(base: Reader): Overlay {
   const values = new Map<string, unknown>()
-  const sections = new Map<string, Section>()
+  /** Written keys by their first word, once somebody has asked for a range of them. */
+  const sections = new Map<string, Set<string>>()
+  const ranges = new Map<string, Range>()
   /** Keys that the body which runs now wrote, and what they were before; `unwritten`: as in the base. */
   const written: string[] = []
   const before: unknown[] = []
 
-  function section(range: string): Section {
+  function section(range: string): ReadonlySet<string> {
     const name = sectionOf(range)
     let found = sections.get(name)
     if (found === undefined) {
-      const written = new Set<string>()
-      for (const key of values.keys()) if (sectionOf(key) === name) written.add(key)
-      found = { written, ranges: new Map() }
+      found = new Set<string>()
+      for (const key of values.keys()) if (sectionOf(key) === name) found.add(key)
       sections.set(name, found)
     }
     return found
@@ -62,10 +66,20 @@ export function overlay(base: Reader): Overlay {
     values.set(key, value)
     const asked = sections.get(sectionOf(key))
     if (asked === undefined) return
-    asked.written.add(key)
-    for (const [range, pairs] of asked.ranges) {
-      if (key.startsWith(range)) asked.ranges.set(range, changed(pairs, key, value))
+    asked.add(key)
+    for (let end = key.indexOf('/') + 1; end > 0; end = key.indexOf('/', end) + 1) {
+      ranges.get(key.slice(0, end))?.changed.add(key)
     }
+  }
+
+  function upToDate(range: Range): Pairs<unknown> {
+    const { changed } = range
+    if (changed.size > ONE_BY_ONE_MAX) {
+      const own = Array.from(changed, (key): [string, unknown] => [key, values.get(key)])
+      range.pairs = merged(range.pairs, own)
+    } else for (const key of changed) range.pairs = withOther(range.pairs, key, values.get(key))
+    changed.clear()
+    return range.pairs
   }
 
   function takeBack(): void {
@@ -75,11 +89,12 @@ export function overlay(base: Reader): Overlay {
       else values.delete(key)
       sections.delete(sectionOf(key))
     }
+    if (written.length > 0) ranges.clear()
   }
 
   function ownOf(range: string): [string, unknown][] {
     const own: [string, unknown][] = []
-    for (const key of section(range).written) {
+    for (const key of section(range)) {
       if (key.startsWith(range)) own.push([key, values.get(key)])
     }
     return own
@@ -96,14 +111,13 @@ export function overlay(base: Reader): Overlay {
       return value !== undefined || values.has(key) ? (value as T | undefined) : base.get(key)
     },
     range<T>(range: KeyRange<T>): Pairs<T> {
-      const { ranges } = section(range)
       const known = ranges.get(range)
-      if (known !== undefined) return known as Pairs<T>
+      if (known !== undefined) return upToDate(known) as Pairs<T>
       const pairs = merged(base.range(range), ownOf(range))
-      ranges.set(range, pairs)
+      ranges.set(range, { pairs, changed: new Set() })
       return pairs
     },
-    put: (key, value) => write(key, plainCopy(key, value)),
+    put: (key, value) => write(key, plainCopy(key, value, values.get(key))),
     remove: (key) => write(key, undefined),
   }
   return {
@@ -145,7 +159,7 @@ function checkKey(key: string): void {
 }
 
 /** With one key's value other than before; undefined: without the key. */
-function changed<T>(pairs: Pairs<T>, key: string, value: unknown): Pairs<T> {
+function withOther<T>(pairs: Pairs<T>, key: string, value: unknown): Pairs<T> {
   let [low, high] = [0, pairs.length]
   while (low < high) {
     const middle = (low + high) >> 1

@@ -38,8 +38,8 @@ interface Range {
 }
 
 export function cachedRanges(db: Database, uncached: Reader): Ranges {
-  const { scan } = uncached
-  const scanning = scan && { scan }
+  const { scan, texts } = uncached
+  const scanning = { ...(scan && { scan }), ...(texts && { texts }) }
   let revision = -1
   const known = new Map<string, Range>()
   let kept = 0

@@ -19,7 +19,7 @@ import type { Ranges } from './ranges.ts'
 
 /** Bodies, and values that become text, are worked on in stretches, with turns of the event loop between. */
 const STRETCH_MS_MAX = 2
-/** Bodies that share a commit, all in all. */
+/** Bodies that share a commit, all in all. Fewer while the disk is free were measured: more commits, and slower. */
 const BODIES_MS_MAX = 16
 /** How long commits follow each other. The last may begin then. */
 const STAY_MS_MAX = 50
@@ -29,7 +29,7 @@ const VALUES_A_LOOK = 32
 /** What shares a commit. */
 interface Part {
   readonly all: Overlay
-  /** That it makes. */
+  /** That it makes, if it writes anything. */
   readonly revision: number
   readonly entries: Entry[]
   bodiesMs: number
@@ -190,10 +190,12 @@ export function stay(options: StayOptions): Stay {
     }
     // What follows must not read what was before.
     db.resetReadTxn()
-    if (part.all.values.size > 0) ranges.committed(part.revision, part.all.values)
+    const wrote = part.all.values.size > 0
+    if (wrote) ranges.committed(part.revision, part.all.values)
+    const now = wrote ? part.revision : part.revision - 1
     const wasCut = queue.length > 0 && isLate()
     if (queue.length > 0 && !wasCut && gate.patience === 'pool') {
-      next ??= newPart(part.all, part.revision + 1)
+      next ??= newPart(part.all, now + 1)
     }
     if (next === undefined) {
       over()
@@ -203,7 +205,7 @@ export function stay(options: StayOptions): Stay {
     try {
       inTurns(part.entries, (entry) => entry.answer(undefined))
     } finally {
-      follow(next, part.revision)
+      follow(next, now)
     }
   }
 

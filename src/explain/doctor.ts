@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isLeaseFading } from '../../ipam/cluster/membership.ts'
 import { spanText } from '../../ipam/forecast.ts'
 import { peersOf } from '../backend/peers.ts'
 import { planNode } from '../backend/plan.ts'
@@ -117,9 +118,6 @@ function programs(examined: Examined): readonly Finding[] {
   ]
 }
 
-/** Of the lease; every sign of life that etcd answers makes it whole again. */
-const NEAR_END = 0.5
-
 function lease({ cluster }: Examined): readonly Finding[] {
   if (cluster === undefined) return []
   const { refusal, leaseLeftMs: leftMs, leaseMs } = cluster
@@ -129,7 +127,7 @@ function lease({ cluster }: Examined): readonly Finding[] {
     return [{ severity: 'fail', check: 'cluster', found: refusal, wanted, command }]
   }
   const [ago, left] = [spanText(leaseMs - leftMs), spanText(leftMs)]
-  if (leftMs >= leaseMs * NEAR_END)
+  if (!isLeaseFading(leftMs, leaseMs))
     return [ok('cluster', `etcd was heard of, the lease has ${left}`)]
   const found = `etcd was last heard of ${ago} ago: in ${left} this node gives no address any more`
   return [{ severity: 'warn', check: 'cluster', found, wanted, command }]

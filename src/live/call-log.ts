@@ -35,13 +35,15 @@ const QUESTIONS: readonly (string | undefined)[] = ['STATUS', 'VERSION']
 
 export function callLevel({ env, steps }: FinishedCall): CallLevel {
   if (steps.error !== undefined) return steps.error.code === TRY_AGAIN ? 'warn' : 'error'
+  // Somebody should look whose address that is, or where etcd is.
+  if (steps.taken.length > 0 || steps.leaseLeftMs !== undefined) return 'warn'
   return QUESTIONS.includes(env['CNI_COMMAND']) ? 'debug' : 'info'
 }
 
 /** One flat object; what was not known when the call ended is left out. */
 export function callFields(call: FinishedCall): Readonly<Record<string, unknown>> {
   const { env, steps, plugin, exitStatus, road } = call
-  const { request, attachment, error } = steps
+  const { request, attachment, error, leaseLeftMs } = steps
   const verb = env['CNI_COMMAND']
   const pod = request?.args.pod ?? attachment?.pod
   const fields = {
@@ -54,6 +56,8 @@ export function callFields(call: FinishedCall): Readonly<Record<string, unknown>
     ...(pod === undefined ? {} : { pod }),
     // GC releases many; each is not the call's own.
     ...(attachment === undefined || verb === 'GC' ? {} : { ips: attachment.ips }),
+    ...(steps.taken.length === 0 ? {} : { taken: steps.taken }),
+    ...(leaseLeftMs === undefined ? {} : { leaseLeftSeconds: Math.round(leaseLeftMs / 1000) }),
     ms: round(steps.totalMs),
     steps: Object.fromEntries(Object.entries(steps.ms).map(([step, ms]) => [step, round(ms)])),
     exitStatus,

@@ -74,7 +74,7 @@ function carryOut(request: CniRequest, input: CniCallInput, host: CniHost): Prom
     case 'CHECK':
       return check(request, input, host)
     case 'STATUS':
-      return status(request, host)
+      return status(request, host, input.steps)
     case 'GC':
       return collect(request, input, host)
     default:

@@ -5,8 +5,13 @@
  *
  * @module
  */
+
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Incarnation, Membership } from '../../ipam/cluster/records.ts'
+
+/** Beside the agent's socket: on a tmpfs, as calls without an agent look at it, too. */
+export const markPath = (socketPath: string): string => join(dirname(socketPath), 'cluster.mark')
 
 export interface MarkFile {
   /** Whether the store of that membership has been further. */

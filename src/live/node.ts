@@ -4,7 +4,6 @@
  * @module
  */
 import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { warmPool } from 'netlink-ts/live'
 import type { NodeRecord } from '../../ipam/records.ts'
 import type { Store } from '../../ipam/store.ts'
@@ -26,6 +25,7 @@ import { type CniHost, serveCni } from './cni.ts'
 import { heldEvents } from './held-events.ts'
 import { type LiveKernel, openKernel } from './kernel.ts'
 import type { Logger } from './log.ts'
+import { markPath } from './mark-file.ts'
 import { type LiveMetrics, liveMetrics } from './metrics.ts'
 import type { MetricsAddress, MetricsServer } from './metrics-server.ts'
 import { writeNodeFile } from './node-file.ts'
@@ -167,7 +167,7 @@ async function wholeStore(
   const { node, log, cluster } = options
   const living = (): Promise<void> => rebuildLost(options, store, kernel)
   const carry = carryOut(options)
-  const markFile = join(dirname(options.socketPath), 'cluster.mark')
+  const markFile = markPath(options.socketPath)
   const places = { node, store, first, log, living, carry, markFile }
   const member = cluster && (await startMember({ ...cluster, ...places }))
   if (member?.mustJoin !== true) await living()

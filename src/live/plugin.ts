@@ -19,6 +19,7 @@ import { bootId } from './boot.ts'
 import { type CallLevel, callFields, callLevel, type FinishedCall } from './call-log.ts'
 import { type CniHost, serveCni } from './cni.ts'
 import { openKernel } from './kernel.ts'
+import { markPath, newestMark } from './mark-file.ts'
 import type { NetnsIdentity } from './netns.ts'
 import { readNodeFile } from './node-file.ts'
 import { openStore } from './store-url.ts'
@@ -196,6 +197,7 @@ function hostOf({ config, verb }: CniRequest, env: Environment): CniHost {
     kernel: openKernel(),
     locks: attachmentLocks(socketPath),
     mayClaim: false,
+    newestMark: (incarnation) => newestMark(markPath(socketPath), incarnation),
     hold: () => () => {},
     isAlone: () => true,
     unavailable: () => `Cannot serve ADD for new blocks: ${reason}`,

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Ip, ipFromInteger, ipToInteger } from './ip.ts'
-import { type Mac, tryParseMac } from './mac.ts'
+import { type Mac, macFromOctets, octetsOfMac } from './mac.ts'
 
 /** What an ARP packet says. RFC 826. */
 export interface Arp {
@@ -36,7 +36,7 @@ const OPS = { request: 1, reply: 2 } as const
 export function arpFrame({ op, senderMac, senderIp, targetIp }: Arp): Uint8Array {
   const frame = new Uint8Array(BYTES)
   const view = new DataView(frame.buffer)
-  const mac = Uint8Array.from(senderMac.split(':'), (octet) => Number.parseInt(octet, 16))
+  const mac = octetsOfMac(senderMac)
   frame.set(BROADCAST)
   frame.set(mac, AT.source)
   view.setUint16(AT.type, ARP_ETHER_TYPE)
@@ -55,8 +55,7 @@ export function parseArp(frame: Uint8Array): Arp | undefined {
   if (view.getUint16(AT.type) !== ARP_ETHER_TYPE) return undefined
   if (KIND.some((octet, index) => frame[AT.kind + index] !== octet)) return undefined
   const op = ([1, 2] as const).find((each) => each === view.getUint16(AT.op))
-  const octets = [...frame.subarray(AT.senderMac, AT.senderMac + 6)]
-  const senderMac = tryParseMac(octets.map((each) => each.toString(16).padStart(2, '0')).join(':'))
+  const senderMac = macFromOctets(frame.subarray(AT.senderMac, AT.senderMac + 6))
   if (op === undefined || senderMac === undefined) return undefined
   const sender = view.getUint32(AT.senderIp)
   return {

@@ -17,6 +17,13 @@ export function tryParseMac(text: string): Mac | undefined {
   return multicast ? undefined : (mac as Mac)
 }
 
+/** The six octets of a unicast MAC, or undefined. */
+export const macFromOctets = (octets: Uint8Array): Mac | undefined =>
+  tryParseMac([...octets].map((each) => each.toString(16).padStart(2, '0')).join(':'))
+
+export const octetsOfMac = (mac: Mac): Uint8Array =>
+  Uint8Array.from(mac.split(':'), (octet) => Number.parseInt(octet, 16))
+
 /** @throws {TriviumError} BAD_CONFIG */
 export function parseMac(text: string, subject = 'MAC address'): Mac {
   const mac = tryParseMac(text)

@@ -11,4 +11,5 @@
 export * from './arp.ts'
 export * from './ip.ts'
 export * from './mac.ts'
+export * from './ndp.ts'
 export * from './prefix.ts'

@@ -5,6 +5,7 @@
  */
 import { Command } from 'commander'
 import { apartBecause, leaseLeftMs } from '../../../ipam/cluster/membership.ts'
+import type { Incarnation } from '../../../ipam/cluster/records.ts'
 import { keys } from '../../../ipam/keys.ts'
 import type { Reader } from '../../../ipam/store.ts'
 import { readView } from '../../cluster/read-view.ts'
@@ -20,6 +21,7 @@ import {
 import { callAgent } from '../../live/agent-client.ts'
 import { bootId, uptimeMs } from '../../live/boot.ts'
 import { openAnyStore } from '../../live/cluster-store.ts'
+import { markPath, newestMark } from '../../live/mark-file.ts'
 import { print, storeOption } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { answering, mustKnowNode, type NodeFlags, nodeFlags, snapshotHere } from '../this-node.ts'
@@ -79,7 +81,7 @@ async function look(flags: DoctorFlags): Promise<Examined> {
     const store = await openAnyStore(flags.store, { mustExist: true })
     try {
       const view = store.read((reader) => readView(reader, node))
-      const cluster = store.read((reader) => clusterLook(reader, node))
+      const cluster = store.read((reader) => clusterLook(reader, node, flags.socket))
       return {
         ...base,
         storeProblem: undefined,
@@ -96,11 +98,12 @@ async function look(flags: DoctorFlags): Promise<Examined> {
   }
 }
 
-function clusterLook(reader: Reader, node: string): ClusterLook | undefined {
+function clusterLook(reader: Reader, node: string, socket: string): ClusterLook | undefined {
   const membership = reader.get(keys.membership)
   if (membership === undefined) return undefined
+  const newest = (of: Incarnation): number => newestMark(markPath(socket), of)
   return {
-    refusal: apartBecause(reader, node, bootId(), uptimeMs)?.message,
+    refusal: apartBecause(reader, node, bootId(), uptimeMs, newest)?.message,
     leaseLeftMs: leaseLeftMs(membership, bootId(), uptimeMs()) ?? 0,
     leaseMs: membership.lease?.lengthMs ?? 0,
   }

@@ -10,9 +10,11 @@ import type { IpamFinding, Repair } from '../../../ipam/check.ts'
 import { ownerOf } from '../../../ipam/cluster/owners.ts'
 import type { Repaired } from '../../../ipam/repair.ts'
 import {
+  judgeReport,
   REPORT_BYTES_MAX,
   REPORT_VERSION,
-  readReleases,
+  readReport,
+  storeMoment,
   writeReport,
 } from '../../../ipam/report.ts'
 import { podText } from '../../../ipam/reservations.ts'
@@ -93,10 +95,16 @@ export function checkCommand(): Command {
   for (const flag of [...askFlags(), ...nodeFlags()]) command.addOption(flag)
   return command.action((flags: Flags & { readonly report?: string }) =>
     answering(async () => {
+      // Before the look: what is given meanwhile came after it.
+      const of =
+        flags.report === undefined
+          ? undefined
+          : await withStore(flags.store, (store) => store.read(storeMoment))
       const { findings, node } = await look(flags)
       if (flags.report !== undefined) {
         const whose = node === undefined ? {} : { node }
-        const report = { version: REPORT_VERSION, madeMs: Date.now(), ...whose, findings } as const
+        const made = { version: REPORT_VERSION, madeMs: Date.now(), ...whose } as const
+        const report = { ...made, ...(of === undefined ? {} : { of }), findings }
         writeFileSync(flags.report, writeReport(report), { mode: 0o600 })
       }
       const where = node === undefined ? 'the store alone was looked at' : `node ${node}`
@@ -164,7 +172,8 @@ export function repairCommand(): Command {
 }
 
 const RELEASE_HELP = `
-A report is taken address by address: what was given again since it was made is left alone.
+A report is taken address by address: what was given again since it was made is left alone. One of
+another store, or of a newer one than this, is refused; what else speaks against it is said.
 An address whose pod has its link wants --force. In a cluster the agent of the node that owns the
 address is asked, and looks; in a store without one, another node's address wants --force.
 
@@ -197,14 +206,24 @@ export function releaseCommand(): Command {
       }
       const repairs =
         ip === undefined
-          ? readReleases(readReport(fromReport ?? ''))
+          ? await releasesOf(fromReport ?? '', flags)
           : [await releaseOf(flags.store, parseIp(ip, '--ip'))]
       await perform(repairs, flags, 0)
     },
   )
 }
 
-function readReport(path: string): string {
+async function releasesOf(path: string, flags: Flags): Promise<readonly Repair[]> {
+  const report = readReport(textOf(path))
+  const now = { node: thisNode(flags), nowMs: Date.now() }
+  const words = await withStore(flags.store, (store) =>
+    store.read((reader) => judgeReport(reader, report, now)),
+  )
+  if (words.length > 0) process.stderr.write(`${words.join('; ')}: what changed is left alone\n`)
+  return report.releases
+}
+
+function textOf(path: string): string {
   if (statSync(path).size > REPORT_BYTES_MAX) {
     throw new TriviumError('BAD_JSON', `Cannot read the report ${path}: it is too long`)
   }

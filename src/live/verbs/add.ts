@@ -53,8 +53,12 @@ export async function add(
       return await addOnce(request, input, host)
     } catch (thrown) {
       if (!(thrown instanceof TakenOnWire)) throw thrown
-      await setAside(thrown, request, host)
-      const isFixed = request.ask.ips.includes(thrown.ip) || thrown.isReserved
+      let isFixed = false
+      for (const taken of [thrown, ...(thrown.also === undefined ? [] : [thrown.also])]) {
+        input.steps.taken.push({ ip: taken.ip, mac: taken.mac })
+        await setAside(taken, request, host)
+        isFixed ||= request.ask.ips.includes(taken.ip) || taken.isReserved
+      }
       if (isFixed || tries === TRIES_MAX) throw thrown
     }
   }

@@ -55,8 +55,8 @@ const ETCD_HINT =
   'Blocks come from etcd: look whether most of its members answer this node, and trivium ipam show'
 
 /** @throws {TriviumError} when the node's cluster does not count on it now. */
-export function refuseApart(reader: Reader, { nodeName, bootId }: CniHost): void {
-  const why = apartBecause(reader, nodeName, bootId, uptimeMs)
+export function refuseApart(reader: Reader, { nodeName, bootId, newestMark }: CniHost): void {
+  const why = apartBecause(reader, nodeName, bootId, uptimeMs, newestMark)
   if (why !== undefined) throw why
 }
 

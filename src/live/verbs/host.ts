@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Demand } from '../../../ipam/cluster/records.ts'
+import type { Demand, Incarnation } from '../../../ipam/cluster/records.ts'
 import type { AttachmentKey } from '../../../ipam/records.ts'
 import type { Store } from '../../../ipam/store.ts'
 import type { CniInput, CniRequest } from '../../cni/mod.ts'
@@ -35,6 +35,11 @@ export interface CniHost {
   readonly mayClaim: boolean
   /** How the agent gets one there. Absent: there is no cluster, or no agent. */
   readonly blocks?: ClusterBlocks
+  /**
+   * The newest mark that a cluster member's store had in this boot. Absent in the agent,
+   * which has looked before it serves anybody.
+   */
+  readonly newestMark?: (incarnation: Incarnation) => number
   /** A verb is at work on this link of ours, until the returned function is called. */
   hold(hostLink: string): () => void
   /** Whether no more than one link is held: what takes long then keeps nobody waiting. */

@@ -6,19 +6,30 @@
  * when running containers may be cut off, too. A plugin that relies on a daemon
  * should say 50 while that is away: so do we without the agent, although ADD
  * goes on in the node's own blocks, because nobody follows peers or claims more.
+ * A lease of a cluster that nears its end is no reason yet: ADD is served as before,
+ * and a node that says 50 gets no more pods. The call's line in the log warns.
  *
  * @module
  */
+import { isLeaseFading, leaseLeftMs } from '../../../ipam/cluster/membership.ts'
+import { keys } from '../../../ipam/keys.ts'
 import { type Refusal, refusalNow } from '../../../ipam/mod.ts'
 import type { NodeRecord } from '../../../ipam/records.ts'
+import type { Reader } from '../../../ipam/store.ts'
 import { noLink } from '../../backend/ipam/plan.ts'
 import { roadProblem } from '../../backend/plan.ts'
 import { type CniRequest, checkGateways } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
+import { uptimeMs } from '../boot.ts'
 import { type Allocated, allocationOf, contextOf, refuseApart } from './allocate.ts'
 import type { CniHost } from './host.ts'
+import type { Steps } from './steps.ts'
 
-export async function status(request: CniRequest, host: CniHost): Promise<undefined> {
+export async function status(
+  request: CniRequest,
+  host: CniHost,
+  steps: Pick<Steps, 'leaseLeftMs'>,
+): Promise<undefined> {
   const reason = host.unavailable()
   if (reason !== undefined)
     throw new TriviumError(
@@ -33,7 +44,10 @@ export async function status(request: CniRequest, host: CniHost): Promise<undefi
   if (cut !== undefined) {
     throw new TriviumError('CUT_OFF', cut, 'Pods that run now may not reach other nodes')
   }
-  if (refused === undefined) return undefined
+  if (refused === undefined) {
+    steps.leaseLeftMs = host.store.read((reader) => fadingLease(reader, host))
+    return undefined
+  }
   throw new TriviumError(
     'UNAVAILABLE',
     refused.message,
@@ -61,6 +75,15 @@ function look(
     const { message, details } = asTriviumError(thrown)
     throw new TriviumError('UNAVAILABLE', message, details, thrown)
   }
+}
+
+/** What is left of a lease that nears its end, in milliseconds; undefined: there is time, or no cluster. */
+function fadingLease(reader: Reader, { bootId }: CniHost): number | undefined {
+  const membership = reader.get(keys.membership)
+  if (membership?.lease === undefined) return undefined
+  const leftMs = leaseLeftMs(membership, bootId, uptimeMs())
+  const isFading = leftMs !== undefined && isLeaseFading(leftMs, membership.lease.lengthMs)
+  return isFading ? leftMs : undefined
 }
 
 /** Asks the kernel, because the record of the node keeps what was last seen of it. */

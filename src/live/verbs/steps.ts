@@ -5,6 +5,7 @@
  */
 import type { AttachmentRecord } from '../../../ipam/records.ts'
 import type { CniErrorObject, CniRequest } from '../../cni/mod.ts'
+import type { Ip, Mac } from '../../net/mod.ts'
 
 /**
  * The stretches of a call, in the order of an ADD, then of a DEL. A closed
@@ -43,6 +44,10 @@ export class Steps {
   request?: CniRequest
   attachment?: AttachmentRecord
   error?: CniErrorObject
+  /** Of a cluster's lease that nears its end. */
+  leaseLeftMs: number | undefined
+  /** Addresses that others on the segment had, and whose MAC answered. */
+  readonly taken: { readonly ip: Ip; readonly mac: Mac }[] = []
   readonly #started = performance.now()
   #marked = this.#started
   readonly #ms: Partial<Record<Step, number>> = {}
