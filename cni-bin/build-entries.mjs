@@ -6,12 +6,13 @@
  *     NAME.cjs                  runs NAME-main.cjs with what V8 has compiled before
  *     NAME-main.cjs             everything of ours, and the JavaScript of koffi and lmdb
  *     NAME-main-V8-ARCH.cache   V8's code; another Node does without, and compiles
+ *     etcd.cjs                  the client of a cluster store, loaded where there is one
  *
  * Native modules are opened at their places under node_modules/. Where they are
  * elsewhere, or another libc runs, the packages find them themselves.
  */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
@@ -65,6 +66,47 @@ const nativesInside = (root) => ({
   },
 })
 
+const PROTOCOL = 'etcd-protocol'
+
+/** It reads its protocol's definition from files of its own. */
+const protocolBeside = {
+  name: 'protocol beside',
+  setup({ onLoad }) {
+    onLoad({ filter: /etcd3\/lib\/connection-pool\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8')
+      const contents = text.replace('/../proto/', `/${PROTOCOL}/`)
+      if (contents === text) throw new Error(`${path} reads its protocol from elsewhere`)
+      return { contents }
+    })
+  },
+}
+
+/**
+ * One file in place of seven hundred.
+ *
+ * @param options esbuild's, as for the other bundles.
+ */
+export async function buildEtcd(root, dist, options) {
+  await build({
+    ...options,
+    entryPoints: { etcd: 'etcd3' },
+    outdir: dist,
+    plugins: [protocolBeside],
+    minify: true,
+    keepNames: true, // errors are told apart by the names of their classes
+  })
+  const proto = join(root, 'node_modules', 'etcd3', 'proto')
+  cpSync(proto, join(dist, PROTOCOL), { recursive: true })
+}
+
+/** Only a cluster store loads it. */
+const etcdApart = {
+  name: 'etcd apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^etcd3$/ }, () => ({ path: './etcd.cjs', external: true }))
+  },
+}
+
 /** @param options esbuild's, as for the other bundles. */
 export async function buildPlugin(root, dist, options) {
   await buildEntry(root, dist, 'plugin', { ...options, minifyWhitespace: true })
@@ -117,9 +159,7 @@ async function buildEntry(root, dist, name, { plugins = [], ...options }) {
     ...options,
     entryPoints: { [`${name}-main`]: `cni-bin/${name}.ts` },
     outdir: dist,
-    // It reads its protocol's definition from files of its own, and only a cluster store loads it.
-    external: ['etcd3'],
-    plugins: [...plugins, nativesInside(root)],
+    plugins: [...plugins, etcdApart, nativesInside(root)],
     minifySyntax: true,
     // Code that runs outside of modules has none of its own to resolve import() with.
     supported: { 'dynamic-import': false },

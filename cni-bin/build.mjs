@@ -4,6 +4,7 @@
  *
  *     dist/cli*           the admin's command line and the agent
  *     dist/plugin*        the CNI entry for a host without a running agent
+ *     dist/etcd*          the client of a cluster store
  *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
  *     dist/launcher       static C program, where a compiler is present
  *     dist/launcher-arm64 the same for arm64, where a cross compiler is present
@@ -24,7 +25,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { buildCli, buildPlugin } from './build-entries.mjs'
+import { buildCli, buildEtcd, buildPlugin } from './build-entries.mjs'
 
 const root = join(import.meta.dirname, '..')
 const target = join(root, 'dist')
@@ -38,7 +39,7 @@ const ARM64_COMPILER = 'aarch64-linux-gnu-gcc'
 const NATIVE = ['koffi', 'lmdb']
 /** Parts of packages that only their builds and readers need. */
 const LEAVE_OUT =
-  /\/(vendor|doc|docs|dependencies|bin|test|benchmark)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp|c|cc|cpp|h|hh|hpp|S|asm)$/
+  /\/(vendor|doc|docs|dependencies|bin|test|benchmark|tests|\.[^/]*)(\/|$)|\.(md|map|d\.ts|d\.cts|gyp|c|cc|cpp|h|hh|hpp|S|asm)$/
 
 /**
  * The simulator and its plots are most of the code, and only `trivium sim`
@@ -158,7 +159,8 @@ mkdirSync(dist, { recursive: true })
 process.on('exit', () => rmSync(dist, { recursive: true, force: true }))
 await bundleSimulator()
 const seen = new Set()
-for (const name of [...NATIVE, 'etcd3']) copyPackage(name, seen)
+for (const name of NATIVE) copyPackage(name, seen)
+await buildEtcd(root, dist, OPTIONS)
 await buildPlugin(root, dist, OPTIONS)
 await buildCli(root, dist, { ...OPTIONS, plugins: [simulatorApart] })
 compileLauncher()
