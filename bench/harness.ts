@@ -62,6 +62,15 @@ export interface Bench {
   run(options: { readonly samples: number; readonly say: (text: string) => void }): Promise<Report>
 }
 
+/** What a part of a bench found beside its peer. */
+export interface Measured {
+  readonly samples: ReadonlyMap<string, readonly Sample[]>
+  /** The variant that ratios are of. */
+  readonly peer: string
+  readonly verdicts: readonly Verdict[]
+  readonly notes?: readonly string[]
+}
+
 /** Runs every variant in every round and returns all samples by variant. */
 export async function interleave(
   variants: readonly Variant[],

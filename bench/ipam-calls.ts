@@ -3,7 +3,9 @@
  * Debian's host-local: in a pool with hardly anybody, and in one that is 95 % full.
  *
  * Both walk a pool of the same size, with the same addresses taken. Ours writes
- * and syncs a record for each verb; host-local syncs nothing.
+ * and syncs a record for each verb; host-local syncs nothing. Beside them what is
+ * in every call of ours: two programs that do nothing, and two calls that go all
+ * the way to the agent and back but find nothing to write.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,11 +22,20 @@ import { prng } from '../src/prng.ts'
 import { CLI } from './cni.bench.ts'
 import { type Call, type Caller, openCaller } from './cni-caller.ts'
 import { REFERENCE_DIR } from './cni-roads.ts'
-import { interleave, type Sample, summarize, type Variant, type Verdict } from './harness.ts'
+import {
+  interleave,
+  type Measured,
+  type Sample,
+  summarize,
+  type Variant,
+  type Verdict,
+} from './harness.ts'
 import { container } from './ipam-commits.ts'
 
 const OURS = 'trivium-ipam, launcher + agent'
 const THEIRS = 'host-local'
+const NO_WORK = 'two programs that do nothing'
+const NO_WRITE = 'launcher + agent, nothing to write'
 const TARGET = 0.4
 const FULL = 0.95
 const SEED = 1
@@ -119,11 +130,38 @@ function variant(ground: Ground, name: string): Variant {
   }
 }
 
-export async function calls(rounds: number): Promise<{
-  readonly samples: ReadonlyMap<string, readonly Sample[]>
-  readonly peer: string
-  readonly verdicts: readonly Verdict[]
-}> {
+/** What two calls take without their work. */
+function floorVariant({ lab, node, caller, pod }: Ground, name: string): Variant {
+  const [pool] = POOLS
+  const callOf = (id: string): Call => ({
+    command: name === NO_WORK ? ['/bin/true'] : [join(node.binDir, 'trivium-ipam')],
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      CNI_COMMAND: 'DEL',
+      CNI_CONTAINERID: id,
+      CNI_NETNS: pod.netnsPath,
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: node.binDir,
+    },
+    input: JSON.stringify({
+      ...{ cniVersion: '1.0.0', name: pool?.network, type: 'bridge' },
+      ipam: { type: 'trivium-ipam', store: lab.storeUrl, socket: node.socketPath },
+    }),
+  })
+  return {
+    name,
+    async run(round) {
+      await sleep(PAUSE_MS)
+      const first = await caller.ask([callOf(`nobody-${round}`)])
+      const second = await caller.ask([callOf(`nobody-${round}`)])
+      const failed = [first, second].find(({ results }) => results[0]?.status !== 0)
+      if (failed !== undefined) throw new Error(`${name}: failed: ${failed.results[0]?.stdout}`)
+      return { [pool?.what ?? '']: first.ms + second.ms }
+    },
+  }
+}
+
+export async function calls(rounds: number): Promise<Measured> {
   const lab = await createLab({ nodes: 1, trivium: [process.execPath, CLI] })
   let caller: Caller | undefined
   try {
@@ -143,7 +181,8 @@ export async function calls(rounds: number): Promise<{
     await lab.startAgent(node)
     caller = openCaller(lab, node)
     const ground = { lab, node, caller, pod: await lab.addPod(node), theirDir }
-    const variants = [variant(ground, OURS), variant(ground, THEIRS)]
+    const floors = [NO_WORK, NO_WRITE].map((name) => floorVariant(ground, name))
+    const variants = [variant(ground, OURS), variant(ground, THEIRS), ...floors]
     const samples = await interleave(variants, { rounds, warmUp: 5 })
     return { samples, peer: THEIRS, verdicts: POOLS.map(({ what }) => verdictOf(samples, what)) }
   } finally {

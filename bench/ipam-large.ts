@@ -33,6 +33,9 @@ const BLOCK = 64
 const BLOCKS = 2
 /** Nodes that are written in one transaction. */
 const CHUNK = 50
+const NAMESPACES = 50
+const NOW_MS = Date.now()
+const THREE_WEEKS_MS = 21 * 24 * 3_600_000
 const MAP_BYTES = 4 * 2 ** 30
 /** As the agent opens it. */
 const AGENT = { patience: 'pool' } as const
@@ -46,6 +49,10 @@ const SHOWS: Readonly<Record<string, readonly string[]>> = {
   'ipam show --by node': ['ipam', 'show', '--by', 'node'],
   'ipam show --by namespace': ['ipam', 'show', '--by', 'namespace'],
   'ipam show --ip': ['ipam', 'show', '--ip', '10.5.6.7'],
+  'ipam why': ['ipam', 'why', '10.5.6.7'],
+  'ipam history, an address': ['ipam', 'history', '10.5.6.7'],
+  'ipam history, a pod': ['ipam', 'history', 'ns-07/pod-5'],
+  'ipam forecast': ['ipam', 'forecast'],
 }
 const SHOW_MS_MAX = 2000
 /** "As fast as": what two turns of the same differ by, at most. */
@@ -133,10 +140,15 @@ function fillAddress(tx: Writer, { index, node, cidr }: Place, address: number):
     node,
     ips: [ip],
     netns: `/run/netns/cni-${address}`,
-    pod: { namespace: 'default', name: `pod-${address}`, uid: `uid-${address}` },
+    pod: {
+      namespace: `ns-${String(address % NAMESPACES).padStart(2, '0')}`,
+      name: `pod-${address}`,
+      uid: `uid-${address}`,
+    },
     sequence: place,
     bootId: 'boot',
-    addedMs: 0,
+    // As they might have come in the last three weeks.
+    addedMs: NOW_MS - (address % THREE_WEEKS_MS),
   }
   tx.put(keys.attachment(node, key), attachment)
 }

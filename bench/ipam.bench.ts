@@ -14,6 +14,7 @@ import { unable } from './cni.bench.ts'
 import { type Bench, compare, type Report, type Row, type Sample, type Verdict } from './harness.ts'
 import { calls } from './ipam-calls.ts'
 import { etcd } from './ipam-etcd.ts'
+import { away } from './ipam-etcd-away.ts'
 import { large } from './ipam-large.ts'
 
 const ROUNDS_MAX = 7
@@ -58,8 +59,12 @@ async function run(samples: number, say: (text: string) => void): Promise<Report
     if (missing !== undefined) notes.push(`Without etcd: ${missing}.`)
     else {
       await part('etcd', async () => {
-        const { samples: all, peer, verdicts } = await etcd(dir, rounds)
-        return { rows: compare(all, peer), verdicts }
+        const { samples: all, peer, ...rest } = await etcd(dir, rounds)
+        return { rows: compare(all, peer), ...rest }
+      })
+      await part('etcd-away', async () => {
+        const { samples: all, peer, ...rest } = await away(dir, rounds)
+        return { rows: compare(all, peer), ...rest }
       })
     }
     return { bench: 'IPAM', rows, verdicts, notes }
