@@ -10,6 +10,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { scratch } from './support/scratch.ts'
 import { together } from './together.ts'
 
 /** One seed for every run in CI, so that a red one can be seen again. */
@@ -87,6 +88,13 @@ console.log(
   `seed ${seed} (FC_SEED=${seed} repeats this run)${isLong ? ', full counts' : ''}, ${files.length} files`,
 )
 const joined = together(files)
+const { env: places, remove: removeScratch } = scratch()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    removeScratch()
+    process.kill(process.pid, signal)
+  })
+}
 const started = performance.now()
 /** A run inside another: only where tap is given a list does it leave the folder of the outer one alone. */
 const listFile = process.env['TRIVIUM_TEST_LIST']
@@ -105,12 +113,13 @@ const tap = spawn(
     ...(listFile === undefined ? [] : [`--save=${listFile}`]),
     ...joined.files,
   ],
-  { env: { ...process.env, FC_SEED: seed }, stdio: ['ignore', 'pipe', 'inherit'] },
+  { env: { ...process.env, ...places, FC_SEED: seed }, stdio: ['ignore', 'pipe', 'inherit'] },
 )
 const status = new Promise<number>((resolve) => tap.once('close', (code) => resolve(code ?? 1)))
 const counts = await follow(createInterface({ input: tap.stdout }))
 const code = await status
 joined.remove()
+removeScratch()
 // A file that dies before its first assertion fails without being counted.
 if (code !== 0 && counts.fail === 0) counts.fail = 1
 console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`)

@@ -45,8 +45,8 @@ function typed(
       if (next === undefined) {
         if (!shown.includes(end)) return
         answer ??= shown
-        // A line that is typed half is given up first.
-        child.stdin.end('\u0003\u0015exit\r')
+        // A line that is typed half is taken back first; an interrupt would flush what follows it, too.
+        child.stdin.end('\u0015exit\r')
       } else if (shown.includes(next[0])) {
         shown = ''
         left.shift()

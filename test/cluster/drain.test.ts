@@ -16,24 +16,29 @@ import type { BlockClaim } from '../../ipam/records.ts'
 import type { Tx } from '../../ipam/store.ts'
 import { containsIp, type Ip, networkAddress, type Prefix } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
-import { Node, World } from './member-world.ts'
+import {
+  type Act,
+  befall,
+  comeToRest,
+  heal,
+  node,
+  only,
+  type Run,
+  runsOf,
+  type Steps,
+  steps,
+  time,
+} from './acts.ts'
+import { NODES, type Node, worldOf as nodesOf, type World } from './member-world.ts'
 
-const NODES = 3
 const OLD = '10.0.0.0/26' as Prefix
 const NEW = '10.0.1.0/26' as Prefix
 
-function worldOf(seed: number): World {
-  let state = seed >>> 0
-  const world = new World((below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
+const worldOf = (seed: number): World =>
+  nodesOf(seed, {
+    prepare: ({ etcd }) =>
+      etcd.run('shared/', (tx) => void createPool(tx, 'pods', { cidr: NEW, blockLength: 29 })),
   })
-  world.etcd.run('shared/', (tx) => createPool(tx, 'pods', { cidr: NEW, blockLength: 29 }))
-  for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
-  for (const each of world.nodes) each.start()
-  world.advance(30_000)
-  return world
-}
 
 const drain = (world: World, draining: boolean): void =>
   void world.etcd.run('shared/', (tx) => drainPool(tx, 'pods', OLD, draining))
@@ -176,26 +181,12 @@ t.test('idle blocks go back as configured', async (t) => {
   t.equal(own(), 1, 'the first, which is the spare one')
 })
 
-type Act =
-  | { readonly kind: 'add' | 'del'; readonly node: number; readonly which: number }
-  | { readonly kind: 'cut' | 'mend' | 'restart' | 'wipe'; readonly node: number }
-  | { readonly kind: 'steps'; readonly count: number }
-  | { readonly kind: 'time'; readonly ms: number }
-  | { readonly kind: 'drain' | 'undo' | 'down' | 'up' | 'lose' }
+type DrainAct = Act | Steps | { readonly kind: 'drain' } | { readonly kind: 'undo' }
 
-const node = fc.nat(NODES - 1)
-const only = <K extends string>(...kinds: readonly K[]): fc.Arbitrary<K> =>
-  fc.constantFrom(...kinds)
-const act: fc.Arbitrary<Act> = fc.oneof(
+const act: fc.Arbitrary<DrainAct> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: only('add', 'del'), node, which: fc.nat(50) }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({ kind: only('steps'), count: fc.integer({ min: 1, max: 20 }) }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: only('time'), ms: fc.constantFrom(50, 1000, 12_000, 70_000) }),
-  },
+  { weight: 6, arbitrary: steps(20) },
+  { weight: 4, arbitrary: time(50, 1000, 12_000, 70_000) },
   { weight: 4, arbitrary: fc.record({ kind: only('cut', 'mend', 'restart', 'wipe'), node }) },
   {
     weight: 6,
@@ -203,13 +194,9 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
 )
 
-function play(acts: readonly Act[], seed: number): void {
+function play({ acts, seed }: Run<DrainAct>): void {
   const world = worldOf(seed)
   for (const each of acts) {
-    const at = 'node' in each ? world.nodes[each.node] : undefined
-    if (each.kind === 'add') for (let n = 0; n <= each.which % 8; n++) at?.add()
-    if (each.kind === 'del') at?.del(each.which)
-    if (each.kind === 'time') world.advance(each.ms)
     if (each.kind === 'steps') {
       for (let n = 0; n < each.count; n++) {
         // Between any two steps a pod may come, and take what is not kept from it.
@@ -217,38 +204,20 @@ function play(acts: readonly Act[], seed: number): void {
         world.step()
       }
       for (const other of world.nodes) other.sync()
-    }
-    if (each.kind === 'drain' || each.kind === 'undo') drain(world, each.kind === 'drain')
-    if (each.kind === 'up' || each.kind === 'down') world.etcd.up = each.kind === 'up'
-    if (each.kind === 'lose') world.loseNext = 1
-    if (at !== undefined && (each.kind === 'cut' || each.kind === 'mend'))
-      at.cut = each.kind === 'cut'
-    if (each.kind === 'restart' || each.kind === 'wipe') {
-      world.drain()
-      if (each.kind === 'wipe') at?.wipe()
-      else at?.kill()
-      at?.start()
-    }
+    } else if (each.kind === 'drain' || each.kind === 'undo') drain(world, each.kind === 'drain')
+    else befall(world, each)
   }
-  world.etcd.up = true
-  world.loseNext = 0
-  for (const each of world.nodes) each.cut = false
-  // Whose watch is late at the first look is not at the second.
-  for (let n = 0; n < 3; n++) world.advance(100_000)
+  heal(world)
+  comeToRest(world)
   judge(world)
   drain(world, true)
   for (const each of world.nodes) endAll(each)
-  for (let n = 0; n < 3; n++) world.advance(100_000)
+  comeToRest(world)
   judge(world)
   assert.ok(!claimsOf(world).some(({ pool }) => pool === OLD), 'a drain ends')
 }
 
-const runs = fc.record({
-  acts: fc.array(act, { minLength: 5, maxLength: 40 }),
-  seed: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
-})
-
 t.test('whatever happens while it drains, it ends, and every node has one tunnel endpoint', (t) => {
-  holds(t, 'drains', runs, ({ acts, seed }) => play(acts, seed), { numRuns: 10 })
+  holds(t, 'drains', runsOf(act), play, { numRuns: 10 })
   t.end()
 })

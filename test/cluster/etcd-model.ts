@@ -87,19 +87,62 @@ export class Sight implements Store {
     return this.#newest === undefined || log[this.#newest.index] === this.#newest.keys
   }
 
-  /** As the store on etcd: on a conflict it catches up and runs again. */
+  /** Keys of the prefix that others wrote since. */
+  #unseen(): ReadonlySet<string> {
+    const { log } = this.#world.etcd
+    return new Set(
+      log
+        .slice(this.seen)
+        .flat()
+        .flatMap((key) => (key.startsWith(this.prefix) ? [key.slice(this.prefix.length)] : [])),
+    )
+  }
+
+  /**
+   * As the store on etcd: a glance shows what the node sees, keys that were read are
+   * compared; on a conflict it catches up and runs again.
+   */
   #commit<T>(body: (tx: Tx) => T): T {
     let asked = false
-    const asking = (tx: Tx): T =>
-      body({
+    let glanced = false
+    let read = new Set<string>()
+    const asking = (tx: Tx): T => {
+      const written = new Map<string, unknown>()
+      read = new Set()
+      return body({
         ...tx,
+        get: (key) => {
+          read.add(key)
+          return tx.get(key)
+        },
+        put(key, value) {
+          written.set(key, value)
+          tx.put(key, value)
+        },
+        remove(key) {
+          written.set(key, undefined)
+          tx.remove(key)
+        },
+        glance: (range) => {
+          glanced = true
+          const pairs = new Map<string, unknown>(this.map.range(range))
+          for (const [key, value] of written) if (key.startsWith(range)) pairs.set(key, value)
+          const there = [...pairs].filter(([, value]) => value !== undefined)
+          return there.sort(([left], [right]) => (left < right ? -1 : 1)) as never
+        },
         history: () => {
           asked = true
           return this.falls
         },
       })
+    }
+    const isFit = (): boolean => {
+      if (asked && !this.#isSame()) return false
+      const unseen = glanced ? this.#unseen() : undefined
+      return unseen === undefined || ![...read].some((key) => unseen.has(key))
+    }
     try {
-      return this.#world.etcd.run(this.prefix, asking, () => !asked || this.#isSame())
+      return this.#world.etcd.run(this.prefix, asking, isFit)
     } catch (thrown) {
       if (!(thrown instanceof Unfit)) throw thrown
       this.#node.sync()

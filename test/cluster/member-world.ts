@@ -403,14 +403,28 @@ const recordOf = (name: string): NodeRecord => {
   }
 }
 
-/** Three nodes that have come together. */
-export function worldOf(seed: number): World {
+/**
+ * Nodes that have come together, three unless told otherwise.
+ *
+ * @param prepare Before there is any node.
+ * @param pool As `10.0.0.0/26,block=29`.
+ */
+export function worldOf(
+  seed: number,
+  {
+    nodes = NODES,
+    prepare = () => {},
+    pool,
+  }: { nodes?: number; prepare?: (world: World) => void; pool?: string } = {},
+): World {
   let state = seed >>> 0
-  const world = new World((below) => {
+  const pick = (below: number): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     return Math.floor((state / 2 ** 32) * below)
-  })
-  for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
+  }
+  const world = new World(pick, pool)
+  prepare(world)
+  for (let n = 1; n <= nodes; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
   for (const each of world.nodes) each.start()
   world.advance(30_000)
   for (const each of world.nodes) each.saved = each.copy()

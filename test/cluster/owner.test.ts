@@ -19,7 +19,8 @@ import { MEMBER_TIMES } from '../../src/cluster/member.ts'
 import { OWNER_TIMES, ownerMachine } from '../../src/cluster/owner.ts'
 import type { Instant } from '../../src/machine.ts'
 import { holds } from '../support/property.ts'
-import { Node, World } from './member-world.ts'
+import { heal, only } from './acts.ts'
+import { type Node, type World, worldOf } from './member-world.ts'
 
 const NODES = 2
 const ASKER_MS = 10_000
@@ -101,8 +102,6 @@ type Act =
 
 const node = fc.nat(NODES - 1)
 const which = fc.nat(50)
-const only = <K extends string>(...kinds: readonly K[]): fc.Arbitrary<K> =>
-  fc.constantFrom(...kinds)
 const few = fc.integer({ min: 0, max: 8 })
 const act: fc.Arbitrary<Act> = fc.oneof(
   {
@@ -131,18 +130,6 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
 )
 
-function worldOf(seed: number): World {
-  let state = seed >>> 0
-  const world = new World((below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  })
-  for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
-  for (const each of world.nodes) each.start()
-  world.advance(30_000)
-  return world
-}
-
 /** A pod of the node that is there, or that ended without a DEL. */
 function podOf(at: Node, number: number, gone: boolean): AttachmentRecord | undefined {
   const all = at.local.read((reader) => [...reader.range(keys.attachments(at.name))])
@@ -152,7 +139,7 @@ function podOf(at: Node, number: number, gone: boolean): AttachmentRecord | unde
 }
 
 function play(acts: readonly Act[], seed: number): readonly Asker[] {
-  const world = worldOf(seed)
+  const world = worldOf(seed, { nodes: NODES })
   const askers: Asker[] = []
   let snapshot = world.etcd.snapshot()
   let calmUntil = 0
@@ -217,9 +204,7 @@ function play(acts: readonly Act[], seed: number): readonly Asker[] {
 
 /** Everything heals, and everybody is told. */
 function finish(world: World, askers: readonly Asker[]): readonly Asker[] {
-  world.etcd.up = true
-  world.loseNext = 0
-  for (const each of world.nodes) each.cut = false
+  heal(world)
   for (let n = 0; n < 60; n++) {
     world.advance(1000)
     for (const asker of askers) asker.look()

@@ -10,22 +10,22 @@ import type { BlockClaim } from '../../ipam/records.ts'
 import type { Reader } from '../../ipam/store.ts'
 import { containsPrefix, type Prefix } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
-import { Node, World } from './member-world.ts'
+import {
+  type Act,
+  befall,
+  comeToRest,
+  heal,
+  node,
+  only,
+  type Run,
+  runsOf,
+  type Steps,
+  steps,
+  time,
+} from './acts.ts'
+import { NODES, type World, worldOf } from './member-world.ts'
 
-const NODES = 3
 const POOL = '10.0.0.0/26' as Prefix
-
-function worldOf(seed: number): World {
-  let state = seed >>> 0
-  const world = new World((below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  })
-  for (let n = 1; n <= NODES; n++) world.nodes.push(new Node(world, `n${n}`, `machine${n}`))
-  for (const each of world.nodes) each.start()
-  world.advance(30_000)
-  return world
-}
 
 const change = (world: World, plan: (reader: Reader) => PoolsPlan): PoolsPlan =>
   world.etcd.run('shared/', (tx) => {
@@ -113,31 +113,17 @@ t.test('claims that an old snapshot lacks come back into the pools that it has',
   judge(world)
 })
 
-type Act =
-  | { readonly kind: 'add' | 'del'; readonly node: number; readonly which: number }
-  | { readonly kind: 'cut' | 'mend' | 'restart' | 'wipe'; readonly node: number }
-  | { readonly kind: 'steps'; readonly count: number }
-  | { readonly kind: 'time'; readonly ms: number }
-  | { readonly kind: 'split' | 'merge' | 'down' | 'up' | 'lose' }
+type PoolAct = Act | Steps | { readonly kind: 'split' } | { readonly kind: 'merge' }
 
-const node = fc.nat(NODES - 1)
-const only = <K extends string>(...kinds: readonly K[]): fc.Arbitrary<K> =>
-  fc.constantFrom(...kinds)
-const act: fc.Arbitrary<Act> = fc.oneof(
+const act: fc.Arbitrary<PoolAct> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: only('add', 'add', 'del'), node, which: fc.nat(50) }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({ kind: only('steps'), count: fc.integer({ min: 1, max: 20 }) }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: only('time'), ms: fc.constantFrom(50, 1000, 12_000) }),
-  },
+  { weight: 6, arbitrary: steps(20) },
+  { weight: 4, arbitrary: time(50, 1000, 12_000) },
   { weight: 3, arbitrary: fc.record({ kind: only('cut', 'mend', 'restart', 'wipe'), node }) },
   { weight: 6, arbitrary: fc.record({ kind: only('split', 'merge', 'down', 'up', 'up', 'lose') }) },
 )
 
-function play(acts: readonly Act[], seed: number): void {
+function play({ acts, seed }: Run<PoolAct>): void {
   const world = worldOf(seed)
   const owners = (): ReadonlyMap<string, string> =>
     new Map(
@@ -157,40 +143,18 @@ function play(acts: readonly Act[], seed: number): void {
     assert.deepEqual([...owners()], [...before], 'every block is whose it was')
   }
   for (const each of acts) {
-    const at = 'node' in each ? world.nodes[each.node] : undefined
-    if (each.kind === 'add') for (let n = 0; n <= each.which % 8; n++) at?.add()
-    if (each.kind === 'del') at?.del(each.which)
-    if (each.kind === 'time') world.advance(each.ms)
     if (each.kind === 'steps') {
       for (let n = 0; n < each.count; n++) world.step()
       for (const other of world.nodes) other.sync()
-    }
-    if (each.kind === 'split' || each.kind === 'merge') rearrange(each.kind)
-    if (each.kind === 'up' || each.kind === 'down') world.etcd.up = each.kind === 'up'
-    if (each.kind === 'lose') world.loseNext = 1
-    if (at !== undefined && (each.kind === 'cut' || each.kind === 'mend'))
-      at.cut = each.kind === 'cut'
-    if (each.kind === 'restart' || each.kind === 'wipe') {
-      world.drain()
-      if (each.kind === 'wipe') at?.wipe()
-      else at?.kill()
-      at?.start()
-    }
+    } else if (each.kind === 'split' || each.kind === 'merge') rearrange(each.kind)
+    else befall(world, each)
   }
-  world.etcd.up = true
-  world.loseNext = 0
-  for (const each of world.nodes) each.cut = false
-  // Whose watch is late at the first look is not at the second.
-  for (let n = 0; n < 3; n++) world.advance(100_000)
+  heal(world)
+  comeToRest(world)
   judge(world)
 }
 
-const runs = fc.record({
-  acts: fc.array(act, { minLength: 5, maxLength: 40 }),
-  seed: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
-})
-
 t.test('whenever pools are split and merged: no address twice, and all agree in the end', (t) => {
-  holds(t, 'rearranged', runs, ({ acts, seed }) => play(acts, seed), { numRuns: 15 })
+  holds(t, 'rearranged', runsOf(act), play, { numRuns: 15 })
   t.end()
 })

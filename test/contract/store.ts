@@ -16,8 +16,10 @@ import {
   type Store,
   scan,
   type Tx,
+  texts,
 } from '../../ipam/store.ts'
 import { prng } from '../../src/prng.ts'
+import { emptyTally, tell, withTally } from '../support/tally.ts'
 
 /** `transact` as a promise of its outcome. */
 export function outcomeOf<T>(store: Store, body: (tx: Tx) => T): Promise<Outcome<T>> {
@@ -40,9 +42,10 @@ const all = (store: Store): (readonly [string, number])[] => store.read((r) => [
 
 /** Runs the suite on fresh stores from `make`. */
 export function storeContract(t: Test, name: string, make: () => Store | Promise<Store>): void {
+  const tally = emptyTally()
   const check = (what: string, run: (t: Test, store: Store) => Promise<void>) =>
     t.test(`${name}: ${what}`, async (t) => {
-      const store = await make()
+      const store = withTally(await make(), tally)
       t.teardown(() => store.close())
       await run(t, store)
     })
@@ -53,6 +56,7 @@ export function storeContract(t: Test, name: string, make: () => Store | Promise
   ordering(check)
   watching(check)
   closing(check)
+  t.test(`${name}: all of it`, async (t) => tell(t, `contract, ${name}`, tally))
 }
 
 type Check = (what: string, run: (t: Test, store: Store) => Promise<void>) => unknown
@@ -329,6 +333,12 @@ function ordering(check: Check): void {
       t.ok(scanned !== undefined && scanned.length > 2499)
       t.strictSame(scanned, ranged)
     }
+    const found: string[] = []
+    store.read((reader) => texts(reader, rows, (text) => found.push(text)))
+    t.strictSame(
+      found,
+      all(store).map(([, value]) => JSON.stringify(value)),
+    )
     const none = 'no/' as KeyRange<number>
     t.strictSame(
       store.read((reader) => [...scan(reader, none)]),

@@ -90,6 +90,11 @@ t.test('an older copy of the store is put back while etcd is away', async (t) =>
   await etcd.members[0]!.kill()
   rmSync(store, { recursive: true })
   cpSync(`${store}.old`, store, { recursive: true })
+  t.match(
+    errorOf(await lab.cni('ADD', await lab.addPod(node!))),
+    { code: 11, msg: /its store is an older copy/ },
+    'nor without an agent',
+  )
   await cluster.start(node!)
   const early = await lab.cni('ADD', await lab.addPod(node!))
   t.match(

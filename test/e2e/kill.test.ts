@@ -6,6 +6,7 @@
  * lies between two operations, and after a time, which lies anywhere from the
  * first instruction on.
  */
+import '../support/on-disk.ts'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { join } from 'node:path'

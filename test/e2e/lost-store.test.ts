@@ -1,4 +1,5 @@
 /** A store that is lost under running pods: nobody's address is given again, and everything is found back. */
+import '../support/on-disk.ts'
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -12,6 +12,7 @@
  * A round with a fault tells its kills in these words. What a kill hits is the
  * kernel's timing too, so a replay may need a few runs.
  */
+import '../support/on-disk.ts'
 import t, { type Test } from 'tap'
 import { skip } from '../support/e2e.ts'
 import { play } from './torture/rounds.ts'

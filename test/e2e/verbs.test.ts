@@ -2,6 +2,7 @@
  * ADD and DEL by both roads: results in every version, failures that leave
  * nothing, and a DEL that always works.
  */
+import '../support/on-disk.ts'
 import t, { type Test } from 'tap'
 import { compareDumps } from '../../src/lab/dump.ts'
 import { run } from '../../src/lab/exec.ts'

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { memoryStore } from '../../ipam/memory-store.ts'
 import {
   allocate,
   claimBlock,
@@ -14,20 +13,20 @@ import {
   keepBlocks,
   keys,
   type NetworkSpec,
-  type Outcome,
   parseNetworkSpec,
   release,
   releaseNode,
   reserve,
-  type Store,
   type Tx,
   unreserve,
 } from '../../ipam/mod.ts'
 import { isTriviumError } from '../../src/errors.ts'
 import { ipFromInteger } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
+import { emptyTally, tell } from '../support/tally.ts'
 import { ModelNetwork } from './allocator-model.ts'
 import { bounds, checkInvariants } from './invariants.ts'
+import { type SmallStore, smallStore } from './small-store.ts'
 
 const NODES = ['n1', 'n2', 'n3']
 
@@ -73,33 +72,16 @@ type Model = Map<string, ModelNetwork>
 
 const nowOf = (model: Model): number => [...model.values()][0]!.nowMs
 
-interface Real {
-  run<T>(body: (tx: Tx) => T): T
-}
-
-type Command = fc.Command<Model, Real>
-
-function realStore(): Real {
-  const queue: (() => void)[] = []
-  const store: Store = memoryStore({ defer: (run) => queue.push(run) })
-  return {
-    run<T>(body: (tx: Tx) => T): T {
-      let outcome: Outcome<T> | undefined
-      store.transact(body, (ended) => {
-        outcome = ended
-      })
-      for (let step = queue.shift(); step !== undefined; step = queue.shift()) step()
-      if (outcome?.kind === 'committed') return outcome.answer
-      throw outcome?.error
-    },
-  }
-}
+type Command = fc.Command<Model, SmallStore>
 
 /** A command, named for the report, that checks the invariants when it is done. */
-function command(name: string, run: (model: Model, real: Real) => void): Command {
+const tally = emptyTally()
+
+function command(name: string, run: (model: Model, real: SmallStore) => void): Command {
   return {
     check: () => true,
     run: (model, real) => {
+      tally.commands++
       run(model, real)
       real.run((tx) => checkInvariants(tx, NODES))
     },
@@ -333,7 +315,7 @@ const crowded = someNetwork.chain((name) => {
 
 function givesWhatTheModelGives(commands: Iterable<Command>): void {
   fc.modelRun(() => {
-    const real = realStore()
+    const real = smallStore()
     const model: Model = new Map()
     for (const spec of SPECS) {
       real.run((tx) => createNetwork(tx, parseNetworkSpec(spec, 1)))
@@ -347,6 +329,7 @@ const anywhere = histories(someNode, someNetwork)
 const runs = { numRuns: 60 }
 holds(t, 'any history gives what the model gives', anywhere, givesWhatTheModelGives, runs)
 holds(t, 'so does a crowded network', crowded, givesWhatTheModelGives, { numRuns: 150 })
+tell(t, 'allocator against its model', tally)
 
 /** The whole store as text. */
 function everything(tx: Tx): string {

@@ -1,15 +1,12 @@
 /** A store with some life in it, to be spoilt. */
-import { memoryStore } from '../../ipam/memory-store.ts'
 import {
   allocate,
   createNetwork,
   exclude,
   keys,
-  type Outcome,
   parseNetworkSpec,
   release,
   reserve,
-  type Store,
   type Tx,
 } from '../../ipam/mod.ts'
 import type {
@@ -23,29 +20,10 @@ import type {
   Reservation,
 } from '../../ipam/records.ts'
 import { type Ip, offsetIn, type Prefix } from '../../src/net/mod.ts'
+import { type SmallStore, smallStore } from './small-store.ts'
 
 export const NODES = ['n1', 'n2'] as const
 export const BOOT = 'boot-1'
-
-export interface SmallStore {
-  run<T>(body: (tx: Tx) => T): T
-}
-
-export function smallStore(): SmallStore {
-  const queue: (() => void)[] = []
-  const store: Store = memoryStore({ defer: (run) => queue.push(run) })
-  return {
-    run<T>(body: (tx: Tx) => T): T {
-      let outcome: Outcome<T> | undefined
-      store.transact(body, (ended) => {
-        outcome = ended
-      })
-      for (let step = queue.shift(); step !== undefined; step = queue.shift()) step()
-      if (outcome?.kind === 'committed') return outcome.answer
-      throw outcome?.error
-    },
-  }
-}
 
 /** Dual stack, blocks of four, three pods on n1 and two on n2. */
 export function inhabited(): SmallStore {

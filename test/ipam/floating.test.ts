@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { memoryStore } from '../../ipam/memory-store.ts'
 import {
   type AllocateRequest,
   allocate,
@@ -15,7 +14,6 @@ import {
   historyOf,
   keepBlocks,
   keys,
-  type Outcome,
   parseNetworkSpec,
   release,
   releaseNode,
@@ -26,6 +24,7 @@ import {
 import { parseIp, parsePrefix } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
 import { checkInvariants } from './invariants.ts'
+import { smallStore } from './small-store.ts'
 
 const NODES = ['n1', 'n2', 'n3']
 const FLOATING = '10.43.0.0/29'
@@ -42,20 +41,7 @@ interface World {
 }
 
 function world(mode = 'vxlan', pools = POOLS): World {
-  const queue: (() => void)[] = []
-  const store = memoryStore({ defer: (run) => queue.push(run) })
-  const made: World = {
-    nowMs: 1_000_000,
-    run<T>(body: (tx: Tx) => T): T {
-      let outcome: Outcome<T> | undefined
-      store.transact(body, (ended) => {
-        outcome = ended
-      })
-      for (let step = queue.shift(); step !== undefined; step = queue.shift()) step()
-      if (outcome?.kind === 'committed') return outcome.answer
-      throw outcome?.error
-    },
-  }
+  const made: World = { nowMs: 1_000_000, ...smallStore() }
   made.run((tx) => createNetwork(tx, parseNetworkSpec({ name: 'pods', mode, pools }, made.nowMs)))
   return made
 }

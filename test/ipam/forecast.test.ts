@@ -1,7 +1,8 @@
 /** When a pool is full by the history there is, what is stranded, and who uses what. */
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { DAY_MS, forecast, HOUR_MS } from '../../ipam/forecast.ts'
+import { forecast } from '../../ipam/forecast.ts'
+import { DAY_MS, HOUR_MS } from '../../ipam/forecast-past.ts'
 import {
   allocate,
   createNetwork,
@@ -15,9 +16,9 @@ import {
 import { usageByNamespace, usageByNode } from '../../ipam/show-by.ts'
 import type { Ip, Prefix } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
-import { smallStore } from './check-world.ts'
 import { bounds } from './invariants.ts'
 import { life, lifeStart, live } from './random-life.ts'
+import { smallStore } from './small-store.ts'
 
 const key = (containerId: string) => ({ network: 'pods', containerId, ifname: 'eth0' })
 
@@ -182,4 +183,16 @@ t.test('excluded and reserved are told apart from free', async (t) => {
     return showUsage(tx)
   })
   t.equal(row?.ipsReserved, 64)
+})
+
+t.test('a range within a block, of which pods hold some', async (t) => {
+  const store = world()
+  const rows = store.run((tx) => {
+    for (let pod = 0; pod < 3; pod++) come(tx, 'n1', `w${pod}`, 5)
+    // Of its four addresses one is the pool's and the tunnel endpoint, three are pods'.
+    exclude(tx, 'pods', '10.1.0.0/30' as Prefix)
+    exclude(tx, 'pods', '10.1.0.8/29' as Prefix)
+    return showUsage(tx, { blocks: true })
+  })
+  t.match(rows, [{ ipsReserved: 1 + 8 }, { ipsReserved: 1 + 8 }])
 })

@@ -19,6 +19,9 @@ const row = (name: string): Key<number> => `row/${name}`
 const rows = (store: Store): string[] =>
   store.read((reader) => [...reader.range('row/')].map(([key]) => key))
 
+/** As many of them are longer than what shares a commit. */
+const [LONG_BODIES, LONG_BODY_MS] = [8, 4]
+
 const library = join(folder, 'held-sync.so')
 const compiled = spawnSync(
   process.env['CC'] ?? 'gcc',
@@ -193,4 +196,21 @@ t.test('two stores of one process on one path take turns', async (t) => {
   )
   t.equal(new Set(answers).size, 300, 'every answer is another')
   for (const store of stores) store.close()
+})
+
+t.test('bodies that write nothing, for longer than share a commit', async (t) => {
+  const store = openLmdbStore(join(folder, 'nothing'), { patience: 'pool' })
+  t.teardown(() => store.close())
+  const longBody = (): void => {
+    for (const endMs = performance.now() + LONG_BODY_MS; performance.now() < endMs; );
+  }
+  const refused = Array.from({ length: LONG_BODIES }, () => answerOf(store, longBody))
+  const written = answerOf(store, (tx) => tx.put(row('last'), 1))
+  await Promise.all([...refused, written])
+  t.strictSame(rows(store), ['row/last'])
+
+  const first = answerOf(store, (tx) => tx.put(row('first'), 1))
+  const onTop = Array.from({ length: LONG_BODIES }, () => answerOf(store, longBody))
+  await Promise.all([first, ...onTop, answerOf(store, (tx) => tx.remove(row('last')))])
+  t.strictSame(rows(store), ['row/first'])
 })

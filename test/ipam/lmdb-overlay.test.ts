@@ -125,3 +125,21 @@ t.test('what cannot be written is refused while nothing is', async (t) => {
   t.throws(() => tx.put('a/undefined', undefined))
   t.equal(tx.values.size, 0)
 })
+
+t.test('lists that follow on each other', async (t) => {
+  const part = fc.oneof(fc.record({ offset: fc.nat(3) }), fc.constantFrom(0, -0, 'x', true))
+  const change = fc.record({ from: fc.nat(4), to: fc.nat(8), twice: fc.boolean(), more: part })
+  holds(t, 'are as JSON, and nobody else’s', fc.array(change, { maxLength: 8 }), (changes) => {
+    const all = overlay(readerOf(new Map()))
+    const list = 'list' as Key<readonly unknown[]>
+    for (const { from, to, twice, more } of changes) {
+      const kept = (all.get(list) ?? []).slice(from, to)
+      const next = [...kept, more, ...(twice ? kept : [])]
+      const wanted = JSON.parse(JSON.stringify(next))
+      all.put(list, next)
+      if (typeof more === 'object') more.offset = 9
+      next.length = 0
+      assert.deepEqual(all.get(list), wanted)
+    }
+  })
+})

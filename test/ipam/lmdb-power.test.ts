@@ -16,6 +16,7 @@ import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import type { KeyRange } from '../../ipam/store.ts'
 import { type Prng, prng } from '../../src/prng.ts'
 import { ownFolder } from '../support/folder.ts'
+import { tell } from '../support/tally.ts'
 import { powerStep } from './lmdb-power.ts'
 
 const LONG = process.env['TRIVIUM_LONG'] === '1'
@@ -216,6 +217,7 @@ t.test(`a power cut at any moment (FC_SEED=${SEED})`, { skip }, async (t) => {
     commits.size > STEPS / 5 && commits.size < STEPS,
     `${commits.size} commits of ${STEPS} steps`,
   )
+  tell(t, 'power cuts', { commands: commits.size, faults: tried.prefixes + tried.reorderings })
   t.comment(`${tried.prefixes} prefixes, ${tried.reorderings} reorderings, ${commits.size} commits`)
   t.ok(tried.prefixes > STEPS && tried.reorderings > STEPS, JSON.stringify(tried))
 })

@@ -7,6 +7,7 @@ import { openLmdbStore } from '../../ipam/lmdb-store.ts'
 import type { Key, KeyRange, Store } from '../../ipam/store.ts'
 import { answerOf } from '../contract/store.ts'
 import { ownFolder } from '../support/folder.ts'
+import { emptyTally, tell } from '../support/tally.ts'
 
 const RANGES: readonly KeyRange<number>[] = ['a/', 'a/x/', 'b/', 'empty/']
 const KEYS: readonly Key<number>[] = ['a/1', 'a/x/1', 'a/x/2', 'b/1', 'b/2', 'c/1']
@@ -34,6 +35,7 @@ const doing: fc.Arbitrary<Doing> = fc.record({
 let paths = 0
 const folder = ownFolder(t)
 let remembered = 0
+const tally = emptyTally()
 
 const read = (store: Store, range: KeyRange<number>): Iterable<readonly [Key<number>, number]> =>
   store.read((reader) => reader.range(range))
@@ -51,6 +53,7 @@ async function play(patience: 'blocks' | 'pool', doings: readonly Doing[]): Prom
   const before = new Map<string, unknown>()
   try {
     for (const { by, writes, isRead } of doings) {
+      tally.commands++
       await answerOf(by === 'own' ? own : other, (tx) => {
         // As the transactions before left them, whoever made those.
         for (const key of KEYS) assert.equal(tx.get(key), model.get(key), key)
@@ -92,4 +95,5 @@ for (const patience of ['blocks', 'pool'] as const) {
 
 t.test('they are remembered', async (t) => {
   t.ok(remembered > 100, `${remembered} times`)
+  tell(t, 'remembered ranges', tally)
 })

@@ -11,6 +11,7 @@ import { prng } from '../../src/prng.ts'
 import { answerOf, outcomeOf, storeContract, until } from '../contract/store.ts'
 import { layoutContract } from '../contract/store-layout.ts'
 import { ownFolder } from '../support/folder.ts'
+import { tell } from '../support/tally.ts'
 import { checkInvariants } from './invariants.ts'
 import { answers, bookErrors, startWriter, writerProgram } from './lmdb-writers.ts'
 
@@ -215,6 +216,8 @@ t.test('four processes, killed at random', { timeout: LIVES_MS_MAX }, async (t) 
   )
   t.ok(book.allocations > 100, `${book.allocations} allocations were made`)
   t.ok(changes > 10, `${changes} commits of other processes were seen`)
+  const faults = KILLS + NODES.length
+  tell(t, 'four processes', { commands: book.allocations + book.released.length, faults })
   store.close()
 })
 

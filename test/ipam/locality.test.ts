@@ -3,7 +3,7 @@
  * the blocks that nodes keep ahead find together again.
  */
 import t from 'tap'
-import { memoryStore } from '../../ipam/memory-store.ts'
+import { IDLE_SECONDS } from '../../ipam/idle.ts'
 import {
   allocate,
   createNetwork,
@@ -12,25 +12,24 @@ import {
   parseNetworkSpec,
   registerNode,
   release,
-  type Tx,
 } from '../../ipam/mod.ts'
 import { prefixCount } from '../../ipam/placement.ts'
 import { summarised } from '../../simulator/announcer.ts'
 import { macFromName, type Prefix, parseIp, prefixOf } from '../../src/net/mod.ts'
 import { prng } from '../../src/prng.ts'
+import { smallStore } from './small-store.ts'
 
 const [RACKS, NODES] = [8, 80]
 /** 256 blocks, of which some 235 are claimed. */
 const POOL = { cidr: '10.42.0.0/20', blockLength: 28 }
 const PODS_MAX = 34
-const IDLE_MS = 700_000
+const IDLE_MS = IDLE_SECONDS * 1000
 
 const rackOf = (node: string): number => Number(node.slice(1)) % RACKS
 
-/** Nodes and their pods, in a store whose transactions have happened when they return. */
+/** Nodes and their pods. */
 class Site {
-  readonly #queue: (() => void)[] = []
-  readonly #store = memoryStore({ defer: (run) => this.#queue.push(run) })
+  readonly run = smallStore().run
   readonly #chance = prng(7)
   readonly #pods = new Map<string, string[]>()
   #named = 0
@@ -57,13 +56,6 @@ class Site {
     }
   }
 
-  run(body: (tx: Tx) => void): void {
-    this.#store.transact(body, (outcome) => {
-      if (outcome.kind === 'failed') throw outcome.error
-    })
-    for (let step = this.#queue.shift(); step !== undefined; step = this.#queue.shift()) step()
-  }
-
   /** Another number of pods on one of the nodes. */
   churn(): void {
     const node = `n${this.#chance.below(NODES)}`
@@ -84,20 +76,20 @@ class Site {
   }
 
   /** What each agent does, once blocks that are idle have been so for long enough. */
-  round(): void {
-    this.nowMs += IDLE_MS
+  round(ms = IDLE_MS): void {
+    this.nowMs += ms
     for (const node of this.#pods.keys()) {
       this.run((tx) => keepBlocks(tx, tx.get(keys.network('pods'))!, node, this.nowMs))
     }
   }
 
   claims(): readonly { readonly cidr: Prefix; readonly node: string }[] {
-    return this.#store.read((reader) => reader.range(keys.claims('pods')).map(([, claim]) => claim))
+    return this.run((tx) => tx.range(keys.claims('pods')).map(([, claim]) => claim))
   }
 
   held(): readonly string[] {
-    return this.#store.read((reader) =>
-      reader.range(keys.addresses('pods')).map(([, { ip, containerId }]) => `${ip} ${containerId}`),
+    return this.run((tx) =>
+      tx.range(keys.addresses('pods')).map(([, { ip, containerId }]) => `${ip} ${containerId}`),
     )
   }
 
@@ -128,6 +120,22 @@ t.test('under steady churn a spine hears few prefixes, and pods stay', async (t)
   const claims = site.claims()
   site.round()
   t.strictSame(site.claims(), claims, 'it comes to rest')
+})
+
+t.test('blocks are looked at rarely: a look reads every claim', async (t) => {
+  const site = new Site()
+  for (let step = 0; step < 400; step++) site.churn()
+  // Whoever lacks a block ahead has one then.
+  site.round(0)
+  const claims = site.claims()
+  site.round(1.5 * IDLE_MS)
+  const kept = new Set(claims.map(({ cidr }) => cidr))
+  t.ok(
+    site.claims().every(({ cidr }) => kept.has(cidr)),
+    'between two looks nothing is claimed elsewhere',
+  )
+  site.round(0.5 * IDLE_MS)
+  t.notOk(site.claims().every(({ cidr }) => kept.has(cidr)))
 })
 
 t.test('prefixes are counted as a switch summarises them', async (t) => {

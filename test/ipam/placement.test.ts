@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { memoryStore } from '../../ipam/memory-store.ts'
 import {
   allocate,
   claimBlock,
@@ -20,6 +19,7 @@ import { macFromName, type Prefix, parseIp } from '../../src/net/mod.ts'
 import { prng } from '../../src/prng.ts'
 import { holds } from '../support/property.ts'
 import { bounds, checkInvariants } from './invariants.ts'
+import { smallStore } from './small-store.ts'
 
 type Owner = 'own' | 'other' | 'free'
 
@@ -77,23 +77,6 @@ t.test('a pool of 2^100 blocks costs what its claims cost', async (t) => {
   t.equal(nextPlace([{ place: 0n, own: true }], 1n << 100n), 1n)
 })
 
-/** A store whose transactions have happened when they return. */
-function realStore(): <T>(body: (tx: Tx) => T) => T {
-  const queue: (() => void)[] = []
-  const store = memoryStore({ defer: (run) => queue.push(run) })
-  return (body) => {
-    const answers: ReturnType<typeof body>[] = []
-    store.transact(body, (outcome) => {
-      if (outcome.kind === 'failed') throw outcome.error
-      answers.push(outcome.answer)
-    })
-    for (let step = queue.shift(); step !== undefined; step = queue.shift()) step()
-    const [answer] = answers
-    assert.ok(answers.length === 1)
-    return answer!
-  }
-}
-
 function register(tx: Tx, index: number, rack: string | undefined): string {
   const name = `n${index}`
   registerNode(tx, {
@@ -128,7 +111,7 @@ holds(
   'any history: no block twice, pools in order, no room lost, nothing new without a rack',
   history,
   (steps) => {
-    const run = realStore()
+    const { run } = smallStore()
     const nodes = RACKS.map((_, index) => `n${index}`)
     const spec = {
       name: 'pods',
@@ -188,7 +171,7 @@ holds(
 )
 
 t.test('blocks without room for a pod are claimed on the way to one that has', async (t) => {
-  const run = realStore()
+  const { run } = smallStore()
   const pools = [{ cidr: 'fd02::/125', blockLength: 128 }]
   run((tx) => {
     createNetwork(tx, parseNetworkSpec({ name: 'pods', mode: 'route', pools }, 0))
@@ -216,7 +199,7 @@ t.test('blocks without room for a pod are claimed on the way to one that has', a
 })
 
 t.test('a pool of a rack: its nodes claim there, others do not', async (t) => {
-  const run = realStore()
+  const { run } = smallStore()
   const pools = [
     { cidr: '10.1.0.0/28', blockLength: 30, rack: 'r1' },
     { cidr: '10.2.0.0/28', blockLength: 30 },
@@ -267,7 +250,7 @@ t.test('a pool of a rack: its nodes claim there, others do not', async (t) => {
 })
 
 t.test('a pool of some nodes: others do not claim there, not even of the same rack', async (t) => {
-  const run = realStore()
+  const { run } = smallStore()
   const pools = [
     { cidr: '10.1.0.0/28', blockLength: 30, nodes: ['n1', 'n0', 'n1'] },
     { cidr: '10.2.0.0/28', blockLength: 30, nodes: ['n1', 'n2'], rack: 'r1' },
@@ -305,7 +288,7 @@ t.test('a pool of some nodes: others do not claim there, not even of the same ra
 /** Prefixes at a spine, a summary a rack, and how many of the same with 30 % of the nodes replaced. */
 function spine(withRacks: boolean): { readonly fresh: number; readonly churned: number } {
   const [racks, nodes] = [20, 400]
-  const run = realStore()
+  const { run } = smallStore()
   const chance = prng(7)
   const rackOf = new Map<string, number>()
   const join = (tx: Tx, index: number): void => {

@@ -24,8 +24,8 @@ import {
   whyIp,
 } from '../../ipam/mod.ts'
 import type { Ip, Prefix } from '../../src/net/mod.ts'
-import { smallStore } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
+import { smallStore } from './small-store.ts'
 
 const OLD = '10.1.0.0/24' as Prefix
 const NEW = '10.2.0.0/24' as Prefix

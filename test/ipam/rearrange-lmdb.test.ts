@@ -11,9 +11,9 @@ import { restoreInto } from '../../src/live/restore.ts'
 import { transact } from '../../src/live/transact.ts'
 import type { Prefix } from '../../src/net/mod.ts'
 import { ownFolder } from '../support/folder.ts'
-import { smallStore } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
 import { everything, LIFE_NODES, life, lifeStart, live } from './random-life.ts'
+import { smallStore } from './small-store.ts'
 
 const ROUNDS = process.env['TRIVIUM_LONG'] === '1' ? 300 : 15
 const POOL = '10.1.0.0/26' as Prefix

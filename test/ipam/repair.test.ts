@@ -5,20 +5,12 @@ import t from 'tap'
 import { checkIpam } from '../../ipam/check.ts'
 import { keys, release, type Tx } from '../../ipam/mod.ts'
 import { applyRepairs, type StoreRepair } from '../../ipam/repair.ts'
-import { readReleases, writeReport } from '../../ipam/report.ts'
+import { judgeReport, readReport, storeMoment, writeReport } from '../../ipam/report.ts'
 import { holds } from '../support/property.ts'
-import {
-  add,
-  BOOT,
-  inhabited,
-  NODES,
-  RULE_SPOILS,
-  ruled,
-  SPOILS,
-  smallStore,
-} from './check-world.ts'
+import { add, BOOT, inhabited, NODES, RULE_SPOILS, ruled, SPOILS } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
 import { LIFE_NODES, life, lifeStart, live } from './random-life.ts'
+import { smallStore } from './small-store.ts'
 
 const NOW = { nowMs: 5 }
 
@@ -54,7 +46,14 @@ holds(
       const byHand = checkIpam(tx).some(({ repair }) => repair === undefined)
       for (let round = 0; round < 3; round++) applyRepairs(tx, repairsOf(tx), NOW)
       if (byHand) return
-      assert.deepEqual(checkIpam(tx), [])
+      // What only a person ends with a reservation is seen when it is under its own block.
+      const left = checkIpam(tx)
+      const wasHidden = spoilings.some(({ name }) => name === 'a reservation in another block')
+      const forAPerson = left.filter(
+        ({ code, repair }) => wasHidden && code.startsWith('reservation-') && repair === undefined,
+      )
+      assert.deepEqual(left, forAPerson)
+      if (forAPerson.length > 0) return
       checkInvariants(tx, NODES)
       try {
         add(tx, 'n1', 'newcomer')
@@ -129,6 +128,9 @@ t.test('what is released rests and is remembered, and not what an earlier boot h
   t.strictSame(leaked, [{ offset: 2, sinceMs: 5 }], 'a leak, too')
 })
 
+const SHAPELESS =
+  '{"version":1,"madeMs":1,"findings":[],"of":{"networks":{},"sequences":{"n1":"7"}}}'
+
 t.test('a report', async (t) => {
   const store = inhabited()
   const findings = store.run((tx) => {
@@ -137,19 +139,56 @@ t.test('a report', async (t) => {
     return checkIpam(tx)
   })
   const text = writeReport({ version: 1, madeMs: 1, findings })
-  const kinds = readReleases(text).map(({ kind }) => kind)
+  const kinds = readReport(text).releases.map(({ kind }) => kind)
   t.strictSame(kinds, ['remove-address', 'remove-address'], 'only what frees addresses comes back')
-  for (const bad of ['', '[]', '{}', '{"version":2,"findings":[]}', '{"version":1}']) {
-    t.throws(() => readReleases(bad), { code: 'BAD_JSON' }, bad)
+  for (const bad of ['', '[]', '{}', '{"version":2,"findings":[]}', '{"version":1}', SHAPELESS]) {
+    t.throws(() => readReport(bad), { code: 'BAD_JSON' }, bad)
   }
   const release = { kind: 'release', node: 'n1/pods', key: {}, sequence: 1 }
-  const slash = { version: 1, findings: [{ repair: release }] }
-  t.throws(() => readReleases(JSON.stringify(slash)), { code: 'BAD_JSON' }, 'a slash in a name')
+  const slash = { version: 1, madeMs: 1, findings: [{ repair: release }] }
+  t.throws(
+    () => readReport(JSON.stringify(slash)).releases,
+    { code: 'BAD_JSON' },
+    'a slash in a name',
+  )
+})
+
+t.test('a report of another time, node or store', async (t) => {
+  const store = inhabited()
+  const now = { node: 'n1', nowMs: 60_000 }
+  const report = store.run((tx) => {
+    SPOILS['an attachment forgotten']?.(tx, 0)
+    const made = { version: 1, madeMs: 1, node: 'n1', of: storeMoment(tx) } as const
+    return readReport(writeReport({ ...made, findings: checkIpam(tx) }))
+  })
+  const judge = (change: object = {}, when: object = {}): unknown =>
+    store.run((tx) => judgeReport(tx, { ...report, ...change }, { ...now, ...when }))
+  t.strictSame(judge(), [], 'nothing is to be said')
+  t.match(judge({}, { nowMs: 3_600_000 }), [/^the report is 60 minutes old$/])
+  t.match(judge({}, { node: 'n2' }), [/^it was made on node n1, this is node n2$/])
+  t.match(judge({ of: undefined }), [/does not tell which store/])
+  store.run((tx) => add(tx, 'n1', 'newcomer'))
+  t.match(judge(), [/^node n1 has made 1 attachment since$/])
+  const networks = Object.fromEntries(
+    Object.keys(report.of?.networks ?? {}).map((name) => [name, 7]),
+  )
+  const other = { of: { ...report.of, networks } }
+  t.throws(() => judge(other), {
+    code: 'CONFLICT',
+    message: /its network .* created at different times/,
+  })
+  const newer = { of: { ...report.of, sequences: { n1: 1000 } } }
+  t.throws(() => judge(newer), { code: 'CONFLICT', message: /knows number 1000 of node n1/ })
+  t.strictSame(
+    judge({ of: { networks: {}, sequences: { n9: 5 } } }),
+    [],
+    'a cluster tells no numbers',
+  )
 })
 
 holds(t, 'whatever a report holds, it is read or refused', fc.json(), (text) => {
   try {
-    readReleases(text)
+    readReport(text)
   } catch (thrown) {
     assert.equal((thrown as { code?: string }).code, 'BAD_JSON')
   }
@@ -191,14 +230,14 @@ holds(
       [...tx.range(keys.allAttachments)].filter((pair) => !known.has(nameOf(pair))),
     )
     store.run((tx) => {
-      applyRepairs(tx, readReleases(report), { nowMs: nowMs + 90_000 })
+      applyRepairs(tx, readReport(report).releases, { nowMs: nowMs + 90_000 })
       for (const [key, one] of newer) {
         assert.deepEqual(tx.get(key), one)
         for (const ip of one.ips) {
           assert.equal(tx.get(keys.address(one.network, ip))?.containerId, one.containerId)
         }
       }
-      const second = applyRepairs(tx, readReleases(report), { nowMs: nowMs + 91_000 })
+      const second = applyRepairs(tx, readReport(report).releases, { nowMs: nowMs + 91_000 })
       assert.ok(
         second.every(({ outcome }) => outcome === 'stale'),
         'twice is once',
@@ -219,7 +258,7 @@ holds(
     const report = direReport(there, nowMs).replaceAll(/"containerId": "c/g, '"containerId": "x')
     here.run((tx) => live(tx, ours, 1))
     const before = here.run(everything)
-    const results = here.run((tx) => applyRepairs(tx, readReleases(report), { nowMs }))
+    const results = here.run((tx) => applyRepairs(tx, readReport(report).releases, { nowMs }))
     assert.ok(results.every(({ outcome }) => outcome === 'stale'))
     assert.equal(here.run(everything), before)
   },

@@ -9,16 +9,25 @@ import { begin, finish, frozenUses, partsOf, refuseOther, thaw } from '../../ipa
 import { type RestoreRun, restore, restoreRun } from '../../ipam/backup/restore.ts'
 import { checkIpam } from '../../ipam/check.ts'
 import { openLmdbStore } from '../../ipam/lmdb-store.ts'
-import { allocate, keys, type Store, type Tx } from '../../ipam/mod.ts'
+import {
+  allocate,
+  ensureBlocks,
+  keys,
+  releaseNode,
+  reserve,
+  type Store,
+  type Tx,
+} from '../../ipam/mod.ts'
 import { isTriviumError } from '../../src/errors.ts'
 import { openImageFile, writeImageFile } from '../../src/live/backup-file.ts'
 import { restoreParts, tryParts } from '../../src/live/restore-parts.ts'
 import { transact } from '../../src/live/transact.ts'
+import type { Ip } from '../../src/net/mod.ts'
 import { ownFolder } from '../support/folder.ts'
 import { holds } from '../support/property.ts'
-import { smallStore } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
 import { everything, LIFE_NODES, life, lifeStart, live } from './random-life.ts'
+import { smallStore } from './small-store.ts'
 
 const HEADER = { trivium: 'backup', version: 1, layout: 2, madeMs: 1 } as const
 const MARK = { sha256: 'a'.repeat(64), madeMs: 1, startedMs: 2 }
@@ -113,6 +122,53 @@ holds(
   },
   { numRuns: 120 },
 )
+
+const come = (tx: Tx, node: string, name: string): void => {
+  const key = { network: 'pods', containerId: name, ifname: 'eth0' }
+  allocate(tx, { key, node, netns: '', mayClaim: true, nowMs: 1, bootId: 'boot' })
+}
+
+t.test('whatever part came last, who has a block has a tunnel endpoint', async (t) => {
+  const store = born()
+  store.run((tx) => {
+    come(tx, 'n1', 'first')
+    come(tx, 'n2', 'second')
+    releaseNode(tx, 'n1')
+    const network = tx.get(keys.network('pods'))
+    if (network !== undefined) ensureBlocks(tx, network, 'n2', 1)
+  })
+  const claims = store.run((tx) => [...tx.range(keys.allClaims)].map(([, claim]) => claim.first))
+  t.equal(claims[0], false, 'the first by its address is not the first that it got')
+  const image = imageOf(store)
+  for (let count = 1; count < image.pairs.size; count++) {
+    const other = smallStore()
+    inParts(other, image, 1, count)
+    other.run((tx) => {
+      if (tx.get(keys.network('pods')) !== undefined) checkInvariants(tx, LIFE_NODES)
+    })
+  }
+})
+
+t.test('whoever claims a block meanwhile knows what the backup keeps in it', async (t) => {
+  const store = born()
+  store.run((tx) => {
+    come(tx, 'n1', 'first')
+    const pod = { namespace: 'db', name: 'db-0' }
+    // The next block: of the first one, the pod's node has all.
+    reserve(tx, { network: 'pods', ip: '10.1.0.10' as Ip, pod, nowMs: 1 })
+  })
+  const image = imageOf(store)
+  const claims = [...image.pairs.keys()].filter((key) => key.startsWith('claim/'))
+  for (let count = 1; count < image.pairs.size; count++) {
+    const other = smallStore()
+    inParts(other, image, 1, count)
+    if (!claims.every((key) => other.run((tx) => tx.get(key)) !== undefined)) continue
+    other.run((tx) => {
+      for (let n = 0; n < 6; n++) come(tx, 'n2', `new-${n}`)
+    })
+    t.ok(inParts(other, image, 1), `after ${count} parts`)
+  }
+})
 
 t.test('another backup while one is half done', async (t) => {
   const store = born()

@@ -17,9 +17,10 @@ import { flawOf } from '../../ipam/backup/shape.ts'
 import { checkIpam } from '../../ipam/check.ts'
 import { keys, type Tx } from '../../ipam/mod.ts'
 import { holds } from '../support/property.ts'
-import { ruled, smallStore } from './check-world.ts'
+import { ruled } from './check-world.ts'
 import { checkInvariants } from './invariants.ts'
 import { everything, LIFE_NODES, life, lifeStart, live } from './random-life.ts'
+import { smallStore } from './small-store.ts'
 
 const SUM = '0'.repeat(64)
 

@@ -16,8 +16,11 @@ import type { NodeRecord } from '../../ipam/records.ts'
 import type { Store, Tx } from '../../ipam/store.ts'
 import { cniError } from '../../src/cni/errors.ts'
 import { ASKS_NOTHING, type CniRequest } from '../../src/cni/mod.ts'
+import { uptimeMs } from '../../src/live/boot.ts'
+import { callFields, callLevel } from '../../src/live/call-log.ts'
 import type { CniHost } from '../../src/live/cni.ts'
 import { status } from '../../src/live/verbs/status.ts'
+import { Steps } from '../../src/live/verbs/steps.ts'
 import { macFromName, parseIp } from '../../src/net/mod.ts'
 import { answerOf } from '../contract/store.ts'
 
@@ -56,7 +59,7 @@ interface World {
 const UP = { up: true, operState: 'up' }
 
 /** The error object, or nothing when all is well; and whether the store is as it was. */
-async function ask(world: World): Promise<{ error: unknown; same: boolean }> {
+async function ask(world: World, steps = new Steps()): Promise<{ error: unknown; same: boolean }> {
   const { pool = {}, node = {}, pods = 0, host = {}, change, request = {} } = world
   const store = memoryStore({ defer: setImmediate })
   await answerOf(store, (tx) => {
@@ -85,7 +88,7 @@ async function ask(world: World): Promise<{ error: unknown; same: boolean }> {
   }
   const before = contents(store)
   try {
-    await status({ ...REQUEST, ...request }, stand as CniHost)
+    await status({ ...REQUEST, ...request }, stand as CniHost, steps)
     return { error: undefined, same: contents(store) === before }
   } catch (thrown) {
     return { error: cniError(thrown, '1.1.0'), same: contents(store) === before }
@@ -197,4 +200,37 @@ for (const [title, world, code, msg] of UNFIT) {
 t.test('ST-04 the delegated plugin says the same', async (t) => {
   const { error } = await ask({ pods: 6, request: { plugin: 'trivium-ipam' } })
   t.match(error, { code: 50, msg: /^Cannot allocate an IPv4 address/ })
+})
+
+/** A member of a cluster, heard of so long ago; its lease is an hour. */
+const heardOf = (agoMs: number, mark = 7): World => ({
+  change(tx) {
+    const lease = { bootId: 'boot', fromUptimeMs: uptimeMs() - agoMs, lengthMs: 3_600_000 }
+    const incarnation = { machine: 'm', store: 's' }
+    const more = { beats: 1, revision: 1, joined: true, lease, mark }
+    tx.put(keys.membership, { incarnation, ...more })
+  },
+})
+
+t.test(
+  'a lease that nears its end is told, and pods are taken on as long as it lasts',
+  async (t) => {
+    const env = { CNI_COMMAND: 'STATUS' }
+    const told = async (agoMs: number): Promise<readonly unknown[]> => {
+      const steps = new Steps()
+      const { error } = await ask(heardOf(agoMs), steps)
+      const call = { plugin: 'trivium', env, steps, exitStatus: 0, road: 'agent' } as const
+      return [error, callLevel(call), callFields(call)['leaseLeftSeconds']]
+    }
+    t.strictSame(await told(1_000_000), [undefined, 'debug', undefined])
+    t.strictSame(await told(3_000_000), [undefined, 'warn', 600])
+    t.match((await ask(heardOf(4_000_000))).error, { code: 50, msg: /the lease is 3600 s/ })
+  },
+)
+
+t.test("without an agent an older copy of a cluster's store serves nobody", async (t) => {
+  const older = { ...heardOf(0, 6), host: { newestMark: () => 7 } }
+  t.match((await ask(older)).error, { code: 50, msg: /its store is an older copy/ })
+  const same = { ...heardOf(0, 7), host: { newestMark: () => 7 } }
+  t.equal((await ask(same)).error, undefined)
 })

@@ -20,6 +20,9 @@ export interface EtcdMember {
   readonly data: string
   /** Ends it at once, as a power cut does. */
   kill(): Promise<void>
+  /** It stands still, with its connections open; until `thaw`. */
+  freeze(): void
+  thaw(): void
   /** Starts it again on its own data. */
   start(): void
 }
@@ -153,6 +156,8 @@ function member(
       child = spawn(program, [...rest, ...args], { stdio: ['ignore', out, out] })
       closeSync(out)
     },
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
     async kill() {
       const ending = child
       child = undefined

@@ -156,7 +156,7 @@ t.test('every table of a run holds what was counted', async (t) => {
       runs++
       if (isDetermined(demand)) determined++
     },
-    { numRuns: 36 },
+    { numRuns: 16 },
   )
   t.ok(determined > runs / 5, `${determined} of ${runs} without any bound`)
 })

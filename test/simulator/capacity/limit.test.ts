@@ -74,7 +74,7 @@ t.test('the largest size that holds is the one that trying every size finds', as
       assert.equal(upTo.nodes, most)
       assert.ok(breaks !== undefined && breaks.entries > breaks.capacity)
     },
-    { numRuns: 40 },
+    { numRuns: 15 },
   )
 })
 
