@@ -1,7 +1,16 @@
 /** A floating address in a cluster on etcd: it moves with its pod, and only while etcd answers. */
 import t from 'tap'
 import { ping } from '../../src/lab/reach.ts'
-import { added, errorOf, ipJson, ipsOf, ownRoutes, settle, skip } from '../support/e2e.ts'
+import {
+  added,
+  addedInTime,
+  errorOf,
+  ipJson,
+  ipsOf,
+  ownRoutes,
+  settle,
+  skip,
+} from '../support/e2e.ts'
 import { etcdMissing } from '../support/etcd.ts'
 import { etcdLab } from '../support/etcd-lab.ts'
 
@@ -28,15 +37,9 @@ t.test('two nodes with a store each', async (t) => {
   /** As a runtime that tries again after code 11. */
   const comes = async (node: typeof n1) => {
     const pod = await lab.addPod(node)
-    let last = ''
-    const left = await settle(async () => {
-      const answer = await lab.cni('ADD', pod, {}, KUBE)
-      if (answer.status === 0) last = answer.stdout
-      return answer.status === 0 ? [] : [answer.stdout]
-    }, 30_000)
-    t.strictSame(left, [])
+    const result = await addedInTime(lab, pod, KUBE)
     const [link] = await ipJson(pod.netns, 'link', 'show', 'dev', 'eth0')
-    t.strictSame(ipsOf(JSON.parse(last)), [IP])
+    t.strictSame(ipsOf(result), [IP])
     return { pod, mac: link?.['address'] }
   }
   // The reservation comes by etcd; an ordinary address would do until then.

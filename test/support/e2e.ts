@@ -248,6 +248,25 @@ export async function added(
   return resultOf(await lab.cni('ADD', pod, extra, env))
 }
 
+/**
+ * ADD that must succeed in the end, asked as a runtime asks: again after code 11,
+ * with which the same request may succeed later.
+ */
+export async function addedInTime(
+  lab: Lab,
+  pod: LabPod,
+  env: Readonly<Record<string, string>> = {},
+  msMax = 30_000,
+): Promise<Result> {
+  let answer = await lab.cni('ADD', pod, {}, env)
+  await settle(async () => {
+    if (answer.status === 0 || errorOf(answer).code !== 11) return []
+    answer = await lab.cni('ADD', pod, {}, env)
+    return answer.status === 0 ? [] : [answer.stdout]
+  }, msMax)
+  return resultOf(answer)
+}
+
 /** Addresses of a result without their lengths. */
 export const ipsOf = ({ ips }: Result): readonly string[] =>
   ips.map(({ address }) => address.split('/')[0] ?? '')
