@@ -54,6 +54,11 @@ type Amount = Exclude<keyof Reading, 'cycle'>
 
 /** A socket more is opened once more calls meet than ever before, and stays. */
 const STEADY_MAX = 2
+/**
+ * What happens for the first time in a run, like a kind of round that only a busy machine has, is
+ * some lines more, once. A line a container would be fifty a quarter.
+ */
+const SERIES_MAX = 12
 /** An agent at rest has no round due for so long. */
 const REST_MS = 500
 /** What there is as often after thousands of cycles as before. */
@@ -216,7 +221,8 @@ function judge(t: Test, first: Reading, readings: readonly Reading[]): void {
   }
   for (const amount of STEADY) {
     const { more } = lastQuarter(readings, amount)
-    t.ok(Math.abs(more) <= STEADY_MAX, `${amount} do not grow`, { readings })
+    const bound = amount === 'series' ? SERIES_MAX : STEADY_MAX
+    t.ok(Math.abs(more) <= bound, `${amount} do not grow`, { readings })
   }
   const grown = growth(readings, 'storeBytes') * CYCLES
   t.ok(grown <= STORE_BYTES_MAX, 'the store does not grow', { readings })
