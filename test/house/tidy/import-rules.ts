@@ -37,6 +37,7 @@ const PURE = [
   'src/cni',
   'src/explain',
   'src/metrics',
+  'src/bgp',
   'ipam',
 ]
 
@@ -142,6 +143,19 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   {
     unit: 'src/metrics',
     units: ['src/net', 'src/kernel', 'src/agent', 'ipam'],
+  },
+  {
+    unit: 'src/bgp',
+    units: [
+      'src/net',
+      'src/wire',
+      'src/machine.ts',
+      'src/steps.ts',
+      'src/prng.ts',
+      'src/errors.ts',
+      'src/hash.ts',
+      'src/words.ts',
+    ],
   },
   {
     unit: 'src/live',
