@@ -18,7 +18,14 @@ import {
   type OptionChanges,
   parseNetworkSpec,
 } from './network-spec.ts'
-import type { AllowedPort, NetworkOptions, NetworkRecord, NodeRecord, Pool } from './records.ts'
+import type {
+  AllowedPort,
+  AttachmentRecord,
+  NetworkOptions,
+  NetworkRecord,
+  NodeRecord,
+  Pool,
+} from './records.ts'
 import type { Reader, Tx } from './store.ts'
 
 export {
@@ -335,19 +342,35 @@ function poolText(pool: Pool): string {
 
 function refuseWhileAttached(reader: Reader, name: string, what: string): void {
   const nodes = new Set([...reader.range(keys.claims(name))].map(([, { node }]) => node))
-  const counts = [...nodes]
-    .map((node) => [node, [...reader.range(keys.networkAttachments(node, name))].length] as const)
-    .filter(([, count]) => count > 0)
-  if (counts.length === 0) return
-  const total = counts.reduce((sum, [, count]) => sum + count, 0)
-  const first = counts.slice(0, 3).map(([node, count]) => `${count} on node ${node}`)
+  const pods = [...nodes].map(
+    (node) =>
+      [
+        node,
+        [...reader.range(keys.networkAttachments(node, name))].map(([, pod]) => podWords(pod)),
+      ] as const,
+  )
+  const total = pods.reduce((sum, [, names]) => sum + names.length, 0)
+  if (total === 0) return
+  const busy = pods.filter(([, names]) => names.length > 0)
+  const words = busy.slice(0, 3).map(([node, names]) => {
+    const more = names.length > PODS_NAMED ? ` and ${names.length - PODS_NAMED} more` : ''
+    return `${names.length} on node ${node}: ${names.slice(0, PODS_NAMED).join(', ')}${more}`
+  })
   const more =
-    counts.length > first.length
-      ? `, and ${counted(counts.length - first.length, 'more node')}`
-      : ''
-  const found = `${counted(total, 'pod')} attached (${first.join(', ')}${more})`
-  throw new TriviumError('CONFLICT', `Cannot ${what}: ${found}, wanted none`)
+    busy.length > words.length ? `; and ${counted(busy.length - words.length, 'more node')}` : ''
+  const found = `${counted(total, 'pod')} attached (${words.join('; ')}${more})`
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot ${what}: ${found}, wanted none`,
+    'Delete these pods first, or make another network beside this one: trivium network create',
+  )
 }
+
+/** Of each node, in a refusal. */
+const PODS_NAMED = 5
+
+const podWords = ({ pod, containerId }: AttachmentRecord): string =>
+  pod === undefined ? containerId.slice(0, 12) : `${pod.namespace}/${pod.name}`
 
 function sameNode(left: NodeRecord, right: NodeRecord): boolean {
   return (

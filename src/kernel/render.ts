@@ -27,6 +27,28 @@ export function renderOp(op: KernelOp): string {
   return renderObject(op.kind === 'change' ? op.to : op.object, verb)
 }
 
+/**
+ * Commands of one operation that a shell can run: what is about a pod's end of a
+ * pair is a line of its own, inside the pod.
+ */
+export function commandsOf(op: KernelOp): readonly string[] {
+  if (op.kind !== 'change' || op.to.kind !== 'link' || op.to.link.type !== 'veth')
+    return [renderOp(op)]
+  const { peerMtuBytes, ...here } = linkChanges(op.from as Link, op.to)
+  const lines: string[] = []
+  if (Object.keys(here).length > 0) lines.push(`ip link set dev ${op.to.name}${linkWords(here)}`)
+  const { peer } = op.to.link
+  if (peerMtuBytes !== undefined && peer?.netns !== undefined)
+    lines.push(`${inNamespace(peer.netns)} link set dev ${peer.name} mtu ${peerMtuBytes}`)
+  return lines
+}
+
+/** By name where iproute2 knows one. */
+function inNamespace(path: string): string {
+  const [, name] = /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(path) ?? []
+  return name === undefined ? `nsenter --net=${path} ip` : `ip -n ${name}`
+}
+
 /** One line an object, as the command that would make it; sorted, for goldens. */
 export function renderState(state: KernelState): string {
   const lines = [...state.values()].map((object) => renderObject(object, 'add'))

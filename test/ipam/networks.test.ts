@@ -245,11 +245,13 @@ t.test('setNetwork()', (t) =>
     t.equal(setNetwork(tx, 'a', { mode: 'vxlan' }).kind, 'changed', 'pods keep their links')
     t.throws(() => setNetwork(tx, 'a', { mode: 'vlan', options: { vlanId: 9 } }), {
       code: 'CONFLICT',
-      message: 'Cannot change network a from vxlan to vlan: 1 pod attached (1 on node n1)',
+      message:
+        'Cannot change network a from vxlan to vlan: 1 pod attached (1 on node n1: c1), wanted none',
     })
     t.throws(() => setNetwork(tx, 'a', { mode: 'ipam' }), {
       code: 'CONFLICT',
-      message: 'Cannot change network a from vxlan to ipam: 1 pod attached (1 on node n1)',
+      message:
+        'Cannot change network a from vxlan to ipam: 1 pod attached (1 on node n1: c1), wanted none',
     })
   }),
 )
@@ -262,7 +264,8 @@ t.test('deleteNetwork()', (t) =>
     attach(tx, 'a', 'c3', 'n2')
     t.throws(() => deleteNetwork(tx, 'a'), {
       code: 'CONFLICT',
-      message: 'Cannot delete network a: 3 pods attached (1 on node n1, 2 on node n2), wanted none',
+      message:
+        'Cannot delete network a: 3 pods attached (1 on node n1: c1; 2 on node n2: c2, c3), wanted none',
     })
     createNetwork(tx, spec('b', '10.2.0.0/16'))
     t.strictSame(deleteNetwork(tx, 'b'), { blocks: 0 })

@@ -11,7 +11,6 @@ import {
   deleteNetwork,
   denyNetwork,
   parseNetworkSpec,
-  setNetwork,
 } from '../../../ipam/mod.ts'
 import type { AllowedPort, AllowRecord, Mode, NetworkRecord } from '../../../ipam/records.ts'
 import { TriviumError } from '../../errors.ts'
@@ -22,11 +21,11 @@ import {
   allowedPort,
   type NetworkFlags,
   networkFlags,
-  optionsOf,
   POOL_FORM,
   specOf,
 } from '../network-flags.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { setCommand } from './network-set.ts'
 
 interface CreateOptions extends NetworkFlags {
   readonly mode: string
@@ -67,28 +66,6 @@ function createCommand(): Command {
         {},
       )
       print(`network ${name}: ${kind}\n`)
-    })
-}
-
-function setCommand(): Command {
-  const command = new Command('set')
-    .argument('<name>', 'an existing network')
-    .description('change mode or options; agents follow within a second')
-    .option('--mode <mode>', 'vxlan, route, vlan or ipam')
-    .addOption(storeOption())
-  for (const flag of networkFlags()) command.addOption(flag)
-  return command
-    .addHelpText(
-      'after',
-      '\nExample:\n  trivium network set pods --mode route\n  trivium network set pods --flavour lightweight --cross-subnet\n',
-    )
-    .action(async (name: string, options: NetworkFlags & { mode?: string; store: string }) => {
-      const { mode } = options
-      const change = { ...(mode === undefined ? {} : { mode }), options: optionsOf(options) }
-      await withShared(options.store, (store) =>
-        transact(store, (tx) => setNetwork(tx, name, change)),
-      )
-      print(`network ${name}: changed\n`)
     })
 }
 
