@@ -3,7 +3,8 @@
  * programs that tests compare us with. Idempotent; silent when all is there.
  *
  *     node cni-bin/setup.mjs --build     npm packages and dist/
- *     node cni-bin/setup.mjs --test      the same, and the test peers through apt
+ *     node cni-bin/setup.mjs --guest     the same, and what runs a guest kernel, through apt
+ *     node cni-bin/setup.mjs --test      the same, and the test peers
  *
  * TRIVIUM_NO_APT=1 leaves apt alone; tests that miss a peer say so and skip.
  */
@@ -30,9 +31,15 @@ const NEEDED = {
   gcc: '/usr/bin/gcc',
   'libc6-dev': '/usr/include/stdio.h',
 }
+/** For test/guest: another kernel, emulated. */
+const GUEST = {
+  'busybox-static': '/var/lib/dpkg/info/busybox-static.list', // busybox has the same executable
+  kmod: '/usr/sbin/modprobe',
+  ...(process.arch === 'x64' ? { 'qemu-system-x86': '/usr/bin/qemu-system-x86_64' } : {}),
+}
 const PEERS = {
   ...NEEDED,
-  'busybox-static': '/var/lib/dpkg/info/busybox-static.list', // busybox has the same executable
+  ...GUEST,
   chromium: '/usr/bin/chromium',
   containerd: '/usr/bin/containerd',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
@@ -140,7 +147,8 @@ accessSync(join(root, 'package.json'), constants.R_OK)
 if (readFileSync('/proc/sys/kernel/ostype', 'utf8').trim() !== 'Linux')
   say('not Linux: only the unit tests will run')
 npmPackages()
-aptPackages(wants.has('--test') ? PEERS : NEEDED)
+if (wants.has('--test')) aptPackages(PEERS)
+else aptPackages(wants.has('--guest') ? { ...NEEDED, ...GUEST } : NEEDED)
 if (wants.has('--test') && aptRefusal() === undefined)
   execFileSync(process.execPath, [join(root, 'test', 'runtimes', 'build-cnitool.mjs')], {
     stdio: ['ignore', 2, 2],
