@@ -117,4 +117,13 @@ export {
 export type { RouteType } from './route/route-attrs.ts'
 export { type Rule, type RuleAction, type RuleFilter, type RuleSpec, rule } from './route/rule.ts'
 export type { NumberRange } from './route/rule-attrs.ts'
+export {
+  type LinkIdentity,
+  movedLabel,
+  type PutOptions,
+  type RawAttribute,
+  type Told,
+  type ToldKind,
+  told,
+} from './route/told.ts'
 export { type Vni, type VniFilter, type VniSpec, type VniStats, vni } from './route/vni.ts'

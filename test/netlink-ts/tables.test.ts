@@ -17,7 +17,12 @@ import { addrAttrs } from '../../src/netlink-ts/route/addr.ts'
 import { bridgeSpecAttrs } from '../../src/netlink-ts/route/bridge-vlan.ts'
 import { ip6EncapAttrs, ipEncapAttrs } from '../../src/netlink-ts/route/encap.ts'
 import { linkMessageAttrs } from '../../src/netlink-ts/route/link.ts'
-import { linkAttrs } from '../../src/netlink-ts/route/link-attrs.ts'
+import {
+  familyAttrs,
+  inet6Attrs,
+  linkAttrs,
+  xdpAttrs,
+} from '../../src/netlink-ts/route/link-attrs.ts'
 import { bridgeAttrs, bridgePortAttrs } from '../../src/netlink-ts/route/link-bridge.ts'
 import { ipvlanAttrs, macvlanAttrs, vlanAttrs } from '../../src/netlink-ts/route/link-vlan.ts'
 import { vxlanAttrs } from '../../src/netlink-ts/route/link-vxlan.ts'
@@ -102,7 +107,14 @@ const tbfParms = fc.record(
   { noNullPrototype: true },
 )
 const portValues = { state: fc.oneof(fc.constantFrom('disabled', 'blocking'), fc.constant(77)) }
-const linkValues = { operState: fc.oneof(fc.constantFrom('up', 'down'), fc.constant(99)) }
+const one = (key: string, value: fc.Arbitrary<unknown>) =>
+  value.map((each) => ({ [key]: each }) as Record<string, unknown>)
+const familyValues = { inet6: one('addrGenMode', u8) }
+const linkValues = {
+  operState: fc.oneof(fc.constantFrom('up', 'down'), fc.constant(99)),
+  families: one('inet6', familyValues.inet6),
+  xdp: one('attached', u8),
+}
 const bytes = fc.uint8Array({ maxLength: 64 })
 const encapValues = { flags: fc.subarray(['csum', 'key', 'seq']) }
 const encap = (type: string, table: AttrTable) =>
@@ -116,6 +128,9 @@ const hop = optional({
 
 const registry: Readonly<Record<string, Entry>> = {
   extAck: { table: extAckAttrs },
+  inet6: { table: inet6Attrs },
+  families: { table: familyAttrs, values: familyValues },
+  xdp: { table: xdpAttrs },
   link: { table: linkAttrs, values: linkValues },
   vxlan: { table: vxlanAttrs, values: vxlanValues },
   bridge: { table: bridgeAttrs, values: bridgeValues },

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { attr, attrTable } from '../attrs.ts'
+import { attr, attrTable, nested } from '../attrs.ts'
 import { ifname, lladdr, named, s32, text, u8, u32 } from '../codecs.ts'
 import { HOST_LITTLE, type Writer } from '../writer.ts'
 
@@ -30,6 +30,18 @@ export const OPER_STATES = {
 /** An operational state's name, or its number when it has none. */
 export type OperState = keyof typeof OPER_STATES | number
 
+/** IFLA_INET6_*, of IFLA_AF_SPEC, with which a link gets its link-local address. */
+export const inet6Attrs = attrTable({
+  /** Source: if_link.h, enum in6_addr_gen_mode: 0 = EUI-64, 1 = none, 2 = stable, 3 = random. */
+  addrGenMode: attr(8, u8), // IFLA_INET6_ADDR_GEN_MODE
+})
+
+/** IFLA_AF_SPEC: settings by address family. */
+export const familyAttrs = attrTable({ inet6: attr(10, nested(inet6Attrs)) }) // AF_INET6
+
+/** IFLA_XDP_*. */
+export const xdpAttrs = attrTable({ attached: attr(2, u8) }) // IFLA_XDP_ATTACHED: 0 = no program
+
 /** IFLA_*: what links of every kind have. */
 export const linkAttrs = attrTable({
   mac: attr(1, lladdr), //           IFLA_ADDRESS
@@ -41,12 +53,14 @@ export const linkAttrs = attrTable({
   txQueueLen: attr(13, u32), //      IFLA_TXQLEN, packets
   operState: attr(16, named(u8, OPER_STATES)), // IFLA_OPERSTATE
   alias: attr(20, text), //        IFLA_IFALIAS
+  families: attr(26, nested(familyAttrs)), // IFLA_AF_SPEC
   group: attr(27, u32), //           IFLA_GROUP
   netnsFd: attr(28, u32), //         IFLA_NET_NS_FD, requests only
   extMask: attr(29, u32), //         IFLA_EXT_MASK, requests only
   numTxQueues: attr(31, u32), //     IFLA_NUM_TX_QUEUES
   numRxQueues: attr(32, u32), //     IFLA_NUM_RX_QUEUES
   linkNetnsId: attr(37, s32), //     IFLA_LINK_NETNSID, where `link` is, when elsewhere
+  xdp: attr(43, nested(xdpAttrs)), // IFLA_XDP
   targetNetnsId: attr(46, s32), //   IFLA_TARGET_NETNSID, whose links the message is about
   permanentMac: attr(54, lladdr), // IFLA_PERM_ADDRESS
 })

@@ -37,10 +37,14 @@ export function setText(ref: LinkRef, change: LinkChange): string {
     word('txqueuelen', change.txQueueLen),
     change.netnsFd !== undefined && `netns fd ${change.netnsFd}`,
     up !== undefined && (up ? 'up' : 'down'),
+    change.addrGenMode !== undefined &&
+      `addrgenmode ${GEN_MODES[change.addrGenMode] ?? change.addrGenMode}`,
     bridgePort !== undefined && `type bridge_slave ${settings(bridgePort)}`,
     kind !== undefined && `type ${kind.type} ${kindText(kind)}`,
   )
 }
+
+const GEN_MODES = ['eui64', 'none', 'stable_secret', 'random']
 
 /** A link as `dev eth0`, `dev if7` or `group 3`. */
 export function refText(ref: LinkRef | { readonly group: number }): string {

@@ -51,6 +51,8 @@ export interface LinkChange {
   readonly txQueueLen?: number | undefined
   /** Moves the link into the namespace of this open file descriptor. */
   readonly netnsFd?: number | undefined
+  /** How the kernel makes IPv6 link-local addresses: 0 = EUI-64, 1 = none, 2 = stable, 3 = random. */
+  readonly addrGenMode?: number | undefined
   /** Settings of the link as a port of its bridge. */
   readonly bridgePort?: BridgePort | undefined
   /** Settings of its kind, where the kernel allows a change; the type must be the link's. */
@@ -100,6 +102,10 @@ export interface Link {
   /** Whose link it is, when it was read from another namespace. */
   readonly targetNetnsId?: number
   readonly alias?: string
+  /** See `LinkChange`. Absent without IPv6. */
+  readonly addrGenMode?: number
+  /** An XDP program is attached. */
+  readonly xdp?: boolean
   /** The kernel's name of the kind: `vxlan`, `veth`, `tun` ... */
   readonly kind?: string
   /** Settings of the kinds this package knows. */
@@ -136,7 +142,8 @@ function add(spec: LinkSpec): Request {
  *   link given by name.
  */
 function set(ref: LinkRef, change: LinkChange): Request {
-  const { up, bridgePort, kind, ...plain } = change
+  const { up, bridgePort, kind, addrGenMode, ...plain } = change
+  const families = addrGenMode === undefined ? undefined : { inet6: { addrGenMode } }
   if ('name' in ref && change.name !== undefined) {
     throw new RangeError(`Cannot rename link ${ref.name} to ${change.name}: give it by index`)
   }
@@ -155,7 +162,7 @@ function set(ref: LinkRef, change: LinkChange): Request {
     () => setText(ref, change),
     (out) => {
       writeIfInfo(out, { up, ...indexOf(ref) })
-      writeAttrs(out, linkMessageAttrs, { ...plain, ...nameOf(ref), info })
+      writeAttrs(out, linkMessageAttrs, { ...plain, ...nameOf(ref), families, info })
     },
   )
 }
@@ -246,7 +253,7 @@ export function decodeLink(message: Message): Link | undefined {
   if (view.getUint8(0) === AF.bridge) return undefined
   const attrs = readAttrs(linkMessageAttrs, view, IFINFO_BYTES, view.byteLength)
   const flags = view.getUint32(8, HOST_LITTLE)
-  const { info, netnsFd, extMask, numTxQueues, numRxQueues, ...plain } = attrs
+  const { info, netnsFd, extMask, numTxQueues, numRxQueues, families, xdp, ...plain } = attrs
   return present({
     ...plain,
     index: view.getInt32(4, HOST_LITTLE),
@@ -260,6 +267,8 @@ export function decodeLink(message: Message): Link | undefined {
     group: plain.group ?? 0,
     master: plain.master === 0 ? undefined : plain.master,
     link: plain.link === 0 ? undefined : plain.link,
+    addrGenMode: families?.inet6?.addrGenMode,
+    xdp: (xdp?.attached ?? 0) === 0 ? undefined : true,
     kind: info?.kind,
     data: info?.data,
     bridgePort: info?.bridgePort,
