@@ -4,6 +4,7 @@
  * reported is the median, with the spread beside it.
  */
 import { renderTable } from '../src/cli/output.ts'
+import type { Origin } from './dataplane/html.ts'
 
 /** Milliseconds by what was done, e.g. `{ ADD: 1.4, DEL: 2.1 }`. */
 export type Sample = Readonly<Record<string, number>>
@@ -52,6 +53,16 @@ export interface Report {
   readonly rows: readonly Row[]
   readonly verdicts?: readonly Verdict[]
   readonly notes: readonly string[]
+  /** What is no time in milliseconds, as JSON; read by the bench's own `formats`. */
+  readonly findings?: unknown
+}
+
+/** How a bench with findings shows them. */
+export interface Formats {
+  text(report: Report): string
+  /** The small table for the docs. */
+  markdown(report: Report): string
+  html(report: Report, origin: Origin): string
 }
 
 /** A benchmark as `run.ts` finds it. */
@@ -60,6 +71,7 @@ export interface Bench {
   /** Why it cannot run here; undefined when it can. */
   unable(): string | undefined
   run(options: { readonly samples: number; readonly say: (text: string) => void }): Promise<Report>
+  readonly formats?: Formats
 }
 
 /** What a part of a bench found beside its peer. */

@@ -5,14 +5,18 @@
  *     npm run bench -- cni                by name
  *     npm run bench -- cni --samples 200  more rounds
  *     npm run bench -- -o json            for programs
+ *     npm run bench -- dataplane --html roads.html
  */
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { bench as cni } from './cni.bench.ts'
 import { bench as cniSteps } from './cni-steps.bench.ts'
 import { bench as cniStretch } from './cni-stretch.bench.ts'
 import { bench as containerd } from './containerd.bench.ts'
+import type { Origin } from './dataplane/html.ts'
+import { bench as dataplane } from './dataplane.bench.ts'
 import { type Bench, type Report, renderReport } from './harness.ts'
 import { bench as ipam } from './ipam.bench.ts'
 import { bench as netlink } from './netlink.bench.ts'
@@ -25,11 +29,64 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'cni-steps': cniSteps,
   'cni-stretch': cniStretch,
   containerd,
+  dataplane,
   ipam,
   netlink,
   peers,
   'sim-cluster': simCluster,
   'sim-engine': simEngine,
+}
+
+const OUTPUTS = ['text', 'json', 'markdown'] as const
+const PAGED = Object.keys(BENCHES).filter((name) => BENCHES[name]?.formats !== undefined)
+
+const USAGE = `usage: npm run bench -- [NAME…] [--samples N] [-o text|json|markdown] [--json FILE] [--html FILE]
+
+${Object.entries(BENCHES)
+  .map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`)
+  .join('\n')}
+
+  --samples N    rounds at most; benches that take long have a limit of their own
+  -o, --output   markdown: a small table for the docs (${PAGED.join(', ')})
+  --json FILE    what -o json prints, besides
+  --html FILE    a page with charts (${PAGED.join(', ')})
+
+examples:
+  npm run bench -- cni --samples 200
+  npm run bench -- dataplane --samples 2
+  npm run bench -- dataplane --html roads.html --json roads.json`
+
+interface Asked {
+  readonly names: readonly string[]
+  readonly samples: number
+  readonly output: (typeof OUTPUTS)[number]
+  readonly json: string | undefined
+  readonly html: string | undefined
+}
+
+/** Undefined: the command line makes no sense. */
+function askedFor(args: readonly string[]): Asked | 'help' | undefined {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      output: { type: 'string', short: 'o', default: 'text' },
+      samples: { type: 'string', default: '80' },
+      json: { type: 'string' },
+      html: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) return 'help'
+  const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)
+  const samples = Number(values.samples)
+  const output = OUTPUTS.find((each) => each === values.output)
+  const isPaged = names.length === 1 && PAGED.includes(names[0] ?? '')
+  const wantsPage = values.html !== undefined || output === 'markdown'
+  if (names.some((name) => BENCHES[name] === undefined)) return undefined
+  if (!Number.isInteger(samples) || samples < 1 || output === undefined) return undefined
+  if (wantsPage && !isPaged) return undefined
+  return { names, samples, output, json: values.json, html: values.html }
 }
 
 function machine(): Readonly<Record<string, string>> {
@@ -44,28 +101,34 @@ function machine(): Readonly<Record<string, string>> {
   }
 }
 
+function printed(chosen: Bench, report: Report, output: Asked['output']): string {
+  if (output === 'markdown') return chosen.formats?.markdown(report) ?? ''
+  return `\n${chosen.formats === undefined ? renderReport(report) : `${report.bench}\n\n${chosen.formats.text(report)}`}`
+}
+
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      output: { type: 'string', short: 'o', default: 'text' },
-      samples: { type: 'string', default: '80' },
-    },
-  })
-  const unknown = positionals.filter((name) => BENCHES[name] === undefined)
-  const samples = Number(values.samples)
-  if (unknown.length > 0 || !Number.isInteger(samples) || samples < 1) {
-    const all = Object.entries(BENCHES).map(([name, { about }]) => `  ${name}  ${about}`)
-    console.error(`usage: npm run bench -- [NAME…] [--samples N] [-o json]\n\n${all.join('\n')}`)
+  const args = process.argv.slice(2)
+  const asked = askedFor(args)
+  if (asked === 'help') {
+    console.log(USAGE)
+    return 0
+  }
+  if (asked === undefined) {
+    console.error(USAGE)
     return 2
   }
-  const isJson = values.output === 'json'
+  const { names, samples, output } = asked
   const where = machine()
-  if (!isJson) {
+  const origin: Origin = {
+    command: ['npm run bench --', ...args].join(' '),
+    date: new Date().toISOString().slice(0, 10),
+    machine: where,
+  }
+  if (output === 'text') {
     for (const [key, value] of Object.entries(where)) console.log(`${key.padEnd(8)} ${value}`)
   }
   const reports: Report[] = []
-  for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
+  for (const name of names) {
     const chosen = BENCHES[name]
     const reason = chosen?.unable()
     if (chosen === undefined || reason !== undefined) {
@@ -74,9 +137,13 @@ async function main(): Promise<number> {
     }
     const report = await chosen.run({ samples, say: (text) => console.error(`bench: ${text}`) })
     reports.push(report)
-    if (!isJson) console.log(`\n${renderReport(report)}`)
+    if (output !== 'json') console.log(printed(chosen, report, output))
+    const page = asked.html === undefined ? undefined : chosen.formats?.html(report, origin)
+    if (asked.html !== undefined && page !== undefined) writeFileSync(asked.html, page)
   }
-  if (isJson) console.log(JSON.stringify({ ...where, reports }, undefined, 2))
+  const json = JSON.stringify({ date: origin.date, ...where, reports }, undefined, 2)
+  if (output === 'json') console.log(json)
+  if (asked.json !== undefined) writeFileSync(asked.json, `${json}\n`)
   return reports.length > 0 ? 0 : 1
 }
 

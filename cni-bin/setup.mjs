@@ -52,6 +52,7 @@ const PEERS = {
   // For cnitool, which is built from source.
   'golang-github-appc-cni-dev': '/usr/share/gocode/src/github.com/containernetworking/cni',
   'golang-go': '/usr/bin/go',
+  iperf3: '/usr/bin/iperf3',
   iptables: '/usr/sbin/iptables',
   'libc6-dev-arm64-cross': '/usr/aarch64-linux-gnu/include/stdio.h',
   nftables: '/usr/sbin/nft',

@@ -9,7 +9,7 @@ import { basename, dirname, join, relative } from 'node:path'
 
 /** Folders of tests without effects, and what none of those that share may use: it belongs to the whole process. */
 const PURE =
-  /^test\/(agent|backend|bgp|cluster|cni|explain|ipam|kernel|metrics|net|netlink-ts|simulator|wire)\//
+  /^test\/(agent|backend|bench|bgp|cluster|cni|explain|ipam|kernel|metrics|net|netlink-ts|simulator|wire)\//
 const OWN_PROCESS =
   /\bownFolder\b|\bt\.(setTimeout|teardown|before|after|plan|jobs)\b|child_process|process\.|global|\/live\/|\.live\./
 

@@ -46,15 +46,15 @@ code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:
 @media (max-width:600px){main{padding:24px 12px 40px}.card{padding:16px 14px}h1{font-size:24px}}
 `
 
-/** @param body HTML. */
-export function page(title: string, body: readonly string[]): string {
+/** @param body HTML. @param maker What made it, behind the title. */
+export function page(title: string, body: readonly string[], maker = 'trivium sim'): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${quoted(title)} - trivium sim</title>
+<title>${quoted(title)} - ${maker}</title>
 <style>${STYLE}</style>
 </head>
 <body>

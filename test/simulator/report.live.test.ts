@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { htmlReport as roadsHtml } from '../../bench/dataplane/html.ts'
 import { answer } from '../../simulator/capacity/answer.ts'
 import { questionOf } from '../../simulator/capacity/question.ts'
 import { modesNamed, planCompare, runCompare } from '../../simulator/compare.ts'
@@ -16,6 +17,7 @@ import { seedsHtml } from '../../simulator/report/seeds-report.ts'
 import { type RunResult, runScenario } from '../../simulator/run.ts'
 import { parseScenario, type Scenario } from '../../simulator/scenario.ts'
 import { runSeeds } from '../../simulator/seeds.ts'
+import { findings } from '../bench/dataplane-findings.ts'
 import { type Browser, type Look, noBrowser, startBrowser } from '../support/browser.ts'
 import { CONTRAST_COMPLAINTS, LAYOUT_COMPLAINTS, UNFOLD } from '../support/page-layout.ts'
 import { inkOf, type Region, readPng } from '../support/png.ts'
@@ -93,8 +95,23 @@ const PAGES: readonly (readonly [string, () => string])[] = [
     },
   ],
   ['capacity', () => capacityHtml(answer(questionOf({})), 'trivium sim capacity')],
+  ['the roads', roadsPage],
   ['seeds', () => seedsHtml(runSeeds(scenario('nodes: 8\npodsPerNode: 6\nracks: 2'), 3), origin)],
 ]
+
+/** Every road, measured or not, with long whiskers. */
+function roadsPage(): string {
+  const known = findings({
+    roads: { host: 1.1, reference: 1.5, classic: 3, lightweight: 2.5, route: 1.5, macvlan: 0.9 },
+    mtuBytes: { classic: 1450, lightweight: 1464 },
+    lacks: { vlan: 'this kernel has no 802.1Q', 'macvlan-tagged': 'this kernel has no 802.1Q' },
+    othersBusy: 0.5,
+    minute: (round, road) => 1 + ((round * 7 + road.length) % 5) / 5,
+  })
+  const machine = { machine: '2 x Any Processor, 24 GiB', kernel: '6.18', node: 'v20' }
+  const command = 'npm run bench -- dataplane --html roads.html'
+  return roadsHtml(known, { command, date: '2026-11-22', machine })
+}
 
 t.test('reports in a browser', { skip: noBrowser ?? false, timeout: 600_000 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'trivium-report-'))

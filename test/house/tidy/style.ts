@@ -14,7 +14,7 @@ export const FILE_LINES_SOFT = 400
 
 /** Code that decides: told what happened, answers with data, never waits. */
 const PURE =
-  /^(src\/(net|wire|cluster|kernel|backend|agent|cni|explain|bgp|netlink-ts)\/|src\/[a-z-]+\.ts$|ipam\/|simulator\/)/
+  /^(src\/(net|wire|cluster|kernel|backend|agent|cni|explain|bgp|netlink-ts)\/|src\/[a-z-]+\.ts$|ipam\/|simulator\/|bench\/dataplane\/)/
 const IMPURE =
   /^(src\/netlink-ts\/live\/|ipam\/(lmdb|etcd)-store\.ts$|ipam\/(lmdb|etcd)\/|simulator\/(main|files)\.ts$)/
 
