@@ -10,34 +10,36 @@
  *
  * RFCs, a line each: done, partly (what lacks), or not yet.
  *
- *     1997  communities                              not yet
- *     2545  IPv6 next hops                           not yet
- *     2918  route refresh                            not yet
- *     4271  BGP-4                                    not yet
- *     4360  extended communities                     not yet
- *     4456  route reflection                         not yet
- *     4486  Cease subcodes                           not yet
- *     4724  graceful restart                         not yet
- *     4760  several address families                 not yet
- *     5065  confederations                           not yet
- *     5492  capabilities                             not yet
- *     6286  identifiers of 32 bits                   not yet
- *     6608  subcodes of FSM errors                   not yet
- *     6793  four-octet AS numbers                    not yet
- *     7313  enhanced route refresh                   not yet
- *     7606  errors in UPDATE                         not yet
- *     7607  AS 0                                     not yet
- *     7911  ADD-PATH                                 not yet
- *     8092  large communities                        not yet
- *     8654  messages of 65535 octets                 not yet
- *     8950  IPv4 over IPv6 next hops                 not yet
- *     9003  shutdown communication                   not yet
- *     9072  long OPEN                                not yet
- *     9234  roles, only to customer                  not yet
- *     9494  long-lived graceful restart              not yet
- *     9774  no AS_SET                                not yet
+ *     1997  communities                       done in octets
+ *     2545  IPv6 next hops                    done in octets
+ *     2918  route refresh                     octets only
+ *     4271  BGP-4                             partly: messages; no session, no decision
+ *     4360  extended communities              done in octets
+ *     4456  route reflection                  octets only
+ *     4486  Cease subcodes                    done
+ *     4724  graceful restart                  octets only
+ *     4760  several address families          done in octets: unicast of IPv4 and IPv6
+ *     5065  confederations                    octets only
+ *     5492  capabilities                      done in octets
+ *     6286  identifiers of 32 bits            octets only
+ *     6608  subcodes of FSM errors            octets only
+ *     6793  four-octet AS numbers             done
+ *     7313  enhanced route refresh            octets only
+ *     7606  errors in UPDATE                  done
+ *     7607  AS 0                              done
+ *     7911  ADD-PATH                          octets only
+ *     8092  large communities                 done in octets
+ *     8538  graceful restart by NOTIFICATION  octets only
+ *     8654  messages of 65535 octets          done in octets
+ *     8950  IPv4 over IPv6 next hops          done in octets
+ *     9003  shutdown communication            done
+ *     9072  long OPEN                         done
+ *     9234  roles, only to customer           octets only
+ *     9494  long-lived graceful restart       octets only
+ *     9774  no AS_SET                         done, by option
  *
  * @module
  */
 export type * from './attributes.ts'
 export type * from './nlri.ts'
+export * from './wire/mod.ts'
