@@ -80,6 +80,8 @@ export interface AllocateRequest extends PoolWish {
   /** Path of the container's network namespace. */
   readonly netns: string
   readonly hostLink?: string
+  /** The pod's link will be a macvlan, in place of a pair with a host's end. */
+  readonly macvlan?: true
   /** MAC that the pod's end shall have. */
   readonly mac?: Mac
   /** Addresses it wants, at most one a family; the other families are chosen. */
@@ -463,7 +465,7 @@ function record(
   grants: readonly Grant[],
   attachmentKey: Key<AttachmentRecord>,
 ): AttachmentRecord {
-  const { key, node, netns, hostLink, pod, bootId, nowMs } = request
+  const { key, node, netns, hostLink, macvlan, pod, bootId, nowMs } = request
   const mac = request.mac ?? stickyMac(tx, request, grants)
   const { network, containerId, ifname } = key
   const sequenceKey = keys.sequence(node)
@@ -482,6 +484,7 @@ function record(
     node,
     ips: grants.map(({ ip }) => ip),
     ...(hostLink === undefined ? {} : { hostLink }),
+    ...(macvlan === undefined ? {} : { macvlan }),
     netns,
     ...(pod === undefined ? {} : { pod }),
     ...(mac === undefined ? {} : { mac }),

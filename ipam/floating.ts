@@ -15,6 +15,7 @@ import {
   type BlockClaim,
   type BlockUse,
   isFloating,
+  isLinkOurs,
   type NetworkRecord,
   type Pool,
 } from './records.ts'
@@ -87,8 +88,9 @@ export function holderOf(reader: Reader, network: string, ip: Ip, node: string):
 /** Whose link it will be. */
 interface Linking extends Pick<PoolWish, 'pod'> {
   readonly key: AttachmentKey
-  /** undefined: another plugin makes it. */
+  /** undefined: it is a macvlan, or another plugin makes it. */
   readonly hostLink?: string
+  readonly macvlan?: true
 }
 
 /**
@@ -97,11 +99,11 @@ interface Linking extends Pick<PoolWish, 'pod'> {
  */
 export function stickyMac(
   reader: Reader,
-  { key, pod, hostLink }: Linking,
+  { key, pod, ...link }: Linking,
   grants: readonly { readonly ip: Ip; readonly use: BlockUse }[],
 ): Mac | undefined {
   const network = reader.get(keys.network(key.network))
-  if (network === undefined || hostLink === undefined) return undefined
+  if (network === undefined || !isLinkOurs(link)) return undefined
   const mayHave = pod !== undefined && hasReservations(reader, network)
   for (const { ip } of mayHave ? grants : []) {
     const reservation = reservationOf(reader, network, ip)

@@ -22,7 +22,7 @@ import {
 } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import { COOLING_MAX } from './cooling.ts'
-import type { Flavour, Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
+import type { Attachment, Flavour, Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
 
 /** A network as a person describes it; nothing in it is trusted. */
 export interface NetworkSpec {
@@ -94,6 +94,7 @@ const DEFAULT_VXLAN_PORT = 8472
 /** Source: IANA, vxlan-gpe. A GPE link cannot share a classic one's port. */
 const DEFAULT_GPE_PORT = 4790
 export const FLAVOURS: readonly Flavour[] = ['classic', 'lightweight']
+export const ATTACHMENTS: readonly Attachment[] = ['bridge', 'macvlan']
 /** Stands in the records of networks that are not in vlan mode, where nothing reads it. */
 const UNUSED_VLAN_ID = 1
 /** RFC 791 section 3.1 and RFC 8200 section 5. */
@@ -257,13 +258,21 @@ function parseOptions(
   const raw: unknown = spec.options ?? {}
   if (typeof raw !== 'object' || raw === null) throw bad(subject, 'options', raw, 'an object')
   const given: Record<string, unknown> = { ...raw }
-  const known = [...Object.keys(OPTION_RANGES), 'mtuBytes', 'flavour', ...SWITCHES]
+  const known = [...Object.keys(OPTION_RANGES), 'mtuBytes', 'flavour', 'attachment', ...SWITCHES]
   const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined) throw bad(subject, 'unknown option', unknown, orList(known))
 
-  const option = (key: keyof typeof OPTION_RANGES): number | undefined =>
-    given[key] === undefined ? undefined : integerIn(given[key], OPTION_RANGES[key], subject, key)
-  const flavour = parseFlavour(given['flavour'], subject)
+  const flavour = parseWord(given['flavour'], FLAVOURS, subject, 'flavour')
+  const attachment = parseWord(given['attachment'], ATTACHMENTS, subject, 'attachment')
+  if (mode === 'vlan' && attachment !== 'macvlan') refuseUntaggedBridge(given['vlanId'], subject)
+  const option = (key: keyof typeof OPTION_RANGES): number | undefined => {
+    const [low, high] = OPTION_RANGES[key]
+    // No VLAN: untagged.
+    const lowest = key === 'vlanId' && attachment === 'macvlan' ? 0 : low
+    return given[key] === undefined
+      ? undefined
+      : integerIn(given[key], [lowest, high], subject, key)
+  }
   const vni = option('vni')
   const vlanId = option('vlanId')
   if (mode === 'vlan' && vlanId === undefined) {
@@ -284,6 +293,7 @@ function parseOptions(
     vlanId: vlanId ?? UNUSED_VLAN_ID,
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
     ...(flavour === undefined ? {} : { flavour }),
+    ...(attachment === undefined ? {} : { attachment }),
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
     ...(idleSeconds === undefined ? {} : { idleSeconds }),
     ...switchesOf(given, subject),
@@ -305,10 +315,25 @@ function refuseLargeStrict(
   throw bad(subject, field, large.blockLength, `blocks of at most ${COOLING_MAX} addresses`)
 }
 
-function parseFlavour(raw: unknown, subject: string): Flavour | undefined {
+/** A bridge on the untagged uplink would take the node's own addresses with it. */
+function refuseUntaggedBridge(vlanId: unknown, subject: string): void {
+  if (vlanId !== 0) return
+  throw new TriviumError(
+    'BAD_CONFIG',
+    `Cannot use ${subject}: vlanId is 0 (untagged) with attachment bridge, wanted 1 to 4094`,
+    "Use --attachment macvlan: pods then hang on the uplink itself, which keeps the node's addresses",
+  )
+}
+
+function parseWord<T extends string>(
+  raw: unknown,
+  words: readonly T[],
+  subject: string,
+  field: string,
+): T | undefined {
   if (raw === undefined) return undefined
-  const known = FLAVOURS.find((each) => each === raw)
-  if (known === undefined) throw bad(subject, 'flavour', raw, orList(FLAVOURS))
+  const known = words.find((each) => each === raw)
+  if (known === undefined) throw bad(subject, field, raw, orList(words))
   return known
 }
 

@@ -20,6 +20,7 @@ import {
 } from './network-spec.ts'
 import type {
   AllowedPort,
+  Attachment,
   AttachmentRecord,
   NetworkOptions,
   NetworkRecord,
@@ -91,9 +92,21 @@ export function setNetwork(
     // A pod's link is a routed pair, a bridge port in vlan mode, and none of ours in ipam mode.
     const change = `change network ${name} from ${present.mode} to ${network.mode}`
     refuseWhileAttached(tx, name, change)
-  }
+  } else if (network.mode === 'vlan') refuseMovedPods(tx, present, network)
   tx.put(keys.network(name), network)
   return { kind: 'changed', network }
+}
+
+/** A macvlan dies with its parent, and cannot become a bridge's port or come from one. */
+function refuseMovedPods(reader: Reader, present: NetworkRecord, network: NetworkRecord): void {
+  const [was, is] = [attachmentOf(present), attachmentOf(network)]
+  const [from, to] = [present.options.vlanId, network.options.vlanId]
+  const { name } = network
+  if (was !== is) {
+    refuseWhileAttached(reader, name, `change network ${name} from attachment ${was} to ${is}`)
+  } else if (is === 'macvlan' && from !== to) {
+    refuseWhileAttached(reader, name, `change network ${name} from VLAN ${from} to ${to}`)
+  }
 }
 
 /** The network with other pools, mode or options, checked as a new one is. Writes nothing. */
@@ -243,6 +256,7 @@ function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
     .filter(({ name }) => name !== draft.name)
   for (const other of others) {
     refuseSharedPort(draft, other)
+    refuseSharedVlan(draft, other)
     if (other.options.vni === draft.options.vni) {
       const found = `VNI ${other.options.vni} belongs to network ${other.name}`
       throw new TriviumError(
@@ -278,6 +292,22 @@ function refuseSharedPort(draft: NetworkDraft, other: NetworkRecord): void {
   )
 }
 
+const attachmentOf = ({ options }: Pick<NetworkDraft, 'options'>): Attachment =>
+  options.attachment ?? 'bridge'
+
+/** The kernel lets a link be a bridge's port or carry macvlans, not both. */
+function refuseSharedVlan(draft: NetworkDraft, other: NetworkRecord): void {
+  if (draft.mode !== 'vlan' || other.mode !== 'vlan') return
+  const { vlanId } = draft.options
+  const [ours, theirs] = [attachmentOf(draft), attachmentOf(other)]
+  if (vlanId !== other.options.vlanId || ours === theirs) return
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot use network ${draft.name}: VLAN ${vlanId} has attachment ${theirs} in network ${other.name}, wanted the same, found ${ours}`,
+    `Use --attachment ${theirs}, or another --vlan`,
+  )
+}
+
 /** Lightweight tunnels need offloads that older kernels get wrong. */
 function refuseOldKernels(reader: Reader, { name, mode, options }: NetworkDraft): void {
   if (mode !== 'vxlan' || options.flavour !== 'lightweight' || options.anyKernel === true) return
@@ -308,6 +338,7 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
     ['vxlanPort', present.options.vxlanPort, draft.options.vxlanPort],
     ['vlanId', present.options.vlanId, draft.options.vlanId],
     ['flavour', present.options.flavour ?? 'classic', draft.options.flavour ?? 'classic'],
+    ['attachment', attachmentOf(present), attachmentOf(draft)],
     ['conflictProbe', present.options.conflictProbe === true, draft.options.conflictProbe === true],
     ['crossSubnet', present.options.crossSubnet === true, draft.options.crossSubnet === true],
     ['masquerade', present.options.masquerade ?? true, draft.options.masquerade ?? true],

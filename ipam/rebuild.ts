@@ -37,6 +37,7 @@ import {
   type AttachmentKey,
   type AttachmentRecord,
   type BlockClaim,
+  isLinkOurs,
   type NetworkRecord,
   networkFamilies,
   type Pool,
@@ -48,7 +49,9 @@ import type { Reader, Tx } from './store.ts'
 /** A pod that the node's kernel leads to. */
 export interface LivingPod extends AttachmentKey {
   readonly sequence: number
-  readonly hostLink: string
+  /** Absent: the pod's link is a macvlan. */
+  readonly hostLink?: string
+  readonly macvlan?: true
   readonly ips: readonly Ip[]
   /** MAC of the pod's end. undefined: not known. */
   readonly mac?: Mac
@@ -62,7 +65,7 @@ export interface LivingNode {
   readonly pods: readonly LivingPod[]
   /** Blocks that the node answers for: those with a blackhole route. */
   readonly blocks: readonly Prefix[]
-  /** Addresses of its tunnels: the first address of its first block. */
+  /** Addresses of its tunnels and own macvlans: the first address of its first block. */
   readonly endpoints: readonly Ip[]
 }
 
@@ -274,7 +277,7 @@ function closeUnseen(tx: Tx, { node }: LivingNode, copy: StoreCopy | undefined):
 /** Writes the records of one pod, or says why not. */
 function adopt(tx: Tx, living: LivingNode, pod: LivingPod): string | undefined {
   const { node, bootId, nowMs } = living
-  const { network: name, containerId, ifname, sequence, hostLink } = pod
+  const { network: name, containerId, ifname, sequence, hostLink, macvlan } = pod
   const network = tx.get(keys.network(name))
   const key = { network: name, containerId, ifname }
   if (tx.get(keys.attachment(node, key)) !== undefined) return undefined
@@ -294,7 +297,8 @@ function adopt(tx: Tx, living: LivingNode, pod: LivingPod): string | undefined {
     ...key,
     node,
     ips,
-    hostLink,
+    ...(hostLink === undefined ? {} : { hostLink }),
+    ...(macvlan === undefined ? {} : { macvlan }),
     netns: '',
     ...(named === undefined ? {} : { pod: { ...named, uid: '' } }),
     ...(isChosen ? { mac: pod.mac } : {}),
@@ -325,13 +329,18 @@ function makeFree(
   const address = tx.get(keys.address(network.name, ip))
   if (address === undefined) return undefined
   const holder = tx.get(keys.attachment(node, address))
-  const isAlive = pods.some(({ hostLink }) => hostLink === holder?.hostLink)
-  if (holder === undefined || holder.hostLink === undefined || isAlive) {
+  const isAlive = pods.some((pod) => holder !== undefined && isSame(pod, holder))
+  if (holder === undefined || !isLinkOurs(holder) || isAlive) {
     return `container ${address.containerId} has ${ip}`
   }
   release(tx, node, address)
   return undefined
 }
+
+const isSame = (left: AttachmentKey, right: AttachmentKey): boolean =>
+  left.network === right.network &&
+  left.containerId === right.containerId &&
+  left.ifname === right.ifname
 
 function putAddress(
   tx: Tx,

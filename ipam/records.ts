@@ -10,6 +10,9 @@ export type Mode = 'vxlan' | 'route' | 'vlan' | 'ipam'
 
 export type Flavour = 'classic' | 'lightweight'
 
+/** How a pod hangs on a VLAN: a port of the node's bridge, or a link of its own on the uplink. */
+export type Attachment = 'bridge' | 'macvlan'
+
 /** A range of addresses, cut into blocks that nodes own. */
 export interface Pool {
   readonly cidr: Prefix
@@ -38,8 +41,10 @@ export interface NetworkOptions {
   readonly vni: number
   /** UDP port of the tunnel. */
   readonly vxlanPort: number
-  /** 802.1Q VLAN id, 1 to 4094. */
+  /** 802.1Q VLAN id, 1 to 4094; 0: untagged, the uplink itself (macvlan only). */
   readonly vlanId: number
+  /** VLAN mode: how pods hang on the uplink. @default 'bridge' */
+  readonly attachment?: Attachment
   /**
    * How tunnels are laid out. `classic`: neighbour, forwarding entry and route a
    * peer, as Flannel does. `lightweight`: VXLAN-GPE, one route a peer's block
@@ -186,8 +191,10 @@ export interface PodIdentity extends PodName {
 export interface AttachmentRecord extends AttachmentKey {
   readonly node: string
   readonly ips: readonly Ip[]
-  /** Name of the host's end of the pair; absent when another plugin made the link. */
+  /** Name of the host's end of the pair; absent when the pod's link is a macvlan, or another plugin's. */
   readonly hostLink?: string
+  /** The pod's link is a macvlan of ours: all of it is in the pod's namespace. Absent: it is not. */
+  readonly macvlan?: true
   /** CNI_NETNS at the time of ADD. */
   readonly netns: string
   readonly pod?: PodIdentity
@@ -199,6 +206,13 @@ export interface AttachmentRecord extends AttachmentKey {
   readonly bootId: string
   readonly addedMs: number
 }
+
+/** Whether the attachment's link is one that ADD of `trivium` made, not another plugin's. */
+export const isLinkOurs = ({
+  hostLink,
+  macvlan,
+}: Pick<AttachmentRecord, 'hostLink' | 'macvlan'>): boolean =>
+  hostLink !== undefined || macvlan === true
 
 /** Who holds an address. */
 export interface AddressRecord extends AttachmentKey {

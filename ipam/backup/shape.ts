@@ -92,6 +92,7 @@ const SHAPES: Readonly<Record<string, Check>> = {
     node: isName,
     ips: listOf(isIp),
     hostLink: maybe(isName),
+    macvlan: maybe(isFlag),
     netns: isText,
     pod: maybe(isPod),
     mac: maybe(isMac),

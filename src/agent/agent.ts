@@ -23,6 +23,7 @@ import {
   type KernelObject,
   type KernelOp,
   type KernelState,
+  linkOf,
   renderOp,
   step,
 } from '../kernel/mod.ts'
@@ -204,7 +205,7 @@ export function agentMachine(times = DEFAULT_TIMES, slice = ALL_AT_ONCE): AgentM
     // What is not right by now will be in the state; said again, it would start rounds for ever.
     // What comes from here on may be about a table that was read before.
     suspected.clear()
-    return [{ kind: 'kernel.observe', sysctls: SYSCTLS }]
+    return [{ kind: 'kernel.observe', sysctls: [...SYSCTLS, ...linkSysctls(planner.plan.desired)] }]
   }
 
   /**
@@ -360,6 +361,15 @@ export function agentMachine(times = DEFAULT_TIMES, slice = ALL_AT_ONCE): AgentM
     wake: (now) => (phase === 'idle' && due !== undefined && due <= now ? startRound(now) : []),
     nextWake: () => (phase === 'idle' ? due : undefined),
   }
+}
+
+/** Settings of our own links that the last plan asked for. */
+function linkSysctls(desired: KernelState): readonly string[] {
+  const names: string[] = []
+  for (const object of desired.values()) {
+    if (object.kind === 'sysctl' && linkOf(object) !== undefined) names.push(object.name)
+  }
+  return names
 }
 
 function hasMore(

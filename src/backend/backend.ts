@@ -5,7 +5,7 @@
  * @module
  */
 import type { AttachmentRecord, ClusterView, NetworkView } from '../cluster/view.ts'
-import type { KernelObject } from '../kernel/mod.ts'
+import type { KernelObject, Link } from '../kernel/mod.ts'
 import type { Ip, Prefix } from '../net/mod.ts'
 import type { Peer } from './peers.ts'
 
@@ -18,7 +18,9 @@ export interface Desired {
 
 /** One attachment's objects on both sides of the pair, and what the result says of it. */
 export interface PodPlan {
-  /** Host side: the pair's link first, then what hangs on it. */
+  /** The pod's link where it is no end of a pair: born in the pod's namespace, on a parent of the node's. */
+  readonly link?: Link
+  /** Host side: the pair's link first, if there is one, then what leads to the pod. */
   readonly node: readonly KernelObject[]
   /** In the pod's namespace, in the order to make them. */
   readonly pod: readonly KernelObject[]

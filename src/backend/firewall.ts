@@ -15,15 +15,15 @@ import { finish, type Steps } from '../steps.ts'
 
 /**
  * The table but for the pods' elements, which come with their links; nothing on
- * a node that routes for no network.
+ * a node that neither routes for a network nor has a macvlan of its own in one.
  */
 export const firewall = (view: ClusterView): readonly KernelObject[] =>
   finish(firewallIn(view, Number.POSITIVE_INFINITY))
 
 /** The same with a pause after every `slice` nodes. */
 export function* firewallIn(view: ClusterView, slice: number): Steps<readonly KernelObject[]> {
+  if (!view.networks.some(isGuarded)) return []
   const routed = view.networks.filter(isRouted)
-  if (routed.length === 0) return []
   return [
     ...FIREWALL,
     ...tunnels(routed, view.allows),
@@ -91,18 +91,24 @@ function* nodes({ self, nodes }: ClusterView, slice: number): Steps<readonly Nft
   return elements
 }
 
-/** What lets one other node's tunnels in; nothing while no network is routed. */
+/** What lets one other node's tunnels in; nothing while there is no table. */
 export function nodeGuards(
   { self, nodes, networks }: ClusterView,
   name: string,
 ): readonly NftElement[] {
   const node = nodes.get(name)
-  if (node === undefined || name === self.name || !networks.some(isRouted)) return []
+  if (node === undefined || name === self.name || !networks.some(isGuarded)) return []
   return nodeElements(node)
 }
 
 const isRouted = ({ network }: NetworkView): boolean =>
   network.mode === 'vxlan' || network.mode === 'route'
+
+/** Whether the node's table has a say in it. */
+const isGuarded = (view: NetworkView): boolean => {
+  const { mode, options } = view.network
+  return isRouted(view) || (mode === 'vlan' && options.attachment === 'macvlan')
+}
 
 /** By record, because records outlive plans: the largest part of the table is made once a peer. */
 const elementsOfNodes = new WeakMap<NodeRecord, readonly NftElement[]>()

@@ -11,7 +11,14 @@ import {
   type NodeRecord,
 } from '../cluster/view.ts'
 import { DEFAULT_METRIC, ROUTE_PROTOCOL, type Route, type Sysctl, shared } from '../kernel/mod.ts'
-import { containsIp, type Ip, type IpFamily, ipFamily, prefixFamily } from '../net/mod.ts'
+import {
+  containsIp,
+  type Ip,
+  type IpFamily,
+  ipFamily,
+  networkAddress,
+  prefixFamily,
+} from '../net/mod.ts'
 
 /** A peer with its blocks in one network. */
 export interface Peer {
@@ -55,6 +62,18 @@ export function ownersOf(claims: readonly BlockClaim[]): ReadonlyMap<string, Own
 
 export const ownClaims = ({ claims }: NetworkView, { self }: ClusterView): readonly BlockClaim[] =>
   ownersOf(claims).get(self.name)?.claims ?? []
+
+/**
+ * A node's own addresses in a network: the network address of its first block, a
+ * family. The allocator never gives it to a pod.
+ */
+export function firstAddresses(claims: readonly BlockClaim[]): ReadonlyMap<IpFamily, Ip> {
+  return new Map(
+    claims
+      .filter(({ first }) => first)
+      .map(({ cidr }) => [prefixFamily(cidr), networkAddress(cidr)] as const),
+  )
+}
 
 /** The node's underlay address of one family. */
 export const underlayIp = (node: NodeRecord, family: IpFamily): Ip | undefined =>

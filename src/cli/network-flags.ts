@@ -5,13 +5,14 @@
  */
 import { Option } from 'commander'
 import type { NetworkSpec, OptionChanges, PoolChanges, PoolSpec } from '../../ipam/mod.ts'
-import type { AllowedPort, Flavour } from '../../ipam/records.ts'
+import type { AllowedPort, Attachment, Flavour } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
 
 export interface NetworkFlags {
   readonly vni?: string
   readonly vxlanPort?: string
   readonly vlan?: string
+  readonly attachment?: string
   readonly mtu?: string
   readonly flavour?: string
   readonly crossSubnet?: boolean
@@ -43,7 +44,11 @@ export function networkFlags(): readonly Option[] {
     ),
     new Option('--no-conflict-probe', 'ADD does not ask (default)'),
     new Option('--force', 'lightweight tunnels on kernels older than 6.6, too'),
-    new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan'),
+    new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan; 0: untagged (macvlan)'),
+    new Option(
+      '--attachment <how>',
+      "mode vlan: bridge (default), or macvlan (pods' links on the uplink itself)",
+    ).choices(['bridge', 'macvlan']),
     new Option('--mtu <bytes>', "MTU of pods' links, or auto: from the underlay (default)"),
   ]
 }
@@ -113,7 +118,7 @@ export function specOf(
 }
 
 export function optionsOf(flags: NetworkFlags): OptionChanges {
-  const { vni, vxlanPort, vlan, mtu, flavour, crossSubnet, masquerade, force } = flags
+  const { vni, vxlanPort, vlan, attachment, mtu, flavour, crossSubnet, masquerade, force } = flags
   return {
     ...(vni === undefined ? {} : { vni: numberOf('--vni', vni) }),
     ...(vxlanPort === undefined ? {} : { vxlanPort: numberOf('--vxlan-port', vxlanPort) }),
@@ -121,6 +126,7 @@ export function optionsOf(flags: NetworkFlags): OptionChanges {
     ...(mtu === undefined ? {} : { mtuBytes: mtu === 'auto' ? undefined : numberOf('--mtu', mtu) }),
     // What it may be, the network's own rules say.
     ...(flavour === undefined ? {} : { flavour: flavour as Flavour }),
+    ...(attachment === undefined ? {} : { attachment: attachment as Attachment }),
     ...(crossSubnet === undefined ? {} : { crossSubnet }),
     ...(flags.conflictProbe === undefined ? {} : { conflictProbe: flags.conflictProbe }),
     ...(masquerade === undefined ? {} : { masquerade }),

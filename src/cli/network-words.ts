@@ -21,7 +21,8 @@ export function portFlags(ports: readonly AllowedPort[]): readonly string[] {
 
 /** Flags of the options that are given. */
 export function flagsOfOptions(options: OptionChanges = {}): readonly string[] {
-  const { flavour, crossSubnet, masquerade, checksumOffload, vlanId, conflictProbe } = options
+  const { flavour, crossSubnet, masquerade, checksumOffload, vlanId, attachment, conflictProbe } =
+    options
   return [
     ...(flavour === undefined ? [] : ['--flavour', flavour]),
     ...(crossSubnet === undefined ? [] : [crossSubnet ? '--cross-subnet' : '--no-cross-subnet']),
@@ -33,5 +34,6 @@ export function flagsOfOptions(options: OptionChanges = {}): readonly string[] {
       ? []
       : [conflictProbe ? '--conflict-probe' : '--no-conflict-probe']),
     ...(vlanId === undefined ? [] : ['--vlan', String(vlanId)]),
+    ...(attachment === undefined ? [] : ['--attachment', attachment]),
   ]
 }

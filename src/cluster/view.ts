@@ -16,6 +16,7 @@ import type {
 export type {
   AllowedPort,
   AllowRecord,
+  Attachment,
   AttachmentKey,
   AttachmentRecord,
   BlockClaim,
@@ -25,7 +26,7 @@ export type {
   NodeRecord,
   Pool,
 } from '../../ipam/records.ts'
-export { isFloating } from '../../ipam/records.ts'
+export { isFloating, isLinkOurs } from '../../ipam/records.ts'
 
 /** One network with everything that lives in it. */
 export interface NetworkView {

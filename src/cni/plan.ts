@@ -6,7 +6,13 @@
 import type { PodPlan } from '../backend/backend.ts'
 import { backends } from '../backend/registry.ts'
 import { podMac } from '../backend/routed-pod.ts'
-import type { AttachmentRecord, ClusterView, NetworkRecord, NodeRecord } from '../cluster/view.ts'
+import {
+  type AttachmentRecord,
+  type ClusterView,
+  isLinkOurs,
+  type NetworkRecord,
+  type NodeRecord,
+} from '../cluster/view.ts'
 import { TriviumError } from '../errors.ts'
 import {
   identity,
@@ -16,6 +22,7 @@ import {
   type KernelState,
   type Link,
   NFT_TABLE,
+  sameLinkKind,
   satisfies,
 } from '../kernel/mod.ts'
 import { isRecord } from './json.ts'
@@ -34,19 +41,30 @@ export function planPod(
 }
 
 export interface AddPlan {
-  /** On the node: the pair first, then what hangs on it. */
+  /** Asked of the node's kernel: a link in the pod's namespace. Absent where the node's are a pair. */
+  readonly link?: KernelOp
+  /** On the node: the pair first, if there is one, then what leads to the pod. */
   readonly node: readonly KernelOp[]
-  /** In the pod's namespace, once the pair exists. */
+  /** In the pod's namespace, once the link exists. */
   readonly pod: readonly KernelOp[]
 }
 
 export function planAdd(plan: PodPlan, ifname: string): AddPlan {
   const add = (object: KernelObject): KernelOp => ({ kind: 'add', object })
+  const { link } = plan
   const born: Link = { kind: 'link', name: ifname, link: { type: 'veth' }, up: false }
   const raised: Link = { ...born, up: true, mtuBytes: plan.mtuBytes }
+  const ways = { node: plan.node.map(add), pod: plan.pod.map(add) }
+  if (link === undefined) {
+    return { node: ways.node, pod: [{ kind: 'change', from: born, to: raised }, ...ways.pod] }
+  }
+  // An alias needs a message of its own, in the pod's namespace.
+  const { alias: _named, ...nameless } = link
+  const lowered: Link = { ...nameless, up: false }
   return {
-    node: plan.node.map(add),
-    pod: [{ kind: 'change', from: born, to: raised }, ...plan.pod.map(add)],
+    link: add(lowered),
+    node: ways.node,
+    pod: [{ kind: 'change', from: lowered, to: link }, ...ways.pod],
   }
 }
 
@@ -78,7 +96,11 @@ export function checkPod(
   pod: KernelState,
   isTableKept = false,
 ): void {
-  const link = checkEnd(pod.get(`link ${ifname}`), `interface ${ifname}`, 'the pod')
+  const type = plan.link?.link.type ?? 'veth'
+  const link = checkEnd(pod.get(`link ${ifname}`), type, `interface ${ifname}`, 'the pod')
+  if (plan.link !== undefined && !sameLinkKind(link.link, plan.link.link)) {
+    throw strange(plan.link, link, 'the pod')
+  }
   for (const object of plan.pod) {
     if (object.kind === 'neigh' && !pod.has(identity(object))) checkMac(plan, link)
     checkObject(object, pod, 'the pod')
@@ -87,7 +109,7 @@ export function checkPod(
   for (const object of plan.node) {
     if (isNft(object) && !hasTable) continue
     if (object.kind !== 'link') checkObject(object, node, 'the node')
-    else checkEnd(node.get(identity(object)), `link ${object.name}`, 'the node')
+    else checkEnd(node.get(identity(object)), 'veth', `link ${object.name}`, 'the node')
   }
 }
 
@@ -99,13 +121,13 @@ const REPAIR: Readonly<Record<Side, string>> = {
   'the pod': 'Nobody repairs a pod from outside: let the runtime make it anew',
 }
 
-/** An end of the pair: of its kind and up. */
-function checkEnd(found: KernelObject | undefined, name: string, where: Side): Link {
+/** An end of the pair, or the pod's macvlan: of its kind and up. */
+function checkEnd(found: KernelObject | undefined, type: string, name: string, where: Side): Link {
   if (found?.kind !== 'link') throw missing(name, where)
   const why = !found.up
     ? 'it is down, wanted up'
-    : found.link.type !== 'veth'
-      ? `it is of type ${found.link.type === 'other' ? found.link.name : found.link.type}, wanted veth`
+    : found.link.type !== type
+      ? `it is of type ${found.link.type === 'other' ? found.link.name : found.link.type}, wanted ${type}`
       : undefined
   if (why === undefined) return found
   throw new TriviumError(
@@ -153,7 +175,7 @@ export function checkPrevResult(
   }
   const { interfaces } = prevResult
   // A delegated plugin made no link; up to 0.2.0 a result names none.
-  if (attachment.hostLink === undefined || !Array.isArray(interfaces)) return
+  if (!isLinkOurs(attachment) || !Array.isArray(interfaces)) return
   const names = interfaces.map((each: unknown) => (isRecord(each) ? each['name'] : undefined))
   if (names.includes(ifname)) return
   throw new TriviumError(
@@ -166,7 +188,11 @@ function checkObject(wanted: KernelObject, state: KernelState, where: Side): voi
   const found = state.get(identity(wanted))
   if (found === undefined) throw missing(identity(wanted), where)
   if (satisfies(found, wanted)) return
-  throw new TriviumError(
+  throw strange(wanted, found, where)
+}
+
+function strange(wanted: KernelObject, found: KernelObject, where: Side): TriviumError {
+  return new TriviumError(
     'CHECK_FAILED',
     `Cannot vouch for ${identity(wanted)} in ${where}: found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`,
     REPAIR[where],

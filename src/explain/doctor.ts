@@ -10,11 +10,19 @@ import { spanText } from '../../ipam/forecast.ts'
 import { peersOf } from '../backend/peers.ts'
 import { planNode } from '../backend/plan.ts'
 import type { ClusterView } from '../cluster/view.ts'
-import { diff, identity, type KernelState, kernelState, ownsLink, renderOp } from '../kernel/mod.ts'
+import {
+  diff,
+  identity,
+  type KernelState,
+  kernelState,
+  linkSysctl,
+  ownsLink,
+  renderOp,
+} from '../kernel/mod.ts'
 import { GPE_KERNEL, offloadsGpe, offloadsTunnelChecksum } from '../kernel-release.ts'
 import { counted } from '../words.ts'
 import { wordsOf } from './hop.ts'
-import { linkSysctl, type NodeSnapshot } from './snapshot.ts'
+import type { NodeSnapshot } from './snapshot.ts'
 import { type Tables, tablesOf } from './tables.ts'
 
 export const SEVERITIES = ['ok', 'warn', 'fail'] as const

@@ -99,6 +99,10 @@ const LINK_KINDS: Readonly<Record<LinkKind['type'], Shape>> = {
   'vxlan-gpe': { port: count },
   bridge: {},
   vlan: { parent: text, id: count },
+  macvlan: {
+    mode: oneOf('bridge', 'private', 'vepa', 'passthru', 'source'),
+    parent: maybe(text),
+  },
   other: { name: text },
 }
 

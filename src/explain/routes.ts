@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { identity, type KernelObject, type Route, satisfies } from '../kernel/mod.ts'
+import { identity, type KernelObject, linkSysctl, type Route, satisfies } from '../kernel/mod.ts'
 import { type Ip, type IpFamily, ipFamily, prefixLength } from '../net/mod.ts'
 import { broken, fine, type Place, repairOf, type Steps, suspect, wordsOf } from './hop.ts'
 import { linkUp } from './links.ts'
 import type { Packet } from './packet.ts'
-import { linkSysctl } from './snapshot.ts'
 import { isDefaultRoute } from './tables.ts'
 
 const FORWARDING = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const

@@ -56,7 +56,3 @@ export interface NodeSnapshot {
   /** What could not be read, and why. */
   readonly unread: readonly string[]
 }
-
-/** A link's own sysctl, e.g. `net.ipv4.conf.trvx/1.rp_filter`. */
-export const linkSysctl = (family: 4 | 6, link: string, key: string): string =>
-  `net.ipv${family}.conf.${link.replaceAll('.', '/')}.${key}`

@@ -72,7 +72,7 @@ export function* diffSteps(
     const found = withoutLostMaster(present, lost)
     if (found === undefined) ops.push({ kind: 'add', object: wanted })
     else if (vanishes(found, lost)) {
-      ops.push({ kind: 'remove', object: found })
+      if (found.kind !== 'sysctl') ops.push({ kind: 'remove', object: found })
       ops.push({ kind: 'add', object: wanted })
     } else if (!satisfies(found, wanted)) {
       if (wanted.kind === 'sysctl' || owns(found, actual)) {
@@ -149,6 +149,11 @@ function linksToRecreate(
     if (found?.kind !== 'link' || sameLinkKind(found.link, wanted.link)) continue
     if (owns(found, actual) && !hangsOn(wanted, denied)) lost.add(found.name)
   }
+  // A VLAN link takes the macvlan on it along, and that one what hangs on it.
+  for (const { name } of lost.size === 0 ? [] : desired) {
+    const found = actual.get(`link ${name}`)
+    if (found !== undefined && lost.has(linkOf(found) ?? '')) lost.add(name)
+  }
   return lost
 }
 
@@ -174,9 +179,11 @@ function deniedLinks(desired: readonly Link[], actual: KernelState): ReadonlySet
     if (found === undefined ? wanted.adopt === true : !owns(found, actual)) denied.add(wanted.name)
     else if (found === undefined) missing.push(wanted)
   }
-  // Once: a bridge or tunnel, what is on top of one, and nothing on top of that.
-  const above = missing.filter((link) => hangsOn(link, denied)).map(({ name }) => name)
-  return new Set([...denied, ...above])
+  // Twice: what is on top of a bridge, a tunnel or the uplink, and a macvlan on top of that.
+  for (const _ of ['once', 'twice']) {
+    for (const link of missing) if (hangsOn(link, denied)) denied.add(link.name)
+  }
+  return denied
 }
 
 /** Whether `object` is on one of `links`, or is to be its port. */
@@ -255,12 +262,19 @@ function ranked(lost: ReadonlySet<string>): Ranked {
 
 function rankOf(op: KernelOp, lost: ReadonlySet<string>): number {
   const object = subjectOf(op)
-  if (op.kind !== 'remove')
-    return ADD_RANK[object.kind] + (object.kind === 'link' ? tier(object) : 0)
+  if (op.kind !== 'remove') return addRank(object) + (object.kind === 'link' ? tier(object) : 0)
   const rank = REMOVE_RANK[object.kind] + (object.kind === 'link' ? 1 - tier(object) : 0)
   return vanishes(object, lost) ? rank - REMOVE_RANK.route : rank
 }
 
-/** Bridges and tunnels first, then what is stacked on them or put into them. */
-const tier = (link: Link): number =>
-  ['bridge', 'vxlan', 'vxlan-gpe'].includes(link.link.type) ? 0 : 1
+/** A link's own settings come with it. */
+const addRank = (object: KernelObject): number =>
+  object.kind === 'sysctl' && linkOf(object) !== undefined ? ADD_RANK.addr : ADD_RANK[object.kind]
+
+const TIERS: Partial<Record<Link['link']['type'], number>> = {
+  ...{ bridge: 0, vxlan: 0, 'vxlan-gpe': 0 },
+  macvlan: 2,
+}
+
+/** Bridges and tunnels first, then what is stacked on them or put into them, then what is on that. */
+const tier = (link: Link): number => TIERS[link.link.type] ?? 1

@@ -59,6 +59,8 @@ const spoofRules: readonly string[] = [
   'iifname "trvx.*" accept',
   'iifname "trvb.*" accept',
   'iifname "trvl.*" accept',
+  // A router of the segment is none of the node's.
+  'iifname "trvm.*" icmpv6 type nd-router-advert drop',
   `${POD} iifname . ip saddr != @pods4 drop`,
   // Link-local addresses ask for neighbours and are never forwarded; so is the unspecified one.
   `${POD} ip6 saddr != fe80::/10 ip6 saddr != :: iifname . ip6 saddr != @pods6 drop`,
@@ -76,6 +78,8 @@ const forwardRules: readonly string[] = [
   'udp dport . vni @tunnels ip daddr @nodes4 drop',
   'udp dport . vni @tunnels ip6 daddr @nodes6 drop',
   'ct state established,related accept',
+  // The node's own macvlan is for the node: VLANs do not meet there.
+  'iifname "trvm.*" drop',
   ...FAMILIES.flatMap(({ digit }) => {
     const ip = digit === 4 ? 'ip' : 'ip6'
     return [

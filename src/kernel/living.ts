@@ -14,7 +14,9 @@ export interface LivingLink {
   readonly containerId: string
   readonly ifname: string
   readonly sequence: number
-  readonly hostLink: string
+  /** Absent: the pod's link is a macvlan. */
+  readonly hostLink?: string
+  readonly macvlan?: true
   readonly ips: readonly Ip[]
   /** Of the pod's end. undefined: not known. */
   readonly mac?: Mac
@@ -31,14 +33,14 @@ export interface Living {
   readonly pods: readonly LivingLink[]
   /** Own blocks: a blackhole lies under each. */
   readonly blocks: readonly Prefix[]
-  /** Addresses of tunnels. */
+  /** Addresses of tunnels, and of the node's own macvlans. */
   readonly endpoints: readonly Ip[]
   /** Links that lead to a pod whose name is too long for them. */
   readonly unnamed: readonly string[]
 }
 
-/** `vxlanLinkName` */
-const TUNNEL = /^trvx\.[0-9]+$/
+/** `vxlanLinkName`, `macvlanLinkName` */
+const TUNNEL = /^trv[xm]\.[0-9]+$/
 
 /**
  * A link to which no address leads is not among the pods: it is what a crash left

@@ -187,11 +187,15 @@ function linkObject(link: nl.Link, nameOf: NameOf): Link {
   }
 }
 
-function linkKind({ kind, data, link }: nl.Link, nameOf: NameOf): LinkKind {
+function linkKind({ kind, data, link, linkNetnsId }: nl.Link, nameOf: NameOf): LinkKind {
   if (kind === 'veth') return { type: 'veth' }
   if (kind === 'bridge') return { type: 'bridge' }
   if (data?.type === 'vlan' && link !== undefined && data.id !== undefined) {
     return { type: 'vlan', parent: nameOf(link), id: data.id }
+  }
+  if (data?.type === 'macvlan' && data.mode !== undefined && typeof data.mode === 'string') {
+    const isHere = link !== undefined && linkNetnsId === undefined
+    return { type: 'macvlan', mode: data.mode, ...(isHere ? { parent: nameOf(link) } : {}) }
   }
   if (data?.type === 'vxlan' && data.external === true) {
     const filters = data.gpe === true && data.vnifilter === true

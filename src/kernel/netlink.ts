@@ -17,7 +17,7 @@ export type IndexOf = (name: string) => number
 /** What an operation needs besides names. */
 export interface RequestContext {
   readonly indexOf: IndexOf
-  /** Open file descriptor of the namespace in which a pair's other end is born. */
+  /** Open file descriptor of the namespace in which a pair's other end, or a macvlan, is born. */
   readonly peerNetnsFd?: number
 }
 
@@ -71,6 +71,7 @@ function linkRequests(op: KernelOp, link: Link, context: RequestContext): readon
     mtu: mtuBytes,
     master: master === undefined ? undefined : indexOf(master),
     up,
+    netnsFd: link.link.type === 'macvlan' ? context.peerNetnsFd : undefined,
   })
   return alias === undefined ? [add] : [add, nl.link.set({ name }, { alias })]
 }
@@ -101,6 +102,11 @@ function kindSpec(kind: LinkKind, context: RequestContext, mtu: number | undefin
       return { type: 'bridge' }
     case 'vlan':
       return { type: 'vlan', id: kind.id, link: context.indexOf(kind.parent) }
+    case 'macvlan': {
+      const { mode, parent } = kind
+      invariant(parent !== undefined, 'a macvlan to create names its parent')
+      return { type: 'macvlan', mode, link: context.indexOf(parent) }
+    }
     case 'other':
       return unreachable(`planners make no link of type ${kind.name}`)
     default:

@@ -27,6 +27,9 @@ const FIELDS: Readonly<Record<string, MatchField>> = {
 
 const field = `(?:${Object.keys(FIELDS).join('|')})`
 
+/** ICMPv6 type 134. Source: RFC 4861 section 4.2. */
+const ND_ROUTER_ADVERT = '86'
+
 interface Term {
   readonly pattern: RegExp
   compile(groups: readonly (string | undefined)[]): Exprs
@@ -56,6 +59,14 @@ const TERMS: readonly Term[] = [
   {
     pattern: /^ct state established,related/,
     compile: () => match.ctState('established', 'related'),
+  },
+  {
+    pattern: /^icmpv6 type nd-router-advert/,
+    compile: () => [
+      ...match.l4proto('icmpv6'),
+      { type: 'payload', base: 'transport', offset: 0, length: 1 },
+      { type: 'cmp', op: 'eq', value: ND_ROUTER_ADVERT },
+    ],
   },
   { pattern: /^masquerade fully-random/, compile: () => action.masquerade('fully-random') },
   { pattern: /^masquerade/, compile: () => action.masquerade() },

@@ -156,6 +156,8 @@ function kindWords({ link }: Link): string {
       return ' type bridge'
     case 'vlan':
       return ` link ${link.parent} type vlan id ${link.id}`
+    case 'macvlan':
+      return `${link.parent === undefined ? '' : ` link ${link.parent}`} type macvlan mode ${link.mode}`
     case 'other':
       return ` type ${link.name}`
     default:

@@ -31,6 +31,13 @@ export type LinkKind =
   | { readonly type: 'vxlan-gpe'; readonly port: number }
   | { readonly type: 'bridge' }
   | { readonly type: 'vlan'; readonly parent: string; readonly id: number }
+  | {
+      readonly type: 'macvlan'
+      /** How links of one parent talk: `bridge` directly, `private` not at all. */
+      readonly mode: 'bridge' | 'private' | 'vepa' | 'passthru' | 'source'
+      /** Link below. undefined: it is in another namespace, whose names say nothing here. */
+      readonly parent?: string
+    }
   | { readonly type: 'other'; readonly name: string }
 
 /** The pod's end of a pair. Known to planners; a dump of the host's side cannot show it. */
@@ -240,10 +247,23 @@ export function kernelState(objects: Iterable<KernelObject>): KernelState {
 
 /** The link an object hangs on: it vanishes with it. */
 export function linkOf(object: KernelObject): string | undefined {
-  if (object.kind === 'sysctl' || isNft(object)) return undefined
+  if (object.kind === 'sysctl') return sysctlLink(object.name)
+  if (isNft(object)) return undefined
   if (object.kind !== 'link') return object.link
-  if (object.link.type === 'vlan') return object.link.parent
+  if (object.link.type === 'vlan' || object.link.type === 'macvlan') return object.link.parent
   return object.link.type === 'vxlan' ? object.link.underlay : undefined
+}
+
+/** A link's own sysctl, e.g. `net.ipv4.conf.trvx/1.rp_filter`; a slash stands for a dot. Source: sysctl(8). */
+export const linkSysctl = (family: IpFamily, link: string, key: string): string =>
+  `net.ipv${family}.conf.${link.replaceAll('.', '/')}.${key}`
+
+/** The link whose setting it is. */
+function sysctlLink(name: string): string | undefined {
+  const [, link] = /^net\.ipv[46]\.conf\.([^.]+)\.[^.]+$/.exec(name) ?? []
+  return link === undefined || link === 'all' || link === 'default'
+    ? undefined
+    : link.replaceAll('/', '.')
 }
 
 /** Route to one address. */
@@ -268,6 +288,10 @@ export function satisfies(actual: KernelObject, desired: KernelObject): boolean 
 /** Whether the parts that need a new link agree. */
 export function sameLinkKind(actual: LinkKind, desired: LinkKind): boolean {
   if (actual.type === 'veth' && desired.type === 'veth') return true
+  if (actual.type === 'macvlan' && desired.type === 'macvlan') {
+    const { parent = desired.parent } = actual
+    return actual.mode === desired.mode && parent === desired.parent
+  }
   return isEqual(actual, desired)
 }
 

@@ -70,7 +70,7 @@ function carryOut(request: CniRequest, input: CniCallInput, host: CniHost): Prom
         ? add(request, input, host)
         : addIpam(request, input, host)
     case 'DEL':
-      return del(keyOf(request), request.plugin === 'trivium', host, input.steps)
+      return del(keyOf(request), request.plugin === 'trivium', host, input.steps, request.netns)
     case 'CHECK':
       return check(request, input, host)
     case 'STATUS':

@@ -36,6 +36,7 @@ import { linkEnds } from './link-ends.ts'
 import { openNft } from './nft.ts'
 import { offloadsOff } from './offload.ts'
 import { isLockBusy, waitElsewhere } from './patience.ts'
+import { type PodMacvlans, podMacvlans } from './pod-macvlans.ts'
 import { readSysctl } from './sysctl.ts'
 
 /** Operations that are made into messages at a stretch: about a millisecond. */
@@ -70,6 +71,8 @@ export interface LiveKernel extends KernelPort {
   hasTable(): boolean
   /** Removes those of the elements that are there. */
   removeElements(elements: readonly NftElement[]): Promise<void>
+  /** Links in pods' namespaces that have no end here. */
+  readonly macvlans: PodMacvlans
   /** Everything, in pool threads and in pieces, so that others get their turn. */
   stateSoon(sysctls?: readonly string[]): Promise<KernelState>
   /** Tells of every change until the returned function is called; needs `netnsFd` still open. */
@@ -119,6 +122,8 @@ export function openKernel(
     for (const [position, op] of ops.entries()) {
       if (op.kind !== 'add' || op.object.kind !== 'link' || failures[position] !== undefined)
         continue
+      // A pod's macvlan is in the pod's namespace.
+      if (op.object.link.type === 'macvlan') continue
       const { name } = op.object
       const index = socket.indexOf(name)
       if (index !== undefined) made.set(name, index)
@@ -195,6 +200,7 @@ export function openKernel(
     link,
     hasTable: () => nft?.hasTable() === true,
     removeElements: async (elements) => nft?.removeElements(elements),
+    macvlans: podMacvlans(socket),
     stateSoon: (sysctls = []) => observe(sysctls),
     observe(sysctls, done) {
       observe(sysctls).then(

@@ -5,14 +5,41 @@
  */
 import * as nl from 'netlink-ts'
 import { NetlinkSocket } from 'netlink-ts/live'
-import { isPodLinkName, type Living, livingIn, type PodEnd } from '../kernel/mod.ts'
+import {
+  isPodLinkName,
+  type Living,
+  type LivingLink,
+  livingIn,
+  type PodEnd,
+  podAliasNetwork,
+} from '../kernel/mod.ts'
 import { getOrNot } from '../kernel/netlink-read.ts'
 import type { Ip, Mac } from '../net/mod.ts'
 import type { LiveKernel } from './kernel.ts'
 
 /** In the namespace of `netnsFd`, or the process's own; `kernel` is of the same. */
-export const livingHere = (kernel: LiveKernel, netnsFd?: number): Living =>
-  livingIn(kernel.state(), podEnds(netnsFd))
+export function livingHere(kernel: LiveKernel, netnsFd?: number): Living {
+  const { pods, unnamed, ...rest } = livingIn(kernel.state(), podEnds(netnsFd))
+  const [named, nameless] = onMacvlans(kernel)
+  return { ...rest, pods: [...pods, ...named], unnamed: [...unnamed, ...nameless] }
+}
+
+/** Pods whose links are macvlans, and those of our links that do not say whose they are. */
+function onMacvlans({ macvlans }: LiveKernel): readonly [readonly LivingLink[], readonly string[]] {
+  const pods: LivingLink[] = []
+  const unnamed: string[] = []
+  for (const link of macvlans.allNow()) {
+    const { owner, mac, alias, name, nsid } = link
+    if (podAliasNetwork(alias) === undefined) continue // another plugin's
+    const ips = macvlans.ipsOf(link)
+    // Without addresses it is what a crash left of an ADD.
+    if (owner === undefined) unnamed.push(`${name} in the namespace of id ${nsid}`)
+    else if (ips.length > 0) {
+      pods.push({ ...owner, macvlan: true, ips, ...(mac === undefined ? {} : { mac }) })
+    }
+  }
+  return [pods, unnamed]
+}
 
 /**
  * The other ends of our pairs, by host link; asked of the pod's namespace by its

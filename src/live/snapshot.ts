@@ -10,16 +10,15 @@ import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import * as nl from 'netlink-ts'
 import { NetlinkSocket, NftSocket } from 'netlink-ts/live'
-import type { AttachmentRecord } from '../../ipam/records.ts'
+import { type AttachmentRecord, isLinkOurs } from '../../ipam/records.ts'
 import { asTriviumError } from '../errors.ts'
 import {
   type ForeignChain,
-  linkSysctl,
   type NodeSnapshot,
   type PodSnapshot,
   SNAPSHOT_VERSION,
 } from '../explain/mod.ts'
-import { type KernelObject, NFT_TABLE } from '../kernel/mod.ts'
+import { type KernelObject, linkSysctl, NFT_TABLE } from '../kernel/mod.ts'
 import { openKernel } from './kernel.ts'
 import { openPodNetns } from './netns.ts'
 
@@ -41,7 +40,7 @@ export function takeSnapshot(
     takenMs,
     kernelRelease: release(),
     objects: [...objects, ...sysctlsOf(links)],
-    pods: attachments.filter(({ hostLink }) => hostLink !== undefined).map(podOf),
+    pods: attachments.filter(isLinkOurs).map(podOf),
     chains: readChains(unread),
     ...readCounts(),
     unread,
@@ -79,7 +78,7 @@ const NODE_SYSCTLS = [
   'net.ipv4.neigh.default.gc_thresh3',
   'net.ipv6.neigh.default.gc_thresh3',
 ] as const
-const LINK_SYSCTLS = ['forwarding', 'rp_filter'] as const
+const LINK_SYSCTLS = ['forwarding', 'rp_filter', 'arp_filter'] as const
 
 function sysctlsOf(links: readonly string[]): readonly KernelObject[] {
   const names = [

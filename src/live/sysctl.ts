@@ -5,7 +5,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 
-const pathOf = (name: string): string => `/proc/sys/${name.replaceAll('.', '/')}`
+/** Dots separate, and slashes stand for dots in a part. Source: sysctl(8). */
+const pathOf = (name: string): string =>
+  `/proc/sys/${name.replace(/[./]/g, (sign) => (sign === '.' ? '/' : '.'))}`
 
 /** undefined when there is none of that name. */
 export function readSysctl(name: string): string | undefined {

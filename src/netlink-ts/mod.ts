@@ -96,6 +96,7 @@ export {
   type NexthopSpec,
   nexthop,
 } from './route/nexthop-object.ts'
+export { type NsidSpec, nsid } from './route/nsid.ts'
 export {
   type ClsactKind,
   type IngressKind,

@@ -28,6 +28,7 @@ export interface Shape {
   readonly dual: boolean
   readonly lightweight: boolean
   readonly crossSubnet: boolean
+  readonly macvlan?: boolean
   /** A block is one address. */
   readonly tiny?: boolean
 }
@@ -37,6 +38,7 @@ export const shape: fc.Arbitrary<Shape> = fc.record({
   dual: fc.boolean(),
   lightweight: fc.boolean(),
   crossSubnet: fc.boolean(),
+  macvlan: fc.boolean(),
 })
 
 /** A cluster as lists, which events change. */
@@ -80,7 +82,7 @@ export function happen({ records, blocks }: Cluster, event: Event): void {
 
 export function viewFrom(
   cluster: Cluster,
-  { mode, dual, lightweight, crossSubnet, tiny = false }: Shape,
+  { mode, dual, lightweight, crossSubnet, macvlan = false, tiny = false }: Shape,
 ): ClusterView {
   const pool4 = tiny ? { ...POOL_4, blockLength: 32 } : POOL_4
   const pools = dual ? [pool4, POOL_6] : [pool4]
@@ -89,6 +91,7 @@ export function viewFrom(
     ...base.options,
     crossSubnet,
     ...(lightweight ? { flavour: 'lightweight' as const } : {}),
+    ...(macvlan ? { attachment: 'macvlan' as const } : {}),
   }
   const record = { ...base, options }
   const own = [...cluster.blocks].flatMap(([index, blocks]) =>

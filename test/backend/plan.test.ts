@@ -5,7 +5,8 @@ import t from 'tap'
 import { planNode } from '../../src/backend/plan.ts'
 import { backends } from '../../src/backend/registry.ts'
 import type { ClusterView } from '../../src/cluster/view.ts'
-import { owns, renderState } from '../../src/kernel/mod.ts'
+import { planAdd } from '../../src/cni/mod.ts'
+import { owns, renderOp, renderState } from '../../src/kernel/mod.ts'
 import { macFromName, parseIp } from '../../src/net/mod.ts'
 import { holds } from '../support/property.ts'
 import { attachment, claims, network, networkView, node, POOL_4, POOL_6, viewOf } from './views.ts'
@@ -100,6 +101,57 @@ t.test("vlan: a pod has its pool's prefix and gateway", async (t) => {
     code: 'CONFLICT',
     message: 'Cannot place 10.43.0.7: no pool of the network holds it any more',
   })
+})
+
+const onMacvlans = (vlanId: number, pools = [POOL_4, POOL_6]) =>
+  network('vlan', {
+    pools,
+    options: { vni: 1, vxlanPort: 8472, vlanId, attachment: 'macvlan' },
+  })
+const { hostLink: _none, ...bare } = attachment('c0ffee', ['10.42.0.7', 'fd42::7'])
+const MACVLAN_POD = { ...bare, macvlan: true } as const
+
+t.test("vlan with macvlans: the node's own, on the tagged underlay or on itself", async (t) => {
+  const mac = (id: number) => macFromName(`n0/trvm.${id}`)
+  const own = (id: number, parent: string) => [
+    `ip -6 route add fd42::7/128 dev trvm.${id} proto 84`,
+    `ip addr add 10.42.0.0/32 dev trvm.${id}`,
+    `ip addr add fd42::/128 dev trvm.${id} nodad`,
+    `ip link add name trvm.${id} address ${mac(id)} mtu 1500 alias "trivium pods" up link ${parent} type macvlan mode bridge`,
+    `ip route add 10.42.0.7/32 dev trvm.${id} proto 84`,
+    `sysctl -w net.ipv4.conf.trvm/${id}.arp_filter=1`,
+  ]
+  const view = (id: number) => viewOf([networkView(onMacvlans(id), 3, [MACVLAN_POD])], 3)
+  t.strictSame(planned(view(0)), own(0, 'eth0'), 'untagged')
+  const tagged =
+    'ip link add name trvl.100 mtu 1500 alias "trivium pods" up link eth0 type vlan id 100'
+  t.strictSame(planned(view(100)), [...own(100, 'trvl.100'), tagged].sort())
+  const guards = renderState(planNode(view(100)).desired)
+  t.match(guards, 'nft add element inet trivium pods4 { trvm.100 . 10.42.0.7 }')
+  t.notMatch(guards, /element inet trivium (inside|masquerade|tunnels)/, 'it is not routed')
+})
+
+t.test('vlan with macvlans: a pod', async (t) => {
+  const gateway = parseIp('10.42.0.1')
+  const record = onMacvlans(100, [{ ...POOL_4, gateway }])
+  const pod = { ...MACVLAN_POD, ips: [parseIp('10.42.0.7')] }
+  const plan = backends.vlan.pod(pod, networkView(record, 1), viewOf([], 1))
+  t.strictSame(plan.ips, [{ ip: '10.42.0.7', prefixLength: 16, gateway }])
+  const { link, node: ways, pod: inside } = planAdd(plan, 'eth0')
+  const mac = macFromName('pods/c0ffee/eth0')
+  t.strictSame(
+    link && renderOp(link),
+    `ip link add name eth0 address ${mac} mtu 1500 down link trvl.100 type macvlan mode bridge`,
+  )
+  t.strictSame(ways.map(renderOp), [
+    'nft add element inet trivium pods4 { trvm.100 . 10.42.0.7 }',
+    'ip route add 10.42.0.7/32 dev trvm.100 proto 84',
+  ])
+  t.strictSame(inside.map(renderOp), [
+    'ip link set dev eth0 alias "trivium pods c0ffee eth0 1" up',
+    'ip addr add 10.42.0.7/16 dev eth0',
+    'ip route add 0.0.0.0/0 via 10.42.0.1 dev eth0 proto 84',
+  ])
 })
 
 t.test('ipam: nothing, and nothing in the way of other networks', async (t) => {

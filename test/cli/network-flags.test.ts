@@ -83,6 +83,7 @@ t.strictSame(
     '--no-conflict-probe',
     '--force',
     '--vlan',
+    '--attachment',
     '--mtu',
   ],
 )
@@ -90,6 +91,10 @@ for (const [flags, options] of [
   [
     { flavour: 'lightweight', crossSubnet: true },
     { flavour: 'lightweight', crossSubnet: true },
+  ],
+  [
+    { attachment: 'macvlan', vlan: '0' },
+    { attachment: 'macvlan', vlanId: 0 },
   ],
   [
     { masquerade: false, force: true },

@@ -119,6 +119,21 @@ const bad: readonly (readonly [what: string, change: object, message: string])[]
   ['port 65536', { options: { vxlanPort: 65_536 } }, `${U}vxlanPort is 65536, wanted 1 to 65535`],
   ['VLAN 4095', { options: { vlanId: 4095 } }, `${U}vlanId is 4095, wanted 1 to 4094`],
   ['VLAN 0', { options: { vlanId: 0 } }, `${U}vlanId is 0, wanted 1 to 4094`],
+  [
+    'VLAN 0 with a bridge',
+    { mode: 'vlan', options: { vlanId: 0 } },
+    `${U}vlanId is 0 (untagged) with attachment bridge, wanted 1 to 4094`,
+  ],
+  [
+    'VLAN -1 with macvlans',
+    { mode: 'vlan', options: { vlanId: -1, attachment: 'macvlan' } },
+    `${U}vlanId is -1, wanted 0 to 4094`,
+  ],
+  [
+    'an attachment that nobody knows',
+    { mode: 'vlan', options: { vlanId: 7, attachment: 'ipvlan' } },
+    `${U}attachment is "ipvlan", wanted bridge or macvlan`,
+  ],
   ['vlan without id', { mode: 'vlan' }, `${U}vlanId is missing, wanted 1 to 4094 in vlan mode`],
   ['MTU 67', { options: { mtuBytes: 67 } }, `${U}mtuBytes is 67, wanted 68 to 65535`],
   [
@@ -130,7 +145,7 @@ const bad: readonly (readonly [what: string, change: object, message: string])[]
   [
     'option with a typo',
     { options: { vnl: 1 } },
-    `${U}unknown option is "vnl", wanted vni, vxlanPort, vlanId, cooldownSeconds, idleSeconds, mtuBytes, flavour, crossSubnet, masquerade, checksumOffload, anyKernel, cooldownStrict or conflictProbe`,
+    `${U}unknown option is "vnl", wanted vni, vxlanPort, vlanId, cooldownSeconds, idleSeconds, mtuBytes, flavour, attachment, crossSubnet, masquerade, checksumOffload, anyKernel, cooldownStrict or conflictProbe`,
   ],
 ]
 
@@ -253,6 +268,40 @@ t.test('setNetwork()', (t) =>
       message:
         'Cannot change network a from vxlan to ipam: 1 pod attached (1 on node n1: c1), wanted none',
     })
+  }),
+)
+
+t.test('how pods hang on a VLAN', (t) =>
+  transact((tx) => {
+    const vlan = (vlanId: number, attachment?: 'bridge' | 'macvlan') => ({
+      mode: 'vlan',
+      options: { vlanId, ...(attachment === undefined ? {} : { attachment }) },
+    })
+    createNetwork(tx, spec('a', '10.1.0.0/16', vlan(7)))
+    t.throws(() => createNetwork(tx, spec('b', '10.2.0.0/16', vlan(7, 'macvlan'))), {
+      code: 'CONFLICT',
+      message: 'VLAN 7 has attachment bridge in network a, wanted the same, found macvlan',
+    })
+    createNetwork(tx, spec('b', '10.2.0.0/16', vlan(0, 'macvlan')))
+    t.throws(() => setNetwork(tx, 'b', { options: { attachment: undefined } }), {
+      code: 'BAD_CONFIG',
+      message: 'vlanId is 0 (untagged) with attachment bridge',
+    })
+    for (const attachment of ['macvlan', 'bridge'] as const) {
+      t.equal(setNetwork(tx, 'a', { options: { attachment } }).kind, 'changed', 'without pods')
+    }
+    attach(tx, 'a', 'c1')
+    attach(tx, 'b', 'c2')
+    t.throws(() => setNetwork(tx, 'a', { options: { attachment: 'macvlan' } }), {
+      code: 'CONFLICT',
+      message: /^Cannot change network a from attachment bridge to macvlan: 1 pod attached .*c1/,
+    })
+    t.throws(() => setNetwork(tx, 'b', { options: { vlanId: 8 } }), {
+      code: 'CONFLICT',
+      message: 'Cannot change network b from VLAN 0 to 8: 1 pod attached',
+    })
+    t.equal(setNetwork(tx, 'a', { options: { vlanId: 8 } }).kind, 'changed', 'ports follow')
+    t.equal(setNetwork(tx, 'b', { options: { mtuBytes: 1400 } }).kind, 'changed')
   }),
 )
 

@@ -28,6 +28,7 @@ import { ipvlanAttrs, macvlanAttrs, vlanAttrs } from '../../src/netlink-ts/route
 import { vxlanAttrs } from '../../src/netlink-ts/route/link-vxlan.ts'
 import { neighAttrs } from '../../src/netlink-ts/route/neigh-attrs.ts'
 import { nexthopAttrs } from '../../src/netlink-ts/route/nexthop-object.ts'
+import { nsidAttrs } from '../../src/netlink-ts/route/nsid.ts'
 import { tbfAttrs } from '../../src/netlink-ts/route/qdisc-tbf.ts'
 import { routeAttrs, routeMetrics } from '../../src/netlink-ts/route/route-attrs.ts'
 import { ruleAttrs } from '../../src/netlink-ts/route/rule-attrs.ts'
@@ -173,6 +174,7 @@ const registry: Readonly<Record<string, Entry>> = {
   ipEncap: { table: ipEncapAttrs, values: encapValues },
   ip6Encap: { table: ip6EncapAttrs, values: encapValues },
   vniStats: { table: vniStats },
+  nsid: { table: nsidAttrs },
   neigh: { table: neighAttrs },
 }
 

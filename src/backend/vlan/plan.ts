@@ -1,37 +1,30 @@
 /**
- * The VLAN: pods sit beside physical machines. A bridge a VLAN id joins the
- * pods' links and the underlay's 802.1Q interface; switches learn the rest.
+ * The VLAN: pods sit beside physical machines, and switches learn the rest. How a
+ * pod hangs on the uplink is the network's `attachment`: see bridge.ts and macvlan.ts.
  *
- * Cost per node: two links a network and one a pod, no routes. The cost is
- * elsewhere: each pod's MAC in every switch, and ARP by broadcast.
+ * The cost is elsewhere: each pod's MAC in every switch, and ARP by broadcast.
  *
  * @module
  */
-import type { AttachmentRecord, ClusterView, NetworkView, Pool } from '../../cluster/view.ts'
+import type { ClusterView, NetworkView, Pool } from '../../cluster/view.ts'
 import { TriviumError } from '../../errors.ts'
-import {
-  bridgeLinkName,
-  DEFAULT_METRIC,
-  deviceAlias,
-  type KernelObject,
-  type Link,
-  ROUTE_PROTOCOL,
-  shared,
-  vlanLinkName,
-} from '../../kernel/mod.ts'
-import { containsIp, type Ip, ipFamily, macFromName, prefixLength } from '../../net/mod.ts'
+import { DEFAULT_METRIC, type KernelObject, ROUTE_PROTOCOL } from '../../kernel/mod.ts'
+import { containsIp, type Ip, ipFamily, prefixLength } from '../../net/mod.ts'
 import type { Backend, PodIp } from '../backend.ts'
 import { carriageOf, networkMtu } from '../mtu.ts'
 import { widestFamily } from '../peers.ts'
-import { DEFAULT_ROUTE, podLink } from '../routed-pod.ts'
+import { DEFAULT_ROUTE } from '../routed-pod.ts'
+import { bridgeDevices, bridgeEnd, bridgeEnds } from './bridge.ts'
+import { macvlanDevices, macvlanLink, macvlanWays } from './macvlan.ts'
 
 export const vlan: Backend = {
   own(network, view) {
     const mtuBytes = mtuOf(network, view)
-    const objects = [...devices(network, view, mtuBytes), ...hostEnds(network, mtuBytes)]
+    const devices = isMacvlan(network) ? macvlanDevices : bridgeDevices
+    const objects = [...devices(network, view, mtuBytes), ...podsOf(network, mtuBytes)]
     return { objects, problems: [] }
   },
-  pods: (network, view) => hostEnds(network, mtuOf(network, view)),
+  pods: (network, view) => podsOf(network, mtuOf(network, view)),
   // Switches find peers by themselves.
   hasPeers: false,
   peer: () => ({ objects: [], problems: [] }),
@@ -39,14 +32,28 @@ export const vlan: Backend = {
     const mtuBytes = mtuOf(network, view)
     const ips = attachment.ips.map((ip) => podIp(ip, network.network.pools))
     const gateways = ips.flatMap(({ gateway }) => (gateway === undefined ? [] : [gateway]))
+    const hung = isMacvlan(network)
+      ? {
+          link: macvlanLink(attachment, network, view, mtuBytes),
+          node: macvlanWays(attachment, network.network.options.vlanId),
+        }
+      : { node: bridgeEnd(attachment, network, mtuBytes) }
     return {
-      node: hostEnd(attachment, network, mtuBytes),
+      ...hung,
       pod: podObjects(attachment.ifname, ips),
       mtuBytes,
       ips,
       routes: gateways.map((via) => ({ dst: DEFAULT_ROUTE[ipFamily(via)], via })),
     }
   },
+}
+
+const isMacvlan = ({ network }: NetworkView): boolean => network.options.attachment === 'macvlan'
+
+function podsOf(network: NetworkView, mtuBytes: number): readonly KernelObject[] {
+  if (!isMacvlan(network)) return bridgeEnds(network, mtuBytes)
+  const { vlanId } = network.network.options
+  return network.attachments.flatMap((attachment) => macvlanWays(attachment, vlanId))
 }
 
 function mtuOf(network: NetworkView, { self }: ClusterView): number {
@@ -58,46 +65,6 @@ function mtuOf(network: NetworkView, { self }: ClusterView): number {
     widestFamily(network),
     options.mtuBytes,
   )
-}
-
-function devices(network: NetworkView, view: ClusterView, mtuBytes: number): readonly Link[] {
-  const { name, options } = network.network
-  const alias = deviceAlias(name)
-  const bridge = bridgeLinkName(options.vlanId)
-  return [
-    { kind: 'link', name: bridge, link: { type: 'bridge' }, up: true, mtuBytes, alias },
-    {
-      kind: 'link',
-      name: vlanLinkName(options.vlanId),
-      link: { type: 'vlan', parent: view.self.underlayLink, id: options.vlanId },
-      up: true,
-      mtuBytes,
-      master: bridge,
-      alias,
-    },
-  ]
-}
-
-const hostEnds = (network: NetworkView, mtuBytes: number): readonly KernelObject[] =>
-  network.attachments.flatMap((attachment) => hostEnd(attachment, network, mtuBytes))
-
-/** By record, because records outlive plans. */
-const hostEndOf = new WeakMap<AttachmentRecord, Link>()
-
-function hostEnd(
-  attachment: AttachmentRecord,
-  { network }: NetworkView,
-  mtuBytes: number,
-): readonly Link[] {
-  const master = bridgeLinkName(network.options.vlanId)
-  const known = hostEndOf.get(attachment)
-  if (known?.mtuBytes === mtuBytes && known.master === master) return [known]
-  if (attachment.hostLink === undefined) return []
-  const link = podLink(attachment, attachment.hostLink, mtuBytes)
-  // A bridge takes the lowest MAC of its ports, and a pod's is stable: so is this one.
-  const made = shared<Link>({ ...link, mac: macFromName(link.name), master })
-  hostEndOf.set(attachment, made)
-  return [made]
 }
 
 function podIp(ip: Ip, pools: readonly Pool[]): PodIp {

@@ -5,28 +5,10 @@
  */
 import type { BlockClaim, NetworkView, NodeRecord } from '../../cluster/view.ts'
 import { type Addr, type Neigh, shared, vxlanLinkName } from '../../kernel/mod.ts'
-import {
-  hostPrefix,
-  type Ip,
-  type IpFamily,
-  networkAddress,
-  prefixFamily,
-  prefixLength,
-} from '../../net/mod.ts'
+import { hostPrefix, networkAddress, prefixLength } from '../../net/mod.ts'
+import { firstAddresses } from '../peers.ts'
 
 export const tunnelName = ({ network }: NetworkView): string => vxlanLinkName(network.options.vni)
-
-/**
- * A node's endpoint addresses: the network address of its first block, a
- * family. The allocator never gives it to a pod.
- */
-export function endpoints(claims: readonly BlockClaim[]): ReadonlyMap<IpFamily, Ip> {
-  return new Map(
-    claims
-      .filter(({ first }) => first)
-      .map(({ cidr }) => [prefixFamily(cidr), networkAddress(cidr)] as const),
-  )
-}
 
 /** By a peer's first block: many nodes, and many plans of one node, have the same entry. */
 const neighbors = new WeakMap<BlockClaim, Neigh>()
@@ -46,7 +28,7 @@ export function endpointAddresses(
   network: NetworkView,
   claims: readonly BlockClaim[],
 ): readonly Addr[] {
-  return [...endpoints(claims).values()].map((ip) => ({
+  return [...firstAddresses(claims).values()].map((ip) => ({
     kind: 'addr',
     link: tunnelName(network),
     ip,

@@ -56,7 +56,7 @@ function createCommand(): Command {
   return command
     .addHelpText(
       'after',
-      '\nExamples:\n  trivium network create pods --mode vxlan --pool 10.42.0.0/16,block=26 --pool fd42::/48\n  trivium network create racks --mode vlan --vlan 100 --pool 192.0.2.0/24,gateway=192.0.2.1\n  trivium network create lan --mode ipam --pool 198.51.100.0/24,gateway=198.51.100.1,block=28\n  trivium network create shops --pool 10.43.0.0/16,namespaces=shop+till --pool 10.44.0.0/16\n',
+      '\nExamples:\n  trivium network create pods --mode vxlan --pool 10.42.0.0/16,block=26 --pool fd42::/48\n  trivium network create racks --mode vlan --vlan 100 --pool 192.0.2.0/24,gateway=192.0.2.1\n  trivium network create floor --mode vlan --vlan 0 --attachment macvlan --pool 198.51.100.0/24\n  trivium network create lan --mode ipam --pool 198.51.100.0/24,gateway=198.51.100.1,block=28\n  trivium network create shops --pool 10.43.0.0/16,namespaces=shop+till --pool 10.44.0.0/16\n',
     )
     .action(async (name: string, options: CreateOptions) => {
       const record = parseNetworkSpec(specOf(name, options.mode, options.pool, options), Date.now())
@@ -98,7 +98,11 @@ function optionWords({ mode, options }: NetworkRecord): string {
       options.checksumOffload === false ? ' checksum-offload off' : '',
     ].join(''),
     route: '-',
-    vlan: `vlan ${options.vlanId}`,
+    vlan: [
+      options.vlanId === 0 ? 'untagged' : `vlan ${options.vlanId}`,
+      options.attachment === 'macvlan' ? ' macvlan' : '',
+      options.conflictProbe === true ? ' conflict-probe' : '',
+    ].join(''),
     ipam: '-',
   }
   const words = [own[mode]]

@@ -121,6 +121,8 @@ async function recorded(
 function begin(place: Place, allocated: Allocated): Work | undefined {
   try {
     const work = workOf(place, allocated)
+    // A macvlan has no end here by whose name another process would find it without a record.
+    if (allocated.attachment.macvlan === true) return work
     return { ...work, early: earlyLink(work.plumbing, place.hostLink, place.host) }
   } catch {
     return undefined // the same again once there is a record, which is then taken back

@@ -6,7 +6,12 @@
 import { apartBecause } from '../../../ipam/cluster/membership.ts'
 import { keys } from '../../../ipam/keys.ts'
 import { type AllocateRequest, allocate, ensureBlocks, type Refusal } from '../../../ipam/mod.ts'
-import type { AttachmentRecord, NetworkRecord, NodeRecord } from '../../../ipam/records.ts'
+import {
+  type AttachmentRecord,
+  isLinkOurs,
+  type NetworkRecord,
+  type NodeRecord,
+} from '../../../ipam/records.ts'
 import type { Reader, Tx } from '../../../ipam/store.ts'
 import type { CniRequest } from '../../cni/mod.ts'
 import { type ErrorCode, TriviumError } from '../../errors.ts'
@@ -30,7 +35,7 @@ export async function allocateFor(
   const allocateIn = (tx: Tx): Allocated | Refusal => {
     refuseApart(tx, host)
     const context = contextOf(tx, request, host)
-    const allocated = allocate(tx, allocationOf(request, host, hostLink))
+    const allocated = allocate(tx, allocationOf(request, host, linkIn(context, hostLink)))
     if (allocated.kind === 'refused') return allocated
     // The spare block is claimed with the address, so a new block's route is everywhere in time.
     if (host.mayClaim) ensureBlocks(tx, context.network, host.nodeName, Date.now())
@@ -60,11 +65,21 @@ export function refuseApart(reader: Reader, { nodeName, bootId, newestMark }: Cn
   if (why !== undefined) throw why
 }
 
-/** What the request asks of the allocator; without a host link, somebody else makes one. */
+/** The link of ours that an attachment will have. */
+type OwnLink = Pick<AllocateRequest, 'hostLink' | 'macvlan'>
+
+/** @param hostLink Its host end, where it has one; absent: another plugin makes it. */
+function linkIn({ network }: Pick<Allocated, 'network'>, hostLink?: string): OwnLink {
+  if (hostLink === undefined) return {}
+  const { mode, options } = network
+  return mode === 'vlan' && options.attachment === 'macvlan' ? { macvlan: true } : { hostLink }
+}
+
+/** What the request asks of the allocator; without a link of ours, somebody else makes one. */
 export function allocationOf(
   request: CniRequest,
   host: CniHost,
-  hostLink?: string,
+  link: OwnLink = {},
 ): AllocateRequest {
   const { args, ask } = request
   const { ips, pools, mac } = ask
@@ -72,9 +87,9 @@ export function allocationOf(
     key: keyOf(request),
     node: host.nodeName,
     netns: request.netns,
-    ...(hostLink === undefined ? {} : { hostLink }),
+    ...link,
     ...(args.pod === undefined ? {} : { pod: args.pod }),
-    ...(hostLink === undefined || mac === undefined ? {} : { mac }),
+    ...(!isLinkOurs(link) || mac === undefined ? {} : { mac }),
     ...(ips.length === 0 ? {} : { requested: ips }),
     ...(pools.length === 0 ? {} : { pools }),
     mayClaim: host.mayClaim,

@@ -9,6 +9,7 @@ import { TriviumError } from '../../errors.ts'
 import { openPodNetns } from '../netns.ts'
 import { contextOf } from './allocate.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
+import { checkParent } from './macvlan.ts'
 
 export async function check(
   request: CniRequest,
@@ -40,6 +41,7 @@ export async function check(
     const isTableKept =
       (host.mayClaim || host.blocks !== undefined) && host.unavailable() === undefined
     checkPod(plan, request.ifname, state, netns.kernel.state(), isTableKept)
+    checkParent(plan.link, request, netns, host.kernel)
     input.steps.mark('look')
   } finally {
     netns.close()

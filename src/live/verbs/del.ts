@@ -11,24 +11,27 @@ import { TriviumError } from '../../errors.ts'
 import { podLinkName } from '../../kernel/mod.ts'
 import { transact } from '../transact.ts'
 import type { CniHost } from './host.ts'
+import { isOnMacvlan, removeMacvlan } from './macvlan.ts'
 import type { Steps } from './steps.ts'
 
 /**
  * Works with nothing but the store: no namespace, no earlier result, no agent.
  *
  * @param steps Absent where it is a part of something else: an ADD undone.
+ * @param netnsPath Where the runtime says that the pod is: one place more to look for its macvlan.
  */
 export async function del(
   key: AttachmentKey,
   isLinkOurs: boolean,
   host: CniHost,
   steps?: Steps,
+  netnsPath?: string,
 ): Promise<undefined> {
   refuseUnknowing(host)
   const name = podLinkName(key.network, key.containerId, key.ifname)
   const letGo = host.hold(name)
   try {
-    return await removeAll(key, isLinkOurs ? name : undefined, host, steps)
+    return await removeAll(key, isLinkOurs ? name : undefined, host, { steps, netnsPath })
   } finally {
     letGo()
   }
@@ -49,12 +52,17 @@ async function removeAll(
   key: AttachmentKey,
   hostLink: string | undefined,
   host: CniHost,
-  steps: Steps | undefined,
+  {
+    steps,
+    netnsPath,
+  }: { readonly steps?: Steps | undefined; readonly netnsPath?: string | undefined },
 ): Promise<undefined> {
   if (hostLink !== undefined) {
     // Somebody else's link of that name is why ADD failed; it is not ours to remove.
     const failure = await host.kernel.removeOwnLink(hostLink)
     if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+    const record = host.store.read((reader) => reader.get(keys.attachment(host.nodeName, key)))
+    if (isOnMacvlan(key, record, host)) await removeMacvlan(key, record, host, netnsPath)
     steps?.mark('unlink')
     await closeGuards(key, hostLink, host)
     steps?.mark('guards')
@@ -73,7 +81,7 @@ async function closeGuards(
 ): Promise<void> {
   const ips = store.read((reader) => {
     const record = reader.get(keys.attachment(nodeName, key))
-    // Pods of a VLAN have no guards on the node: its switches decide.
+    // Those of a VLAN's bridge have none of these; a macvlan's went with its ways.
     const isGuarded = reader.get(keys.network(key.network))?.mode !== 'vlan'
     return isGuarded ? (record?.ips ?? []) : []
   })

@@ -4,6 +4,7 @@
  * @module
  */
 import { keys } from '../../../ipam/keys.ts'
+import { isLinkOurs } from '../../../ipam/records.ts'
 import { type CniRequest, type Garbage, garbageOf } from '../../cni/mod.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
 import type { KernelState } from '../../kernel/mod.ts'
@@ -77,7 +78,7 @@ async function removeAll(
   }
   const jobs = [
     ...attachments.map(
-      (each) => () => host.locks.hold(each, () => del(each, each.hostLink !== undefined, host)),
+      (each) => () => host.locks.hold(each, () => del(each, isLinkOurs(each), host)),
     ),
     ...links.map((name) => () => removeLink(name, host)),
   ]

@@ -26,7 +26,7 @@ import type { CniHost } from './host.ts'
 export interface Plumbing {
   /** Without addresses: nobody is reached through it, and nobody reaches out. */
   readonly link: {
-    /** The pair, without its alias, which needs a message of its own. */
+    /** The pair, or the pod's macvlan, without its alias, which needs a message of its own. */
     readonly pair: readonly KernelOp[]
     /** What the host's end is called and has whatever pod it is. */
     readonly node: readonly KernelOp[]
@@ -44,17 +44,15 @@ export interface Plumbing {
 }
 
 export function plumbing(
-  { node: [first, ...others], pod }: AddPlan,
+  { link, node, pod }: AddPlan,
   where: Pick<Plumbing, 'ifname' | 'host' | 'netns'>,
 ): Plumbing {
-  const link = first === undefined ? undefined : subjectOf(first)
-  if (link?.kind !== 'link') return unreachable('a pod hangs on a link')
-  const { alias: _named, ...nameless } = link
+  const [pair, named, others] = link === undefined ? pairOf(node) : [link, [], node]
   const routed = others.filter((op) => !isNft(subjectOf(op)))
   return {
     link: {
-      pair: [{ kind: 'add', object: nameless }],
-      node: [{ kind: 'change', from: nameless, to: link }, ...routed.filter(isOfLink)],
+      pair: [pair],
+      node: [...named, ...routed.filter(isOfLink)],
       pod: pod.filter(isOfLink),
     },
     ways: {
@@ -64,6 +62,18 @@ export function plumbing(
     },
     ...where,
   }
+}
+
+/** The pair, how it gets its name, and the rest. */
+function pairOf([first, ...others]: readonly KernelOp[]): readonly [
+  KernelOp,
+  readonly KernelOp[],
+  readonly KernelOp[],
+] {
+  const link = first === undefined ? undefined : subjectOf(first)
+  if (link?.kind !== 'link') return unreachable('a pod hangs on a link')
+  const { alias: _named, ...nameless } = link
+  return [{ kind: 'add', object: nameless }, [{ kind: 'change', from: nameless, to: link }], others]
 }
 
 /** The link itself, and the gateway's address, which every pair's host end has. */
@@ -87,12 +97,17 @@ export async function makeLink(plumbing: Plumbing, made: () => void = () => {}):
       'Run DEL first, or ask for another CNI_IFNAME',
     )
   }
+  // Before the link: whoever looks for it from here goes by the namespace's id.
+  if (isMacvlan(link.pair)) host.kernel.macvlans.know(netns.fd)
   must(link.pair, await host.kernel.applySoon(link.pair, netns.fd, host.isAlone()))
   made()
   if (ways.pod.some(isAddress6)) netns.enableIpv6(ifname)
   must(link.pod, await netns.kernel.applySoon(link.pod))
   must(link.node, await beyondPresent(link.node, host.kernel))
 }
+
+const isMacvlan = ([op]: readonly KernelOp[]): boolean =>
+  op?.kind === 'add' && op.object.kind === 'link' && op.object.link.type === 'macvlan'
 
 const isAddress6 = (op: KernelOp): boolean =>
   op.kind === 'add' && op.object.kind === 'addr' && ipFamily(op.object.ip) === 6

@@ -31,6 +31,8 @@ export const RTM = {
   newQdisc: 36,
   delQdisc: 37,
   getQdisc: 38,
+  newNsid: 88,
+  getNsid: 90,
   newNexthop: 104,
   delNexthop: 105,
   getNexthop: 106,
