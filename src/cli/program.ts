@@ -17,6 +17,7 @@ import { networkCommand } from './commands/network.ts'
 import { nodeCommand } from './commands/node.ts'
 import { quickstartCommand } from './commands/quickstart.ts'
 import { simCommand } from './commands/sim.ts'
+import { uplinkCommand } from './commands/uplink.ts'
 import { EXIT } from './common.ts'
 
 const EXAMPLES = `
@@ -48,6 +49,7 @@ export function program(): Command {
     agentCommand(),
     networkCommand(),
     nodeCommand(),
+    uplinkCommand(),
     ipamCommand(),
     explainCommand(),
     doctorCommand(),
