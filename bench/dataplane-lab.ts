@@ -6,9 +6,11 @@
  * what they do every ten seconds would be in somebody's turn.
  */
 
+import { release } from 'node:os'
+import { offloadsGpe } from '../src/kernel-release.ts'
 import { callPlugin } from '../src/lab/cni.ts'
 import { inNetns, must, run } from '../src/lab/exec.ts'
-import { createLab, type Lab, type LabNode, type LabPod } from '../src/lab/lab.ts'
+import { createLab, type Lab, type LabAgent, type LabNode, type LabPod } from '../src/lab/lab.ts'
 import { ping } from '../src/lab/reach.ts'
 import { REFERENCE_DIR } from './cni-roads.ts'
 import { BARE, REFERENCE, ROADS, type Road } from './dataplane/roads.ts'
@@ -73,7 +75,7 @@ type Pair = Pick<Ends, 'client' | 'server' | 'address'>
 
 function pairOf(road: Road, plain: Lab, newLab: () => Promise<Lab>): Promise<Pair> {
   const [first, second] = nodesOf(plain)
-  if (road.flags !== undefined) return newLab().then((lab) => ours(lab, road.flags ?? []))
+  if (road.flags !== undefined) return newLab().then((lab) => ours(lab, road))
   if (road.id === BARE) return bare(plain)
   if (road.id === REFERENCE) return reference(plain)
   const [address = ''] = second.underlayIps
@@ -96,7 +98,13 @@ async function lacksOf(trivium: readonly string[]): Promise<ReadonlyMap<string, 
   const hasAttachment = (await must([...trivium, 'network', 'create', '--help'])).includes(
     '--attachment',
   )
+  const only = process.env['TRIVIUM_BENCH_DATAPLANE']?.split(',')
   const lackOf = (road: Road): string | undefined => {
+    if (only?.includes(road.id) === false && road.id !== BARE) return 'left out'
+    const least = road.facts?.leastKernel
+    if (least !== undefined && !offloadsGpe(release())) {
+      return `this kernel is older than Linux ${least}`
+    }
     if (road.isTagged && status !== 0) return NO_VLAN
     return !hasAttachment && road.flags?.includes('--attachment') ? NO_MACVLAN : undefined
   }
@@ -156,13 +164,14 @@ async function reference(lab: Lab): Promise<Pair> {
   return pair(pods)
 }
 
-async function ours(lab: Lab, flags: readonly string[]): Promise<Pair> {
+async function ours(lab: Lab, { flags = [], isUnguarded }: Road): Promise<Pair> {
   const isSegment = flags.includes('vlan')
   const pools = ['--pool', isSegment ? SEGMENT_POOL : POOL]
   const store = ['--store', lab.storeUrl]
   await lab.trivium('network', 'create', 'pods', ...flags, ...pools, ...store)
   for (const node of lab.nodes) await lab.install(node, '--name', 'pods')
-  const agents = await Promise.all(lab.nodes.map((node) => lab.startAgent(node)))
+  const agents: LabAgent[] = []
+  for (const node of lab.nodes) agents.push(await lab.startAgent(node))
   const pods: LabPod[] = []
   for (const node of nodesOf(lab)) {
     const pod = await lab.addPod(node)
@@ -177,6 +186,8 @@ async function ours(lab: Lab, flags: readonly string[]): Promise<Pair> {
     (await ping(found.client, found.address)).ok ? undefined : 'no answer',
   )
   await Promise.all(agents.map((agent) => agent.stop()))
+  const drop = ['nft', 'delete', 'table', 'inet', 'trivium']
+  if (isUnguarded) for (const { netns } of lab.nodes) await must(inNetns(netns, drop))
   return found
 }
 

@@ -5,10 +5,12 @@
  * Every measure goes through all roads before the next one, in an order that
  * rotates with the rounds; each road is compared with bare veth of the same
  * round, so that a slow minute of the machine divides out.
+ *
+ *     TRIVIUM_BENCH_DATAPLANE=route,vlan npm run bench -- dataplane     these roads only
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startProgress } from '../src/cli/progress.ts'
@@ -84,7 +86,6 @@ const findingsIn = (report: Report): Findings => report.findings as Findings
 function unable(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root: it makes network namespaces'
   if (!existsSync(CLI)) return 'dist/ is not built: npm run build'
-  if (cpus().length < 2) return 'needs two processors: sender and receiver have one each'
   if (!existsSync('/usr/bin/iperf3')) return 'there is no iperf3 (Debian: iperf3)'
   if (!existsSync(join(REFERENCE_DIR, 'bridge'))) {
     return 'there are no reference plugins (Debian: containernetworking-plugins)'

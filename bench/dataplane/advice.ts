@@ -1,7 +1,7 @@
 /**
  * Which road to take when: what was measured, where a road fits at all. A
- * sentence says of two roads that one is better only where it was so in nearly
- * every round; where no measure tells them apart, their facts do, and it says so.
+ * sentence says of two roads that one is better only where it was so in every
+ * round; where no measure tells them apart, their facts do, and it says so.
  */
 import { counted } from '../../src/words.ts'
 import {
@@ -11,10 +11,11 @@ import {
   lead,
   MEASURES,
   type Measure,
+  ROUNDS_MIN,
   type RoadFigures,
   type Unmeasured,
 } from './figures.ts'
-import { type Facts, REFERENCE, type Road } from './roads.ts'
+import { type Facts, GUARDED, REFERENCE, type Road, UNGUARDED } from './roads.ts'
 import { percent, timesWords } from './words.ts'
 
 /** What somebody has, or wants, that not every road fits. */
@@ -51,7 +52,7 @@ const SITUATIONS: readonly Situation[] = [
 /** From here on, what others used of the machine shows in the figures. */
 const LOUD = 0.1
 /** A measure that two roads differ by less in is not worth a word. */
-const LEAD_MIN = 0.02
+const LEAD_MIN = 0.03
 
 /** The paragraph, a sentence or two an entry. */
 export function adviceOf(findings: Findings): readonly string[] {
@@ -59,6 +60,7 @@ export function adviceOf(findings: Findings): readonly string[] {
     ...noiseWords(findings),
     ...SITUATIONS.map((situation) => situationWords(findings, situation)),
     ...tunnelWords(findings),
+    ...guardWords(findings),
     ...referenceWords(findings),
   ]
 }
@@ -71,8 +73,10 @@ function noiseWords({ othersBusy, rounds }: Findings): readonly string[] {
           `Others used ${percent(othersBusy.median)} of the processors between the turns; what measures comes before them, but a quiet machine is a better witness.`,
         ]
   const short =
-    rounds < 5
-      ? [`With ${counted(rounds, 'round')} nothing can be told from chance; 5 are the least.`]
+    rounds < ROUNDS_MIN
+      ? [
+          `With ${counted(rounds, 'round')} nothing can be told from chance; ${ROUNDS_MIN} are the least.`,
+        ]
       : []
   return [...loud, ...short]
 }
@@ -122,7 +126,7 @@ function factsOf({ road, mtuBytes }: RoadFigures): number {
   return (road.facts?.objectsPerPeer ?? 0) - mtuBytes * 1000
 }
 
-/** Measures in which `one` was better than `other` in nearly every round, by something worth a word. */
+/** Measures in which `one` was better than `other` in every round, by something worth a word. */
 const clear = (one: RoadFigures, other: RoadFigures): readonly Measure[] =>
   MEASURES.filter(
     (measure) => isClearlyBetter(one, other, measure) && lead(one, other, measure) >= LEAD_MIN,
@@ -178,6 +182,19 @@ function tunnelWords({ measured }: Findings): readonly string[] {
   ]
 }
 
+/** What is between a pod and another one besides the way. */
+function guardWords({ measured }: Findings): readonly string[] {
+  const [guarded, unguarded] = [GUARDED, UNGUARDED].map((id) =>
+    measured.find(({ road }) => road.id === id),
+  )
+  if (guarded === undefined || unguarded === undefined) return []
+  const dear = clear(unguarded, guarded)
+  const cost = dear.length === 0 ? 'nothing that was measured' : leads(unguarded, guarded, dear)
+  return [
+    `Guards against forged senders, isolation of networks and masquerade cost ${guarded.road.name}: ${cost}.`,
+  ]
+}
+
 function referenceWords({ measured }: Findings): readonly string[] {
   const reference = measured.find(({ road }) => road.id === REFERENCE)
   const ours = choose(
@@ -190,7 +207,5 @@ function referenceWords({ measured }: Findings): readonly string[] {
     ...(behind.length === 0 ? [] : [`behind in ${leads(reference, ours, behind)}`]),
   ]
   const told = words.length === 0 ? 'no difference was measured' : words.join(' and ')
-  return [
-    `Beside ${reference.road.name}, which has no guard against forged senders, ${ours.road.name}: ${told}.`,
-  ]
+  return [`Beside ${reference.road.name}, which has none of these, ${ours.road.name}: ${told}.`]
 }

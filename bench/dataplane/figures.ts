@@ -152,12 +152,15 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /** Rounds that may say the opposite without being believed. */
-const exceptions = (rounds: number): number => Math.floor(rounds / 8)
-/** With fewer, chance alone would be believed too often: five of five is 1 in 32. */
-const ROUNDS_MIN = 5
+const exceptions = (rounds: number): number => Math.floor(rounds / 16)
+/**
+ * With fewer, chance would be believed too often: of two equal roads one is ahead in all of
+ * seven rounds once in 64 measures, and there are six of these.
+ */
+export const ROUNDS_MIN = 7
 
 /**
- * Whether `one` was better than `other` in (nearly) every round, so that it is no
+ * Whether `one` was better than `other` in every round (of 16 in all but one), so that it is no
  * chance of a busy machine: a sign test over rounds, which have the same minute.
  */
 export function isClearlyBetter(one: RoadFigures, other: RoadFigures, measure: Measure): boolean {

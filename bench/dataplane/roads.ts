@@ -35,12 +35,17 @@ export interface Road {
   readonly flags?: readonly string[]
   /** The frames have a VLAN tag, which not every kernel can make. */
   readonly isTagged?: true
+  /** Our nftables table is taken away before anything is measured. */
+  readonly isUnguarded?: true
   /** Undefined: nothing to choose, only a yardstick. */
   readonly facts?: Facts
 }
 
 export const BARE = 'veth'
 export const REFERENCE = 'reference'
+/** The same road with and without our nftables table. */
+export const GUARDED = 'route'
+export const UNGUARDED = 'route-unguarded'
 
 const TUNNEL = { ground: 'ip', isBeside: false } as const
 const VLAN = { ground: 'segment', objectsPerPeer: 0, isCommon: true, isBeside: true } as const
@@ -72,11 +77,18 @@ export const ROADS: readonly Road[] = [
     facts: { ...TUNNEL, objectsPerPeer: 1, isCommon: false, leastKernel: GPE_KERNEL },
   },
   {
-    id: 'route',
+    id: GUARDED,
     name: 'route',
     about: 'a route to each block, no encapsulation',
     flags: ['--mode', 'route'],
     facts: { ground: 'l2', objectsPerPeer: 1, isCommon: true, isBeside: false },
+  },
+  {
+    id: UNGUARDED,
+    name: 'route, no guards',
+    about: 'the same without our nftables table: what guards, isolation and masquerade cost',
+    flags: ['--mode', 'route'],
+    isUnguarded: true,
   },
   {
     id: 'vlan',

@@ -65,10 +65,19 @@ t.test('what a tunnel costs', async (t) => {
 })
 
 t.test('beside the reference, also where it is the better', async (t) => {
-  const worse = about(told({ roads: { reference: 1, route: { cpu: 1.25 } } }), 'no guard')
+  const worse = about(told({ roads: { reference: 1, route: { cpu: 1.25 } } }), 'none of these')
   t.match(worse, /route: behind in processor time a gigabit \(20 %\)\.$/)
-  const better = about(told({ roads: { reference: { tcp: 2 }, route: 1 } }), 'no guard')
+  const better = about(told({ roads: { reference: { tcp: 2 }, route: 1 } }), 'none of these')
   t.match(better, /route: ahead in TCP \(100 %\)\.$/)
+})
+
+t.test('what the guards cost', async (t) => {
+  const roads = { route: { roundTrip: 1.25, tcp: 1.1 }, 'route-unguarded': 1 }
+  const dear = about(told({ roads }), 'forged senders')
+  t.match(dear, /cost route: TCP \(10 %\), round trip \(20 %\)\.$/)
+  const free = about(told({ roads: { route: 1, 'route-unguarded': 1.1 } }), 'forged senders')
+  t.match(free, /cost route: nothing that was measured\.$/)
+  t.match(about(told({ roads: { route: 1 } }), 'forged senders'), /^nothing about/)
 })
 
 t.test('what was not measured is said, with the reason', async (t) => {
