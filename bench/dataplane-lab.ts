@@ -35,7 +35,6 @@ export interface Roads {
 export const NO_VLAN = 'this kernel has no 802.1Q'
 const NO_MACVLAN = 'trivium network create has no --attachment'
 const POOL = '10.42.0.0/16'
-const SEGMENT_POOL = '192.0.2.0/24'
 const WAIT_MS_MAX = 60_000
 /** RFC 5737; the two ends of the bare pair. */
 const BARE_IPS = ['198.51.100.1', '198.51.100.2'] as const
@@ -165,10 +164,8 @@ async function reference(lab: Lab): Promise<Pair> {
 }
 
 async function ours(lab: Lab, { flags = [], isUnguarded }: Road): Promise<Pair> {
-  const isSegment = flags.includes('vlan')
-  const pools = ['--pool', isSegment ? SEGMENT_POOL : POOL]
   const store = ['--store', lab.storeUrl]
-  await lab.trivium('network', 'create', 'pods', ...flags, ...pools, ...store)
+  await lab.trivium('network', 'create', 'pods', ...flags, '--pool', POOL, ...store)
   for (const node of lab.nodes) await lab.install(node, '--name', 'pods')
   const agents: LabAgent[] = []
   for (const node of lab.nodes) agents.push(await lab.startAgent(node))

@@ -92,10 +92,7 @@ function situationWords(findings: Findings, { when, fits }: Situation): string {
   const choice = choose(findings.measured.filter(({ road }) => named(road)))
   const missing = lackWords(lacking)
   if (choice === undefined) {
-    const names = lacking.map(({ road }) => road.name).join(' or ')
-    return names === ''
-      ? `${when}, no road of these fits.`
-      : `${when}, ${names}: ${missing.join('; ')}.`
+    return `${when}: ${missing.length === 0 ? 'no road of these fits' : missing.join('; ')}.`
   }
   const { road, next } = choice
   const beside = next === undefined ? [] : [besideWords(road, next)]

@@ -85,8 +85,8 @@ export interface LabAgent {
   kill(): Promise<void>
 }
 
-/** Most a healthy agent takes to log `ready`; a loaded machine needs slack. */
-const READY_MS_MAX = 20_000
+/** Most a healthy agent takes to log `ready`; a loaded machine needs slack, an emulated one more. */
+const READY_MS_MAX = 90_000
 
 /** Hosts are numbered above all nodes. */
 const FIRST_HOST = 200
