@@ -11,6 +11,7 @@ import { TriviumError } from '../src/errors.ts'
 import { GPE_KERNEL, offloadsGpe } from '../src/kernel-release.ts'
 import { prefixesOverlap } from '../src/net/mod.ts'
 import { keys } from './keys.ts'
+import { movedNetwork, movesOfNew } from './moves.ts'
 import {
   defaultPort,
   type NetworkDraft,
@@ -93,8 +94,10 @@ export function setNetwork(
     const change = `change network ${name} from ${present.mode} to ${network.mode}`
     refuseWhileAttached(tx, name, change)
   } else if (network.mode === 'vlan') refuseMovedPods(tx, present, network)
-  tx.put(keys.network(name), network)
-  return { kind: 'changed', network }
+  const nodes = [...tx.range(keys.nodes)].map(([, node]) => node)
+  const moved = movedNetwork(present, network, nodes)
+  tx.put(keys.network(name), moved)
+  return { kind: 'changed', network: moved }
 }
 
 /** A macvlan dies with its parent, and cannot become a bridge's port or come from one. */
@@ -126,10 +129,12 @@ export function networkWith(
     pools,
     options: { ...(present.mode === 'vlan' ? before : rest), ...port, ...options },
   }
-  const { exclusions } = present
+  const { exclusions, alternate, move } = present
   return {
     ...settled(reader, parseNetworkSpec(spec, present.createdMs)),
     ...(exclusions === undefined ? {} : { exclusions }),
+    ...(alternate === undefined ? {} : { alternate }),
+    ...(move === undefined ? {} : { move }),
   }
 }
 
@@ -176,7 +181,7 @@ export function registerNode(
   node: NodeRecord,
 ): { readonly kind: 'registered' | 'updated' | 'unchanged' } {
   const present = tx.get(keys.node(node.name))
-  const record = { ...node, registeredMs: present?.registeredMs ?? node.registeredMs }
+  const record = asRegistered(tx, node, present)
   // At every round of every agent: nobody else could register what this one has.
   if (present !== undefined && sameNode(present, record)) return { kind: 'unchanged' }
   for (const [, other] of tx.range(keys.nodes)) {
@@ -192,6 +197,16 @@ export function registerNode(
   }
   tx.put(keys.node(node.name), record)
   return { kind: present === undefined ? 'registered' : 'updated' }
+}
+
+/** What the node does not say again stays; where it is new, it is where its networks are. */
+function asRegistered(tx: Tx, node: NodeRecord, present: NodeRecord | undefined): NodeRecord {
+  const { moves: told, ...rest } = node
+  const networks = () => [...tx.range(keys.networks)].map(([, network]) => network)
+  const moves = told ?? (present === undefined ? movesOfNew(networks()) : present.moves)
+  const isSome = moves !== undefined && Object.keys(moves).length > 0
+  const registeredMs = present?.registeredMs ?? node.registeredMs
+  return { ...rest, ...(isSome && { moves }), registeredMs }
 }
 
 /**
@@ -410,6 +425,8 @@ function sameNode(left: NodeRecord, right: NodeRecord): boolean {
     left.vtepMac === right.vtepMac &&
     left.kernelRelease === right.kernelRelease &&
     left.rack === right.rack &&
+    left.strictFilter === right.strictFilter &&
+    JSON.stringify(left.moves) === JSON.stringify(right.moves) &&
     left.underlayPrefixes?.join() === right.underlayPrefixes?.join() &&
     left.underlayIps.join() === right.underlayIps.join()
   )

@@ -80,6 +80,44 @@ export interface NetworkRecord {
   readonly createdMs: number
   /** Ranges that are given only to pods they are reserved for. Absent: none. */
   readonly exclusions?: readonly Prefix[]
+  /** Its tunnels' links have the second of their two names. Absent: the first. */
+  readonly alternate?: true
+  /** The last change of its road. Absent: never changed under nodes. */
+  readonly move?: Move
+}
+
+/** How packets of a network cross between nodes: what sender and receiver have to agree about. */
+export interface Road {
+  readonly mode: 'vxlan' | 'route'
+  readonly vni: number
+  readonly vxlanPort: number
+  readonly flavour?: Flavour
+  readonly crossSubnet?: boolean
+  readonly alternate?: true
+}
+
+/** One of a move's two roads. */
+export type RoadName = 'old' | 'new'
+
+/**
+ * Nodes go from one road to another, each in its own time, or back while they do:
+ * which of the two is wanted, the network's mode and options say.
+ */
+export interface Move {
+  /** Another one for each move of the network. */
+  readonly serial: number
+  readonly old: Road
+  readonly new: Road
+}
+
+/** How far a node is in a move. */
+export interface Standing {
+  /** Of the move. */
+  readonly serial: number
+  /** Roads that it has open. */
+  readonly takes: readonly RoadName[]
+  /** Roads that it sends by. */
+  readonly uses: readonly RoadName[]
 }
 
 /**
@@ -113,6 +151,10 @@ export interface NodeRecord {
   readonly kernelRelease?: string
   /** Where the node stands, e.g. `r12`: blocks of one rack are placed together. undefined: not said. */
   readonly rack?: string
+  /** Its reverse-path filter of all links together is strict (net.ipv4.conf.all.rp_filter 1). Absent: it is not, or not known. */
+  readonly strictFilter?: true
+  /** How far it is in moves of networks, by their names. Absent: in none. */
+  readonly moves?: Readonly<Record<string, Standing>>
   /** MAC of the node's tunnel devices, derived from its name. */
   readonly vtepMac: Mac
   readonly registeredMs: number

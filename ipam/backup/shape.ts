@@ -44,6 +44,23 @@ const isPodName = shape({ namespace: isName, name: isName })
 const isPod = shape({ namespace: isName, name: isName, uid: isText })
 const attachmentKey = { network: isName, containerId: isName, ifname: isName }
 
+const isRoad = shape({
+  mode: (value) => value === 'vxlan' || value === 'route',
+  vni: isCount,
+  vxlanPort: isCount,
+  flavour: maybe((value) => value === 'lightweight'),
+  crossSubnet: maybe(isFlag),
+  alternate: maybe(isFlag),
+})
+const isMove = shape({ serial: isCount, old: isRoad, new: isRoad })
+const isRoadName: Check = (value) => value === 'old' || value === 'new'
+const isStanding = shape({
+  serial: isCount,
+  takes: listOf(isRoadName),
+  uses: listOf(isRoadName),
+})
+const isMoves: Check = (value) => isObject(value) && Object.values(value).every(isStanding)
+
 /** By first part of the key. */
 const SHAPES: Readonly<Record<string, Check>> = {
   network: isNetwork,
@@ -55,6 +72,8 @@ const SHAPES: Readonly<Record<string, Check>> = {
     underlayPrefixes: maybe(listOf(isPrefix)),
     kernelRelease: maybe(isText),
     rack: maybe(isName),
+    strictFilter: maybe((value) => value === true),
+    moves: maybe(isMoves),
     vtepMac: isMac,
     registeredMs: isMs,
   }),
@@ -120,7 +139,8 @@ const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 /** By the rules of a network that a person describes. */
 function isNetwork(value: unknown): boolean {
   if (!isObject(value) || !isObject(value['options']) || !isMs(value['createdMs'])) return false
-  if (!maybe(listOf(isPrefix))(value['exclusions'])) return false
+  if (!maybe(listOf(isPrefix))(value['exclusions']) || !maybe(isMove)(value['move'])) return false
+  if (value['alternate'] !== undefined && value['alternate'] !== true) return false
   const { vni, vxlanPort, vlanId, ...rest } = value['options']
   if (![vni, vxlanPort, vlanId].every(isCount)) return false
   const options = { ...rest, vni, vxlanPort, ...(value['mode'] === 'vlan' ? { vlanId } : {}) }

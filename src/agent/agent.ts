@@ -12,7 +12,7 @@
  * @module
  */
 import { nodePlanner, podsPlan } from '../backend/planner.ts'
-import type { ClusterView } from '../cluster/view.ts'
+import type { ClusterView, NodeRecord } from '../cluster/view.ts'
 import { assertNever } from '../errors.ts'
 import {
   type Conflict,
@@ -30,6 +30,7 @@ import {
 import type { Instant, Machine } from '../machine.ts'
 import type { Observed } from '../ports.ts'
 import type { Steps } from '../steps.ts'
+import { movesTeller } from './moves.ts'
 import {
   elementsAdded,
   isDone,
@@ -60,7 +61,11 @@ export type AgentInput =
 
 export type AgentEffect =
   /** Register the node, claim the blocks it lacks and give back those it has no use for. Answer: `store.prepared`. */
-  | { readonly kind: 'store.prepare' }
+  | {
+      readonly kind: 'store.prepare'
+      /** How far the node is in moves of networks. undefined: it has not said anything new. */
+      readonly moves?: NodeRecord['moves']
+    }
   | { readonly kind: 'kernel.observe'; readonly sysctls: readonly string[] }
   | { readonly kind: 'store.read' }
   | { readonly kind: 'kernel.apply'; readonly ops: readonly KernelOp[] }
@@ -155,6 +160,7 @@ export function agentMachine(times = DEFAULT_TIMES, slice = ALL_AT_ONCE): AgentM
   let repairAt = 0 as Instant
   let forgiveAt = 0 as Instant
   let askedFor = new Set<string>()
+  const moves = movesTeller()
   const news = teller()
 
   function finish(now: Instant, result: 'done' | 'refused' | 'failed'): readonly AgentEffect[] {
@@ -162,6 +168,10 @@ export function agentMachine(times = DEFAULT_TIMES, slice = ALL_AT_ONCE): AgentM
     failuresInRow = failed ? failuresInRow + 1 : 0
     followed = failed ? undefined : reading
     if (isWhole) repairAt = later(now, times.repairMs)
+    if (!failed && isWhole && reading !== undefined && moves.isNews(reading)) {
+      prepare = 'asked'
+      changed = true // others wait for it
+    }
     const retryMs = Math.min(times.retryMs * 2 ** (failuresInRow - 1), times.repairMs)
     rest(now, failed ? later(now, retryMs) : repairAt, failed)
     if (result === 'failed' || isReady) return []
@@ -193,7 +203,7 @@ export function agentMachine(times = DEFAULT_TIMES, slice = ALL_AT_ONCE): AgentM
     if (prepare !== 'no') {
       prepare = 'no'
       phase = 'preparing'
-      return [{ kind: 'store.prepare' }]
+      return [{ kind: 'store.prepare', ...moves.said }]
     }
     if (!lookFirst || followed === undefined) return observe()
     phase = 'looking'

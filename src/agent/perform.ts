@@ -37,7 +37,9 @@ export function agentPerform(ports: AgentPorts): Perform<AgentInput, AgentEffect
   return (effect, feed) => {
     switch (effect.kind) {
       case 'store.prepare':
-        return ports.node((node) => {
+        return ports.node((found) => {
+          const { moves } = effect
+          const node = moves === undefined ? found : { ...found, moves }
           const done = (failure: string | undefined): void =>
             feed({ kind: 'store.prepared', failure })
           if (ports.register !== undefined) return ports.register(node, done)

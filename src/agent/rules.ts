@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { roadsOf } from '../backend/moving.ts'
 import { ownersOf } from '../backend/peers.ts'
 import type { ClusterView } from '../cluster/view.ts'
 import {
@@ -42,10 +43,14 @@ export function strictFilterProblem(view: ClusterView, actual: KernelState): str
   const filter = actual.get(`sysctl ${REVERSE_PATH_FILTER}`)
   if (filter?.kind !== 'sysctl' || filter.value !== '1') return undefined
   const roads = new Set(
-    view.networks.flatMap(({ network: { mode, options } }) => {
-      if (mode !== 'vxlan' && mode !== 'route') return []
-      return options.crossSubnet === true ? [mode, 'direct'] : [mode]
-    }),
+    view.networks.flatMap((network) =>
+      roadsOf(network, view).flatMap(({ network: { mode, options } }, at) => {
+        if (mode !== 'vxlan' && mode !== 'route') return []
+        // Two tunnels of one network are two roads, too.
+        const road = at === 0 ? mode : `${mode} (being left)`
+        return options.crossSubnet === true ? [road, 'direct'] : [road]
+      }),
+    ),
   )
   if (roads.size < 2) return undefined
   return `Cannot rely on ${[...roads].join(' and ')} side by side: ${REVERSE_PATH_FILTER} is 1 (strict) and drops what comes back by another road, wanted 2 (loose) or 0; use: sysctl -w ${REVERSE_PATH_FILTER}=2`

@@ -12,6 +12,7 @@ import type { ClusterView, NetworkView } from '../cluster/view.ts'
 import { identity, type KernelObject, type KernelState } from '../kernel/mod.ts'
 import { finish, type Steps } from '../steps.ts'
 import { nodeGuards } from './firewall.ts'
+import { isMoving } from './moving.ts'
 import { ownersOf } from './peers.ts'
 import { backends } from './registry.ts'
 
@@ -40,7 +41,8 @@ export function* planChangeIn(
   slice: number,
 ): Steps<PlanChange | undefined> {
   const changes = peerChanges(before, after)
-  if (changes === undefined) return undefined
+  // How far its peers are decides about the node's own links.
+  if (changes === undefined || isMoving(before) || isMoving(after)) return undefined
   const most = 8 + after.nodes.size * PEERS_SHARE_MAX
   const change = { before: new Map<string, KernelObject>(), after: new Map<string, KernelObject>() }
   for (const [index, owners] of changes.owners.entries()) {

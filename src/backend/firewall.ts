@@ -20,13 +20,21 @@ import { finish, type Steps } from '../steps.ts'
 export const firewall = (view: ClusterView): readonly KernelObject[] =>
   finish(firewallIn(view, Number.POSITIVE_INFINITY))
 
-/** The same with a pause after every `slice` nodes. */
-export function* firewallIn(view: ClusterView, slice: number): Steps<readonly KernelObject[]> {
+/**
+ * The same with a pause after every `slice` nodes.
+ *
+ * @param roads The networks, each by all roads that are open.
+ */
+export function* firewallIn(
+  view: ClusterView,
+  slice: number,
+  roads: readonly NetworkView[] = view.networks,
+): Steps<readonly KernelObject[]> {
   if (!view.networks.some(isGuarded)) return []
   const routed = view.networks.filter(isRouted)
   return [
     ...FIREWALL,
-    ...tunnels(routed, view.allows),
+    ...roads.flatMap((road) => tunnel(road, routed, view.allows)),
     ...(yield* nodes(view, slice)),
     ...pools('pools', view.networks),
     ...pools('inside', routed),
@@ -53,22 +61,22 @@ export function podElements(hostLink: string, ips: readonly Ip[]): readonly NftE
  * A packet goes through the tunnel of the network that it is for. So a tunnel
  * carries its own network, what may come to it, and replies to what it may reach.
  */
-function tunnels(
+function tunnel(
+  { network }: NetworkView,
   networks: readonly NetworkView[],
   allows: readonly AllowRecord[],
 ): readonly NftElement[] {
-  return networks.flatMap(({ network }) => {
-    if (network.mode !== 'vxlan') return []
-    const { vni, vxlanPort } = network.options
-    const senders = partners(network.name, allows)
-    const cidrs = networks.flatMap((other) =>
-      senders.has(other.network.name) ? other.network.pools.map(({ cidr }) => cidr) : [],
-    )
-    return [
-      element('tunnels', vxlanPort, vni),
-      ...cidrs.map((cidr) => element(`tunnelled${prefixFamily(cidr)}`, vxlanLinkName(vni), cidr)),
-    ]
-  })
+  if (network.mode !== 'vxlan') return []
+  const { vni, vxlanPort } = network.options
+  const link = vxlanLinkName(vni, network.alternate)
+  const senders = partners(network.name, allows)
+  const cidrs = networks.flatMap((other) =>
+    senders.has(other.network.name) ? other.network.pools.map(({ cidr }) => cidr) : [],
+  )
+  return [
+    element('tunnels', vxlanPort, vni),
+    ...cidrs.map((cidr) => element(`tunnelled${prefixFamily(cidr)}`, link, cidr)),
+  ]
 }
 
 /** The network itself, and those with an opening to or from it. */

@@ -9,6 +9,7 @@ import { identity, type KernelObject } from '../kernel/mod.ts'
 import { finish, type Steps } from '../steps.ts'
 import type { Desired } from './backend.ts'
 import { firewallIn } from './firewall.ts'
+import { type Moving, movingOf, roadsOf } from './moving.ts'
 import { peersOf } from './peers.ts'
 import { backends } from './registry.ts'
 
@@ -35,14 +36,16 @@ export const planNode = (view: ClusterView): NodePlan => finish(planNodeIn(view)
 export function* planNodeIn(view: ClusterView, slice = Number.POSITIVE_INFINITY): Steps<NodePlan> {
   const desired = new Map<string, KernelObject>()
   const problems: string[] = []
+  const roads: NetworkView[] = []
   let complete = true
   for (const network of view.networks) {
+    roads.push(...roadsOf(network, view))
     const plan = yield* planNetwork(network, view, slice)
     if (plan.objects.length === 0 && plan.problems.length > 0) complete = false
     problems.push(...plan.problems.map((problem) => `network ${network.network.name}: ${problem}`))
     yield* put(desired, plan.objects, slice)
   }
-  yield* put(desired, yield* firewallIn(view, slice), slice)
+  yield* put(desired, yield* firewallIn(view, slice, roads), slice)
   return { desired, complete, problems }
 }
 
@@ -64,7 +67,8 @@ export function planPods(view: ClusterView): ReadonlyMap<string, KernelObject> {
   const objects = new Map<string, KernelObject>()
   for (const network of view.networks) {
     try {
-      const pods = backends[network.network.mode].pods(network, view)
+      const [road = network] = roadsOf(network, view)
+      const pods = backends[road.network.mode].pods(road, view)
       for (const object of pods) objects.set(identity(object), object)
     } catch {
       // A network that cannot be planned is reported by the plan of the node.
@@ -79,6 +83,8 @@ function* planNetwork(
   slice = Number.POSITIVE_INFINITY,
 ): Steps<Desired> {
   try {
+    const moving = movingOf(network, view)
+    if (moving !== undefined) return yield* planMoving(network, moving, view, slice)
     const { own, hasPeers, peer } = backends[network.network.mode]
     const plan = own(network, view)
     if (!hasPeers || (plan.objects.length === 0 && plan.problems.length > 0)) return plan
@@ -94,6 +100,28 @@ function* planNetwork(
   } catch (thrown) {
     return { objects: [], problems: [asTriviumError(thrown).message] }
   }
+}
+
+/** All roads that are kept open, and to each peer the one that it takes. */
+function* planMoving(
+  network: NetworkView,
+  moving: Moving,
+  view: ClusterView,
+  slice: number,
+): Steps<Desired> {
+  const [objects, problems]: [KernelObject[], string[]] = [[], []]
+  const add = (plan: Desired): void => {
+    for (const object of plan.objects) objects.push(object)
+    for (const problem of plan.problems) problems.push(problem)
+  }
+  for (const road of moving.kept) add(backends[road.network.mode].own(road, view))
+  let seen = 0
+  for (const each of peersOf(network, view)) {
+    if (++seen % slice === 0) yield
+    const road = moving.way(each.node)
+    add(backends[road.network.mode].peer(each, road, view))
+  }
+  return { objects, problems }
 }
 
 function* put(

@@ -18,6 +18,7 @@ import {
   linkSysctl,
   ownsLink,
   renderOp,
+  vxlanLinkName,
 } from '../kernel/mod.ts'
 import { GPE_KERNEL, offloadsGpe, offloadsTunnelChecksum } from '../kernel-release.ts'
 import { counted } from '../words.ts'
@@ -295,7 +296,9 @@ function tunnels(view: ClusterView, snapshot: NodeSnapshot, tables: Tables): rea
         ]
       : []),
     ...(networks.length > 0 && !offloadsTunnelChecksum(release)
-      ? networks.flatMap(({ network }) => checksums(`trvx.${network.options.vni}`, release, tables))
+      ? networks.flatMap(({ network: { options, alternate } }) =>
+          checksums(vxlanLinkName(options.vni, alternate), release, tables),
+        )
       : []),
   ]
 }

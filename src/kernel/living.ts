@@ -40,7 +40,7 @@ export interface Living {
 }
 
 /** `vxlanLinkName`, `macvlanLinkName` */
-const TUNNEL = /^trv[xm]\.[0-9]+$/
+const TUNNEL = /^(?:trvx\.[0-9]+b?|trvm\.[0-9]+)$/
 
 /**
  * A link to which no address leads is not among the pods: it is what a crash left

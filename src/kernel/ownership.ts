@@ -36,7 +36,7 @@ export const POD_GATEWAY = { 4: '169.254.1.1' as Ip, 6: 'fe80::1' as Ip } as con
 export const NFT_TABLE = 'trivium'
 
 const POD_LINK_NAMES = /^trv[0-9a-f]{11}$/
-const LINK_NAMES = /^(?:trv[0-9a-f]{11}|trv[xblm]\.[0-9]{1,8})$/
+const LINK_NAMES = /^(?:trv[0-9a-f]{11}|trvx\.[0-9]{1,8}b?|trv[blm]\.[0-9]{1,8})$/
 
 /** Whether the name is one of `podLinkName`. */
 export const isPodLinkName = (name: string): boolean => POD_LINK_NAMES.test(name)
@@ -46,7 +46,9 @@ export function podLinkName(network: string, containerId: string, ifname: string
   return `trv${hashHex(`${network}/${containerId}/${ifname}`, 11)}`
 }
 
-export const vxlanLinkName = (vni: number): string => `trvx.${vni}`
+/** @param alternate While a network changes its tunnel, the new one stands beside the old. */
+export const vxlanLinkName = (vni: number, alternate = false): string =>
+  `trvx.${vni}${alternate ? 'b' : ''}`
 export const bridgeLinkName = (vlanId: number): string => `trvb.${vlanId}`
 export const vlanLinkName = (vlanId: number): string => `trvl.${vlanId}`
 /** The node's own macvlan beside its pods': it and its parent cannot reach each other. */

@@ -10,6 +10,7 @@ import type { Store } from '../../ipam/store.ts'
 import { type AgentInput, type AgentReport, agentMachine, DEFAULT_TIMES } from '../agent/agent.ts'
 import { agentPerform } from '../agent/perform.ts'
 import { watchRounds } from '../agent/rounds.ts'
+import { REVERSE_PATH_FILTER } from '../agent/rules.ts'
 import type { CniRequest } from '../cni/mod.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
@@ -34,6 +35,7 @@ import { answerSnapshots } from './snapshot-exchange.ts'
 import { keepCopy, rebuildLost } from './store-copy.ts'
 import { storeHealth } from './store-health.ts'
 import { openStore } from './store-url.ts'
+import { readSysctl } from './sysctl.ts'
 import { openUnderlay, type Underlay } from './underlay.ts'
 import { type UnrecordedLinks, unrecordedLinks } from './unrecorded-links.ts'
 import { Steps } from './verbs/steps.ts'
@@ -292,7 +294,12 @@ async function recordNow(
   nowMs: number,
 ): Promise<NodeRecord> {
   const record = await underlay.read(nowMs)
-  return rack === undefined ? record : { ...record, rack }
+  const isStrict = readSysctl(REVERSE_PATH_FILTER) === '1'
+  return {
+    ...record,
+    ...(rack !== undefined && { rack }),
+    ...(isStrict && { strictFilter: true as const }),
+  }
 }
 
 /** The underlay as it is, or as it was while the link is away. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
+import { movedNetwork } from '../../ipam/moves.ts'
 import { planNode } from '../../src/backend/plan.ts'
 import { planSwitch } from '../../src/backend/switch.ts'
 import type { ClusterView, NetworkRecord } from '../../src/cluster/view.ts'
@@ -24,6 +25,10 @@ function cluster(record: NetworkRecord): readonly ClusterView[] {
   })
 }
 
+/** As `network set` writes it. */
+const moved = (before: NetworkRecord, after: NetworkRecord): NetworkRecord =>
+  movedNetwork(before, after, [node(0), node(1), node(2)])
+
 const RECORDS: Readonly<Record<string, NetworkRecord>> = {
   vxlan: network('vxlan'),
   lightweight: network('vxlan', {
@@ -44,8 +49,10 @@ t.test('as commands, node by node', async (t) => {
   ] as const) {
     const [before, after] = [RECORDS[from], RECORDS[to]]
     if (before === undefined || after === undefined) throw new Error('no such record')
-    for (const { node, ops, problems } of planSwitch(cluster(before), after)) {
-      lines.push(`# ${from} to ${to}: node ${node}`, ...ops.flatMap(commandsOf), ...problems, '')
+    for (const { node, steps, problems } of planSwitch(cluster(before), moved(before, after))) {
+      lines.push(`# ${from} to ${to}: node ${node}`)
+      for (const ops of steps) lines.push(...ops.flatMap(commandsOf), '# then')
+      lines.push(...problems, '')
     }
   }
   golden(t, 'backend-switch', lines.join('\n'))
@@ -60,7 +67,7 @@ t.test("a pod's end is set inside the pod, by whatever name its namespace has", 
   }))
   if (view === undefined) throw new Error('no view')
   const [plan] = planSwitch([view], network('route'))
-  const lines = plan?.ops.flatMap(commandsOf) ?? []
+  const lines = plan?.steps.flat().flatMap(commandsOf) ?? []
   t.ok(lines.includes('nsenter --net=/proc/42/ns/net ip link set dev eth0 mtu 1500'))
   t.ok(lines.includes(`ip link set dev ${link.hostLink} mtu 1500`))
 })
@@ -79,10 +86,12 @@ holds(
     const [before, after] = [RECORDS[from], RECORDS[to]]
     assert.ok(before !== undefined && after !== undefined)
     const views = cluster({ ...before, pools })
-    const wanted = cluster({ ...after, pools })
-    for (const [index, { ops }] of planSwitch(views, { ...after, pools }).entries()) {
+    const { move: _done, ...final } = moved({ ...before, pools }, { ...after, pools })
+    const wanted = cluster(final)
+    const plan = planSwitch(views, moved({ ...before, pools }, { ...after, pools }))
+    for (const [index, { steps }] of plan.entries()) {
       const kernel = new Map<string, KernelObject>(planNode(views[index] as ClusterView).desired)
-      for (const op of ops) {
+      for (const op of steps.flat()) {
         const object = subjectOf(op)
         if (op.kind === 'remove') kernel.delete(identity(object))
         else kernel.set(identity(object), object)

@@ -6,11 +6,11 @@
  *
  * @module
  */
-import type { ClusterView, NetworkView } from '../../cluster/view.ts'
+import type { ClusterView } from '../../cluster/view.ts'
 import type { KernelObject } from '../../kernel/mod.ts'
 import { prefixFamily } from '../../net/mod.ts'
 import type { Backend, Desired } from '../backend.ts'
-import { carriageOf, networkMtu } from '../mtu.ts'
+import { mtuOf } from '../network-mtu.ts'
 import {
   blackholes,
   directRoute,
@@ -19,13 +19,12 @@ import {
   isOnLink,
   type Peer,
   underlayIp,
-  widestFamily,
 } from '../peers.ts'
 import { hostEnds, routedPod } from '../routed-pod.ts'
 
 export const route: Backend = {
   own(network, view) {
-    const mtuBytes = mtuOf(network, view)
+    const mtuBytes = mtuOf(network, view.self)
     return {
       objects: [
         ...forwarding(familiesOf(network)),
@@ -36,20 +35,9 @@ export const route: Backend = {
     }
   },
   hasPeers: true,
-  pods: (network, view) => hostEnds(network, mtuOf(network, view)),
+  pods: (network, view) => hostEnds(network, mtuOf(network, view.self)),
   peer: (peer, _network, view) => peerRoutes(peer, view),
-  pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),
-}
-
-function mtuOf(network: NetworkView, { self }: ClusterView): number {
-  const { options } = network.network
-  return networkMtu(
-    carriageOf(network.network),
-    self.underlayMtuBytes,
-    4,
-    widestFamily(network),
-    options.mtuBytes,
-  )
+  pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view.self)),
 }
 
 /** A block follows its own family's underlay address. */

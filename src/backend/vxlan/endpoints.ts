@@ -8,7 +8,8 @@ import { type Addr, type Neigh, shared, vxlanLinkName } from '../../kernel/mod.t
 import { hostPrefix, networkAddress, prefixLength } from '../../net/mod.ts'
 import { firstAddresses } from '../peers.ts'
 
-export const tunnelName = ({ network }: NetworkView): string => vxlanLinkName(network.options.vni)
+export const tunnelName = ({ network }: NetworkView): string =>
+  vxlanLinkName(network.options.vni, network.alternate)
 
 /** By a peer's first block: many nodes, and many plans of one node, have the same entry. */
 const neighbors = new WeakMap<BlockClaim, Neigh>()

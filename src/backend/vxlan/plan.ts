@@ -9,7 +9,7 @@ import type { KernelObject } from '../../kernel/mod.ts'
 import { GPE_KERNEL, offloadsGpe } from '../../kernel-release.ts'
 import { type Ip, ipFamily, prefixFamily } from '../../net/mod.ts'
 import type { Backend, Desired } from '../backend.ts'
-import { carriageOf, networkMtu } from '../mtu.ts'
+import { mtuOf } from '../network-mtu.ts'
 import {
   blackholes,
   directRoute,
@@ -20,7 +20,6 @@ import {
   ownClaims,
   type Peer,
   underlayIp,
-  widestFamily,
 } from '../peers.ts'
 import { hostEnds, routedPod } from '../routed-pod.ts'
 import { classic } from './classic.ts'
@@ -34,7 +33,7 @@ export const vxlan: Backend = {
     if (local === undefined) return { objects: [], problems: [noUnderlay(self)] }
     const refusal = oldKernel(network, self)
     if (refusal !== undefined) return { objects: [], problems: [refusal] }
-    const mtuBytes = mtuOf(network, view)
+    const mtuBytes = mtuOf(network, view.self)
     return {
       objects: [
         ...forwarding(familiesOf(network)),
@@ -47,27 +46,17 @@ export const vxlan: Backend = {
     }
   },
   hasPeers: true,
-  pods: (network, view) => hostEnds(network, mtuOf(network, view)),
+  pods: (network, view) => hostEnds(network, mtuOf(network, view.self)),
   peer(peer, network, view) {
     const local = outerIp(view.self)
     if (local === undefined) return { objects: [], problems: [noUnderlay(view.self)] }
     return peerObjects(peer, network, view, local)
   },
-  pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view)),
+  pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view.self)),
 }
 
 const layoutOf = ({ network }: NetworkView) =>
   network.options.flavour === 'lightweight' ? lightweight : classic
-
-function mtuOf(network: NetworkView, { self }: ClusterView): number {
-  const { options } = network.network
-  const outer = ipFamily(outerIp(self) ?? ANY_IPV4)
-  const carriage = carriageOf(network.network)
-  return networkMtu(carriage, self.underlayMtuBytes, outer, widestFamily(network), options.mtuBytes)
-}
-
-/** Stands in until the node has an underlay address; the plan is empty then. */
-const ANY_IPV4 = '0.0.0.0' as Ip
 
 function peerObjects(
   { node, claims }: Peer,

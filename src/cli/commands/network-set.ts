@@ -17,8 +17,12 @@ import { type NetworkFlags, networkFlags, optionsOf } from '../network-flags.ts'
 import { type OutputFormat, outputOption, renderRows } from '../output.ts'
 
 const HELP = `
-Pods keep addresses and connections through any change between and within vxlan and route.
-To and from vlan and ipam their links are others: refused while pods are attached, which are named.
+Pods keep addresses and connections through any change between and within vxlan and route: each node
+opens the new road, goes over to it towards those that have it, and closes the old one when nobody sends
+by it. A node whose agent is away stays reachable by the old one; trivium network show names it. What was
+interrupted goes on; until all have followed, only the way back is allowed. Refused where a node's
+net.ipv4.conf.all.rp_filter is 1. To and from vlan and ipam pods' links are others: refused while pods
+are attached, which are named.
 
 Examples:
   trivium network set pods --mode route --plan       what each node would do, as commands; nothing is changed
@@ -36,7 +40,7 @@ interface SetOptions extends NetworkFlags {
 export function setCommand(): Command {
   const command = new Command('set')
     .argument('<name>', 'an existing network')
-    .description('change mode or options; agents follow within a second')
+    .description('change mode or options under living pods; agents follow within a second')
     .option('--mode <mode>', 'vxlan, route, vlan or ipam')
     .addOption(new Option('--plan', "print every node's operations, and change nothing"))
     .addOption(storeOption())
@@ -73,23 +77,27 @@ function switchOf(reader: Reader, name: string, change: NetworkSettings): readon
 
 interface PlanRow {
   readonly node: string
-  /** In the words of iproute2, nft and sysctl. */
-  readonly commands: readonly string[]
+  /** In the words of iproute2, nft and sysctl; each step when all nodes have done the one before. */
+  readonly steps: readonly (readonly string[])[]
   readonly problems: readonly string[]
 }
 
-const planRow = ({ node, ops, problems }: NodeSwitch): PlanRow => ({
+const planRow = ({ node, steps, problems }: NodeSwitch): PlanRow => ({
   node,
-  commands: ops.flatMap(commandsOf),
+  steps: steps.map((ops) => ops.flatMap(commandsOf)),
   problems,
 })
 
-/** A script a node: what is no command is a comment. */
+/** What is no command is a comment. */
 function planText(rows: readonly PlanRow[]): string {
-  const parts = rows.map(({ node, commands, problems }) => {
-    const none = commands.length === 0 ? ['# nothing'] : []
-    const lines = [...commands, ...none, ...problems.map((each) => `# problem: ${each}`)]
-    return `# node ${node}\n${lines.map((line) => `${line}\n`).join('')}`
+  const parts = rows.map(({ node, steps, problems }) => {
+    const lines = steps.flatMap((commands, at) => [
+      ...(at === 0 ? [] : ['# when every node has come this far:']),
+      ...commands,
+    ])
+    const none = lines.length === 0 ? ['# nothing'] : []
+    const told = problems.map((each) => `# problem: ${each}`)
+    return [`# node ${node}`, ...lines, ...none, ...told].map((line) => `${line}\n`).join('')
   })
   return parts.length === 0 ? '# no node is registered\n' : parts.join('\n')
 }

@@ -12,7 +12,9 @@ import {
   denyNetwork,
   parseNetworkSpec,
 } from '../../../ipam/mod.ts'
+import { notYetMoved } from '../../../ipam/moves.ts'
 import type { AllowedPort, AllowRecord, Mode, NetworkRecord } from '../../../ipam/records.ts'
+import type { Reader } from '../../../ipam/store.ts'
 import { TriviumError } from '../../errors.ts'
 import { isCluster } from '../../live/cluster-store.ts'
 import { transact } from '../../live/transact.ts'
@@ -69,11 +71,28 @@ function createCommand(): Command {
     })
 }
 
-const COLUMNS: readonly Column<NetworkRecord>[] = [
+interface NetworkRow extends NetworkRecord {
+  /** Nodes that have not followed the last change of its road. */
+  readonly notYet?: readonly string[]
+}
+
+function networksShown(reader: Reader): readonly NetworkRow[] {
+  const nodes = [...reader.range(keys.nodes)].map(([, node]) => node)
+  return [...reader.range(keys.networks)].map(([, network]) => {
+    const notYet = notYetMoved(network, nodes)
+    return notYet.length === 0 ? network : { ...network, notYet }
+  })
+}
+
+const COLUMNS: readonly Column<NetworkRow>[] = [
   { title: 'NAME', value: ({ name }) => name },
   { title: 'MODE', value: ({ mode }) => mode },
   { title: 'POOLS', value: ({ pools }) => pools.map(({ cidr }) => cidr).join(' ') },
-  { title: 'OPTIONS', value: (network) => optionWords(network) },
+  {
+    title: 'OPTIONS',
+    value: ({ notYet = [], ...network }) =>
+      optionWords(network) + (notYet.length === 0 ? '' : `; not yet on ${notYet.join(', ')}`),
+  },
   {
     title: 'BLOCKS',
     value: ({ pools }) => pools.map(({ blockLength }) => `/${blockLength}`).join(' '),
@@ -119,9 +138,7 @@ function showCommand(): Command {
     .addOption(storeOption())
     .addOption(outputOption())
     .action(async (name: string | undefined, options: { store: string; output: OutputFormat }) => {
-      const all = await withStore(options.store, (store) =>
-        store.read((reader) => [...reader.range(keys.networks)].map(([, network]) => network)),
-      )
+      const all = await withStore(options.store, (store) => store.read(networksShown))
       const found = all.filter((network) => name === undefined || network.name === name)
       if (name !== undefined && found.length === 0) {
         throw new TriviumError(
