@@ -6,6 +6,7 @@
 import { counted } from '../../src/words.ts'
 import {
   costOf,
+  difference,
   type Findings,
   isClearlyBetter,
   lead,
@@ -142,17 +143,22 @@ function besideWords(one: RoadFigures, other: RoadFigures): string {
     return `between it and ${name} no difference was measured, so ${tieWords(one, other)}`
   }
   const words = [
-    ...(ahead.length === 0 ? [] : [`ahead of ${name} in ${leads(one, other, ahead)}`]),
+    ...(ahead.length === 0 ? [] : [`ahead of ${name} in ${changes(one, other, ahead)}`]),
     ...(behind.length === 0
       ? []
-      : [`behind ${ahead.length === 0 ? name : 'it'} in ${leads(other, one, behind)}`]),
+      : [`behind ${ahead.length === 0 ? name : 'it'} in ${changes(one, other, behind)}`]),
   ]
   return words.join(', ')
 }
 
-/** `TCP (12 %), round trip (30 %)`. */
-const leads = (one: RoadFigures, other: RoadFigures, measures: readonly Measure[]): string =>
-  measures.map((each) => `${each.title} (${percent(lead(one, other, each))})`).join(', ')
+/** What `one` has beside `other`: `TCP (12 % more), round trip (30 % less)`. */
+const changes = (one: RoadFigures, other: RoadFigures, measures: readonly Measure[]): string =>
+  measures
+    .map((measure) => {
+      const change = difference(one, other, measure)
+      return `${measure.title} (${percent(Math.abs(change))} ${change < 0 ? 'less' : 'more'})`
+    })
+    .join(', ')
 
 function tieWords(one: RoadFigures, other: RoadFigures): string {
   const bytes = one.mtuBytes - other.mtuBytes
@@ -171,9 +177,9 @@ function tunnelWords({ measured }: Findings): readonly string[] {
   if (tunnel === undefined || plain === undefined) return []
   const bytes = plain.mtuBytes - tunnel.mtuBytes
   const dear = clear(plain, tunnel)
-  const cost = dear.length === 0 ? 'nothing that was measured' : leads(plain, tunnel, dear)
+  const cost = dear.length === 0 ? 'nothing that was measured' : changes(tunnel, plain, dear)
   const gain = clear(tunnel, plain)
-  const back = gain.length === 0 ? '' : `, and gains ${leads(tunnel, plain, gain)}`
+  const back = gain.length === 0 ? '' : `, and gains ${changes(tunnel, plain, gain)}`
   return [
     `The tunnel (${tunnel.road.name}) costs, beside ${plain.road.name}: ${cost}${back}; and ${bytes} bytes of each packet.`,
   ]
@@ -186,7 +192,7 @@ function guardWords({ measured }: Findings): readonly string[] {
   )
   if (guarded === undefined || unguarded === undefined) return []
   const dear = clear(unguarded, guarded)
-  const cost = dear.length === 0 ? 'nothing that was measured' : leads(unguarded, guarded, dear)
+  const cost = dear.length === 0 ? 'nothing that was measured' : changes(guarded, unguarded, dear)
   return [
     `Guards against forged senders, isolation of networks and masquerade cost ${guarded.road.name}: ${cost}.`,
   ]
@@ -200,8 +206,8 @@ function referenceWords({ measured }: Findings): readonly string[] {
   if (reference === undefined || ours === undefined) return []
   const [ahead, behind] = [clear(ours, reference), clear(reference, ours)]
   const words = [
-    ...(ahead.length === 0 ? [] : [`ahead in ${leads(ours, reference, ahead)}`]),
-    ...(behind.length === 0 ? [] : [`behind in ${leads(reference, ours, behind)}`]),
+    ...(ahead.length === 0 ? [] : [`ahead in ${changes(ours, reference, ahead)}`]),
+    ...(behind.length === 0 ? [] : [`behind in ${changes(ours, reference, behind)}`]),
   ]
   const told = words.length === 0 ? 'no difference was measured' : words.join(' and ')
   return [`Beside ${reference.road.name}, which has none of these, ${ours.road.name}: ${told}.`]

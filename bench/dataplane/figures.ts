@@ -180,6 +180,10 @@ export function lead(one: RoadFigures, other: RoadFigures, measure: Measure): nu
   return isMoreBetter ? left / right - 1 : 1 - left / right
 }
 
+/** The median of `one` beside that of `other`: -0.2 for a fifth less, whichever is better. */
+export const difference = (one: RoadFigures, other: RoadFigures, { name }: Measure): number =>
+  one.figures[name].value.median / other.figures[name].value.median - 1
+
 /** How dear a road is beside bare veth: the geometric mean of all measures, each so that more is dearer. */
 export function costOf({ figures }: RoadFigures): number {
   const logs = MEASURES.map(({ name, isMoreBetter }) => {

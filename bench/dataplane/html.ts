@@ -33,7 +33,7 @@ export function htmlReport(findings: Findings, origin: Origin): string {
       `<p class="about">Two nodes on one machine, pod to pod (IPv4), beside a bare veth pair: ${findings.rounds} rounds, in each of which every road had its turn. ${escaped(Object.values(machine).slice(0, 1).join())}, Linux ${escaped(machine['kernel'] ?? '')}, ${escaped(date)}.</p>`,
       card(
         'Which road when',
-        'Made of the figures below and of what each road needs; two roads are told apart only where one was better in every round. Percent in brackets: more, or less where less is better.',
+        'Made of the figures below and of what each road needs; two roads are told apart only where one was better in every round.',
         adviceOf(findings)
           .map((sentence) => `<p>${escaped(sentence)}</p>`)
           .join('\n'),
