@@ -5,7 +5,7 @@
  * @module
  */
 import type { AttachmentRecord, ClusterView, NetworkView } from '../cluster/view.ts'
-import type { KernelObject, Link } from '../kernel/mod.ts'
+import type { KernelObject, Link, SegmentGuard } from '../kernel/mod.ts'
 import type { Ip, Prefix } from '../net/mod.ts'
 import type { Peer } from './peers.ts'
 
@@ -20,6 +20,8 @@ export interface Desired {
 export interface PodPlan {
   /** The pod's link where it is no end of a pair: born in the pod's namespace, on a parent of the node's. */
   readonly link?: Link
+  /** What may leave by it; absent where the node's side says so. */
+  readonly guard?: SegmentGuard
   /** Host side: the pair's link first, if there is one, then what leads to the pod. */
   readonly node: readonly KernelObject[]
   /** In the pod's namespace, in the order to make them. */

@@ -22,6 +22,7 @@ import {
   type KernelState,
   type Link,
   NFT_TABLE,
+  type SegmentGuard,
   sameLinkKind,
   satisfies,
 } from '../kernel/mod.ts'
@@ -43,6 +44,8 @@ export function planPod(
 export interface AddPlan {
   /** Asked of the node's kernel: a link in the pod's namespace. Absent where the node's are a pair. */
   readonly link?: KernelOp
+  /** In the pod's namespace, before anything can be sent. */
+  readonly guard?: SegmentGuard
   /** On the node: the pair first, if there is one, then what leads to the pod. */
   readonly node: readonly KernelOp[]
   /** In the pod's namespace, once the link exists. */
@@ -51,7 +54,7 @@ export interface AddPlan {
 
 export function planAdd(plan: PodPlan, ifname: string): AddPlan {
   const add = (object: KernelObject): KernelOp => ({ kind: 'add', object })
-  const { link } = plan
+  const { link, guard } = plan
   const born: Link = { kind: 'link', name: ifname, link: { type: 'veth' }, up: false }
   const raised: Link = { ...born, up: true, mtuBytes: plan.mtuBytes }
   const ways = { node: plan.node.map(add), pod: plan.pod.map(add) }
@@ -63,6 +66,7 @@ export function planAdd(plan: PodPlan, ifname: string): AddPlan {
   const lowered: Link = { ...nameless, up: false }
   return {
     link: add(lowered),
+    ...(guard === undefined ? {} : { guard }),
     node: ways.node,
     pod: [{ kind: 'change', from: lowered, to: link }, ...ways.pod],
   }

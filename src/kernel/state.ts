@@ -176,6 +176,13 @@ export interface Sysctl {
   readonly value: string
 }
 
+/** A pod's link on a segment, and what may leave by it; see nft-segment.ts. In no state: it is the pod's. */
+export interface SegmentGuard {
+  readonly link: string
+  readonly mac: Mac
+  readonly ips: readonly Ip[]
+}
+
 export type NftObject = NftTable | NftSet | NftElement | NftChain
 
 export type KernelObject = Link | Addr | Route | Neigh | Fdb | Vni | OffloadOff | NftObject | Sysctl

@@ -57,6 +57,12 @@ async function world(t: Test): Promise<World> {
   // One after the other: the first node has the first block.
   const agents = [await lab.startAgent(nodes[0]), await lab.startAgent(nodes[1])]
   for (const node of nodes) t.strictSame(await settle(() => shimLacks(node)), [])
+  const first = async (): Promise<readonly string[]> => {
+    const set = ['nft', 'list', 'set', 'inet', 'trivium', 'nodes4']
+    const { stdout } = await run(inNetns(nodes[0].netns, set))
+    return stdout.includes(nodes[1].underlayIps[0] ?? '') ? [] : ['n1 does not know n2']
+  }
+  t.strictSame(await settle(first), [])
   return { lab, nodes, agents }
 }
 

@@ -13,7 +13,7 @@ import { containsIp, type Ip, ipFamily, prefixLength } from '../../net/mod.ts'
 import type { Backend, PodIp } from '../backend.ts'
 import { carriageOf, networkMtu } from '../mtu.ts'
 import { widestFamily } from '../peers.ts'
-import { DEFAULT_ROUTE } from '../routed-pod.ts'
+import { DEFAULT_ROUTE, podMac } from '../routed-pod.ts'
 import { bridgeDevices, bridgeEnd, bridgeEnds } from './bridge.ts'
 import { macvlanDevices, macvlanLink, macvlanWays } from './macvlan.ts'
 
@@ -35,6 +35,11 @@ export const vlan: Backend = {
     const hung = isMacvlan(network)
       ? {
           link: macvlanLink(attachment, network, view, mtuBytes),
+          guard: {
+            link: attachment.ifname,
+            mac: podMac(attachment),
+            ips: attachment.ips,
+          },
           node: macvlanWays(attachment, network.network.options.vlanId),
         }
       : { node: bridgeEnd(attachment, network, mtuBytes) }

@@ -7,6 +7,7 @@ import { keys } from '../../../ipam/keys.ts'
 import { type CniRequest, checkPod, checkPrevResult, planPod } from '../../cni/mod.ts'
 import { TriviumError } from '../../errors.ts'
 import { openPodNetns } from '../netns.ts'
+import { checkSegment } from '../segment-guard.ts'
 import { contextOf } from './allocate.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
 import { checkParent } from './macvlan.ts'
@@ -42,6 +43,7 @@ export async function check(
       (host.mayClaim || host.blocks !== undefined) && host.unavailable() === undefined
     checkPod(plan, request.ifname, state, netns.kernel.state(), isTableKept)
     checkParent(plan.link, request, netns, host.kernel)
+    if (plan.guard !== undefined) checkSegment(netns.fd, plan.guard)
     input.steps.mark('look')
   } finally {
     netns.close()

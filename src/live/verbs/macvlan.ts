@@ -16,6 +16,7 @@ import { isNft, type KernelOp, type Link, type NftElement, podAlias } from '../.
 import type { LiveKernel } from '../kernel.ts'
 import type { PodNetns } from '../netns.ts'
 import type { PodMacvlan } from '../pod-macvlans.ts'
+import { forgetSegment } from '../segment-guard.ts'
 import type { CniHost } from './host.ts'
 
 /** Whether the attachment has, or may have, such a link. */
@@ -41,14 +42,12 @@ export async function removeMacvlan(
   netnsPath = '',
 ): Promise<void> {
   const isOurs = ownOf(key, record)
-  const near = [netnsPath, record?.netns ?? ''].flatMap((path) => at(path, kernel))
-  let found = near.filter(isOurs)
-  if (found.length === 0 && record !== undefined) {
-    found = (await kernel.macvlans.all()).filter(isOurs)
+  let count = 0
+  for (const path of new Set([netnsPath, record?.netns ?? ''])) {
+    count += await removeAt(path, isOurs, kernel)
   }
-  for (const link of found) {
-    const failure = await kernel.macvlans.remove(link)
-    if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+  if (count === 0 && record !== undefined) {
+    await removeFound((await kernel.macvlans.all()).filter(isOurs), kernel)
   }
   if (record === undefined) return
   const network = store.read((reader) => reader.get(keys.network(key.network)))
@@ -70,18 +69,36 @@ function ownOf(
       : stem(link.alias) === alias
 }
 
-function at(path: string, { macvlans }: LiveKernel): readonly PodMacvlan[] {
-  if (path === '') return []
-  let fd: number
+/** @returns how many there were. */
+async function removeAt(
+  path: string,
+  isOurs: (link: PodMacvlan) => boolean,
+  kernel: LiveKernel,
+): Promise<number> {
+  const fd = opened(path)
+  if (fd === undefined) return 0
   try {
-    fd = openNetns(path)
-  } catch {
-    return []
-  }
-  try {
-    return macvlans.inNetns(fd)
+    const found = kernel.macvlans.inNetns(fd).filter(isOurs)
+    await removeFound(found, kernel)
+    for (const { name } of found) forgetSegment(fd, name)
+    return found.length
   } finally {
     closeSync(fd)
+  }
+}
+
+async function removeFound(links: readonly PodMacvlan[], { macvlans }: LiveKernel): Promise<void> {
+  for (const link of links) {
+    const failure = await macvlans.remove(link)
+    if (failure !== undefined) throw new TriviumError('KERNEL', failure.message)
+  }
+}
+
+function opened(path: string): number | undefined {
+  try {
+    return path === '' ? undefined : openNetns(path)
+  } catch {
+    return undefined
   }
 }
 

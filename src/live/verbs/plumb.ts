@@ -13,6 +13,7 @@ import {
   type KernelOp,
   POD_GATEWAY,
   renderOp,
+  type SegmentGuard,
   satisfies,
   subjectOf,
 } from '../../kernel/mod.ts'
@@ -20,6 +21,7 @@ import { ipFamily } from '../../net/mod.ts'
 import type { LiveKernel } from '../kernel.ts'
 import type { Failures } from '../kernel-apply.ts'
 import type { PodNetns } from '../netns.ts'
+import { closeSegment } from '../segment-guard.ts'
 import type { CniHost } from './host.ts'
 
 /** Where one ADD acts, and what it does there. */
@@ -31,6 +33,8 @@ export interface Plumbing {
     /** What the host's end is called and has whatever pod it is. */
     readonly node: readonly KernelOp[]
     readonly pod: readonly KernelOp[]
+    /** Of what leaves by a pod's macvlan. */
+    readonly guard: SegmentGuard | undefined
   }
   /** What makes it a pod's. */
   readonly ways: {
@@ -44,7 +48,7 @@ export interface Plumbing {
 }
 
 export function plumbing(
-  { link, node, pod }: AddPlan,
+  { link, guard, node, pod }: AddPlan,
   where: Pick<Plumbing, 'ifname' | 'host' | 'netns'>,
 ): Plumbing {
   const [pair, named, others] = link === undefined ? pairOf(node) : [link, [], node]
@@ -54,6 +58,7 @@ export function plumbing(
       pair: [pair],
       node: [...named, ...routed.filter(isOfLink)],
       pod: pod.filter(isOfLink),
+      guard,
     },
     ways: {
       pod: pod.filter((op) => !isOfLink(op)),
@@ -101,6 +106,7 @@ export async function makeLink(plumbing: Plumbing, made: () => void = () => {}):
   if (isMacvlan(link.pair)) host.kernel.macvlans.know(netns.fd)
   must(link.pair, await host.kernel.applySoon(link.pair, netns.fd, host.isAlone()))
   made()
+  if (link.guard !== undefined) closeSegment(netns.fd, link.guard)
   if (ways.pod.some(isAddress6)) netns.enableIpv6(ifname)
   must(link.pod, await netns.kernel.applySoon(link.pod))
   must(link.node, await beyondPresent(link.node, host.kernel))

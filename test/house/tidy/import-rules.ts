@@ -99,6 +99,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   { unit: 'src/kernel/nft-rule.ts', units: ['src/errors.ts'], packages: ['netlink-ts'] },
   {
+    unit: 'src/kernel/nft-segment.ts',
+    units: ['src/kernel', 'src/net'],
+    packages: ['netlink-ts'],
+  },
+  {
     unit: 'src/backend',
     units: [
       'src/net',
@@ -164,6 +169,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/kernel/netlink.ts',
       'src/kernel/netlink-read.ts',
       'src/kernel/nft.ts',
+      'src/kernel/nft-segment.ts',
       'ipam/lmdb-store.ts',
       'ipam/etcd',
       'ipam/etcd-store.ts',
