@@ -130,7 +130,9 @@ function walkAttributes(
     const value = at + (isExtended ? 4 : 3)
     const next = value + (isExtended ? u16(bytes, at + 2) : (bytes[at + 2] ?? 0))
     if (value > end || next > end) {
-      const what = `an attribute of ${next - at} octets where ${end - at} are left`
+      // Of a header that is cut off no length is known.
+      const size = value > end ? '' : ` of ${next - at} octets`
+      const what = `an attribute${size} where ${end - at} octets are left`
       walk.faults.push(faultOf('message', 'overrun', what))
       return
     }

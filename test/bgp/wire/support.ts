@@ -60,8 +60,13 @@ export interface Outcome {
   readonly attributes: readonly Extract<AttributesResult, { kind: 'attributes' }>[]
 }
 
-export function outcomeOf(body: Uint8Array, context: Context): Outcome {
-  const result = decodeUpdate(body, 0, body.length, context)
+export function outcomeOf(
+  body: Uint8Array,
+  context: Context,
+  start = 0,
+  end: number = body.length,
+): Outcome {
+  const result = decodeUpdate(body, start, end, context)
   if (result.kind === 'reset') return { kind: 'reset', faults: [], result, attributes: [] }
   if (result.kind === 'withdraw') {
     return { kind: 'withdraw', faults: result.faults, result, attributes: [] }
