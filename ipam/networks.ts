@@ -421,6 +421,7 @@ const podWords = ({ pod, containerId }: AttachmentRecord): string =>
 function sameNode(left: NodeRecord, right: NodeRecord): boolean {
   return (
     left.underlayLink === right.underlayLink &&
+    left.uplinkPort === right.uplinkPort &&
     left.underlayMtuBytes === right.underlayMtuBytes &&
     left.vtepMac === right.vtepMac &&
     left.kernelRelease === right.kernelRelease &&

@@ -142,6 +142,8 @@ export interface NodeRecord {
   readonly name: string
   /** Link that carries traffic to other nodes, e.g. `eth0`. */
   readonly underlayLink: string
+  /** The host's own link, where `underlayLink` is a bridge that took it over (`trivium uplink take`). */
+  readonly uplinkPort?: string
   /** Addresses of that link; at most one a family. */
   readonly underlayIps: readonly Ip[]
   readonly underlayMtuBytes: number

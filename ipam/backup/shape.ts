@@ -67,6 +67,7 @@ const SHAPES: Readonly<Record<string, Check>> = {
   node: shape({
     name: isName,
     underlayLink: isName,
+    uplinkPort: maybe(isName),
     underlayIps: listOf(isIp),
     underlayMtuBytes: isCount,
     underlayPrefixes: maybe(listOf(isPrefix)),

@@ -93,6 +93,7 @@ const sameNode = (left: NodeRecord | undefined, right: NodeRecord | undefined): 
     left.name === right?.name &&
     left.vtepMac === right.vtepMac &&
     left.underlayLink === right.underlayLink &&
+    left.uplinkPort === right.uplinkPort &&
     left.underlayMtuBytes === right.underlayMtuBytes &&
     left.kernelRelease === right.kernelRelease &&
     left.underlayPrefixes?.join() === right.underlayPrefixes?.join() &&

@@ -38,6 +38,7 @@ import { openStore } from './store-url.ts'
 import { readSysctl } from './sysctl.ts'
 import { openUnderlay, type Underlay } from './underlay.ts'
 import { type UnrecordedLinks, unrecordedLinks } from './unrecorded-links.ts'
+import { keepUplinks, recoverUplinks } from './uplink/keep.ts'
 import { Steps } from './verbs/steps.ts'
 
 export interface NodeOptions {
@@ -72,6 +73,7 @@ export interface RunningNode {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log, socketPath } = options
   await warmPool()
+  await recoverUplinks(socketPath, log)
   const underlay = openUnderlay(options.node, options.underlay)
   const first = await recordNow(options, underlay, Date.now()).catch((thrown: unknown) => {
     underlay.close()
@@ -130,7 +132,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     events(events) {
       const now = held.pass(events)
       if (now.length > 0) tell(now)
-      if (events.some(({ object }) => touchesLink(object, options.underlay))) {
+      const names = [options.underlay, driven.underlayLink()]
+      if (events.some(({ object }) => names.some((name) => touchesLink(object, name)))) {
         driven.feed({ kind: 'underlay.changed' })
       }
     },
@@ -255,12 +258,14 @@ function startReconciler(
   first: NodeRecord,
   { store, kernel, underlay, metrics, unrecorded, member }: Parts,
   ready: () => void,
-): Driven<AgentInput> {
+): Driven<AgentInput> & { readonly underlayLink: () => string } {
   const { log } = options
   let node = first
+  const keep = keepUplinks(options.socketPath, log)
   const perform = agentPerform({
     name: node.name,
     node(done) {
+      keep()
       void underlayNow(options, underlay, node).then((now) => {
         node = now
         done(now)
@@ -284,7 +289,8 @@ function startReconciler(
     ...(member !== undefined && { register: member.register }),
   })
   const watched = metrics && watchRounds(perform, () => performance.now(), metrics)
-  return drive(agentMachine(DEFAULT_TIMES, SLICE), liveClock, watched ?? perform)
+  const driven = drive(agentMachine(DEFAULT_TIMES, SLICE), liveClock, watched ?? perform)
+  return { ...driven, underlayLink: () => node.underlayLink }
 }
 
 /** How this node registers itself. */

@@ -8,6 +8,7 @@ import * as nl from 'netlink-ts'
 import { NetlinkSocket } from 'netlink-ts/live'
 import type { NodeRecord } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
+import { uplinkOfAlias } from '../kernel/take-over/plan.ts'
 import { type Ip, ipFamily, macFromName, prefixOf } from '../net/mod.ts'
 
 export interface Underlay {
@@ -30,14 +31,25 @@ export function openUnderlay(node: string, linkName: string): Underlay {
   }
 }
 
+/** The bridge that has taken the link over: addresses and routes are there. */
+async function bridgeAbove(
+  socket: NetlinkSocket,
+  { name, master }: nl.Link,
+): Promise<nl.Link | undefined> {
+  if (master === undefined) return undefined
+  const above = await socket.getAsync(nl.link.get({ index: master }))
+  return above !== undefined && uplinkOfAlias(above.alias) === name ? above : undefined
+}
+
 async function readUnderlay(
   socket: NetlinkSocket,
   node: string,
   linkName: string,
   nowMs: number,
 ): Promise<NodeRecord> {
-  const link = await socket.getAsync(nl.link.get({ name: linkName }))
-  if (link === undefined) {
+  const named = await socket.getAsync(nl.link.get({ name: linkName }))
+  const link = named && ((await bridgeAbove(socket, named)) ?? named)
+  if (named === undefined || link === undefined) {
     const names = (await socket.dumpAsync(nl.link.list())).map(({ name }) => name)
     throw new TriviumError(
       'BAD_CONFIG',
@@ -61,7 +73,8 @@ async function readUnderlay(
   }
   return {
     name: node,
-    underlayLink: linkName,
+    underlayLink: link.name,
+    ...(link !== named && { uplinkPort: named.name }),
     underlayIps: ips,
     underlayMtuBytes: link.mtu,
     underlayPrefixes: first.map(({ address, prefixLength }) =>

@@ -37,7 +37,8 @@ export function vlanLink({ network }: NetworkView, { self }: ClusterView, mtuByt
   return {
     kind: 'link',
     name: vlanLinkName(id),
-    link: { type: 'vlan', parent: self.underlayLink, id },
+    // A port's tagged frames come to its VLANs before they come to its bridge.
+    link: { type: 'vlan', parent: self.uplinkPort ?? self.underlayLink, id },
     up: true,
     mtuBytes,
     alias: deviceAlias(network.name),
