@@ -111,7 +111,8 @@ function setsOf(chain: NftChain): readonly string[] {
  * Whether an interval set refuses `added` because of `present`. A plain one
  * (rbtree) refuses every overlap; a concatenation (pipapo) only one in which the
  * first or last combination is taken: a wider one may lie around a narrower.
- * Source: net/netfilter/nft_set_pipapo.c, nft_pipapo_insert.
+ * Source: net/netfilter/nft_set_pipapo.c, nft_pipapo_insert. Linux 6.1 compares the
+ * first four bytes only, and accepts what it refuses later; it is left out there, too.
  */
 function collide(present: string, added: string): boolean {
   const [held, wanted] = [present.split(' . '), added.split(' . ')]

@@ -48,7 +48,7 @@ export interface ModeResult {
 export type Simulator = typeof import('../../simulator/validate.ts')
 
 /** How long real agents may take to follow; a loaded machine needs slack. */
-const FOLLOW_MS_MAX = 15_000
+const FOLLOW_MS_MAX = 60_000
 /**
  * Before the first look and the last: agents have heard and have begun. A slower
  * one that does something else after it agreed is seen in the next batch.

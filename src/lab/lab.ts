@@ -86,7 +86,7 @@ export interface LabAgent {
 }
 
 /** Most a healthy agent takes to log `ready`; a loaded machine needs slack, an emulated one more. */
-const READY_MS_MAX = 90_000
+const READY_MS_MAX = 180_000
 
 /** Hosts are numbered above all nodes. */
 const FIRST_HOST = 200

@@ -19,6 +19,11 @@ export interface Case {
   readonly ops: readonly KernelOp[]
   /** Errno of the operations that fail, by their place. */
   readonly errors?: Readonly<Record<number, string>>
+  /**
+   * Of those, what an older kernel accepts and does not do: the state is the same.
+   * @default none
+   */
+  readonly untold?: readonly number[]
   /** What is ours afterwards. */
   readonly state: readonly KernelObject[]
 }

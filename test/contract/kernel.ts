@@ -6,7 +6,7 @@
  * state afterwards in iproute2 words. Only objects that are ours are compared,
  * so it does not matter what else a real kernel holds.
  *
- * The errnos and side effects were read off Linux 6.18 with iproute2.
+ * The errnos and side effects were read off Linux 6.18 with iproute2, and hold on 6.1 (`test/guest`).
  */
 import type { Test } from 'tap'
 import {
@@ -370,7 +370,7 @@ export function kernelContract(
           failure === undefined ? [] : [[place, failure.code]],
         ),
       )
-      t.strictSame(found, each.errors ?? {}, 'errnos')
+      t.strictSame(found, told(each, found), 'errnos')
       t.equal(
         renderState(ours(await dumped(kernel))),
         renderState(kernelState(each.state)),
@@ -379,6 +379,13 @@ export function kernelContract(
     })
   }
   if (!lacks.includes('peer MTU')) peerMtu(t, name, make)
+}
+
+/** Errnos to expect from a kernel that answered `found`. */
+function told({ errors = {}, untold = [] }: Case, found: Readonly<Record<number, string>>): object {
+  const isLeftOut = (place: string): boolean =>
+    untold.includes(Number(place)) && found[Number(place)] === undefined
+  return Object.fromEntries(Object.entries(errors).filter(([place]) => !isLeftOut(place)))
 }
 
 /** The other end of a pair follows, wherever it is. */

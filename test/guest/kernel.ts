@@ -34,10 +34,19 @@ export interface GuestKernel {
 /** The kernel that is kept, else downloaded now. @throws Error why there is none */
 export function guestKernel(): GuestKernel {
   const cache = cacheFolder()
-  const kept = readdirSync(cache).filter((name) => PACKAGE.test(name))
-  const name = kept.sort().at(-1) ?? fetched(cache)
+  const name = keptIn(cache) ?? fetched(cache)
   return kernelIn(join(cache, name), name)
 }
+
+/** Whether one is kept, or may be downloaded. */
+export const hasKernel = (): boolean =>
+  process.env['TRIVIUM_NO_APT'] !== '1' || keptIn(cacheFolder()) !== undefined
+
+const keptIn = (cache: string): string | undefined =>
+  readdirSync(cache)
+    .filter((name) => PACKAGE.test(name))
+    .sort()
+    .at(-1)
 
 /** Where the next run finds it again. */
 function cacheFolder(): string {

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BUSYBOX, initramfs } from './initramfs.ts'
-import { type GuestKernel, guestKernel } from './kernel.ts'
+import { type GuestKernel, guestKernel, hasKernel } from './kernel.ts'
 
 const QEMU = '/usr/bin/qemu-system-x86_64'
 /** Serves a folder to a guest. */
@@ -65,7 +65,7 @@ export interface GuestCommand {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Counts from the command's start. @default no limit */
   readonly secondsMax?: number
-  /** @default 1536 */
+  /** @default 2048 */
   readonly memoryMebibytes?: number
   /** @default 1 */
   readonly processors?: number
@@ -82,7 +82,8 @@ export function unableToGuest(): string | undefined {
   const missing = Object.keys(GUEST_PROGRAMS).filter(
     (name) => !existsSync(GUEST_PROGRAMS[name] ?? ''),
   )
-  return missing.length === 0 ? undefined : `not installed: ${missing.join(' ')}`
+  if (missing.length > 0) return `not installed: ${missing.join(' ')}`
+  return hasKernel() ? undefined : 'no kernel for it is kept, and TRIVIUM_NO_APT=1'
 }
 
 /**
@@ -224,7 +225,7 @@ async function filesServer(place: string): Promise<ChildProcess> {
 
 /** QEMU's command line. */
 function machine(kernel: GuestKernel, place: string, options: GuestCommand): readonly string[] {
-  const { memoryMebibytes = 1536, processors = 1 } = options
+  const { memoryMebibytes = 2048, processors = 1 } = options
   const memory = `memory-backend-memfd,id=memory,share=on,size=${memoryMebibytes}M`
   const ports = PORTS.flatMap((name) => [
     ...['-chardev', `socket,id=${name},path=${join(place, name)}`],

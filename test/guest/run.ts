@@ -11,7 +11,7 @@
  * It runs as root with this environment and TRIVIUM_GUEST=1. Options, before CMD:
  *
  *     --seconds N      end it after N seconds (exit status 124)
- *     --memory N       mebibytes of memory (1536)
+ *     --memory N       mebibytes of memory (2048)
  *     --processors N   processors (1)
  *
  * Exit status: the command's; 124 time was up, 125 no guest.

@@ -5,6 +5,7 @@ import { openNetns, warmPool } from 'netlink-ts/live'
 import t from 'tap'
 import { openKernel } from '../../src/live/kernel.ts'
 import { type KernelUnderTest, kernelContract } from '../contract/kernel.ts'
+import { hasVlan } from '../support/kernel-parts.ts'
 
 const ip = (...args: string[]): void => {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -12,23 +13,26 @@ const ip = (...args: string[]): void => {
 
 let made = 0
 
+/** One program: a fork of Node is dear in a guest. The sysctls of a new namespace are the machine's. */
+const GROUND = `
+for scope in all default; do echo 0 >/proc/sys/net/ipv4/conf/$scope/promote_secondaries; done
+exec ip -batch - <<END
+link add under0 type veth peer name far0
+addr add 192.0.2.1/24 dev under0
+addr add 2001:db8::1/64 dev under0 nodad
+link set far0 up
+link set under0 up
+END
+`
+
 /** A namespace with `under0`, whose peer gives it a carrier. */
 async function real(): Promise<KernelUnderTest> {
   await warmPool()
   made += 1
   const netns = `trvk-${process.pid}-${made}`
   ip('netns', 'add', netns)
-  // What a new namespace has of it is the machine's.
-  for (const scope of ['all', 'default']) {
-    ip('netns', 'exec', netns, 'sysctl', '-qw', `net.ipv4.conf.${scope}.promote_secondaries=0`)
-  }
-  const on = (...args: string[]): void => ip('-n', netns, ...args)
   try {
-    on('link', 'add', 'under0', 'type', 'veth', 'peer', 'name', 'far0')
-    on('addr', 'add', '192.0.2.1/24', 'dev', 'under0')
-    on('addr', 'add', '2001:db8::1/64', 'dev', 'under0', 'nodad')
-    on('link', 'set', 'far0', 'up')
-    on('link', 'set', 'under0', 'up')
+    execFileSync('nsenter', [`--net=/run/netns/${netns}`, '--', 'sh', '-ec', GROUND])
     const fd = openNetns(`/run/netns/${netns}`)
     const pod = podNetns(`${netns}-pod`)
     const kernel = openKernel(fd, true)
@@ -76,20 +80,6 @@ function podNetns(name: string) {
       closeSync(fd)
       ip('netns', 'del', name)
     },
-  }
-}
-
-function hasVlan(): boolean {
-  const netns = `trvk-${process.pid}-probe`
-  ip('netns', 'add', netns)
-  try {
-    ip('-n', netns, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1')
-    ip('-n', netns, 'link', 'add', 'link', 'veth0', 'name', 'v', 'type', 'vlan', 'id', '2')
-    return true
-  } catch {
-    return false
-  } finally {
-    ip('netns', 'del', netns)
   }
 }
 
