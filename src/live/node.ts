@@ -14,7 +14,7 @@ import { REVERSE_PATH_FILTER } from '../agent/rules.ts'
 import type { CniRequest } from '../cni/mod.ts'
 import { type Driven, drive } from '../driver.ts'
 import { TriviumError } from '../errors.ts'
-import { type KernelEvent, type KernelObject, renderOp } from '../kernel/mod.ts'
+import { type KernelEvent, renderOp } from '../kernel/mod.ts'
 import { type AgentSocket, type Serve, serveAgentSocket } from './agent-socket.ts'
 import { attachmentLocks } from './attachment-locks.ts'
 import { bootId } from './boot.ts'
@@ -132,10 +132,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     events(events) {
       const now = held.pass(events)
       if (now.length > 0) tell(now)
-      const names = [options.underlay, driven.underlayLink()]
-      if (events.some(({ object }) => names.some((name) => touchesLink(object, name)))) {
+      if (touchesLink(events, options.underlay, driven.underlayLink()))
         driven.feed({ kind: 'underlay.changed' })
-      }
     },
     changed: () => driven.feed({ kind: 'kernel.changed' }),
   })
@@ -227,10 +225,11 @@ function nodeHealth({ node, storeUrl }: NodeOptions): {
 }
 
 /** Its addresses, MTU or state may have changed. */
-function touchesLink(object: KernelObject, name: string): boolean {
-  return object.kind === 'link'
-    ? object.name === name
-    : object.kind === 'addr' && object.link === name
+function touchesLink(events: readonly KernelEvent[], ...names: readonly string[]): boolean {
+  return events.some(({ object }) => {
+    if (object.kind === 'link') return names.includes(object.name)
+    return object.kind === 'addr' && names.includes(object.link)
+  })
 }
 
 const nodeFile = ({ node, storeUrl, underlay, stateDir, cluster }: NodeOptions) => ({

@@ -63,10 +63,11 @@ for (const mode of ['vxlan', 'route'] as const) {
       t.match(agents[0]?.log(), '"what":"rejoined"')
       await addedInTime(lab, await lab.addPod(near))
     }
+    // A round that looked before an ADD asks for what ADD has made by then.
     const refused = agents[0]
       ?.log()
       .split('\n')
-      .filter((line) => line.includes('apply-failed'))
+      .filter((line) => line.includes('apply-failed') && !line.includes('EEXIST'))
     t.strictSame(refused, [], 'the kernel refused nothing')
   })
 }
