@@ -11,6 +11,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { bench as bgpRib } from './bgp-rib.bench.ts'
 import { bench as cni } from './cni.bench.ts'
 import { bench as cniSteps } from './cni-steps.bench.ts'
 import { bench as cniStretch } from './cni-stretch.bench.ts'
@@ -25,6 +26,7 @@ import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
+  'bgp-rib': bgpRib,
   cni,
   'cni-steps': cniSteps,
   'cni-stretch': cniStretch,

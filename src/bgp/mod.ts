@@ -10,31 +10,33 @@
  *
  * RFCs, a line each: done, partly (what lacks), or not yet.
  *
- *     1997  communities                       done in octets
- *     2545  IPv6 next hops                    done in octets
- *     2918  route refresh                     octets only
- *     4271  BGP-4                             partly: messages; no session, no decision
+ *     1997  communities                       done
+ *     2545  IPv6 next hops                    done in octets and RIB
+ *     2918  route refresh                     octets and RIB; no session
+ *     4271  BGP-4                             partly: messages, decision; no session
  *     4360  extended communities              done in octets
- *     4456  route reflection                  octets only
+ *     4456  route reflection                  done
  *     4486  Cease subcodes                    done
- *     4724  graceful restart                  octets only
+ *     4724  graceful restart                  octets and RIB; no session
  *     4760  several address families          done in octets: unicast of IPv4 and IPv6
  *     5065  confederations                    octets only
  *     5492  capabilities                      done in octets
  *     6286  identifiers of 32 bits            octets only
  *     6608  subcodes of FSM errors            octets only
  *     6793  four-octet AS numbers             done
- *     7313  enhanced route refresh            octets only
+ *     7313  enhanced route refresh            octets and RIB; no session
  *     7606  errors in UPDATE                  done
  *     7607  AS 0                              done
- *     7911  ADD-PATH                          octets only
+ *     7911  ADD-PATH                          octets and RIB; no session
  *     8092  large communities                 done in octets
+ *     8212  no eBGP without policy          done
+ *     8326  graceful shutdown               done for a peer's; none of our own
  *     8538  graceful restart by NOTIFICATION  octets only
  *     8654  messages of 65535 octets          done in octets
  *     8950  IPv4 over IPv6 next hops          done in octets
  *     9003  shutdown communication            done
  *     9072  long OPEN                         done
- *     9234  roles, only to customer           octets only
+ *     9234  roles, only to customer           octets and RIB; no session
  *     9494  long-lived graceful restart       octets only
  *     9774  no AS_SET                         done, by option
  *
@@ -42,4 +44,7 @@
  */
 export type * from './attributes.ts'
 export type * from './nlri.ts'
+export type * from './policy/policy.ts'
+export { community, WELL_KNOWN } from './policy/policy.ts'
+export * from './rib/mod.ts'
 export * from './wire/mod.ts'

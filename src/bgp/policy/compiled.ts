@@ -10,8 +10,8 @@ import { type Ip, networkAddress, prefixFamily, prefixLength } from '../../net/m
 import type { Attributes } from '../attributes.ts'
 import type { Family } from '../nlri.ts'
 import { FAMILY_BITS, PrefixTable } from '../rib/prefix-table.ts'
+import { asPathLength } from '../wire/as-path.ts'
 import {
-  asPathLength,
   type Changes,
   type Condition,
   originAs,

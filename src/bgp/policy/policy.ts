@@ -92,16 +92,6 @@ export const WELL_KNOWN = {
 /** A community as people write it, `asn:value`. */
 export const community = (asn: number, value: number): number => asn * 0x1_0000 + value
 
-/** How long AS_PATH is in comparisons: RFC 4271 section 9.1.2.2 a, RFC 5065 section 5.3. */
-export function asPathLength(segments: readonly AsSegment[]): number {
-  let length = 0
-  for (const { kind, asns } of segments) {
-    if (kind === 'sequence') length += asns.length
-    else if (kind === 'set') length += 1
-  }
-  return length
-}
-
 /** Where the route began: the last AS number of a sequence at the end. */
 export function originAs({ asPath }: Attributes): number | undefined {
   const last = asPath.at(-1)

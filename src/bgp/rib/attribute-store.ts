@@ -65,8 +65,8 @@ abstract class Interned {
   protected abstract growColumns(length: number): void
 }
 
-/** What was decoded, as the one who holds the session says it. */
-export type Decode = (bytes: AttributeBytes) => Attributes
+/** What the octets mean in the session's context; undefined: treat as withdraw (RFC 7606 section 2). */
+export type Decode = (bytes: AttributeBytes) => Attributes | undefined
 
 /** Sets as they came, by context and bytes: decoded when they are met for the first time. */
 export class RawStore extends Interned {
@@ -82,7 +82,7 @@ export class RawStore extends Interned {
     this.#onGone = onGone
   }
 
-  /** The number of this set; a new one is nobody's until it is held. */
+  /** The number of this set; a new one is nobody's until it is held. None when `decode` says so. */
   intern(context: number, from: AttributeBytes, decode: Decode): number {
     const hash = hashOfBytes(context, from)
     let slot = this.index.first(hash)
@@ -92,6 +92,7 @@ export class RawStore extends Interned {
     }
     // Before the number is taken: what throws leaves nothing behind.
     const attributes = decode(from)
+    if (attributes === undefined) return NO_ATTRIBUTES
     const id = this.take(hash)
     this.#bytes[id] = from.bytes.slice(from.start, from.end)
     this.#nextHops[id] = from.nextHop?.slice()

@@ -60,6 +60,8 @@ export class FamilyRib {
   /** Attributes after import by those received, for prefixes of class 0. */
   #locOf = new Int32Array(ROWS_MIN)
   readonly #locOfClass: (Map<number, number> | undefined)[] = []
+  /** The set of the one next hop that attributes name; 0: not asked for yet. */
+  #routeOfLoc = new Int32Array(ROWS_MIN)
   readonly #routeParcels = new Map<readonly RouteHop[], Parcel<readonly RouteHop[]>>()
 
   constructor(family: Family, peers: Peers, options: FamilyOptions) {
@@ -84,7 +86,8 @@ export class FamilyRib {
   /** Of all typed arrays. */
   get bytes(): number {
     let bytes = this.table.bytes + this.paths.bytes + this.loc.bytes + this.raw.bytes
-    bytes += 9 * this.head.length + this.#queue.byteLength + this.#locOf.byteLength
+    bytes += 9 * this.head.length + this.#queue.byteLength
+    bytes += this.#locOf.byteLength + this.#routeOfLoc.byteLength
     for (const group of this.groups) bytes += group.bytes
     return bytes
   }
@@ -162,10 +165,10 @@ export class FamilyRib {
     return path
   }
 
-  /** The set received, held until `raw.release`. */
+  /** The set received, held until `raw.release`; none when it is to be treated as withdrawn. */
   internRaw(peer: number, from: Parameters<RawStore['intern']>[1], decode: Decode): number {
     const raw = this.raw.intern(this.contextOf[peer]!, from, decode)
-    this.raw.hold(raw)
+    if (raw !== NO_ATTRIBUTES) this.raw.hold(raw)
     return raw
   }
 
@@ -242,6 +245,15 @@ export class FamilyRib {
     return this.#route[prefix]!
   }
 
+  /** Why import did not take a path. */
+  rejectionOf(prefix: number, path: number): string {
+    const raw = this.paths.raw[path]!
+    const context = this.contexts.get(this.raw.contextOf(raw))!
+    const prefixClass = context.policy?.classOf(this.table, prefix) ?? 0
+    const verdict = context.decide(this.raw.attributesOf(raw), prefixClass)
+    return verdict.kind === 'reject' ? verdict.reason : `accepted by ${verdict.rule}`
+  }
+
   /** What becomes of attributes on their way in, for a prefix: their number after import, or 0. */
   #locFor(prefix: number, raw: number): number {
     const context = this.contexts.get(this.raw.contextOf(raw))!
@@ -287,6 +299,8 @@ export class FamilyRib {
     const size = this.loc.size
     this.loc.release(loc)
     if (this.loc.size === size) return
+    this.routeSets.release(this.#routeOfLoc[loc] ?? NO_ROUTE)
+    if (loc < this.#routeOfLoc.length) this.#routeOfLoc[loc] = NO_ROUTE
     for (const group of this.groups) group.forget(loc)
   }
 
@@ -356,10 +370,23 @@ export class FamilyRib {
     const { candidates, chosen } = this.decision
     if (chosen === 0) return NO_ROUTE
     if (this.loc.kindOf(this.paths.loc[candidates[0]!]!) === 'own') return NO_ROUTE
-    if (chosen === 1) return this.routeSets.hold([this.#hopOf(candidates[0]!)])
+    if (chosen === 1) return this.#holdSingle(candidates[0]!)
     const hops: RouteHop[] = []
     for (let at = 0; at < chosen; at++) hops.push(this.#hopOf(candidates[at]!))
     return this.routeSets.hold(hops)
+  }
+
+  /** Most prefixes have one next hop, which their attributes hold for all of them. */
+  #holdSingle(path: number): number {
+    const loc = this.paths.loc[path]!
+    const known = this.#routeOfLoc[loc] ?? NO_ROUTE
+    if (known !== NO_ROUTE) return this.routeSets.share(known)
+    const hop = this.#hopOf(path)
+    const route = this.routeSets.hold([hop])
+    if (hop.linkLocal !== undefined) return route
+    if (loc >= this.#routeOfLoc.length) this.#routeOfLoc = grown(this.#routeOfLoc, 2 * loc)
+    this.#routeOfLoc[loc] = route
+    return this.routeSets.share(route)
   }
 
   #hopOf(path: number): RouteHop {

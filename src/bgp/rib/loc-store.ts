@@ -5,7 +5,7 @@
  */
 import { type Ip, ipToInteger } from '../../net/mod.ts'
 import type { AsSegment, Attributes } from '../attributes.ts'
-import { asPathLength } from '../policy/policy.ts'
+import { asPathLength } from '../wire/as-path.ts'
 import { ORIGINS } from './attribute-identity.ts'
 import { AttributeStore } from './attribute-store.ts'
 import { grown, ROWS_MIN } from './columns.ts'

@@ -35,6 +35,10 @@ export class NextHops {
     this.#costOf = costOf
   }
 
+  get size(): number {
+    return this.#ids.size
+  }
+
   hold(ip: Ip): number {
     let id = this.#ids.get(ip)
     if (id === undefined) {
@@ -78,8 +82,10 @@ export class RouteSets {
   readonly #sets: (readonly RouteHop[])[] = [[]]
   readonly #free: number[] = []
   #holders = new Int32Array(ROWS_MIN)
-  /** What was asked for last, since prefixes with equal next hops come in rows. */
-  #last: { readonly key: string; readonly id: number } = { key: '', id: NO_ROUTE }
+
+  get size(): number {
+    return this.#ids.size
+  }
 
   /** Members in the order of decision; the number does not depend on it. */
   hold(hops: readonly RouteHop[]): number {
@@ -87,7 +93,7 @@ export class RouteSets {
       hops.length === 1
         ? keyOf(hops[0]!)
         : [...new Set(hops.map(keyOf))].sort((left, right) => (left < right ? -1 : 1)).join()
-    let id = key === this.#last.key ? this.#last.id : this.#ids.get(key)
+    let id = this.#ids.get(key)
     if (id === undefined) {
       id = this.#free.pop() ?? this.#sets.length
       if (id >= this.#holders.length) this.#holders = grown(this.#holders, 2 * id)
@@ -95,8 +101,13 @@ export class RouteSets {
       this.#keys[id] = key
       this.#sets[id] = distinct(hops)
     }
-    this.#last = { key, id }
     this.#holders[id]!++
+    return id
+  }
+
+  /** One more prefix uses a set that is held. */
+  share(id: number): number {
+    if (id !== NO_ROUTE) this.#holders[id]!++
     return id
   }
 
@@ -104,7 +115,6 @@ export class RouteSets {
     if (id === NO_ROUTE || --this.#holders[id]! > 0) return
     this.#ids.delete(this.#keys[id]!)
     this.#free.push(id)
-    if (this.#last.id === id) this.#last = { key: '', id: NO_ROUTE }
   }
 
   of(id: number): readonly RouteHop[] {

@@ -31,7 +31,7 @@ import { type Ip, type Prefix, prefixFamily } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
 import type { Family, NlriSlice, Update } from '../nlri.ts'
 import type { Policy } from '../policy/policy.ts'
-import type { Decode } from './attribute-store.ts'
+import { type Decode, NO_ATTRIBUTES } from './attribute-store.ts'
 import { STEPS, type StepName } from './decision.ts'
 import type { ExportTerms } from './export.ts'
 import { FamilyRib } from './family-rib.ts'
@@ -189,8 +189,8 @@ export class Rib {
   }
 
   /**
-   * An UPDATE of a peer. `decode` is asked for sets of attributes that are new, and throws
-   * what it likes before anything of the message has taken effect.
+   * An UPDATE of a peer. `decode` is asked for sets of attributes that are new. What it
+   * throws goes through, before anything of the message has taken effect.
    */
   learn(address: Ip, update: Update, decode: Decode): PrefixesExceeded | undefined {
     const id = this.#idOf(address)
@@ -198,11 +198,15 @@ export class Rib {
     const rib = announced && this.families[announced.family]
     const raw =
       rib === undefined || update.attributes === undefined
-        ? 0
+        ? NO_ATTRIBUTES
         : rib.internRaw(id, update.attributes, decode)
     for (const slice of update.withdrawn) this.families[slice.family].withdraw(id, slice)
     if (update.endOfRib !== undefined) this.sweep(address, update.endOfRib)
-    if (announced === undefined || rib === undefined || raw === 0) return undefined
+    if (announced === undefined || rib === undefined) return undefined
+    if (raw === NO_ATTRIBUTES) {
+      rib.withdraw(id, announced)
+      return undefined
+    }
     const limit = this.peers.of(id).families[announced.family]?.prefixesMax
     const before = rib.pathsOf[id]!
     const ignored = rib.announce(id, announced, raw, limit)

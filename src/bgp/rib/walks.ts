@@ -72,12 +72,13 @@ function eachPath(rib: FamilyRib, prefix: number, act: (path: number) => void): 
 
 function sweep(rib: FamilyRib, peer: number, epoch: number, prefix: number): void {
   const { paths } = rib
-  const ageOf = (of: number): number => (rib.epochOf[peer]! - of) & 255
+  const now = rib.epochOf[peer]!
+  const ageMax = (now - epoch) & 255
   let before = NO_PATH
   let path = rib.head[prefix]!
   while (path !== NO_PATH) {
     const after = paths.next[path]!
-    if (paths.peer[path] === peer && ageOf(paths.epoch[path]!) > ageOf(epoch)) {
+    if (paths.peer[path] === peer && ((now - paths.epoch[path]!) & 255) > ageMax) {
       rib.removePath(prefix, path, before)
     } else before = path
     path = after

@@ -282,11 +282,12 @@ export const rivalries = fc.array(
   { minLength: 2, maxLength: 5 },
 )
 
-/** All peers up and every next hop in reach, then the history, then a look. */
+/** All peers up and every next hop in reach, then the history, a look, and the end of all sessions. */
 export function play(world: World, history: readonly Step[]): void {
   for (const [index, hop] of NEXT_HOPS.entries()) world.setCost(hop, index === 2 ? 2 : 1)
   for (const each of PEERS) world.up(each)
   for (const { run } of history) run(world)
   world.settle(7)
   world.check()
+  world.empty()
 }

@@ -231,4 +231,32 @@ export class World {
       assert.deepEqual(order(found), order(wanted), `told to ${peer.address}`)
     }
   }
+
+  /** Everybody leaves. @throws {AssertionError} The RIB still holds something. */
+  empty(): void {
+    for (const address of this.model.known.keys()) {
+      this.down(address)
+      for (const family of ['ipv4', 'ipv6'] as const) this.sweep(address, family)
+    }
+    for (const { prefix, peer } of [...this.model.routes]) {
+      assert.equal(peer, undefined)
+      this.withdrawOwn(prefix)
+    }
+    this.settle()
+    for (const { table, paths, raw, loc, nextHops, routeSets, groups, contexts } of Object.values(
+      this.rib.families,
+    )) {
+      const kept = [table, paths, raw, loc, nextHops, routeSets, groups].map(({ size }) => size)
+      assert.deepEqual(
+        kept,
+        [0, 0, 0, 0, 0, 0, 0],
+        'prefixes, paths, attributes, next hops, groups',
+      )
+      assert.equal(contexts.size, 0, 'contexts')
+    }
+    assert.equal(this.kernel.size, 0)
+    for (const address of this.model.known.keys()) {
+      assert.equal(this.rib.peers.find(address), undefined, `${address} is forgotten`)
+    }
+  }
 }

@@ -1,0 +1,129 @@
+/**
+ * What a RIB holds, for people: why a path is the best, what is used, what a peer knows.
+ * All of it is as of now: what waits in `Rib.work` is not in it.
+ *
+ * @module
+ */
+import type { Ip, Prefix } from '../../net/mod.ts'
+import { prefixFamily } from '../../net/mod.ts'
+import type { Attributes } from '../attributes.ts'
+import type { Family } from '../nlri.ts'
+import type { StepName } from './decision.ts'
+import type { FamilyRib } from './family-rib.ts'
+import type { Imported } from './import.ts'
+import type { RouteHop } from './next-hops.ts'
+import { NO_PATH } from './paths.ts'
+import { OWN } from './peers.ts'
+import type { Rib } from './rib.ts'
+
+/** Where a path ended in the decision. */
+export type Standing =
+  | { readonly kind: 'best' }
+  /** Equally good, and used with the best. */
+  | { readonly kind: 'multipath' }
+  | { readonly kind: 'lost'; readonly step: StepName }
+  | { readonly kind: 'rejected'; readonly reason: string }
+
+export interface ExplainedPath {
+  readonly peer: Ip | 'own'
+  readonly pathId: number
+  /** After import; as received where that rejected it. */
+  readonly attributes: Attributes
+  /** Of a session that ended (RFC 4724). */
+  readonly isStale: boolean
+  readonly standing: Standing
+}
+
+/** Every path of a prefix, the best one first, then in the order in which they lost, the last one first. */
+export function why(rib: Rib, prefix: Prefix): readonly ExplainedPath[] {
+  const family = rib.families[prefixFamily(prefix) === 4 ? 'ipv4' : 'ipv6']
+  family.table.readPrefix(prefix)
+  const id = family.table.find()
+  return id < 0 ? [] : explain(family, id)
+}
+
+/** Prefixes that are used, with their next hops in the kernel; none for own ones. */
+export function* used(
+  rib: Rib,
+  family: Family,
+): Generator<{
+  readonly prefix: Prefix
+  readonly best: ExplainedPath
+  readonly nextHops: readonly RouteHop[]
+}> {
+  const of = rib.families[family]
+  for (let id = 0; id < of.table.end; id++) {
+    if (!of.table.has(id)) continue
+    const [best] = explain(of, id)
+    if (best?.standing.kind !== 'best') continue
+    yield { prefix: of.table.prefixOf(id), best, nextHops: of.routeSets.of(of.routeOf(id)) }
+  }
+}
+
+/** Adj-RIB-Out of one peer. */
+export function* toldTo(
+  rib: Rib,
+  address: Ip,
+  family: Family,
+): Generator<{
+  readonly prefix: Prefix
+  readonly pathId: number
+  readonly attributes: Attributes
+}> {
+  const of = rib.families[family]
+  const member = rib.peers.find(address)
+  for (const group of of.groups) {
+    if (member === undefined || !group.members.includes(member)) continue
+    for (let id = 0; id < of.table.end; id++) {
+      if (!of.table.has(id)) continue
+      const prefix = of.table.prefixOf(id)
+      for (const told of group.toldTo(member, id)) yield { prefix, ...told }
+    }
+  }
+}
+
+/** What becomes of the best path of a prefix on its way to a peer; undefined: there is none, or it is the peer's. */
+export function exportOf(rib: Rib, prefix: Prefix, address: Ip): Imported | undefined {
+  const of = rib.families[prefixFamily(prefix) === 4 ? 'ipv4' : 'ipv6']
+  const member = rib.peers.find(address)
+  of.table.readPrefix(prefix)
+  const id = of.table.find()
+  const best = id < 0 ? NO_PATH : of.decision.decide(of.head[id]!)
+  if (best === NO_PATH || member === undefined || of.paths.peer[best] === member) return undefined
+  for (const group of of.groups) {
+    if (group.members.includes(member)) return group.explain(id, best)
+  }
+  return undefined
+}
+
+function explain(rib: FamilyRib, prefix: number): readonly ExplainedPath[] {
+  const { paths, decision } = rib
+  const lost = new Map<number, StepName>()
+  const best = decision.decide(rib.head[prefix]!, (path, step) => lost.set(path, step))
+  const chosen = new Set(decision.candidates.subarray(1, decision.chosen))
+  const standingOf = (path: number): Standing => {
+    if (path === best) return { kind: 'best' }
+    if (chosen.has(path)) return { kind: 'multipath' }
+    const step = lost.get(path)
+    if (step !== undefined) return { kind: 'lost', step }
+    return { kind: 'rejected', reason: rib.rejectionOf(prefix, path) }
+  }
+  // A step that decides among the last ones tells of those used together, too.
+  const order = [...new Set([best, ...chosen, ...[...lost.keys()].reverse()])]
+  const all: number[] = []
+  for (let path = rib.head[prefix]!; path !== NO_PATH; path = paths.next[path]!) all.push(path)
+  const placeOf = (path: number): number =>
+    order.includes(path) ? order.indexOf(path) : order.length
+  all.sort((left, right) => placeOf(left) - placeOf(right))
+  return all.map((path) => {
+    const peer = paths.peer[path]!
+    const loc = paths.loc[path]!
+    return {
+      peer: rib.peers.nameOf(peer),
+      pathId: paths.pathId[path]!,
+      attributes: loc === 0 ? rib.raw.attributesOf(paths.raw[path]!) : rib.loc.attributesOf(loc),
+      isStale: peer !== OWN && paths.epoch[path] !== rib.epochOf[peer],
+      standing: standingOf(path),
+    }
+  })
+}

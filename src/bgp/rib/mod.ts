@@ -1,0 +1,13 @@
+/**
+ * The RIB's front door: `Rib` takes what sessions say and tells what came of it;
+ * `why`, `used`, `toldTo` and `exportOf` are for people.
+ *
+ * @module
+ */
+export type { Decode } from './attribute-store.ts'
+export { STEPS, type StepName } from './decision.ts'
+export { type ExplainedPath, exportOf, type Standing, toldTo, used, why } from './explain.ts'
+export type { Imported } from './import.ts'
+export type { CostOf, RouteHop } from './next-hops.ts'
+export type { Peer, PeerFamily, PeerKind, PeerRole, PrefixLimit } from './peers.ts'
+export { type PrefixesExceeded, Rib, type RibOptions, type RibOutput } from './rib.ts'
