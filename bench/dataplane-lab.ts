@@ -91,7 +91,8 @@ function nodesOf({ nodes }: Lab): readonly [LabNode, LabNode] {
 async function lacksOf(trivium: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const netns = `trv-${process.pid}-0000-try`
   await must(['ip', 'netns', 'add', netns])
-  const tag = ['link', 'add', 'link', 'lo', 'name', 'x', 'type', 'vlan', 'id', '5']
+  await must(['ip', '-n', netns, 'link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far'])
+  const tag = ['link', 'add', 'link', 'near', 'name', 'tag', 'type', 'vlan', 'id', '5'] // lo takes none
   const { status } = await run(['ip', '-n', netns, ...tag])
   await must(['ip', 'netns', 'del', netns])
   const hasAttachment = (await must([...trivium, 'network', 'create', '--help'])).includes(
