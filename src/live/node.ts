@@ -72,8 +72,7 @@ export interface RunningNode {
 /** Starts a node's agent in the namespace of this process. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log, socketPath } = options
-  await warmPool()
-  await recoverUplinks(socketPath, log)
+  await Promise.all([warmPool(), recoverUplinks(socketPath, log)])
   const underlay = openUnderlay(options.node, options.underlay)
   const first = await recordNow(options, underlay, Date.now()).catch((thrown: unknown) => {
     underlay.close()
