@@ -76,6 +76,16 @@ export function notYetMoved(
   return [...nodes].filter((node) => !hasMoved(node, network, wanted)).map(({ name }) => name)
 }
 
+/** VNIs of the network's tunnels, with the one that is being left while nodes may have it open. */
+export function vnisInUse(
+  network: NetworkRecord,
+  nodes: Iterable<NodeRecord>,
+): ReadonlySet<number> {
+  const { options, move } = network
+  const isOver = move === undefined || notYetMoved(network, nodes).length === 0
+  return new Set([options.vni, ...(isOver ? [] : [move.old.vni, move.new.vni])])
+}
+
 /** What a node that has nothing yet says of itself: it was never anywhere else. */
 export function movesOfNew(
   networks: Iterable<NetworkRecord>,

@@ -11,7 +11,7 @@ import { TriviumError } from '../src/errors.ts'
 import { GPE_KERNEL, offloadsGpe } from '../src/kernel-release.ts'
 import { prefixesOverlap } from '../src/net/mod.ts'
 import { keys } from './keys.ts'
-import { movedNetwork, movesOfNew } from './moves.ts'
+import { movedNetwork, movesOfNew, vnisInUse } from './moves.ts'
 import {
   defaultPort,
   type NetworkDraft,
@@ -269,11 +269,15 @@ function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
   const others = [...reader.range(keys.networks)]
     .map(([, network]) => network)
     .filter(({ name }) => name !== draft.name)
+  const nodes = [...reader.range(keys.nodes)].map(([, node]) => node)
+  const used = new Set<number>()
   for (const other of others) {
     refuseSharedPort(draft, other)
     refuseSharedVlan(draft, other)
-    if (other.options.vni === draft.options.vni) {
-      const found = `VNI ${other.options.vni} belongs to network ${other.name}`
+    const theirs = vnisInUse(other, nodes)
+    for (const vni of theirs) used.add(vni)
+    if (draft.options.vni !== undefined && theirs.has(draft.options.vni)) {
+      const found = `VNI ${draft.options.vni} belongs to network ${other.name}`
       throw new TriviumError(
         'CONFLICT',
         `Cannot use network ${draft.name}: ${found}, wanted another`,
@@ -290,7 +294,7 @@ function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
     }
   }
   refuseOldKernels(reader, draft)
-  const { vni = lowestUnused(others), ...rest } = draft.options
+  const { vni = lowestUnused(used), ...rest } = draft.options
   return { ...draft, options: { vni, ...rest } }
 }
 
@@ -336,8 +340,7 @@ function refuseOldKernels(reader: Reader, { name, mode, options }: NetworkDraft)
   )
 }
 
-function lowestUnused(networks: readonly NetworkRecord[]): number {
-  const used = new Set(networks.map(({ options }) => options.vni))
+function lowestUnused(used: ReadonlySet<number>): number {
   let vni = 1
   while (used.has(vni)) vni++
   return vni

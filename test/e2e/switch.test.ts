@@ -121,7 +121,12 @@ t.test(
     t.equal(vlan.status, 1)
     t.match(vlan.stderr, `1 on node n1: ${pod.lab.containerId.slice(0, 12)}`)
     const filter = ['net.ipv4.conf.all.rp_filter=1']
-    await run(['ip', 'netns', 'exec', all.nodes[1]?.netns ?? '', 'sysctl', '-qw', ...filter])
+    const [, second] = all.nodes
+    if (second === undefined) throw new Error('there is no second node')
+    await run(['ip', 'netns', 'exec', second.netns, 'sysctl', '-qw', ...filter])
+    // It tells so when it registers: now, or within ten seconds.
+    await all.agents[1]?.kill()
+    await all.lab.startAgent(second)
     const left = await settle(async () => {
       const { status, stderr } = await set('--mode', 'route', '--plan')
       return status === 1 &&

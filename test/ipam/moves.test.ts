@@ -1,6 +1,6 @@
 /** Changes of a network's road under nodes: what is written, taken back and refused. */
 import t from 'tap'
-import { movedNetwork, movesOfNew, notYetMoved } from '../../ipam/moves.ts'
+import { movedNetwork, movesOfNew, notYetMoved, vnisInUse } from '../../ipam/moves.ts'
 import type { NetworkRecord, NodeRecord, Standing } from '../../ipam/records.ts'
 import { network, node, POOL_6 } from '../backend/views.ts'
 
@@ -59,6 +59,14 @@ t.test('on the way, only its two ends are allowed', async (t) => {
   t.strictSame(notYetMoved(back, half), ['n0'], 'who never left is there')
   const again = movedNetwork(back, { ...LIGHT, ...kept(back) }, half)
   t.strictSame([again.move, again.alternate], [moved.move, true])
+})
+
+t.test("a VNI that is being left is nobody else's yet", async (t) => {
+  const other = network('vxlan', { options: { ...PLAIN.options, vni: 7 } })
+  const moved = movedNetwork(PLAIN, other, [at(0)])
+  t.strictSame([...vnisInUse(moved, [at(0)])].sort(), [1, 7])
+  t.strictSame([...vnisInUse(moved, [arrived(moved, 0)])], [7])
+  t.strictSame([...vnisInUse(PLAIN, [at(0)])], [1])
 })
 
 t.test('a strict filter refuses where there is IPv4', async (t) => {

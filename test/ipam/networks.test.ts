@@ -322,6 +322,29 @@ t.test('deleteNetwork()', (t) =>
   }),
 )
 
+t.test('registerNode() of a network that changes its road', (t) =>
+  transact((tx) => {
+    const node = (name: string, ip: string, rest: object = {}): NodeRecord => ({
+      ...{ name, underlayLink: 'eth0', underlayIps: [parseIp(ip)], underlayMtuBytes: 1500 },
+      ...{ vtepMac: macFromName(name), registeredMs: 1, ...rest },
+    })
+    createNetwork(tx, spec('a', '10.1.0.0/16'))
+    registerNode(tx, node('n1', '192.0.2.1'))
+    const { network } = setNetwork(tx, 'a', { mode: 'route' })
+    const serial = network.move?.serial
+    const there = { a: { serial, takes: ['new'], uses: ['new'] } }
+    registerNode(tx, node('n1', '192.0.2.1'))
+    t.equal(tx.get(keys.node('n1'))?.moves, undefined, 'who has not said so is not there')
+    registerNode(tx, node('n2', '192.0.2.2'))
+    t.strictSame(tx.get(keys.node('n2'))?.moves, there, 'who is new was never anywhere else')
+    registerNode(tx, node('n1', '192.0.2.1', { moves: there }))
+    registerNode(tx, node('n1', '192.0.2.9'))
+    t.strictSame(tx.get(keys.node('n1'))?.moves, there, 'what is not said again stays')
+    registerNode(tx, node('n1', '192.0.2.9', { moves: {} }))
+    t.notOk('moves' in (tx.get(keys.node('n1')) ?? {}), 'in none')
+  }),
+)
+
 t.test('registerNode()', (t) =>
   transact((tx) => {
     const node = (name: string, ip: string, rest: object = {}): NodeRecord => ({

@@ -29,7 +29,8 @@ export async function echoTraffic(t: Test, pods: readonly RunningPod[]): Promise
     pods.filter((to) => to !== from).flatMap((to) => to.ips.map((ip) => ({ from, to, ip }))),
   )
   const running = pairs.map(({ from, to, ip }) => {
-    const ping = ['ping', '-n', '-i', '0.01', '-w', '120', ip]
+    // With -w it would end at the first error that the network tells.
+    const ping = ['ping', '-n', '-i', '0.01', '-c', '60000', ip]
     const child = start(t, inNetns(from.netns, ping))
     return { ...child, pair: `${from.name} → ${to.name} ${ip.includes(':') ? 'IPv6' : 'IPv4'}` }
   })
