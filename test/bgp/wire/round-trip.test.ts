@@ -152,7 +152,7 @@ holds(
   t,
   'a shutdown communication is cut between characters',
   fc
-    .string({ unit: 'grapheme', minLength: 1, maxLength: 200 })
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 200, size: 'max' })
     .map((text) => text.replace(/\p{Cc}/gu, '.')),
   (text) => {
     const message = encodeNotification(6, 2, shutdownData(text))
