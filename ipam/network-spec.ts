@@ -264,11 +264,11 @@ function parseOptions(
 
   const flavour = parseWord(given['flavour'], FLAVOURS, subject, 'flavour')
   const attachment = parseWord(given['attachment'], ATTACHMENTS, subject, 'attachment')
-  if (mode === 'vlan' && attachment !== 'macvlan') refuseUntaggedBridge(given['vlanId'], subject)
+  if (mode === 'vlan' && attachment === undefined) refuseUntaggedBridge(given['vlanId'], subject)
   const option = (key: keyof typeof OPTION_RANGES): number | undefined => {
     const [low, high] = OPTION_RANGES[key]
     // No VLAN: untagged.
-    const lowest = key === 'vlanId' && attachment === 'macvlan' ? 0 : low
+    const lowest = key === 'vlanId' && attachment !== undefined ? 0 : low
     return given[key] === undefined
       ? undefined
       : integerIn(given[key], [lowest, high], subject, key)
@@ -315,13 +315,13 @@ function refuseLargeStrict(
   throw bad(subject, field, large.blockLength, `blocks of at most ${COOLING_MAX} addresses`)
 }
 
-/** A bridge on the untagged uplink would take the node's own addresses with it. */
+/** A bridge on the untagged uplink takes the node's own addresses with it: who wants that says so. */
 function refuseUntaggedBridge(vlanId: unknown, subject: string): void {
   if (vlanId !== 0) return
   throw new TriviumError(
     'BAD_CONFIG',
     `Cannot use ${subject}: vlanId is 0 (untagged) with attachment bridge, wanted 1 to 4094`,
-    "Use --attachment macvlan: pods then hang on the uplink itself, which keeps the node's addresses",
+    "Use --attachment macvlan: pods then hang on the uplink itself, which keeps the node's addresses; or --attachment bridge, and trivium uplink take on each node",
   )
 }
 

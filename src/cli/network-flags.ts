@@ -44,7 +44,7 @@ export function networkFlags(): readonly Option[] {
     ),
     new Option('--no-conflict-probe', 'ADD does not ask (default)'),
     new Option('--force', 'lightweight tunnels on kernels older than 6.6, too'),
-    new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan; 0: untagged (macvlan)'),
+    new Option('--vlan <id>', '802.1Q VLAN id, for mode vlan; 0: untagged (with --attachment)'),
     new Option(
       '--attachment <how>',
       "mode vlan: bridge (default), or macvlan (pods' links on the uplink itself)",

@@ -71,3 +71,31 @@ for (const mode of ['vxlan', 'route'] as const) {
     t.strictSame(refused, [], 'the kernel refused nothing')
   })
 }
+
+t.test('untagged pods beside the host', { skip }, async (t) => {
+  const flags = ['--mode', 'vlan', '--vlan', '0', '--attachment', 'bridge']
+  const { lab, nodes } = await cluster(t, { network: flags, nodes: 1, agents: false })
+  const [node] = nodes as [(typeof nodes)[0]]
+  const agent = await lab.startAgent(node)
+  const machine = await lab.addHost()
+  await ip(machine.netns, 'addr', 'add', '10.42.255.1/16', 'dev', 'eth0')
+  const uplink = (...args: readonly string[]) =>
+    run(inNetns(node.netns, [...builtCli(), 'uplink', ...args, '--socket', node.socketPath]))
+  t.match(agent.log(), 'is not taken over', 'the agent says what is missing')
+
+  const taken = await uplink('take', 'eth0', '--probe', machine.ips[0] ?? '')
+  t.equal(taken.status, 0, taken.stderr)
+  const pod = await lab.addPod(node)
+  const isIn = async (): Promise<readonly string[]> => {
+    const { status, stdout } = await lab.cni('ADD', pod)
+    return status === 0 ? [] : [stdout]
+  }
+  t.strictSame(await settle(isIn), [], 'a pod comes in once the agent knows')
+  t.ok((await ping(pod.netns, '10.42.255.1')).ok, 'it reaches a machine of the segment, untagged')
+  const refused = await uplink('give', 'eth0', '--probe', machine.ips[0] ?? '')
+  t.equal(refused.status, 1, 'not given back under pods')
+  t.match(refused.stderr, /link trv[0-9a-f]{11} is a port of br-eth0/)
+  t.equal((await lab.cni('DEL', pod)).status, 0)
+  const given = await uplink('give', 'eth0', '--probe', machine.ips[0] ?? '')
+  t.equal(given.status, 0, given.stderr)
+})

@@ -6,6 +6,7 @@
  * @module
  */
 import type { AttachmentRecord, ClusterView, NetworkView } from '../../cluster/view.ts'
+import { TriviumError } from '../../errors.ts'
 import {
   bridgeLinkName,
   deviceAlias,
@@ -23,12 +24,26 @@ export function bridgeDevices(
   mtuBytes: number,
 ): readonly Link[] {
   const { name, options } = network.network
+  if (options.vlanId === 0) {
+    uplinkBridge(network, view)
+    return []
+  }
   const alias = deviceAlias(name)
   const bridge = bridgeLinkName(options.vlanId)
   return [
     { kind: 'link', name: bridge, link: { type: 'bridge' }, up: true, mtuBytes, alias },
     { ...vlanLink(network, view, mtuBytes), master: bridge },
   ]
+}
+
+/** Untagged pods are ports of the bridge that has taken the uplink over. @throws {TriviumError} There is none. */
+function uplinkBridge({ network }: NetworkView, { self }: ClusterView): string {
+  if (self.uplinkPort !== undefined) return self.underlayLink
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot use network ${network.name}: uplink ${self.underlayLink} of node ${self.name} is not taken over, wanted a bridge for untagged pods`,
+    `On that node: trivium uplink take ${self.underlayLink}`,
+  )
 }
 
 /** The underlay's 802.1Q interface of the network's VLAN. */
@@ -45,8 +60,12 @@ export function vlanLink({ network }: NetworkView, { self }: ClusterView, mtuByt
   }
 }
 
-export const bridgeEnds = (network: NetworkView, mtuBytes: number): readonly KernelObject[] =>
-  network.attachments.flatMap((attachment) => bridgeEnd(attachment, network, mtuBytes))
+export const bridgeEnds = (
+  network: NetworkView,
+  view: ClusterView,
+  mtuBytes: number,
+): readonly KernelObject[] =>
+  network.attachments.flatMap((attachment) => bridgeEnd(attachment, network, view, mtuBytes))
 
 /** By record, because records outlive plans. */
 const hostEndOf = new WeakMap<AttachmentRecord, Link>()
@@ -54,10 +73,12 @@ const hostEndOf = new WeakMap<AttachmentRecord, Link>()
 /** The host's end of a pod's pair, as a port. */
 export function bridgeEnd(
   attachment: AttachmentRecord,
-  { network }: NetworkView,
+  network: NetworkView,
+  view: ClusterView,
   mtuBytes: number,
 ): readonly Link[] {
-  const master = bridgeLinkName(network.options.vlanId)
+  const { vlanId } = network.network.options
+  const master = vlanId === 0 ? uplinkBridge(network, view) : bridgeLinkName(vlanId)
   const known = hostEndOf.get(attachment)
   if (known?.mtuBytes === mtuBytes && known.master === master) return [known]
   if (attachment.hostLink === undefined) return []

@@ -21,10 +21,10 @@ export const vlan: Backend = {
   own(network, view) {
     const mtuBytes = mtuOf(network, view)
     const devices = isMacvlan(network) ? macvlanDevices : bridgeDevices
-    const objects = [...devices(network, view, mtuBytes), ...podsOf(network, mtuBytes)]
+    const objects = [...devices(network, view, mtuBytes), ...podsOf(network, view, mtuBytes)]
     return { objects, problems: [] }
   },
-  pods: (network, view) => podsOf(network, mtuOf(network, view)),
+  pods: (network, view) => podsOf(network, view, mtuOf(network, view)),
   // Switches find peers by themselves.
   hasPeers: false,
   peer: () => ({ objects: [], problems: [] }),
@@ -42,7 +42,7 @@ export const vlan: Backend = {
           },
           node: macvlanWays(attachment, network.network.options.vlanId),
         }
-      : { node: bridgeEnd(attachment, network, mtuBytes) }
+      : { node: bridgeEnd(attachment, network, view, mtuBytes) }
     return {
       ...hung,
       pod: podObjects(attachment.ifname, ips),
@@ -55,8 +55,12 @@ export const vlan: Backend = {
 
 const isMacvlan = ({ network }: NetworkView): boolean => network.options.attachment === 'macvlan'
 
-function podsOf(network: NetworkView, mtuBytes: number): readonly KernelObject[] {
-  if (!isMacvlan(network)) return bridgeEnds(network, mtuBytes)
+function podsOf(
+  network: NetworkView,
+  view: ClusterView,
+  mtuBytes: number,
+): readonly KernelObject[] {
+  if (!isMacvlan(network)) return bridgeEnds(network, view, mtuBytes)
   const { vlanId } = network.network.options
   return network.attachments.flatMap((attachment) => macvlanWays(attachment, vlanId))
 }
