@@ -283,3 +283,26 @@ t.test('a family that is deferred only learns', async (t) => {
   t.equal(world.settle().length, 2)
   t.equal(A.address, '198.51.100.1' as Ip)
 })
+
+t.test('what two restarts left is gone', async (t) => {
+  const world = worldOf([A, B])
+  world.learn(A.address, 'ipv4', [{ prefix: P }, { prefix: Q }], route([65_001]))
+  world.down(A.address, ['ipv4'])
+  world.up(A)
+  world.learn(A.address, 'ipv4', [{ prefix: P }], route([65_001]))
+  world.down(A.address, ['ipv4'])
+  world.settle()
+  t.equal(why(world.rib, P).length, 1)
+  t.strictSame(why(world.rib, Q), [])
+  world.check()
+})
+
+t.test('a queue that grows while it is worked off loses nothing', async (t) => {
+  const world = worldOf([A, B])
+  const prefixes = Array.from({ length: 150 }, (_, at) => ({ prefix: `10.7.${at}.0/24` as Prefix }))
+  world.learn(A.address, 'ipv4', prefixes.slice(0, 50), route([65_001]))
+  world.work(40)
+  world.learn(A.address, 'ipv4', prefixes.slice(50), route([65_001]))
+  world.settle()
+  t.equal(world.kernel.size, 150)
+})

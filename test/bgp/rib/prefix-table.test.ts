@@ -9,7 +9,7 @@ import { holds } from '../../support/property.ts'
 
 const calls = fc.array(
   fc.record({ what: fc.constantFrom('add', 'add', 'remove', 'find'), index: fc.nat({ max: 400 }) }),
-  { maxLength: 600 },
+  { maxLength: 600, size: 'max' },
 )
 
 /** Neighbours in length and address, where a careless hash or comparison errs. */

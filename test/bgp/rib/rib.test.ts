@@ -20,7 +20,7 @@ holds(
   'after any history the kernel and every peer know what the model says',
   fc.tuple(variants, histories),
   ([options, history]) => play(new World({ ...options, policies: POLICY_FUNCTIONS }), history),
-  { numRuns: 300 },
+  { numRuns: 150 },
 )
 
 holds(

@@ -84,6 +84,7 @@ export const PEERS: readonly Peer[] = [
   peer(5, 'client', OWN_ASN),
   peer(6, 'client', OWN_ASN, { families: both(1, { addPathSend: true }) }),
   peer(7, 'ebgp', 65_003, { families: { ipv4: { self: { nextHop: '192.0.2.1' as Ip } } } }),
+  peer(8, 'ibgp', OWN_ASN),
 ]
 
 export const NEXT_HOPS = [
@@ -244,7 +245,8 @@ export const histories = fc.array(
   fc.oneof({ arbitrary: teaching, weight: 3 }, { arbitrary: others, weight: 3 }),
   {
     minLength: 5,
-    maxLength: 60,
+    maxLength: 40,
+    size: 'max',
   },
 )
 
