@@ -22,7 +22,8 @@ export interface Uplink {
   readonly mac: Mac | undefined
 }
 
-function* present(pod: PodPlace, ip: Ip): Steps<true> {
+/** Whether the pod is there with the address. */
+export function* present(pod: PodPlace, ip: Ip): Steps<true> {
   const { attachment, problem } = pod
   if (problem !== undefined) {
     yield broken(pod, {

@@ -7,11 +7,15 @@
  *
  * @module
  */
+
+import { isLinkOurs } from '../cluster/view.ts'
 import type { Route } from '../kernel/mod.ts'
 import { containsIp, type Ip } from '../net/mod.ts'
 import { switched } from './bridge.ts'
 import { fromPod, fromTunnel, intoNode, leavingAs, mayMeet, others } from './firewall.ts'
 import { fine, type Hop, type Steps, suspect, wordsOf } from './hop.ts'
+import { linkUp } from './links.ts'
+import { beside, intoMacvlan, nodeLinkOf, parentOf } from './macvlan.ts'
 import type { Packet } from './packet.ts'
 import { enterPod, foreignLink, hostEndIn, leavePod } from './pod.ts'
 import { forwards, reversePath, routeTo, wrongRoute } from './routes.ts'
@@ -46,9 +50,10 @@ function* send(from: End, to: End, packet: Packet): Steps<true> {
   const { side } = from
   if (from.kind === 'node') return yield* fromNode(side, to, packet)
   const { pod } = from
-  if (pod.attachment.hostLink === undefined) return yield* foreignLink(pod)
+  if (!isLinkOurs(pod.attachment)) return yield* foreignLink(pod)
   const uplink = yield* leavePod(pod, packet)
   if (uplink === undefined) return undefined
+  if (pod.attachment.macvlan === true) return yield* fromMacvlan(side, pod, to, packet)
   const port = yield* hostEndIn(side, pod, uplink, packet.bytes)
   if (port === undefined) return undefined
   if (port.master !== undefined || pod.network.mode === 'vlan') {
@@ -57,6 +62,19 @@ function* send(from: End, to: End, packet: Packet): Steps<true> {
   }
   if (!(yield* fromPod(side, port.name, packet))) return undefined
   return yield* routed(side, port.name, to, packet)
+}
+
+/** Straight to the wire, or to the node's own macvlan. */
+function* fromMacvlan(side: Side, pod: PodPlace, to: End, packet: Packet): Steps<true> {
+  if (to.kind === 'pod') return yield* beside(side, pod, to.side, to.pod, packet)
+  const parent = yield* parentOf(side, pod)
+  if (parent === undefined) return undefined
+  const own = nodeLinkOf(pod)
+  const isNear = to.kind === 'node' && to.side.node === side.node
+  if (!isNear) return yield* beyond(side, `link ${parent.name}`, packet.dst)
+  if ((yield* linkUp(side, own)) === undefined) return undefined
+  if (!(yield* fromPod(side, own, packet))) return undefined
+  return yield* here(side, to, packet)
 }
 
 /** From a node itself. */
@@ -109,6 +127,11 @@ function* onward(side: Side, route: Route, to: End, packet: Packet): Steps<true>
     yield fine(side, wordsOf(route))
     yield* crowded(side, packet.family)
     return yield* enterPod(side, to.pod, packet)
+  }
+  if (isHere && to.pod.attachment.macvlan === true && route.link === nodeLinkOf(to.pod)) {
+    yield fine(side, wordsOf(route))
+    if ((yield* linkUp(side, route.link)) === undefined) return undefined
+    return yield* intoMacvlan(side, to.pod, packet)
   }
   if (isHere) return yield* wrongRoute(side, route, packet.dst, `leads to ${route.link}`)
   yield fine(side, wordsOf(route))

@@ -152,6 +152,7 @@ function plannedObjects(
   plan: PodPlan | undefined,
 ): readonly KernelObject[] {
   if (plan === undefined) return []
+  if (plan.link !== undefined) return [plan.link, ...plan.pod]
   const [pair] = plan.node
   const peer = pair?.kind === 'link' && pair.link.type === 'veth' ? pair.link.peer : undefined
   const link: Link = {

@@ -54,6 +54,9 @@ export const vlanLinkName = (vlanId: number): string => `trvl.${vlanId}`
 /** The node's own macvlan beside its pods': it and its parent cannot reach each other. */
 export const macvlanLinkName = (vlanId: number): string => `trvm.${vlanId}`
 
+/** What a pod's macvlan is called until it is in the pod: up to Linux 6.13 its name must be free on the node, too. */
+export const bornLinkName = (ifname: string): string => `trv-${ifname}`.slice(0, 15)
+
 /** Alias of a device that serves a network. */
 export const deviceAlias = (network: string): string => `${ALIAS_PREFIX}${network}`
 

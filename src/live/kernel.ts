@@ -67,6 +67,8 @@ export interface LiveKernel extends KernelPort {
   hasLink(name: string): boolean
   /** One link by name, without a dump. */
   link(name: string): nl.Link | undefined
+  /** Gives a link that is down another name. @throws {NetlinkError} */
+  rename(from: string, to: string): void
   /** Whether our nftables table is there. */
   hasTable(): boolean
   /** Removes those of the elements that are there. */
@@ -198,6 +200,11 @@ export function openKernel(
     removeOwnLink,
     hasLink: (name) => socket.indexOf(name) !== undefined,
     link,
+    rename(from, to) {
+      const index = socket.indexOf(from)
+      if (index === undefined) throw unknownLink(from)
+      socket.run(nl.link.set({ index }, { name: to }))
+    },
     hasTable: () => nft?.hasTable() === true,
     removeElements: async (elements) => nft?.removeElements(elements),
     macvlans: podMacvlans(socket),

@@ -12,7 +12,14 @@ import { podMac } from '../../backend/routed-pod.ts'
 import { macvlanWays } from '../../backend/vlan/macvlan.ts'
 import type { CniRequest } from '../../cni/mod.ts'
 import { TriviumError } from '../../errors.ts'
-import { isNft, type KernelOp, type Link, type NftElement, podAlias } from '../../kernel/mod.ts'
+import {
+  bornLinkName,
+  isNft,
+  type KernelOp,
+  type Link,
+  type NftElement,
+  podAlias,
+} from '../../kernel/mod.ts'
 import type { LiveKernel } from '../kernel.ts'
 import type { PodNetns } from '../netns.ts'
 import type { PodMacvlan } from '../pod-macvlans.ts'
@@ -65,7 +72,7 @@ function ownOf(
   const alias = stem(podAlias(network, containerId, ifname, record?.sequence ?? 0))
   return (link) =>
     link.alias === undefined || link.alias === ''
-      ? link.name === ifname && link.mac === mac
+      ? [ifname, bornLinkName(ifname)].includes(link.name) && link.mac === mac
       : stem(link.alias) === alias
 }
 

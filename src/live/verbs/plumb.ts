@@ -7,6 +7,7 @@
 import type { AddPlan } from '../../cni/mod.ts'
 import { TriviumError, unreachable } from '../../errors.ts'
 import {
+  bornLinkName,
   identity,
   isNft,
   isWayToPeer,
@@ -51,7 +52,7 @@ export function plumbing(
   { link, guard, node, pod }: AddPlan,
   where: Pick<Plumbing, 'ifname' | 'host' | 'netns'>,
 ): Plumbing {
-  const [pair, named, others] = link === undefined ? pairOf(node) : [link, [], node]
+  const [pair, named, others] = link === undefined ? pairOf(node) : [born(link), [], node]
   const routed = others.filter((op) => !isNft(subjectOf(op)))
   return {
     link: {
@@ -67,6 +68,13 @@ export function plumbing(
     },
     ...where,
   }
+}
+
+/** Under a name that no link of the node has. */
+function born(op: KernelOp): KernelOp {
+  const link = subjectOf(op)
+  if (link.kind !== 'link') return unreachable('a pod hangs on a link')
+  return { kind: 'add', object: { ...link, name: bornLinkName(link.name) } }
 }
 
 /** The pair, how it gets its name, and the rest. */
@@ -106,6 +114,7 @@ export async function makeLink(plumbing: Plumbing, made: () => void = () => {}):
   if (isMacvlan(link.pair)) host.kernel.macvlans.know(netns.fd)
   must(link.pair, await host.kernel.applySoon(link.pair, netns.fd, host.isAlone()))
   made()
+  if (isMacvlan(link.pair)) netns.kernel.rename(bornLinkName(ifname), ifname)
   if (link.guard !== undefined) closeSegment(netns.fd, link.guard)
   if (ways.pod.some(isAddress6)) netns.enableIpv6(ifname)
   must(link.pod, await netns.kernel.applySoon(link.pod))
