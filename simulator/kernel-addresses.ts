@@ -60,7 +60,19 @@ export class KernelAddresses extends KernelLinks {
   private disconnect({ ip, prefixLength, link }: Addr): void {
     const found = this.get(identity(connectedRoute(ip, prefixLength, link)))
     if (found?.kind !== 'route' || found.protocol !== PROTOCOL_KERNEL) return
-    if (found.link === link) this.erase(found)
+    if (found.link !== link) return
+    this.erase(found)
+    // Another link that has it, too, had a route all the time; a state keyed by prefix holds one.
+    for (const other of this.links()) {
+      if (!other.up || other.name === link) continue
+      const again = this.hangingOn(other.name).find(
+        (object) =>
+          object.kind === 'addr' && object.ip === ip && object.prefixLength === prefixLength,
+      )
+      if (again === undefined) continue
+      this.connect(ip, prefixLength, other.name)
+      return
+    }
   }
 
   /** The last IPv4 address takes the link's IPv4 routes and neighbours with it (fib_disable_ip). */

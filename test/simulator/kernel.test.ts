@@ -83,3 +83,20 @@ t.test('lookUp(): longest prefix, then metric; blackholes; a router must forward
   const arrived = lookUp(kernel, mustIp('10.1.0.1'), true)
   t.match(arrived, { kind: 'drop', reason: 'net.ipv4.ip_forward is off' })
 })
+
+t.test('two links have one address: the route of the one that stays is there', async (t) => {
+  const kernel = new SimKernel('n0')
+  const ip = mustIp('fd42::')
+  for (const name of ['left', 'kept']) {
+    kernel.apply({
+      kind: 'add',
+      object: { kind: 'link', name, link: { type: 'bridge' }, up: true },
+    })
+    kernel.apply({ kind: 'add', object: { kind: 'addr', link: name, ip, prefixLength: 128 } })
+  }
+  kernel.apply({
+    kind: 'remove',
+    object: { kind: 'addr', link: 'left', ip, prefixLength: 128 },
+  })
+  t.match(kernel.get('route fd42::/128 metric 256'), { link: 'kept' })
+})
