@@ -13,6 +13,7 @@ import {
   connectedRoute,
   type Errno,
   fightForPort,
+  isStacked,
   MTU_BYTES_DEFAULT,
   MTU_BYTES_MAX,
   mtuError,
@@ -35,16 +36,21 @@ export class KernelLinks extends KernelNft {
   }
 
   protected addLink(wanted: Link): Errno | undefined {
-    const kind = wanted.link
-    const under = linkOf(wanted)
+    const kind = this.kindOf(wanted)
+    const under = linkOf({ ...wanted, link: kind })
     const lower = under === undefined ? undefined : this.link(under)
     if (under !== undefined && lower === undefined) return 'ENODEV'
-    const masterError = this.masterError(wanted.master, kind)
+    if (kind.type === 'macvlan' && lower !== undefined) {
+      // One reader of a link's frames: a bridge or macvlans (netdev_rx_handler_register).
+      if (lower.master !== undefined) return 'EBUSY'
+      if (lower.link.type === 'vxlan-gpe') return 'EINVAL'
+    }
+    const masterError = this.masterError(wanted.master, wanted)
     if (masterError !== undefined) return masterError
     if (isShared(kind) && this.has((twin) => areTwins(twin.link, kind))) return 'EEXIST'
     const mtuBytes = newMtu(wanted, lower)
     if (typeof mtuBytes === 'string') return mtuBytes
-    const upError = wanted.up ? this.upError(kind) : undefined
+    const upError = wanted.up ? this.upError({ ...wanted, link: kind }) : undefined
     if (upError !== undefined) return upError
     const { adopt: _planned, mac, ...link } = wanted
     const inherited = kind.type === 'vlan' ? lower?.mac : undefined
@@ -69,7 +75,10 @@ export class KernelLinks extends KernelNft {
     const { up, ...changes } = linkChanges(from, to)
     if (changes.mac !== undefined && link.link.type === 'vxlan-gpe') return 'EOPNOTSUPP'
     const error =
-      this.masterError(changes.master, link.link) ??
+      this.masterError(changes.master, link) ??
+      (link.up && changes.mac !== undefined
+        ? this.macError({ ...link, mac: changes.mac })
+        : undefined) ??
       this.mtuError(link, changes.mtuBytes) ??
       this.mtuError({ ...link, link: { type: 'veth' } }, changes.peerMtuBytes)
     if (error !== undefined) return error
@@ -154,13 +163,31 @@ export class KernelLinks extends KernelNft {
     return false
   }
 
-  private masterError(master: string | undefined, kind: LinkKind): Errno | undefined {
+  private masterError(master: string | undefined, { name, link }: Link): Errno | undefined {
     if (master === undefined || master === '') return undefined
     const bridge = this.link(master)
     if (bridge === undefined) return 'ENODEV'
     if (bridge.link.type !== 'bridge') return 'EOPNOTSUPP'
     // Bridges take Ethernet only.
-    return kind.type === 'vxlan-gpe' ? 'EINVAL' : undefined
+    if (link.type === 'vxlan-gpe') return 'EINVAL'
+    return this.linksOver(name).some(({ link }) => link.type === 'macvlan') ? 'EBUSY' : undefined
+  }
+
+  /** A macvlan on a macvlan is one beside it (drivers/net/macvlan.c, macvlan_common_newlink). */
+  private kindOf({ link: kind }: Link): LinkKind {
+    if (kind.type !== 'macvlan' || kind.parent === undefined) return kind
+    const below = this.link(kind.parent)?.link
+    return below?.type === 'macvlan' ? { ...kind, parent: below.parent ?? kind.parent } : kind
+  }
+
+  /** Macvlans that are up, and their parent, have a MAC each (macvlan_addr_busy). */
+  private macError({ name, link: kind, mac }: Link): Errno | undefined {
+    const parent = kind.type === 'macvlan' ? kind.parent : undefined
+    if (parent === undefined || mac === undefined) return undefined
+    const isTwin = (other: Link): boolean =>
+      other.name !== name && other.up && other.link.type === 'macvlan' && other.mac === mac
+    const taken = this.link(parent)?.mac === mac || this.linksOver(parent).some(isTwin)
+    return taken ? 'EADDRINUSE' : undefined
   }
 
   private mtuError(link: Link, mtuBytes: number | undefined): Errno | undefined {
@@ -169,16 +196,18 @@ export class KernelLinks extends KernelNft {
     return mtuError(link, mtuBytes, under === undefined ? undefined : this.link(under))
   }
 
-  /** VLAN links never offer more than what carries them. */
+  /** VLAN links and macvlans never offer more than what carries them. */
   private lowerMtuAbove(name: string, mtuBytes: number): void {
     for (const link of this.linksOver(name)) {
-      if (link.link.type !== 'vlan' || (link.mtuBytes ?? 0) <= mtuBytes) continue
+      if (!isStacked(link.link) || (link.mtuBytes ?? 0) <= mtuBytes) continue
       this.insert({ ...link, mtuBytes })
       this.lowerMtuAbove(link.name, mtuBytes)
     }
   }
 
-  private upError(kind: LinkKind): Errno | undefined {
+  private upError(link: Link): Errno | undefined {
+    const kind = link.link
+    if (kind.type === 'macvlan') return this.macError(link)
     if (kind.type === 'vlan' && this.link(kind.parent)?.up !== true) return 'ENETDOWN'
     if (!isShared(kind)) return undefined
     const taken = this.has((other) => other.up && fightForPort(kind, other.link))
@@ -188,7 +217,7 @@ export class KernelLinks extends KernelNft {
   private setUp(name: string): Errno | undefined {
     const link = this.link(name)
     invariant(link !== undefined, `link ${name} exists`)
-    const error = this.upError(link.link)
+    const error = this.upError(link)
     if (error !== undefined) return error
     this.insert({ ...link, up: true })
     for (const object of this.hangingOn(name)) {
@@ -198,7 +227,10 @@ export class KernelLinks extends KernelNft {
     return undefined
   }
 
-  /** Routes and neighbours go, and IPv6 addresses (keep_addr_on_down is 0). */
+  /**
+   * Routes and neighbours go, and IPv6 addresses (keep_addr_on_down is 0). VLAN links go
+   * down, too; macvlans stay up without a carrier, with all that is on them.
+   */
   private setDown(name: string): undefined {
     const link = this.link(name)
     invariant(link !== undefined, `link ${name} exists`)

@@ -50,15 +50,18 @@ export const MTU_BYTES_MAX = 65_535
 /** VXLAN_HEADROOM and VXLAN6_HEADROOM. Source: include/net/vxlan.h. */
 const VXLAN_HEADROOM_BYTES = { 4: 50, 6: 70 } as const
 
+/** Links that carry frames of their own on another link, and never larger ones than it does. */
+export const isStacked = ({ type }: LinkKind): boolean => type === 'vlan' || type === 'macvlan'
+
 /**
  * The MTU of a new link, or why there is none. A VXLAN link is made smaller in
- * silence, a VLAN link is refused; a tunnel without underlay has no bound but
+ * silence, a VLAN link and a macvlan are refused; a tunnel without underlay has no bound but
  * the largest packet.
  */
 export function newMtu(wanted: Link, lower: Link | undefined): number | 'EINVAL' {
   const { link: kind, mtuBytes } = wanted
   const most = mostMtu(kind, lower?.mtuBytes ?? MTU_BYTES_DEFAULT)
-  if (kind.type === 'vlan' && (mtuBytes ?? most) > most) return 'EINVAL'
+  if (isStacked(kind) && lower !== undefined && (mtuBytes ?? most) > most) return 'EINVAL'
   const chosen = mtuBytes ?? (lower === undefined ? MTU_BYTES_DEFAULT : most)
   const made = kind.type === 'vxlan' ? Math.min(chosen, most) : chosen
   return made < MTU_BYTES_MIN || made > MTU_BYTES_MAX ? 'EINVAL' : made
@@ -71,7 +74,7 @@ export function mtuError(link: Link, mtuBytes: number, lower: Link | undefined):
     return undefined
   }
   if (link.link.type === 'vlan') return 'ERANGE'
-  return link.link.type === 'vxlan' ? 'EINVAL' : undefined
+  return link.link.type === 'vxlan' || link.link.type === 'macvlan' ? 'EINVAL' : undefined
 }
 
 function mostMtu(kind: LinkKind, lowerBytes: number): number {

@@ -25,6 +25,7 @@ import {
   linkOf,
   type Route,
   renderOp,
+  type Sysctl,
   type Vni,
 } from '../src/kernel/mod.ts'
 import { containsIp, ipFamily } from '../src/net/mod.ts'
@@ -94,12 +95,16 @@ export class SimKernel extends KernelAddresses {
       case 'nft-element':
         return this.setNft(object)
       case 'sysctl':
-        return this.get(key) !== undefined || UNSHOWN.has(object.name)
-          ? this.insert(object, key)
-          : 'ENOENT'
+        return this.hasSysctl(object) ? this.insert(object, key) : 'ENOENT'
       default:
         return assertNever(object)
     }
+  }
+
+  private hasSysctl(object: Sysctl): boolean {
+    const link = linkOf(object)
+    if (link !== undefined) return this.link(link) !== undefined
+    return this.get(identity(object)) !== undefined || UNSHOWN.has(object.name)
   }
 
   private fdbError(name: string): Errno | undefined {

@@ -24,6 +24,7 @@ import {
 } from '../../src/kernel/mod.ts'
 import type { Ip, Mac } from '../../src/net/mod.ts'
 import type { KernelPort } from '../../src/ports.ts'
+import { MACVLAN_CASES } from './kernel-macvlan.ts'
 import { NFT_CASES } from './kernel-nft.ts'
 import {
   add,
@@ -357,7 +358,7 @@ export function kernelContract(
   make: () => KernelUnderTest | Promise<KernelUnderTest>,
   { lacks = [] }: KernelContractOptions = {},
 ): void {
-  for (const each of [...CASES, ...LIGHTWEIGHT_CASES, ...NFT_CASES]) {
+  for (const each of [...CASES, ...MACVLAN_CASES, ...LIGHTWEIGHT_CASES, ...NFT_CASES]) {
     const lacking = each.ops.flatMap((op) => partsOf(op)).find((part) => lacks.includes(part))
     const skip = lacking === undefined ? false : `this kernel lacks ${lacking}`
     t.test(`${name}: ${each.name}`, { skip }, async (t) => {

@@ -100,3 +100,20 @@ t.test('two links have one address: the route of the one that stays is there', a
   })
   t.match(kernel.get('route fd42::/128 metric 256'), { link: 'kept' })
 })
+
+t.test('a setting of a link is there as long as the link', async (t) => {
+  const kernel = new SimKernel('n0')
+  for (const object of UNDERLAY) kernel.apply({ kind: 'add', object })
+  const filter = { kind: 'sysctl', name: 'net.ipv4.conf.trvm/0.arp_filter', value: '1' } as const
+  t.match(kernel.apply({ kind: 'add', object: filter }), { code: 'ENOENT' })
+  const object: KernelObject = {
+    kind: 'link',
+    name: 'trvm.0',
+    link: { type: 'macvlan', mode: 'bridge', parent: 'under0' },
+    up: true,
+  }
+  kernel.apply({ kind: 'add', object })
+  t.equal(kernel.apply({ kind: 'add', object: filter }), undefined)
+  kernel.apply({ kind: 'remove', object })
+  t.equal(kernel.get(`sysctl ${filter.name}`), undefined)
+})
