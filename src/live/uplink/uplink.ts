@@ -265,6 +265,8 @@ export async function recover(
   { ways, socketPath }: Pick<UplinkOptions, 'ways' | 'socketPath'>,
   patient: boolean,
 ): Promise<readonly Recovered[]> {
+  // Without a folder for its lock, where nothing is to be done: an agent may yet be refused.
+  if (!patient && readJournals(socketPath).length === 0) return []
   const fd = patient ? openUplinkLock(socketPath) : lockUplinks(socketPath)
   try {
     if (patient) await lockByteInPool(fd, 0n)
