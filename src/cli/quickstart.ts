@@ -23,6 +23,31 @@ const PODS_PER_NODE = 3
 /** How long a change may take to reach every node's kernel. */
 const SETTLE_MS_MAX = 30_000
 
+/** What the tour sends pods' packets by. */
+interface Road {
+  readonly mode: Mode
+  /** For the title, after the mode. */
+  readonly about?: string
+  /** Of `trivium network set`. */
+  readonly options?: readonly string[]
+  /** Of the node, there when the road is; without one, routes to peers say so. */
+  readonly link?: string
+}
+
+const ROADS: readonly Road[] = [{ mode: 'vxlan' }, { mode: 'route' }]
+
+/** The better one first, each with the kind of link that it needs. */
+const VLAN_ROADS = [
+  { mode: 'vlan', options: ['--vlan', '100'], link: 'trvl.100', needs: ['vlan', 'id', '2'] },
+  {
+    mode: 'vlan',
+    about: ', untagged macvlans as this kernel has no 802.1Q',
+    options: ['--attachment', 'macvlan', '--vlan', '0'],
+    link: 'trvm.0',
+    needs: ['macvlan'],
+  },
+] as const
+
 /** Prints steps with their times and remembers whether any check failed. */
 class Tour {
   readonly #started = performance.now()
@@ -98,13 +123,10 @@ async function tourLab(tour: Tour, lab: Lab): Promise<void> {
   for (const [index, { pid }] of agents.entries())
     print(`  ${lab.nodes[index]?.name}  pid ${pid}  ready\n`)
 
-  for (const mode of ['vxlan', 'route', 'vlan'] as const) {
-    if (mode === 'vlan' && !(await hasVlan(lab))) {
-      tour.step('Mode vlan: skipped, this kernel has no 802.1Q (CONFIG_VLAN_8021Q)')
-      continue
-    }
-    await tourMode(tour, lab, mode)
-  }
+  for (const road of ROADS) await tourRoad(tour, lab, road)
+  const vlan = await vlanRoad(lab)
+  if (vlan !== undefined) await tourRoad(tour, lab, vlan)
+  else tour.step('Mode vlan: skipped, this kernel has neither 802.1Q nor macvlan (CONFIG_MACVLAN)')
 
   tour.step('Delete the network: the nodes are as they were')
   await lab.trivium('network', 'delete', NETWORK, '--store', lab.storeUrl)
@@ -121,11 +143,11 @@ async function tourLab(tour: Tour, lab: Lab): Promise<void> {
   await Promise.all(agents.map((agent) => agent.stop()))
 }
 
-async function tourMode(tour: Tour, lab: Lab, mode: Mode): Promise<void> {
-  tour.step(`Mode ${mode}: three pods a node through the CNI binary`)
-  const options = mode === 'vlan' ? ['--vlan', '100'] : []
+async function tourRoad(tour: Tour, lab: Lab, road: Road): Promise<void> {
+  const { mode, about = '', options = [] } = road
+  tour.step(`Mode ${mode}${about}: three pods a node through the CNI binary`)
   await lab.trivium('network', 'set', NETWORK, '--mode', mode, ...options, '--store', lab.storeUrl)
-  await Promise.all(lab.nodes.map((node) => modeReady(lab, node, mode)))
+  await Promise.all(lab.nodes.map((node) => roadReady(lab, node, road)))
   const pods: { pod: LabPod; endpoint: Endpoint }[] = []
   for (const node of lab.nodes) {
     for (let number = 0; number < PODS_PER_NODE; number++) {
@@ -189,12 +211,12 @@ async function removePods(tour: Tour, lab: Lab, pods: readonly LabPod[]): Promis
 }
 
 /** Waits until the agent has followed the change; the pings are the proof, this only spares them a race. */
-async function modeReady(lab: Lab, { netns }: LabNode, mode: Mode): Promise<void> {
+async function roadReady(lab: Lab, { netns }: LabNode, { mode, link }: Road): Promise<void> {
   const ip = ['ip', '-n', netns]
   await settle(async () => {
-    if (mode === 'vlan') {
-      const { status } = await run([...ip, 'link', 'show', 'trvl.100', 'up'])
-      return status === 0 ? [] : ['waiting']
+    if (link !== undefined) {
+      const { status, stdout } = await run([...ip, 'link', 'show', link, 'up'])
+      return status === 0 && stdout !== '' ? [] : ['waiting']
     }
     const device = mode === 'vxlan' ? /dev trvx/ : /dev eth0/
     const routes = (await must([...ip, 'route', 'show', 'proto', '84'])).split('\n')
@@ -213,12 +235,17 @@ async function settle(ask: () => Promise<readonly string[]>): Promise<readonly s
   }
 }
 
-async function hasVlan({ nodes: [node] }: Lab): Promise<boolean> {
-  if (node === undefined) return false
-  const inNode = ['ip', '-n', node.netns, 'link']
-  // Not on the loopback: no kernel stacks a VLAN there.
-  const vlan = ['add', 'link', 'eth0', 'name', 'probe', 'type', 'vlan', 'id', '2']
-  const { status } = await run([...inNode, ...vlan])
+/** Pods beside machines: in a VLAN, where this kernel has 802.1Q; else untagged, on the uplink itself. */
+async function vlanRoad({ nodes: [node] }: Lab): Promise<Road | undefined> {
+  if (node === undefined) return undefined
+  for (const road of VLAN_ROADS) if (await hasLink(node, road.needs)) return road
+  return undefined
+}
+
+/** Not on the loopback: no kernel stacks anything there. */
+async function hasLink({ netns }: LabNode, kind: readonly string[]): Promise<boolean> {
+  const inNode = ['ip', '-n', netns, 'link']
+  const { status } = await run([...inNode, 'add', 'link', 'eth0', 'name', 'probe', 'type', ...kind])
   if (status === 0) await must([...inNode, 'del', 'probe'])
   return status === 0
 }
