@@ -31,8 +31,9 @@ export class SocketError extends Error {
 
 /** What sun_path holds with its final NUL. Source: unix(7). */
 const PATH_BYTES_MAX = 107
-/** Names that we put beside a socket: the node's file, locks, other sockets, nurseries that a kill left. */
-const OURS = /^(node\.json(\.\d+)?|attachments\.lock|\w+\.sock|\.[0-9a-f]{6})$/
+/** Names that we put beside a socket: files of node, cluster and uplinks, locks, other sockets, nurseries that a kill left. */
+const OURS =
+  /^((node\.json|cluster\.(json|mark)|uplink-.+\.json)(\.\d+)?|(attachments|uplink)\.lock|\w+\.sock|\.[0-9a-f]{6})$/
 
 /** Listens at `path` and returns the inode there. */
 export async function publishSocket(server: Server, path: string): Promise<bigint> {

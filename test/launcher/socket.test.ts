@@ -141,8 +141,11 @@ t.test('another user cannot connect', { skip: needsRoot }, async (t) => {
   }
 
   const alone = place(0o755)
+  for (const name of ['node.json', 'cluster.mark', 'uplink.lock', 'uplink-eth0.json.7']) {
+    writeFileSync(join(dirname(alone), name), '')
+  }
   await serve(alone)
-  t.equal(modeOf(alone), 0o700, 'a directory for it alone is tightened')
+  t.equal(modeOf(alone), 0o700, 'a directory for it and what we put beside it is tightened')
   t.equal(connectAsNobody(alone), 'EACCES')
 
   const shared = place(0o755)
