@@ -40,10 +40,13 @@ export interface Installed {
   readonly store: string
   /** The same networks for the plugins of others: addresses alone. */
   readonly ipamStore: string
+  /** The same networks with pods on macvlans, untagged, as not every kernel has 802.1Q. */
+  readonly macvlanStore: string
 }
 
 export async function installOurs(dir: string): Promise<Installed> {
   const [binDir, store, ipamStore] = [join(dir, 'bin'), join(dir, 'store'), join(dir, 'ipam')]
+  const macvlanStore = join(dir, 'macvlan')
   const flags = {
     'bin-dir': binDir,
     'conf-dir': join(dir, 'conf'),
@@ -60,7 +63,10 @@ export async function installOurs(dir: string): Promise<Installed> {
   await create(store, 'pods-other', ...other)
   await create(ipamStore, 'pods', '--mode', 'ipam', ...pools)
   await create(ipamStore, 'pods-other', '--mode', 'ipam', ...other)
-  return { binDir, store, ipamStore }
+  const macvlan = ['--mode', 'vlan', '--vlan', '0', '--attachment', 'macvlan']
+  await create(macvlanStore, 'pods', ...macvlan, ...pools)
+  await create(macvlanStore, 'pods-other', ...other)
+  return { binDir, store, ipamStore, macvlanStore }
 }
 
 /** Starts the agent. @param more Shell, when it is ready. */
@@ -96,6 +102,12 @@ export function ourSubjects(installed: Installed): readonly Subject[] {
       binDirs: [binDir],
       setup: nodeSetup(installed, STOPPED),
       daemonStopped: true,
+    },
+    {
+      name: 'trivium on macvlans',
+      list: list('1.1.0', { type: 'trivium', ...OURS }),
+      binDirs: [binDir],
+      setup: nodeSetup({ ...installed, store: installed.macvlanStore }),
     },
     {
       name: 'trivium-ipam alone',
