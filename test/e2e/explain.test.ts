@@ -85,8 +85,10 @@ t.test('explain: two networks', { skip }, async (t) => {
 })
 
 t.test('explain: lightweight tunnels', { skip }, async (t) => {
-  const { lab, agents } = await cluster(t)
-  await lab.trivium('network', 'set', 'pods', '--flavour', 'lightweight', '--store', lab.storeUrl)
+  // Lightweight from the start: changed under way, the tunnel would have its second name.
+  const network = ['--mode', 'vxlan', '--flavour', 'lightweight']
+  const { lab } = await cluster(t, { network, agents: false })
+  const agents = await Promise.all(lab.nodes.map((node) => lab.startAgent(node)))
   const left = await settle(async () => {
     const routes = await Promise.all(lab.nodes.map(({ netns }) => ip(netns, 'route')))
     return routes.filter((text) => !text.includes('encap ip id 1'))
