@@ -8,11 +8,12 @@
  */
 import {
   identity,
-  NFT_TABLE,
+  isNft,
   type NftChain,
   type NftElement,
   type NftObject,
   type NftSet,
+  nftPlace,
 } from '../src/kernel/mod.ts'
 import {
   addressAt,
@@ -32,7 +33,7 @@ export class KernelNft extends KernelTables {
   /** Adds without NLM_F_EXCL: what is there already, and alike, is no error. */
   protected setNft(object: NftObject): Errno | undefined {
     if (object.kind === 'nft-table') return this.insertNew(object)
-    if (this.get(`nft-table ${NFT_TABLE}`) === undefined) return 'ENOENT'
+    if (this.get(`nft-table ${nftPlace(object).table}`) === undefined) return 'ENOENT'
     switch (object.kind) {
       case 'nft-set':
         return this.setSet(object)
@@ -45,8 +46,9 @@ export class KernelNft extends KernelTables {
 
   protected removeNft(found: NftObject): Errno | undefined {
     if (found.kind === 'nft-table') {
-      for (const object of [...this.objects()])
-        if (object.kind.startsWith('nft-')) this.erase(object)
+      for (const object of [...this.objects()]) {
+        if (isNft(object) && nftPlace(object).table === found.name) this.erase(object)
+      }
       return undefined
     }
     if (found.kind === 'nft-set') {

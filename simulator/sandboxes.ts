@@ -12,13 +12,13 @@ import { keys } from '../ipam/keys.ts'
 import type { AttachmentKey, AttachmentRecord } from '../ipam/records.ts'
 import type { Store } from '../ipam/store.ts'
 import type { PodPlan } from '../src/backend/backend.ts'
-import { podElements } from '../src/backend/firewall.ts'
 import { backends } from '../src/backend/registry.ts'
 import { readView } from '../src/cluster/read-view.ts'
 import { invariant } from '../src/errors.ts'
 import {
   identity,
   isNft,
+  isPodSet,
   isWayToPeer,
   type KernelObject,
   type KernelOp,
@@ -146,12 +146,16 @@ export class Sandboxes {
     )
   }
 
-  private removal({ plan, attachment }: SimPod): readonly KernelOp[] {
+  private removal({ plan }: SimPod): readonly KernelOp[] {
     const { kernel } = this.options.node
     const [link] = plan.node
     invariant(link?.kind === 'link', 'a plan starts with the link')
-    const { hostLink = '', ips } = attachment
-    const guards = podElements(hostLink, ips).filter((object) => kernel.get(identity(object)))
+    const guards = plan.node.filter(
+      (object) =>
+        object.kind === 'nft-element' &&
+        isPodSet(object.set) &&
+        kernel.get(identity(object)) !== undefined,
+    )
     return [...guards, link].map((object): KernelOp => ({ kind: 'remove', object }))
   }
 

@@ -6,11 +6,13 @@
  */
 import { assertNever } from '../src/errors.ts'
 import {
+  isNft,
   type KernelObject,
   type KernelState,
   type Link,
   type LinkKind,
   NFT_TABLE,
+  nftPlace,
   type Route,
 } from '../src/kernel/mod.ts'
 import { ipFamily } from '../src/net/mod.ts'
@@ -56,6 +58,7 @@ export interface Compared {
 
 /** What is left out, on either side, and why. */
 export const VALIDATE_EXCLUDED: readonly string[] = [
+  'the nftables table of bridge ports (its rules are not read back here; a test injects frames)',
   'link-local addresses that the kernel chooses, and fe80::/64 on each link (not fe80::1 of ours)',
   'multicast: routes, groups and their forwarding entries (no planner asks for any)',
   'the local routing table and the loopback link (the kernel echoes its addresses)',
@@ -94,6 +97,8 @@ function without(
 const keyOf = ({ table, text }: ValidateRow): string => `${table} ${text}`
 
 function rowsOf(object: KernelObject): readonly ValidateRow[] {
+  // Read back here is the table of family inet alone.
+  if (isNft(object) && nftPlace(object).family !== 'inet') return []
   const row = (table: ValidateTable, text: string): readonly ValidateRow[] => [{ table, text }]
   switch (object.kind) {
     case 'link':

@@ -9,10 +9,10 @@ import type { ClusterView } from '../cluster/view.ts'
 import {
   identity,
   isPodLinkName,
+  isPodSet,
   type KernelFailure,
   type KernelOp,
   type KernelState,
-  type NftElement,
   subjectOf,
 } from '../kernel/mod.ts'
 
@@ -64,12 +64,10 @@ export function makesTable(ops: readonly KernelOp[]): boolean {
 /** Identities of the pods' nftables elements among what is added. */
 export const elementsAdded = (ops: readonly KernelOp[]): readonly string[] =>
   ops.flatMap((op) =>
-    op.kind === 'add' && op.object.kind === 'nft-element' && isOfPod(op.object)
+    op.kind === 'add' && op.object.kind === 'nft-element' && isPodSet(op.object.set)
       ? [identity(op.object)]
       : [],
   )
-
-const isOfPod = ({ set }: NftElement): boolean => set.startsWith('pods')
 
 /** Removing what is gone, as happens when a pod's link takes its routes along. */
 export function isDone(op: KernelOp, failure: KernelFailure): boolean {

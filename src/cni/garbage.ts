@@ -7,6 +7,7 @@
 import type { AttachmentRecord, NetworkRecord } from '../cluster/view.ts'
 import {
   isPodLinkName,
+  isPodSet,
   type KernelState,
   type NftElement,
   ownsLink,
@@ -64,18 +65,23 @@ function orphanLinks(
   return names
 }
 
-/** An element names link and address, and the address tells the network. */
+/** An element names link and address, and the address tells the network; a port's MAC goes with it. */
 function orphanElements(
   { record, kernel }: GarbageQuestion,
   known: ReadonlySet<string>,
 ): readonly NftElement[] {
-  const elements: NftElement[] = []
+  const ofLinks = new Map<string, NftElement[]>()
+  const orphans = new Set<string>()
   for (const object of kernel.values()) {
-    if (object.kind !== 'nft-element' || !/^pods[46]$/.test(object.set)) continue
+    if (object.kind !== 'nft-element' || !isPodSet(object.set)) continue
     const [link = '', text = ''] = object.key.split(' . ')
+    if (known.has(link)) continue
+    const ofLink = ofLinks.get(link) ?? []
+    ofLinks.set(link, [...ofLink, object])
     const ip = tryParseIp(text)
-    const isHere = ip !== undefined && record?.pools.some(({ cidr }) => containsIp(cidr, ip))
-    if (isHere === true && !known.has(link)) elements.push(object)
+    if (ip !== undefined && record?.pools.some(({ cidr }) => containsIp(cidr, ip))) {
+      orphans.add(link)
+    }
   }
-  return elements
+  return [...orphans].flatMap((link) => ofLinks.get(link) ?? [])
 }

@@ -21,7 +21,7 @@ import {
   type KernelOp,
   type KernelState,
   type Link,
-  NFT_TABLE,
+  nftPlace,
   type SegmentGuard,
   sameLinkKind,
   satisfies,
@@ -109,9 +109,9 @@ export function checkPod(
     if (object.kind === 'neigh' && !pod.has(identity(object))) checkMac(plan, link)
     checkObject(object, pod, 'the pod')
   }
-  const hasTable = isTableKept || node.has(`nft-table ${NFT_TABLE}`)
   for (const object of plan.node) {
-    if (isNft(object) && !hasTable) continue
+    const isLater = isNft(object) && !node.has(`nft-table ${nftPlace(object).table}`)
+    if (isLater && !isTableKept) continue
     if (object.kind !== 'link') checkObject(object, node, 'the node')
     else checkEnd(node.get(identity(object)), 'veth', `link ${object.name}`, 'the node')
   }

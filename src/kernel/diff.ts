@@ -6,9 +6,10 @@
  */
 import { finish, type Steps } from '../steps.ts'
 import { NFT_SETS } from './firewall.ts'
+import { isPodSet, PORT_SETS } from './nft-ports.ts'
 import type { KernelOp } from './op.ts'
 import { subjectOf } from './op.ts'
-import { NFT_TABLE, owns } from './ownership.ts'
+import { owns } from './ownership.ts'
 import {
   identity,
   isNft,
@@ -92,7 +93,7 @@ export function* diffSteps(
 
 /** Whether one of our nftables sets has another layout, as only somebody else can bring about. */
 function hasStrangeSet(desired: KernelState, actual: KernelState): boolean {
-  for (const set of NFT_SETS) {
+  for (const set of [...NFT_SETS, ...PORT_SETS]) {
     const [key, found] = [identity(set), actual.get(identity(set))]
     const wanted = desired.get(key)
     if (wanted !== undefined && found !== undefined && !satisfies(found, wanted)) return true
@@ -100,7 +101,7 @@ function hasStrangeSet(desired: KernelState, actual: KernelState): boolean {
   return false
 }
 
-/** A set in use cannot be replaced: the whole table is made anew, in the transaction that removes it. */
+/** A set in use cannot be replaced: our tables are made anew, in the transaction that removes them. */
 function* diffWithNewTable(
   desired: KernelState,
   actual: KernelState,
@@ -109,9 +110,11 @@ function* diffWithNewTable(
   const rest = new Map(actual)
   for (const [key, object] of actual) if (isNft(object)) rest.delete(key)
   const { ops, conflicts } = yield* diffSteps(desired, rest, slice)
-  const table: KernelOp = { kind: 'remove', object: { kind: 'nft-table', name: NFT_TABLE } }
+  const tables = [...actual.values()].flatMap((object): readonly KernelOp[] =>
+    object.kind === 'nft-table' ? [{ kind: 'remove', object }] : [],
+  )
   const at = ops.findIndex((op) => isNft(subjectOf(op)))
-  return { ops: [...ops.slice(0, at), table, ...ops.slice(at)], conflicts }
+  return { ops: [...ops.slice(0, at), ...tables, ...ops.slice(at)], conflicts }
 }
 
 /**
@@ -200,7 +203,7 @@ function hangsOn(object: KernelObject, links: ReadonlySet<string>): boolean {
 function guardedLink(object: KernelObject): string | undefined {
   if (object.kind !== 'nft-element') return undefined
   const [first] = object.key.split(' . ', 1)
-  return /^pods[46]$/.test(object.set) ? first : undefined
+  return isPodSet(object.set) ? first : undefined
 }
 
 /**

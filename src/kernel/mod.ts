@@ -9,6 +9,7 @@
  */
 export * from './diff.ts'
 export * from './living.ts'
+export * from './nft-ports.ts'
 export * from './op.ts'
 export * from './ownership.ts'
 export * from './render.ts'

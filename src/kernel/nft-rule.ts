@@ -8,6 +8,7 @@
  */
 import { nft } from 'netlink-ts'
 import { invariant } from '../errors.ts'
+import { PORT_RULES } from './nft-ports.ts'
 
 const { action, exprs, match, verdict } = nft
 type Exprs = nft.Exprs
@@ -90,6 +91,8 @@ function tunnelLookup(set: string): Exprs {
 
 /** A rule's expressions. */
 export function compileRule(text: string): Exprs {
+  const whole = PORT_RULES.get(text)
+  if (whole !== undefined) return whole
   const parts: Exprs[] = []
   for (let rest = text; rest !== ''; ) {
     const [found, term] = firstTerm(rest)

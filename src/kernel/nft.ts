@@ -1,5 +1,5 @@
 /**
- * Our nftables table: operations as requests, dumps as kernel objects.
+ * Our nftables tables: operations as requests, dumps as kernel objects.
  *
  * Still pure: it builds and reads messages; `live` moves the bytes.
  *
@@ -8,9 +8,9 @@
 import { nft } from 'netlink-ts'
 import { assertNever, unreachable } from '../errors.ts'
 import { NFT_RULES, NFT_SETS } from './firewall.ts'
+import { NFT_PLACES, type NftPlace, nftPlace, PORT_RULES, PORT_SETS } from './nft-ports.ts'
 import { compileRule } from './nft-rule.ts'
 import { type KernelOp, subjectOf } from './op.ts'
-import { NFT_TABLE } from './ownership.ts'
 import {
   isNft,
   type NftChain,
@@ -19,9 +19,6 @@ import {
   type NftObject,
   type NftSet,
 } from './state.ts'
-
-const FAMILY = 'inet'
-const PLACE = { family: FAMILY, table: NFT_TABLE } as const
 
 /** Requests for operations, to be sent as one transaction. Elements of one set share a request. */
 export function nftRequests(ops: readonly KernelOp[]): readonly nft.NftRequest[] {
@@ -56,11 +53,15 @@ function requestsOf(ops: readonly KernelOp[]): readonly nft.NftRequest[] {
   const gone = op.kind === 'remove'
   switch (object.kind) {
     case 'nft-table': {
-      const ref = { family: FAMILY, name: object.name } as const
+      const ref = { family: nftPlace(object).family, name: object.name }
       return [gone ? nft.table.remove(ref) : nft.table.add(ref)]
     }
     case 'nft-set':
-      return [gone ? nft.set.remove({ ...PLACE, name: object.name }) : nft.set.add(setSpec(object))]
+      return [
+        gone
+          ? nft.set.remove({ ...nftPlace(object), name: object.name })
+          : nft.set.add(setSpec(object)),
+      ]
     case 'nft-element':
       return [elementRequest(ops, object.set, gone)]
     case 'nft-chain':
@@ -70,8 +71,9 @@ function requestsOf(ops: readonly KernelOp[]): readonly nft.NftRequest[] {
   }
 }
 
-function setSpec({ name, key, interval }: NftSet): nft.SetSpec {
-  return { ...PLACE, name, ...shapeOf(key, interval) }
+function setSpec(set: NftSet): nft.SetSpec {
+  const { name, key, interval } = set
+  return { ...nftPlace(set), name, ...shapeOf(key, interval) }
 }
 
 function shapeOf(key: string, interval: boolean): nft.SetShape {
@@ -79,7 +81,7 @@ function shapeOf(key: string, interval: boolean): nft.SetShape {
   return interval ? { key: types, flags: ['interval'] } : { key: types }
 }
 
-const SETS = new Map(NFT_SETS.map((set) => [set.name, set]))
+const SETS = new Map([...NFT_SETS, ...PORT_SETS].map((set) => [set.name, set]))
 
 function elementRequest(ops: readonly KernelOp[], set: string, gone: boolean): nft.NftRequest {
   const spec = elementSpec(
@@ -94,7 +96,7 @@ function elementSpec(set: string, elements: readonly NftElement[]): nft.ElementS
   if (known === undefined) return unreachable(`a set of ours: ${set}`)
   const types = known.key.split(' . ') as NftKeyType[]
   const keys = elements.map((element) => fieldsOf(element, types))
-  return { ...PLACE, set, ...shapeOf(known.key, known.interval), elements: keys }
+  return { ...nftPlace(known), set, ...shapeOf(known.key, known.interval), elements: keys }
 }
 
 /** Requests that remove those of the elements that are there; since Linux 6.3. */
@@ -138,7 +140,8 @@ function swapped(value: number): number {
  * half. One that hangs elsewhere is made anew: the kernel moves no base chain.
  */
 function chainRequests(op: KernelOp, chain: NftChain): readonly nft.NftRequest[] {
-  const ref = { ...PLACE, name: chain.name }
+  const place = nftPlace(chain)
+  const ref = { ...place, name: chain.name }
   const away = [nft.chain.flush(ref), nft.chain.remove(ref)]
   if (op.kind === 'remove') return away
   const { name, type, hook, priority, rules } = chain
@@ -146,21 +149,21 @@ function chainRequests(op: KernelOp, chain: NftChain): readonly nft.NftRequest[]
   const moves = from.type !== type || from.hook !== hook || from.priority !== priority
   return [
     ...(moves ? away : []),
-    nft.chain.add({ ...PLACE, name, type, hook, priority, policy: 'accept' }),
+    nft.chain.add({ ...place, name, type, hook, priority, policy: 'accept' }),
     nft.chain.flush(ref),
     ...rules
       .split('\n')
       .map((text) =>
-        nft.rule.add({ ...PLACE, chain: name, expressions: compileRule(text), comment: undefined }),
+        nft.rule.add({ ...place, chain: name, expressions: compileRule(text), comment: undefined }),
       ),
   ]
 }
 
-/** Reads our table, of one moment; nothing when there is none. */
+/** Reads our tables, of one moment; nothing when there is none. */
 export function readNft(conn: nft.NftConn): readonly NftObject[] {
   return conn.snapshot(() => {
     const found: NftObject[] = []
-    const reading = readTable()
+    const reading = readTables()
     let step = reading.next()
     while (step.done !== true) {
       const { value } = step
@@ -181,18 +184,26 @@ type NftReading<T> = Generator<NftReadStep, T, readonly unknown[]>
 /** Objects that are handed over together. */
 const PIECE_OBJECTS = 64
 
-/** Reads our table; who drives it may do something else after every step, and looks whether it changed. */
-export function* readTable(): NftReading<void> {
-  const tables = yield* rowsOf(nft.table.list({ family: FAMILY }))
-  if (!tables.some(({ name }) => name === NFT_TABLE)) return
-  const sets = yield* rowsOf(nft.set.list(PLACE))
-  const rules = yield* rowsOf(nft.rule.list(PLACE))
-  yield { kind: 'objects', objects: [{ kind: 'nft-table', name: NFT_TABLE }] }
+/** Reads our tables; who drives it may do something else after every step, and looks whether it changed. */
+export function* readTables(): NftReading<void> {
+  for (const place of NFT_PLACES) yield* readTable(place)
+}
+
+function* readTable(place: NftPlace): NftReading<void> {
+  const { family, table } = place
+  const tables = yield* rowsOf(nft.table.list({ family }))
+  if (!tables.some(({ name }) => name === table)) return
+  const found = yield* rowsOf(nft.set.list(place))
+  const rules = yield* rowsOf(nft.rule.list(place))
+  yield { kind: 'objects', objects: [{ kind: 'nft-table', name: table }] }
+  // An object is known by its name alone: what is named as if it were in the other table is left out.
+  const isHere = (object: NftObject): boolean => nftPlace(object).table === table
+  const sets = found.filter((set) => isHere(setObject(set)))
   yield { kind: 'objects', objects: sets.map(setObject) }
   // Elements of a stranger's set go with the set.
-  for (const set of sets) if (SETS.has(set.name)) yield* elementsOf(set)
-  for (const chain of yield* rowsOf(nft.chain.list(PLACE))) {
-    yield { kind: 'objects', objects: chainObject(chain, rules) }
+  for (const set of sets) if (SETS.has(set.name)) yield* elementsOf(set, place)
+  for (const chain of yield* rowsOf(nft.chain.list(place))) {
+    yield { kind: 'objects', objects: chainObject(chain, rules).filter(isHere) }
   }
 }
 
@@ -213,11 +224,11 @@ function setObject({ name, key, flags = [] }: nft.NftSet): NftSet {
   }
 }
 
-function* elementsOf(set: nft.NftSet): NftReading<void> {
+function* elementsOf(set: nft.NftSet, place: NftPlace): NftReading<void> {
   const { name, key, flags } = set
   const shape = flags === undefined ? { key } : { key, flags }
   const types = SETS.get(name)?.key.split(' . ') as NftKeyType[] | undefined
-  const elements = yield* rowsOf(nft.element.list({ ...PLACE, set: name, ...shape }))
+  const elements = yield* rowsOf(nft.element.list({ ...place, set: name, ...shape }))
   const objectOf = (element: nft.Element): NftElement => {
     const fields = 'data' in element ? element.key : element
     const words = (fields as readonly nft.Field[]).map((field, index) =>
@@ -234,7 +245,9 @@ function* elementsOf(set: nft.NftSet): NftReading<void> {
 /** Compiled on first use: a process that lives for one call does without. */
 let known: ReadonlyMap<string, string> | undefined
 const knownRules = (): ReadonlyMap<string, string> =>
-  (known ??= new Map(NFT_RULES.map((text) => [JSON.stringify(compileRule(text)), text])))
+  (known ??= new Map(
+    [...NFT_RULES, ...PORT_RULES.keys()].map((text) => [JSON.stringify(compileRule(text)), text]),
+  ))
 
 /** Chains of ours are base chains with policy accept; any other reads as one that differs. */
 function chainObject(chain: nft.Chain, rules: readonly nft.Rule[]): readonly NftChain[] {

@@ -7,7 +7,7 @@
  *   counts too: the kernel ignores the alias at creation, so a process killed
  *   between the two messages leaves such a link.
  * - Addresses, permanent neighbours, forwarding entries: by the link they are on.
- * - nftables: the table of our name, and everything in it.
+ * - nftables: the tables of our names, and everything in them.
  * - Sysctls are set, never taken back.
  *
  * @module
@@ -34,6 +34,8 @@ export const POD_GATEWAY = { 4: '169.254.1.1' as Ip, 6: 'fe80::1' as Ip } as con
 
 /** Our table, in family inet. */
 export const NFT_TABLE = 'trivium'
+/** Our table in family bridge: what pods send that are ports. */
+export const NFT_PORTS_TABLE = 'trivium-ports'
 
 const POD_LINK_NAMES = /^trv[0-9a-f]{11}$/
 const LINK_NAMES = /^(?:trv[0-9a-f]{11}|trvx\.[0-9]{1,8}b?|trv[blm]\.[0-9]{1,8})$/
@@ -128,7 +130,7 @@ function isOurs(object: KernelObject, state: KernelState | undefined): boolean {
     case 'vni':
     case 'offload-off':
       return isOwnLink(object.link, state)
-    // Only our table is ever read.
+    // Only our tables are ever read.
     case 'nft-table':
     case 'nft-set':
     case 'nft-element':

@@ -5,8 +5,8 @@
  */
 import { assertNever } from '../errors.ts'
 import { ipFamily } from '../net/mod.ts'
+import { nftPlace } from './nft-ports.ts'
 import { type KernelOp, linkChanges } from './op.ts'
-import { NFT_TABLE } from './ownership.ts'
 import {
   DEFAULT_METRIC,
   type KernelObject,
@@ -95,8 +95,9 @@ function renderObject(object: KernelObject, verb: 'add' | 'replace' | 'del'): st
 }
 
 function nftWords(object: NftObject, verb: 'add' | 'replace' | 'del'): string {
+  const { family, table } = nftPlace(object)
   const head = (what: string) =>
-    `nft ${verb === 'del' ? 'delete' : 'add'} ${what} inet ${NFT_TABLE}`
+    `nft ${verb === 'del' ? 'delete' : 'add'} ${what} ${family} ${table}`
   switch (object.kind) {
     case 'nft-table':
       return head('table')

@@ -125,7 +125,7 @@ export interface OffloadOff {
   readonly feature: 'tx-checksum-ip-generic'
 }
 
-/** The nftables table, family inet. */
+/** An nftables table; its family and what is in it: nft-ports.ts. */
 export interface NftTable {
   readonly kind: 'nft-table'
   readonly name: string
@@ -134,6 +134,7 @@ export interface NftTable {
 /** Data types of set keys. `vni`: 24 bits of a VXLAN header, its reserved byte 0. */
 export type NftKeyType =
   | 'ifname'
+  | 'ether_addr'
   | 'ipv4_addr'
   | 'ipv6_addr'
   | 'inet_proto'

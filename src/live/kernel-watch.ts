@@ -5,7 +5,7 @@
  */
 import * as nl from 'netlink-ts'
 import { type Drained, type Group, Monitor, type NetlinkSocket } from 'netlink-ts/live'
-import { type KernelEvent, NFT_TABLE } from '../kernel/mod.ts'
+import { isOurTable, type KernelEvent } from '../kernel/mod.ts'
 import { eventObjects, type NameOf } from '../kernel/netlink-read.ts'
 import type { KernelWays } from './kernel-apply.ts'
 import type { LiveNft } from './nft.ts'
@@ -128,7 +128,7 @@ function watchTable(nft: LiveNft, told: KernelWatch, netnsFd: number | undefined
   const monitor = Monitor.openNft({ netnsFd })
   return inBursts(monitor, ({ events, lost }) => {
     const foreign = events.some(
-      (event) => event.family === 'inet' && event.table === NFT_TABLE && !nft.isOwn(event.portId),
+      (event) => isOurTable(event.family, event.table) && !nft.isOwn(event.portId),
     )
     if (foreign || lost) told.changed()
   })

@@ -18,6 +18,7 @@ import {
   type KernelOp,
   type KernelState,
   type NftElement,
+  type NftObject,
   ownsLink,
   subjectOf,
 } from '../kernel/mod.ts'
@@ -69,8 +70,8 @@ export interface LiveKernel extends KernelPort {
   link(name: string): nl.Link | undefined
   /** Gives a link that is down another name. @throws {NetlinkError} */
   rename(from: string, to: string): void
-  /** Whether our nftables table is there. */
-  hasTable(): boolean
+  /** Whether our nftables table of that object is there. */
+  hasTable(object: NftObject): boolean
   /** Removes those of the elements that are there. */
   removeElements(elements: readonly NftElement[]): Promise<void>
   /** Links in pods' namespaces that have no end here. */
@@ -205,7 +206,7 @@ export function openKernel(
       if (index === undefined) throw unknownLink(from)
       socket.run(nl.link.set({ index }, { name: to }))
     },
-    hasTable: () => nft?.hasTable() === true,
+    hasTable: (object) => nft?.hasTable(object) === true,
     removeElements: async (elements) => nft?.removeElements(elements),
     macvlans: podMacvlans(socket),
     stateSoon: (sysctls = []) => observe(sysctls),

@@ -1,5 +1,5 @@
 /**
- * Our nftables table in one namespace.
+ * Our nftables tables in one namespace.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { NftSocket, pacer } from 'netlink-ts/live'
 import {
   type KernelFailure,
   type KernelOp,
-  NFT_TABLE,
   type NftElement,
   type NftObject,
+  nftPlace,
 } from '../kernel/mod.ts'
-import { destroyElements, nftRequests, readNft, readTable } from '../kernel/nft.ts'
+import { destroyElements, nftRequests, readNft, readTables } from '../kernel/nft.ts'
 import { failureOf } from './kernel-apply.ts'
 
 type Failures = readonly (KernelFailure | undefined)[]
@@ -27,8 +27,8 @@ export interface LiveNft {
   applyAsync(ops: readonly KernelOp[]): Promise<Failures>
   /** Whether a transaction in a pool thread is under way: another one would wait for it. */
   isBusy(): boolean
-  /** Whether our table is there: 15 µs, where a transaction on a missing one costs 17 ms. */
-  hasTable(): boolean
+  /** Whether our table of that object is there: 15 µs, where a transaction on a missing one costs 17 ms. */
+  hasTable(object: NftObject): boolean
   /** Removes those of the elements that are there. */
   removeElements(elements: readonly NftElement[]): Promise<void>
   state(): readonly NftObject[]
@@ -38,8 +38,6 @@ export interface LiveNft {
   isOwn(portId: number | undefined): boolean
   close(): void
 }
-
-const TABLE = nft.table.get({ family: 'inet', name: NFT_TABLE })
 
 /** Opens the namespace of `netnsFd`, or the process's own. */
 export function openNft(netnsFd?: number): LiveNft {
@@ -99,7 +97,10 @@ export function openNft(netnsFd?: number): LiveNft {
   const isBusy = (): boolean => underWay > 0
   const applyAsync = (ops: readonly KernelOp[]): Promise<Failures> =>
     patiently((own) => applyAll(own, ops))
-  const hasTable = (): boolean => socket.get(TABLE) !== undefined
+  const hasTable = (object: NftObject): boolean => {
+    const { family, table } = nftPlace(object)
+    return socket.get(nft.table.get({ family, name: table })) !== undefined
+  }
 
   return {
     apply: (ops) => applyAllNow(socket, ops),
@@ -107,7 +108,9 @@ export function openNft(netnsFd?: number): LiveNft {
     isBusy,
     hasTable,
     async removeElements(elements) {
-      if (elements.length === 0 || !hasTable()) return
+      // All of one pod, or one network's, are of one table.
+      const [first] = elements
+      if (first === undefined || !hasTable(first)) return
       if (socket.canDestroy) {
         // Refused only when the table or a set goes at this very moment, and with it the elements.
         if (isBusy()) await removeTogether(elements)
@@ -134,7 +137,7 @@ const SPARE_MAX = 2
 async function readSoon(socket: NftSocket): Promise<readonly NftObject[]> {
   const found: NftObject[] = []
   const pace = pacer()
-  const reading = readTable()
+  const reading = readTables()
   let step = reading.next([])
   while (step.done !== true) {
     const { value } = step

@@ -18,7 +18,7 @@ import {
   type PodSnapshot,
   SNAPSHOT_VERSION,
 } from '../explain/mod.ts'
-import { type KernelObject, linkSysctl, NFT_TABLE } from '../kernel/mod.ts'
+import { isOurTable, type KernelObject, linkSysctl } from '../kernel/mod.ts'
 import { openKernel } from './kernel.ts'
 import { openPodNetns } from './netns.ts'
 
@@ -165,7 +165,7 @@ function readChains(unread: string[]): readonly ForeignChain[] {
 function chainsOf(socket: NftSocket, family: (typeof FAMILIES)[number]): readonly ForeignChain[] {
   return socket.dump(nl.nft.chain.list({ family })).flatMap((chain): readonly ForeignChain[] => {
     const { table, name, hook, priority = 0 } = chain
-    const ours = family === 'inet' && table === NFT_TABLE
+    const ours = isOurTable(family, table)
     if (hook === undefined || ours) return []
     const policy = chain.policy === 'drop' ? 'drop' : 'accept'
     // Only where it matters: others may have tens of thousands of rules.

@@ -43,7 +43,7 @@ const MODES = isLong
   ? ['vxlan', ...lightweight, 'crosssubnet', 'underlay6', 'route', 'mixed', 'networks']
   : SLICE
 
-/** Tables of which every mode has rows; but a VLAN's switches learn, and its pods have no guards. */
+/** Tables of which every mode has rows; but a VLAN's switches learn, and its ports' guards are left out. */
 const EVERYWHERE = ['links', 'addresses', 'routes', 'sysctls']
 
 t.test('every mode that this kernel can do: no difference', { skip }, async (t) => {

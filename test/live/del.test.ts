@@ -44,8 +44,13 @@ for (const mode of ['vxlan', 'route']) {
   })
 }
 
-t.test('vlan: pods have no guards, and nf_tables is asked for nothing', async (t) => {
-  t.strictSame(await removedBy('vlan'), [])
+t.test('vlan: what its port may send as', async (t) => {
+  const removed = await removedBy('vlan')
+  const addresses = [`ports4 ${HOST_LINK} . 10.42.0.1`, `ports6 ${HOST_LINK} . fd42::1`]
+  t.strictSame(removed.slice(1, 3), addresses)
+  t.match(removed[0], /^ports \S+ \. [0-9a-f:]{17}$/)
+  t.match(removed[3], /^ports6 \S+ \. fe80::/)
+  t.equal(removed.length, 4)
 })
 
 t.test('a container that was never added has none', async (t) => {

@@ -8,7 +8,7 @@ import { inNetns, openNetns, warmPool } from 'netlink-ts/live'
 import t, { type Test } from 'tap'
 import { podElements } from '../../src/backend/firewall.ts'
 import { FIREWALL } from '../../src/kernel/firewall.ts'
-import type { KernelObject, KernelOp } from '../../src/kernel/mod.ts'
+import type { KernelObject, KernelOp, NftObject } from '../../src/kernel/mod.ts'
 import { type LiveKernel, openKernel } from '../../src/live/kernel.ts'
 import type { Ip } from '../../src/net/mod.ts'
 
@@ -95,10 +95,10 @@ t.test('guards go where they are, and missing ones do not hinder', { skip }, asy
   const { name, kernel } = ground(t)
   const elements = (last: number): ReturnType<typeof podElements> =>
     podElements(`trv${last}`, [`10.42.0.${last}` as Ip])
-  t.equal(kernel.hasTable(), false)
+  t.equal(kernel.hasTable(FIREWALL[0] as NftObject), false)
   await kernel.removeElements(elements(1)) // no table: nothing to do
   kernel.applyNow(FIREWALL.map(add))
-  t.equal(kernel.hasTable(), true)
+  t.equal(kernel.hasTable(FIREWALL[0] as NftObject), true)
   kernel.applyNow([1, 2, 3, 4].flatMap(elements).map(add))
   const refused = new Promise((done) =>
     kernel.apply(

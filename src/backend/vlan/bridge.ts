@@ -1,7 +1,8 @@
 /**
  * A bridge a VLAN id joins the pods' links and the underlay's 802.1Q interface.
  *
- * Cost per node: two links a network and one a pod, no routes.
+ * Cost per node: two links a network and one a pod, no routes; an element of the
+ * nftables table of ports an address, and two more a pod.
  *
  * @module
  */
@@ -12,25 +13,28 @@ import {
   deviceAlias,
   type KernelObject,
   type Link,
+  PORT_GUARD,
+  portElements,
   shared,
   vlanLinkName,
 } from '../../kernel/mod.ts'
 import { macFromName } from '../../net/mod.ts'
-import { podLink } from '../routed-pod.ts'
+import { podLink, podMac } from '../routed-pod.ts'
 
 export function bridgeDevices(
   network: NetworkView,
   view: ClusterView,
   mtuBytes: number,
-): readonly Link[] {
+): readonly KernelObject[] {
   const { name, options } = network.network
   if (options.vlanId === 0) {
     uplinkBridge(network, view)
-    return []
+    return PORT_GUARD
   }
   const alias = deviceAlias(name)
   const bridge = bridgeLinkName(options.vlanId)
   return [
+    ...PORT_GUARD,
     { kind: 'link', name: bridge, link: { type: 'bridge' }, up: true, mtuBytes, alias },
     { ...vlanLink(network, view, mtuBytes), master: bridge },
   ]
@@ -68,23 +72,26 @@ export const bridgeEnds = (
   network.attachments.flatMap((attachment) => bridgeEnd(attachment, network, view, mtuBytes))
 
 /** By record, because records outlive plans. */
-const hostEndOf = new WeakMap<AttachmentRecord, Link>()
+const hostEndOf = new WeakMap<AttachmentRecord, readonly [Link, ...KernelObject[]]>()
 
-/** The host's end of a pod's pair, as a port. */
+/** The host's end of a pod's pair, as a port, and what may come in by it. */
 export function bridgeEnd(
   attachment: AttachmentRecord,
   network: NetworkView,
   view: ClusterView,
   mtuBytes: number,
-): readonly Link[] {
+): readonly KernelObject[] {
   const { vlanId } = network.network.options
   const master = vlanId === 0 ? uplinkBridge(network, view) : bridgeLinkName(vlanId)
   const known = hostEndOf.get(attachment)
-  if (known?.mtuBytes === mtuBytes && known.master === master) return [known]
-  if (attachment.hostLink === undefined) return []
-  const link = podLink(attachment, attachment.hostLink, mtuBytes)
+  if (known?.[0].mtuBytes === mtuBytes && known[0].master === master) return known
+  const { hostLink, ips } = attachment
+  if (hostLink === undefined) return []
+  const link = podLink(attachment, hostLink, mtuBytes)
   // A bridge takes the lowest MAC of its ports, and a pod's is stable: so is this one.
   const made = shared<Link>({ ...link, mac: macFromName(link.name), master })
-  hostEndOf.set(attachment, made)
-  return [made]
+  const elements = portElements(hostLink, podMac(attachment), ips).map((each) => shared(each))
+  const objects: [Link, ...KernelObject[]] = [made, ...elements]
+  hostEndOf.set(attachment, objects)
+  return objects
 }

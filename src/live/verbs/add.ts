@@ -20,7 +20,7 @@ import { type Allocated, allocateFor, contextOf } from './allocate.ts'
 import { del } from './del.ts'
 import { type EarlyLink, earlyLink } from './early-link.ts'
 import { type CniCallInput, type CniHost, keyOf, netnsQuestion } from './host.ts'
-import { makeLink, openNode, openPod, type Plumbing, plumbing } from './plumb.ts'
+import { makeLink, openNode, openPod, openPort, type Plumbing, plumbing } from './plumb.ts'
 import { segmentOf, setAside, TakenOnWire } from './segment.ts'
 import { takeBack } from './take-back.ts'
 
@@ -82,6 +82,7 @@ async function addOnce(request: CniRequest, input: CniCallInput, host: CniHost):
       await (early?.recorded() ?? makeLink(plumbing))
       steps.mark('pair')
       const segment = segmentOf(request, allocated, netns)
+      await openPort(plumbing)
       await segment?.probe()
       await openPod(plumbing)
       segment?.announce()

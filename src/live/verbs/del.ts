@@ -7,8 +7,9 @@ import { keys } from '../../../ipam/keys.ts'
 import { release } from '../../../ipam/mod.ts'
 import type { AttachmentKey } from '../../../ipam/records.ts'
 import { podElements } from '../../backend/firewall.ts'
+import { podMac } from '../../backend/routed-pod.ts'
 import { TriviumError } from '../../errors.ts'
-import { podLinkName } from '../../kernel/mod.ts'
+import { podLinkName, portElements } from '../../kernel/mod.ts'
 import { transact } from '../transact.ts'
 import type { CniHost } from './host.ts'
 import { isOnMacvlan, removeMacvlan } from './macvlan.ts'
@@ -79,11 +80,14 @@ async function closeGuards(
   hostLink: string,
   { store, kernel, nodeName }: CniHost,
 ): Promise<void> {
-  const ips = store.read((reader) => {
+  const elements = store.read((reader) => {
     const record = reader.get(keys.attachment(nodeName, key))
-    // Those of a VLAN's bridge have none of these; a macvlan's went with its ways.
-    const isGuarded = reader.get(keys.network(key.network))?.mode !== 'vlan'
-    return isGuarded ? (record?.ips ?? []) : []
+    // A macvlan's went with its ways.
+    if (record === undefined || record.macvlan === true) return []
+    const isPort = reader.get(keys.network(key.network))?.mode === 'vlan'
+    return isPort
+      ? portElements(hostLink, podMac(record), record.ips)
+      : podElements(hostLink, record.ips)
   })
-  await kernel.removeElements(podElements(hostLink, ips))
+  await kernel.removeElements(elements)
 }

@@ -12,6 +12,7 @@ import {
   isNft,
   isWayToPeer,
   type KernelOp,
+  nftPlace,
   POD_GATEWAY,
   renderOp,
   type SegmentGuard,
@@ -41,6 +42,8 @@ export interface Plumbing {
   readonly ways: {
     readonly pod: readonly KernelOp[]
     readonly guards: readonly KernelOp[]
+    /** What may come in by a port of a bridge: nothing without. */
+    readonly port: readonly KernelOp[]
     readonly node: readonly KernelOp[]
   }
   readonly ifname: string
@@ -63,11 +66,19 @@ export function plumbing(
     },
     ways: {
       pod: pod.filter((op) => !isOfLink(op)),
-      guards: others.filter((op) => isNft(subjectOf(op))),
+      guards: nftOf(others, 'inet'),
+      port: nftOf(others, 'bridge'),
       node: routed.filter((op) => !isOfLink(op)),
     },
     ...where,
   }
+}
+
+function nftOf(ops: readonly KernelOp[], family: 'inet' | 'bridge'): readonly KernelOp[] {
+  return ops.filter((op) => {
+    const object = subjectOf(op)
+    return isNft(object) && nftPlace(object).family === family
+  })
 }
 
 /** Under a name that no link of the node has. */
@@ -132,12 +143,20 @@ export async function openPod({ ways, netns }: Plumbing): Promise<void> {
   must(ways.pod, await netns.kernel.applySoon(ways.pod))
 }
 
+/** Lets in what comes by the pod's port, a probe for its address before all. */
+export const openPort = ({ ways, host: { kernel } }: Plumbing): Promise<void> =>
+  letIn(ways.port, kernel)
+
+async function letIn(guards: readonly KernelOp[], kernel: LiveKernel): Promise<void> {
+  const first = guards[0] && subjectOf(guards[0])
+  // Where no agent has made the nftables table yet, it will come with the pod in it.
+  if (first === undefined || !isNft(first) || !kernel.hasTable(first)) return
+  must(guards, await beyondPresent(guards, kernel))
+}
+
 /** Makes the node's ways to the pod. */
 export async function openNode({ ways, host: { kernel } }: Plumbing): Promise<void> {
-  // Where no agent has made the nftables table yet, it will come with the pod in it.
-  if (ways.guards.length > 0 && kernel.hasTable()) {
-    must(ways.guards, await beyondPresent(ways.guards, kernel))
-  }
+  await letIn(ways.guards, kernel)
   must(ways.node, await beyondPresent(ways.node, kernel))
 }
 

@@ -97,7 +97,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['src/kernel', 'src/kernel/nft-rule.ts', 'src/net', 'src/errors.ts'],
     packages: ['netlink-ts'],
   },
-  { unit: 'src/kernel/nft-rule.ts', units: ['src/errors.ts'], packages: ['netlink-ts'] },
+  {
+    unit: 'src/kernel/nft-rule.ts',
+    units: ['src/kernel', 'src/errors.ts'],
+    packages: ['netlink-ts'],
+  },
   {
     unit: 'src/kernel/nft-segment.ts',
     units: ['src/kernel', 'src/net'],
