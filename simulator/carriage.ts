@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { isPodLinkName, type KernelObject, ROUTE_PROTOCOL } from '../src/kernel/mod.ts'
+import {
+  isPodLinkName,
+  type KernelObject,
+  type Link,
+  podAliasOwner,
+  ROUTE_PROTOCOL,
+} from '../src/kernel/mod.ts'
 import { containsPrefix, hostPrefix, type Mac, type Prefix } from '../src/net/mod.ts'
 import {
   type Announced,
@@ -62,8 +68,9 @@ export function entryOn(
 
 function modeOf(roads: readonly FabricRoad[], object: KernelObject): FabricMode | undefined {
   if (object.kind === 'route') return roadAround(roads, object.dst)?.mode
-  // Only VLANs have pods at bridges.
-  return object.kind === 'link' && object.master !== undefined ? 'vlan' : undefined
+  // Only VLANs have pods at bridges, and macvlans.
+  if (object.kind !== 'link') return undefined
+  return object.master !== undefined || object.link.type === 'macvlan' ? 'vlan' : undefined
 }
 
 const roadAround = (roads: readonly FabricRoad[], prefix: Prefix): FabricRoad | undefined =>
@@ -101,15 +108,25 @@ function announcerFor(mode: FabricMode, shares: readonly Share[]): Announcer {
   return mode === 'route-racks' ? summaryAnnouncer() : plainAnnouncer
 }
 
+/** Whether a link is a pod's: the host's end of its pair, or its macvlan, which is in the pod's namespace. */
+export const isPodLink = ({ name, link, alias }: Link): boolean =>
+  isPodLinkName(name) || (link.type === 'macvlan' && podAliasOwner(alias) !== undefined)
+
+/** What sends frames under a MAC of its own: a pod, or a node's own macvlan beside its pods'. */
+function stationOf(link: Link): string | undefined {
+  if (link.link.type === 'macvlan') return `${isPodLink(link) ? 'pod' : 'own'} ${link.mac}`
+  return link.master !== undefined && isPodLinkName(link.name) ? `pod ${link.name}` : undefined
+}
+
 /** What an object in a node's kernel puts into every switch; undefined: nothing. */
 export function podEntry(mode: FabricMode, object: KernelObject): Announcement | undefined {
   switch (mode) {
     case 'vxlan':
       return undefined
-    case 'vlan':
-      return object.kind === 'link' && object.master !== undefined && isPodLinkName(object.name)
-        ? { table: 'mac', entry: `pod ${object.name}`, cost: 1 }
-        : undefined
+    case 'vlan': {
+      const entry = object.kind === 'link' ? stationOf(object) : undefined
+      return entry === undefined ? undefined : { table: 'mac', entry, cost: 1 }
+    }
     case 'route-blocks':
     case 'route-racks':
     case 'route-static':

@@ -22,7 +22,7 @@
  *
  * @module
  */
-import { isPodLinkName, type KernelObject } from '../src/kernel/mod.ts'
+import type { KernelObject } from '../src/kernel/mod.ts'
 import { type IpFamily, type Prefix, prefixFamily, prefixLength } from '../src/net/mod.ts'
 import { AnnounceCounter } from './announce-traffic.ts'
 import {
@@ -38,6 +38,7 @@ import {
   entryOn,
   type FabricRoad,
   isAnnounced,
+  isPodLink,
   isRouted,
   modesOf,
   sharesOn,
@@ -231,7 +232,7 @@ export class Fabric {
 
   private changeOf(object: KernelObject, add: boolean): Change | undefined {
     const entry = entryOn(this.roads, object)
-    const isPod = object.kind === 'link' && isPodLinkName(object.name)
+    const isPod = object.kind === 'link' && isPodLink(object)
     if (entry === undefined && !isPod) return undefined
     return { add, entry, pods: isPod ? (add ? 1 : -1) : 0, atTick: this.engine.tick }
   }

@@ -52,6 +52,7 @@ export function forward(world: World, source: SimPod, dst: Ip, flow?: Flow): Del
   if (hop.kind === 'local') return DELIVERED
   if (hop.kind === 'drop') return lost(`pod ${source.id}: ${hop.reason}`)
   const uplink = source.kernel.link(hop.link)
+  if (source.plan.link !== undefined) return besides(world, source, dst, uplink?.mtuBytes ?? 0)
   const hostEnd = hostEndOf(source)
   if (hostEnd?.up !== true) return lost(`pod ${source.id}: its host end is not up`)
   const bytes = uplink?.mtuBytes ?? 0
@@ -253,16 +254,62 @@ function switched(
     if (bytes > Math.min(ours.mtuBytes ?? 0, theirs.mtuBytes ?? 0)) {
       return lost(`${bytes} bytes do not fit through ${ours.name}`)
     }
-    const { fabric } = world
-    const [from, to] = [source.node.rack, pod.node.rack]
-    if (!fabric.spans(from, to)) return divided(ours.link.id, fabric, from, to)
-    const fault = crossFabric(fabric, from, to, dst, trail, 'frame')
+    const fault = acrossSegment(world, source, pod, ours.link.id, dst, trail)
     if (fault !== undefined) return fault
   }
-  return lookUp(pod.kernel, dst, true).kind === 'local'
+  return atPod(pod, dst, trail)
+}
+
+/** From a macvlan to another one, beside it or behind the wire; never to the parent. */
+function besides(world: World, source: SimPod, dst: Ip, bytes: number): Delivery {
+  const { node } = source
+  const { name } = node.record
+  const here = parentOf(source)
+  if (here?.up !== true) return lost(`${name}: what carries pod ${source.id} is not up`)
+  if (node.record.underlayIps.includes(dst)) {
+    return lost(`${name}: ${here.name} and the macvlans on it do not reach each other`)
+  }
+  const pod = world.podsByIp.get(dst)
+  if (pod === undefined) return lost(`nobody answers for ${dst}`)
+  const there = parentOf(pod)
+  if (there?.up !== true) return lost(`${pod.node.record.name}: nothing carries pod ${pod.id}`)
+  if (vlanOf(here) !== vlanOf(there)) return lost('the pods are in different VLANs')
+  const trail = newTrail()
+  if (node !== pod.node) {
+    if (bytes > Math.min(here.mtuBytes ?? 0, there.mtuBytes ?? 0)) {
+      return lost(`${bytes} bytes do not fit through ${here.name}`)
+    }
+    const fault = acrossSegment(world, source, pod, vlanOf(here), dst, trail)
+    if (fault !== undefined) return fault
+  }
+  return atPod(pod, dst, trail)
+}
+
+function acrossSegment(
+  { fabric }: World,
+  { node: { rack: from } }: SimPod,
+  { node: { rack: to } }: SimPod,
+  vlanId: number,
+  dst: Ip,
+  trail: Trail,
+): Delivery | undefined {
+  if (!fabric.spans(from, to)) return divided(vlanId, fabric, from, to)
+  return crossFabric(fabric, from, to, dst, trail, 'frame')
+}
+
+const atPod = (pod: SimPod, dst: Ip, trail: Trail): Delivery =>
+  lookUp(pod.kernel, dst, true).kind === 'local'
     ? { kind: 'delivered', ...trail }
     : lost(`pod ${pod.id}: does not have ${dst}`)
+
+/** What a pod's macvlan is on; undefined: it has none, or that is gone. */
+function parentOf({ node, plan }: SimPod): Link | undefined {
+  const kind = plan.link?.link
+  return kind?.type === 'macvlan' ? node.kernel.link(kind.parent ?? '') : undefined
 }
+
+/** 0: untagged. */
+const vlanOf = ({ link }: Link): number => (link.type === 'vlan' ? link.id : 0)
 
 const hostEndOf = (pod: SimPod): Link | undefined =>
   pod.node.kernel.link(pod.attachment.hostLink ?? '')

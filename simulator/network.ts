@@ -51,7 +51,8 @@ function networkSpec(
         return mode.announce === 'static' ? carved(pool, scenario.racks ?? 1) : [pool]
       }),
     options: {
-      ...(mode.mode === 'vlan' ? { vlanId: VLAN_ID + index } : {}),
+      ...(mode.mode === 'vlan' ? { vlanId: (mode.vlanId ?? VLAN_ID) + index } : {}),
+      ...(mode.attachment === undefined ? {} : { attachment: mode.attachment }),
       ...(mode.flavour === 'classic' ? {} : { flavour: mode.flavour }),
       ...(mode.crossSubnet ? { crossSubnet: true } : {}),
       ...(mode.masquerade ? {} : { masquerade: false }),
@@ -85,6 +86,8 @@ function roadLabel({
   flavour,
   crossSubnet,
   masquerade,
+  attachment = 'bridge',
+  vlanId,
 }: ScenarioMode): string {
   const kind = { host: '/32', block: 'blocks', rack: 'racks', static: 'static' }[announce]
   const words = [
@@ -94,6 +97,8 @@ function roadLabel({
     ...(flavour === 'classic' ? [] : [flavour]),
     ...(crossSubnet ? ['direct'] : []),
     ...(masquerade ? [] : ['unmasked']),
+    ...(attachment === 'bridge' ? [] : [attachment]),
+    ...(vlanId === 0 ? ['untagged'] : []),
   ]
   return words.join(' ')
 }

@@ -94,6 +94,7 @@ export class SimNode {
       events,
       networks: options.networks,
       nowMs: () => this.nowMs(),
+      listener: options.listener,
     })
     this.kernel = this.newKernel()
     this.port = kernelPort(engine, this.kernel, options.index)

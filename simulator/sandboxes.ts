@@ -9,7 +9,7 @@
  */
 import { type AllocateAnswer, allocate, ensureBlocks, release } from '../ipam/allocator.ts'
 import { keys } from '../ipam/keys.ts'
-import type { AttachmentKey, AttachmentRecord } from '../ipam/records.ts'
+import type { AttachmentKey, AttachmentRecord, NetworkRecord } from '../ipam/records.ts'
 import type { Store } from '../ipam/store.ts'
 import type { PodPlan } from '../src/backend/backend.ts'
 import { backends } from '../src/backend/registry.ts'
@@ -20,17 +20,27 @@ import {
   isNft,
   isPodSet,
   isWayToPeer,
+  type KernelFailure,
   type KernelObject,
   type KernelOp,
+  type Link,
   podLinkName,
 } from '../src/kernel/mod.ts'
 import { type Ip, macFromName } from '../src/net/mod.ts'
 import type { KernelPort } from '../src/ports.ts'
 import { SimKernel } from './kernel.ts'
+import type { KernelListener } from './kernel-tables.ts'
 import { networkOfPod } from './network.ts'
 import type { NodeEvents, SimNode } from './node.ts'
 
 const POD_LINK = 'eth0'
+
+/** A macvlan has no end on the node; any other link has. */
+function hungOn(network: NetworkRecord | undefined, key: AttachmentKey) {
+  const isMacvlan = network?.mode === 'vlan' && network.options.attachment === 'macvlan'
+  if (isMacvlan) return { macvlan: true } as const
+  return { hostLink: podLinkName(key.network, key.containerId, key.ifname) }
+}
 
 /** A pod that has its addresses and its links. */
 export interface SimPod {
@@ -57,6 +67,8 @@ export interface SandboxesOptions {
   /** Names of the run's networks. */
   readonly networks: readonly string[]
   readonly nowMs: () => number
+  /** Hears of pods' links that are not in the node's kernel. */
+  readonly listener: KernelListener
 }
 
 export class Sandboxes {
@@ -88,8 +100,8 @@ export class Sandboxes {
     store.transact(
       (tx): AllocateAnswer => {
         if (isAgain) release(tx, request.node, request.key, nowMs())
-        const answer = allocate(tx, request)
         const network = tx.get(keys.network(request.key.network))
+        const answer = allocate(tx, { ...request, ...hungOn(network, request.key) })
         if (answer.kind === 'allocated' && network !== undefined) {
           ensureBlocks(tx, network, request.node, nowMs())
         }
@@ -122,6 +134,7 @@ export class Sandboxes {
       if (boot !== this.boot) return
       this.complain(failures)
       this.pods.delete(id)
+      this.tellLink(pod, false)
       this.release(id, key)
     })
   }
@@ -129,6 +142,7 @@ export class Sandboxes {
   /** The node loses its power: links and namespaces are gone, records are not. */
   lose(): void {
     this.boot++
+    for (const pod of this.pods.values()) this.tellLink(pod, false)
     this.pods.clear()
   }
 
@@ -148,13 +162,14 @@ export class Sandboxes {
 
   private removal({ plan }: SimPod): readonly KernelOp[] {
     const { kernel } = this.options.node
+    const isThere = (object: KernelObject): boolean => kernel.get(identity(object)) !== undefined
+    if (plan.link !== undefined) {
+      return plan.node.filter(isThere).map((object) => ({ kind: 'remove', object }))
+    }
     const [link] = plan.node
     invariant(link?.kind === 'link', 'a plan starts with the link')
     const guards = plan.node.filter(
-      (object) =>
-        object.kind === 'nft-element' &&
-        isPodSet(object.set) &&
-        kernel.get(identity(object)) !== undefined,
+      (object) => object.kind === 'nft-element' && isPodSet(object.set) && isThere(object),
     )
     return [...guards, link].map((object): KernelOp => ({ kind: 'remove', object }))
   }
@@ -175,19 +190,44 @@ export class Sandboxes {
     })
     this.options.port().apply(ops, (failures) => {
       if (boot !== this.boot) return
-      const [refused] = failures
+      // Where no agent has made the nftables table yet, it will come with the pod in it.
+      const isLater = (at: number): boolean =>
+        failures[at]?.code === 'ENOENT' && plan.node[at] !== undefined && isNft(plan.node[at])
+      // Nothing of a macvlan is needed first: the agent may have made the ways to it already.
+      const isMade = (at: number): boolean =>
+        plan.link !== undefined && failures[at]?.code === 'EEXIST'
+      const wrong = failures.filter((_, at) => !isLater(at) && !isMade(at))
+      const refused = plan.link === undefined ? failures[0] : this.parentError(plan.link, wrong)
       if (refused !== undefined) {
         this.undo(id, attachment, refused.message)
         return
       }
-      // Where no agent has made the nftables table yet, it will come with the pod in it.
-      const isLater = (at: number): boolean =>
-        failures[at]?.code === 'ENOENT' && plan.node[at] !== undefined && isNft(plan.node[at])
-      this.complain(failures.filter((_, at) => !isLater(at)))
+      this.complain(wrong)
       const pod = { id, node, attachment, plan, kernel: this.podKernel(id, plan) }
       this.pods.set(id, pod)
+      this.tellLink(pod, true)
       events.podAdded(id, pod, undefined)
     })
+  }
+
+  /** Why a macvlan cannot be made, or the first way to it. */
+  private parentError(
+    { name, link }: Link,
+    wrong: readonly (KernelFailure | undefined)[],
+  ): KernelFailure | undefined {
+    const parent = link.type === 'macvlan' ? link.parent : undefined
+    const code = 'ENODEV'
+    if (parent === undefined || this.options.node.kernel.link(parent) === undefined) {
+      return { code, message: `Cannot make ${name} on ${parent}: ${code}` }
+    }
+    return wrong.find((failure) => failure !== undefined)
+  }
+
+  /** A pod's macvlan is in no kernel of the node, but its MAC is on the wire. */
+  private tellLink({ plan: { link } }: SimPod, isThere: boolean): void {
+    if (link === undefined) return
+    const [before, after] = isThere ? [undefined, link] : [link, undefined]
+    this.options.listener(before, after, `macvlan ${link.mac}`)
   }
 
   /** The pair could not be made: nothing is left but the record. */
@@ -211,9 +251,10 @@ export class Sandboxes {
     const link: KernelObject = {
       kind: 'link',
       name: POD_LINK,
-      link: { type: 'veth' },
+      // Its parent is in another namespace, whose names say nothing here.
+      link: plan.link === undefined ? { type: 'veth' } : { type: 'macvlan', mode: 'bridge' },
       up: true,
-      mac: veth?.peer?.mac ?? macFromName(name),
+      mac: plan.link?.mac ?? veth?.peer?.mac ?? macFromName(name),
       mtuBytes: plan.mtuBytes,
     }
     const objects = [link, ...plan.pod]
@@ -230,7 +271,6 @@ export class Sandboxes {
       key: { network, containerId, ifname: POD_LINK },
       node: name,
       netns: `/run/netns/${containerId}`,
-      hostLink: podLinkName(network, containerId, POD_LINK),
       ...(requested === undefined ? {} : { requested }),
       mayClaim: true,
       nowMs: nowMs(),
@@ -241,6 +281,7 @@ export class Sandboxes {
   /** A pair has two ends: what the host sets on the pod's, the pod's kernel shows; one end takes the other along. */
   followPair(before: KernelObject | undefined, after: KernelObject | undefined): void {
     if (before?.kind !== 'link' || (after !== undefined && after.kind !== 'link')) return
+    if (after === undefined || after.mtuBytes !== before.mtuBytes) this.followParent(before, after)
     const mtuBytes = after?.peerMtuBytes
     if (after !== undefined && (mtuBytes === undefined || before.peerMtuBytes === mtuBytes)) return
     for (const { attachment, kernel } of this.pods.values()) {
@@ -251,6 +292,20 @@ export class Sandboxes {
           ? { kind: 'remove', object: from }
           : { kind: 'change', from, to: { ...from, mtuBytes } }
       this.complain([kernel.apply(op)])
+    }
+  }
+
+  /** A macvlan goes with its parent, and is never larger. */
+  private followParent(before: Link, after: Link | undefined): void {
+    for (const { kernel, plan } of this.pods.values()) {
+      const kind = plan.link?.link
+      const from = kernel.link(POD_LINK)
+      if (kind?.type !== 'macvlan' || kind.parent !== before.name || from === undefined) continue
+      const mtuBytes = after?.mtuBytes ?? 0
+      if (after === undefined) this.complain([kernel.apply({ kind: 'remove', object: from })])
+      else if ((from.mtuBytes ?? 0) > mtuBytes) {
+        this.complain([kernel.apply({ kind: 'change', from, to: { ...from, mtuBytes } })])
+      }
     }
   }
 

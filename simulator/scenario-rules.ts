@@ -104,6 +104,14 @@ function mixed(
 /** An option of another mode. */
 function misused(scenario: Scenario, road: ScenarioMode): string | undefined {
   const { mode, announce, placement = 'lowest', flavour, crossSubnet } = road
+  const { attachment, vlanId } = road
+  if (mode !== 'vlan' && (attachment ?? vlanId) !== undefined) {
+    const option = attachment === undefined ? `vlanId: ${vlanId}` : `attachment: ${attachment}`
+    return `${option} belongs to mode vlan, not ${mode}`
+  }
+  if (vlanId === 0 && attachment !== 'macvlan') {
+    return 'vlanId: 0 is untagged: wanted attachment: macvlan, or 1 to 4000'
+  }
   if (announce !== 'block' && mode !== 'route') {
     return `announce: ${announce} belongs to mode route, not ${mode}`
   }

@@ -27,6 +27,10 @@ export const SCENARIO_WORDS: Readonly<Record<string, string>> = {
     'lowest: a node claims the lowest free block. rack: one beside those of its rack, so that few prefixes say where they are.',
   'modes.flavour': 'classic: neighbour, FDB entry and route a peer. lightweight: one route.',
   'modes.crossSubnet': 'Peers in the same rack are reached without tunnel.',
+  'modes.attachment':
+    'vlan. bridge: pods are ports of a bridge in the VLAN. macvlan: each has a link of its own on the uplink.',
+  'modes.vlanId':
+    'vlan: 802.1Q id of the first network, 100 without it; further ones count up. 0 is untagged, with macvlan only.',
   'modes.masquerade': "Pods leave the networks under their node's address.",
   allow: 'Openings: pods of one network may reach those of another, in one direction.',
   'allow.from': 'Network whose pods may send.',

@@ -34,6 +34,7 @@ const MODES = ['vxlan', 'route', 'vlan'] as const
 const ROUTE_KINDS = ['block', 'host', 'rack', 'static'] as const
 const PLACEMENTS = ['lowest', 'rack'] as const
 const FLAVOURS = ['classic', 'lightweight'] as const
+const ATTACHMENTS = ['bridge', 'macvlan'] as const
 
 /** As the command line takes it. */
 const portSchema = z
@@ -90,10 +91,14 @@ const modeObject = z.strictObject({
   flavour: z.enum(FLAVOURS).default(PLAIN.flavour),
   crossSubnet: z.boolean().default(PLAIN.crossSubnet),
   masquerade: z.boolean().default(PLAIN.masquerade),
+  /** How pods of mode vlan hang on the uplink. */
+  attachment: oneOf(ATTACHMENTS).optional(),
+  /** 802.1Q id of the first network, 0: untagged; each further network has the next. */
+  vlanId: whole(0, 4000).optional(),
 })
 
 const ROAD_WORDS =
-  'vxlan, route, vlan or { mode, announce, placement, flavour, crossSubnet, masquerade }'
+  'vxlan, route, vlan or { mode, announce, placement, flavour, crossSubnet, masquerade, attachment, vlanId }'
 
 const roadSchema = z.union(
   [

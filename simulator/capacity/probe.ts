@@ -13,7 +13,13 @@ import { planNode } from '../../src/backend/plan.ts'
 import { backends } from '../../src/backend/registry.ts'
 import type { ClusterView } from '../../src/cluster/view.ts'
 import { invariant } from '../../src/errors.ts'
-import { diff, type KernelObject, type KernelOp, podLinkName } from '../../src/kernel/mod.ts'
+import {
+  diff,
+  type KernelObject,
+  type KernelOp,
+  type Link,
+  podLinkName,
+} from '../../src/kernel/mod.ts'
 import {
   addressAt,
   type IpFamily,
@@ -69,7 +75,7 @@ const POOLS = { 4: parsePrefix('10.0.0.0/8'), 6: parsePrefix('fd42::/96') } as c
 
 /** What a node's kernel holds without any network. */
 export function bareNode(mode: ScenarioMode, families: readonly IpFamily[]): Cost {
-  return costOf(kernelOf(mode, places(families)), mode)
+  return costOf(trialNode(mode, places(families)), mode)
 }
 
 /** Costs of every network of a shape, in the order of `networksOf`. */
@@ -96,12 +102,12 @@ function probeNetwork(
   const families = [...new Set(network.pools.map(({ cidr }) => prefixFamily(cidr)))]
   const trial = trialOf(network, families)
   const nodes = places(underlay)
-  const bare = costOf(kernelOf(mode, nodes), mode)
+  const bare = costOf(trialNode(mode, nodes), mode)
   const first = (owners: readonly number[]): readonly BlockClaim[] =>
     owners.flatMap((node) => families.map((family) => claimOf(trial, nodes, node, family, 0)))
   const more = (node: number, family: IpFamily) => claimOf(trial, nodes, node, family, 1)
   const costs = (claims: readonly BlockClaim[], hasPod = false): Cost =>
-    costOf(kernelOf(mode, nodes, trial, claims, hasPod), mode)
+    costOf(trialNode(mode, nodes, trial, claims, hasPod), mode)
   const own = costs(first([SELF]))
   const [near, far] = [costs(first([SELF, NEAR[0]])), costs(first([SELF, FAR[0]]))]
   const each = (make: (family: IpFamily) => Cost) => ({ 4: make(4), 6: make(6) })
@@ -157,20 +163,26 @@ function claimOf(
   return { network: name, cidr, pool: pool.cidr, node, first: index === 0, claimedMs: 0 }
 }
 
-/** The kernel of the node that looks, after its agent's round and the ADD of a pod. */
-function kernelOf(
+/** A node, and what is on it without being in its kernel: a pod's macvlan. */
+interface TrialNode {
+  readonly kernel: SimKernel
+  readonly link?: Link | undefined
+}
+
+/** The node that looks, after its agent's round and the ADD of a pod. */
+function trialNode(
   mode: ScenarioMode,
   nodes: readonly NodePlace[],
   network?: NetworkRecord,
   claims: readonly BlockClaim[] = [],
   hasPod = false,
-): SimKernel {
+): TrialNode {
   const reach = reachOf(mode)
   const own = nodes[SELF]
   invariant(own !== undefined, 'the trial has five nodes')
   const kernel = new SimKernel(own.name)
   carryOut(kernel, initialObjects(own, reach).map(adding))
-  if (network === undefined) return kernel
+  if (network === undefined) return { kernel }
   const networkView = { network, claims, attachments: [] }
   const view: ClusterView = {
     self: nodeRecord(own, reach),
@@ -181,10 +193,11 @@ function kernelOf(
   const { desired, problems } = planNode(view)
   invariant(problems.length === 0, problems.join('; '))
   carryOut(kernel, diff(desired, kernel.snapshot()).ops)
-  if (!hasPod) return kernel
-  const { node } = backends[mode.mode].pod(attachmentOf(own, claims), networkView, view)
+  if (!hasPod) return { kernel }
+  const attachment = attachmentOf(own, claims, mode.attachment === 'macvlan')
+  const { node, link } = backends[mode.mode].pod(attachment, networkView, view)
   carryOut(kernel, node.map(adding))
-  return kernel
+  return { kernel, link }
 }
 
 const adding = (object: KernelObject): KernelOp => ({ kind: 'add', object })
@@ -196,7 +209,11 @@ function carryOut(kernel: SimKernel, ops: readonly KernelOp[]): void {
   }
 }
 
-function attachmentOf({ name }: NodePlace, claims: readonly BlockClaim[]): AttachmentRecord {
+function attachmentOf(
+  { name }: NodePlace,
+  claims: readonly BlockClaim[],
+  isMacvlan: boolean,
+): AttachmentRecord {
   const own = claims.filter(({ node, first }) => node === name && first)
   const network = own[0]?.network ?? ''
   const containerId = 'pod-0'
@@ -207,7 +224,7 @@ function attachmentOf({ name }: NodePlace, claims: readonly BlockClaim[]): Attac
     node: name,
     // Beside the endpoint's address; in the next block where a block is that small.
     ips: own.map(({ cidr, pool }) => addressAt(pool, offsetIn(pool, networkAddress(cidr)) + 1n)),
-    hostLink: podLinkName(network, containerId, 'eth0'),
+    ...(isMacvlan ? { macvlan: true } : { hostLink: podLinkName(network, containerId, 'eth0') }),
     netns: `/run/netns/${containerId}`,
     sequence: 1,
     bootId: 'boot',
@@ -223,7 +240,7 @@ function asked(
   network: NetworkRecord,
   peers: readonly number[],
 ): Asked {
-  const kernel = kernelOf(mode, nodes, network, claims)
+  const { kernel } = trialNode(mode, nodes, network, claims)
   const neighbors = (some: readonly number[], family: IpFamily): number => {
     const names = some.map((peer) => nodes[peer]?.name)
     const found = claims
@@ -238,13 +255,13 @@ function asked(
   return { 4: ask(4), 6: ask(6) }
 }
 
-function costOf(kernel: SimKernel, mode: ScenarioMode): Cost {
+function costOf({ kernel, link }: TrialNode, mode: ScenarioMode): Cost {
   const tables = Object.fromEntries(
     NODE_TABLES.map((table) => [table, kernel.counts[KERNEL_KIND[table]]]),
   ) as Record<NodeTable, number>
   const announced: Announcement[] = []
   let fibBytes = 0
-  for (const object of kernel.objects()) {
+  for (const object of [...kernel.objects(), ...(link === undefined ? [] : [link])]) {
     if (object.kind === 'route') fibBytes += ROUTE_BYTES[prefixFamily(object.dst)]
     const entry = podEntry(fabricMode(mode), object)
     if (entry !== undefined) announced.push(entry)

@@ -149,6 +149,7 @@ function tallyOf(
   if (mode === 'vlan' && heard < shape.nodes) {
     // Whatever its network, a pod is a station.
     tally.add(counts.costs[0]?.pod.announced ?? [], exactly(heard * shape.podsPerNode))
+    for (const { self } of counts.costs) tally.add(self.announced, exactly(heard))
     return tally
   }
   for (const [index, costs] of counts.costs.entries()) {

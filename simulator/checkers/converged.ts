@@ -6,8 +6,9 @@
  */
 import { planNode } from '../../src/backend/plan.ts'
 import { readView } from '../../src/cluster/read-view.ts'
-import { diff, renderOp } from '../../src/kernel/mod.ts'
+import { diff, type Link, renderOp } from '../../src/kernel/mod.ts'
 import { entryOn } from '../carriage.ts'
+import type { SimPod } from '../node.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { Scenario } from '../scenario.ts'
 import { planRacks } from '../underlay.ts'
@@ -40,10 +41,14 @@ function kernelFindings({ nodes, store, broken }: Cluster): readonly string[] {
   })
 }
 
+/** Of pods: they are in their namespaces alone. */
+const macvlansOf = (pods: Iterable<SimPod>): readonly Link[] =>
+  [...pods].flatMap(({ plan: { link } }) => link ?? [])
+
 function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonly string[] {
   const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
-  const fromPods = nodes.flatMap(({ kernel, rack }) =>
-    [...kernel.objects()].flatMap((object) => {
+  const fromPods = nodes.flatMap(({ kernel, rack, pods }) =>
+    [...kernel.objects(), ...macvlansOf(pods.values())].flatMap((object) => {
       const entry = entryOn(fabric.roads, object)
       return entry === undefined ? [] : [{ rack, entry }]
     }),

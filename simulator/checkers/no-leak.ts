@@ -5,7 +5,7 @@
  * @module
  */
 import { keys } from '../../ipam/keys.ts'
-import { isPodLinkName, type KernelObject, linkOf } from '../../src/kernel/mod.ts'
+import { isPodLinkName, type KernelObject, linkOf, ROUTE_PROTOCOL } from '../../src/kernel/mod.ts'
 import { entryOn } from '../carriage.ts'
 import { SWITCH_TABLES } from '../profiles.ts'
 import type { Cluster } from '../world.ts'
@@ -39,7 +39,7 @@ export function checkNoLeak(cluster: Cluster): CheckResult {
   for (const { record, kernel } of nodes) {
     for (const object of kernel.objects()) {
       const link = placeOf(object)
-      if (link !== undefined && isPodLinkName(link)) {
+      if (link !== undefined && (isPodLinkName(link) || isWayToMacvlan(object, link))) {
         findings.push(`${record.name} still has a ${object.kind} at ${link}`)
       }
       const entry = entryOn(fabric.roads, object)
@@ -61,6 +61,13 @@ export function checkNoLeak(cluster: Cluster): CheckResult {
     const ip = entry.slice(0, entry.indexOf('/'))
     return nodes.some(({ record }) => record.underlayIps.some((own) => own === ip))
   }
+}
+
+/** All of a pod's macvlan that is on its node. */
+function isWayToMacvlan(object: KernelObject, link: string): boolean {
+  if (!link.startsWith('trvm.')) return false
+  const isOurRoute = object.kind === 'route' && object.protocol === ROUTE_PROTOCOL
+  return object.kind === 'nft-element' || isOurRoute
 }
 
 /** The link that an object is, is on, or speaks of. */

@@ -22,6 +22,8 @@ const MODES = [
   '{ mode: route, announce: block, placement: rack }',
   '{ mode: route, announce: static }',
   'vlan',
+  '{ mode: vlan, attachment: macvlan }',
+  '{ mode: vlan, attachment: macvlan, vlanId: 0 }',
 ] as const
 
 const SWITCHES = [
