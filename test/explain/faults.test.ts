@@ -7,17 +7,18 @@ import { type Explanation, explain, type Hop } from '../../src/explain/mod.ts'
 import { parseIp } from '../../src/net/mod.ts'
 import { injectionContract } from '../contract/injected.ts'
 import { FAR_ROWS } from './far-rows.ts'
+import { MACVLAN, MACVLAN_ROWS, TAGGED } from './macvlan-rows.ts'
 import { DIRECT, foreign, LIGHT, NEAR_ROWS } from './near-rows.ts'
 import { type Ground, Scene } from './scene.ts'
 
 const first = ({ paths }: Explanation) => paths.find(({ family }) => family === 4)?.hops ?? []
 
 t.test('faults', async (t) => {
-  for (const [title, row] of Object.entries({ ...NEAR_ROWS, ...FAR_ROWS })) {
+  for (const [title, row] of Object.entries({ ...NEAR_ROWS, ...FAR_ROWS, ...MACVLAN_ROWS })) {
     await t.test(title, async (t) => {
       const scene = new Scene(row.ground)
       row.harm(scene)
-      const answer = scene.explain('a', row.to ?? 'b')
+      const answer = scene.explain(row.from ?? 'a', row.to ?? 'b')
       const { cause } = answer
       const { status = 'broken' } = row
       t.equal(cause?.status, status)
@@ -43,6 +44,8 @@ t.test('nothing broken', async (t) => {
     direct: DIRECT,
     route: { mode: 'route' },
     vlan: { mode: 'vlan' },
+    macvlan: MACVLAN,
+    'macvlan, tagged': TAGGED,
   }
   for (const [name, ground] of Object.entries(grounds)) {
     const ends = ground.mode === 'vlan' ? ['b', 'a2'] : ['b', 'a2', 'n2', 'n1']
@@ -77,6 +80,37 @@ t.test('VXLAN of a pod is named, and suspected where nobody says what is in it',
   t.equal(perhaps.verdict, 'unknown')
   t.match(perhaps.cause?.found, /with VNI (1 or 9|9 or 1) to node/)
   t.equal(scene.explain('a', 'b', udp).verdict, 'reachable', 'pods may do so among themselves')
+})
+
+/** The node's own macvlan, and what carries the pod's. */
+const WAY = {
+  MACVLAN: ['trvm.0', ['link eth0 mtu 1500']],
+  TAGGED: ['trvm.100', ['link eth0 mtu 1500', 'link trvl.100 mtu 1500']],
+} as const
+
+t.test('a node and its pods on macvlans', async (t) => {
+  for (const [name, ground] of Object.entries({ MACVLAN, TAGGED })) {
+    const { verdict, cause, paths } = new Scene(ground).explain('n1', 'a')
+    t.equal(verdict, 'reachable', `${name} ${JSON.stringify(cause)}`)
+    const [there = [], back = []] = paths.map(({ hops }) => hops.map(({ object }) => object))
+    const [own, parent] = WAY[name as keyof typeof WAY]
+    t.strictSame(there, [
+      `route 10.42.0.65/32 dev ${own} proto 84`,
+      `link ${own} mtu 1500`,
+      ...parent,
+      'link eth0 mtu 1500',
+      'addr 10.42.0.65 dev eth0',
+    ])
+    t.strictSame(back, [
+      'link eth0 mtu 1500',
+      'addr 10.42.0.65 dev eth0',
+      'route 10.42.0.0/16 dev eth0 proto 2',
+      ...parent,
+      `link ${own} mtu 1500`,
+      `element inet trivium pods4 { ${own} . 10.42.0.65 }`,
+      "addr 10.42.0.64: the node's own",
+    ])
+  }
 })
 
 t.test('a side that was not seen', async (t) => {

@@ -14,7 +14,8 @@ export interface Row {
   readonly status?: Hop['status']
   /** Where the agent puts it right by itself. */
   readonly byAgent?: boolean
-  readonly to?: 'a2' | 'z' | 'n2'
+  readonly from?: 'n1' | 'z'
+  readonly to?: 'a' | 'a2' | 'z' | 'n2'
 }
 
 export const LIGHT: Ground = { options: { flavour: 'lightweight' } }

@@ -39,8 +39,14 @@ export interface Ground {
 const NAMES = ['n1', 'n2', 'n3'] as const
 type Name = (typeof NAMES)[number]
 
-const pod = (name: string, on: Name, ips: readonly string[], net = 'pods'): AttachmentRecord =>
+const pod = (
+  name: string,
+  on: Name,
+  ips: readonly string[],
+  { net = 'pods', macvlan = false } = {},
+): AttachmentRecord =>
   attachment(`container-${name}`, ips, {
+    ...(macvlan ? { macvlan } : {}),
     node: on,
     network: net,
     pod: { namespace: 'default', name, uid: name },
@@ -60,12 +66,13 @@ export class Scene {
 
   constructor({ mode = 'vxlan', options = {}, storeSays, allows = [] }: Ground = {}) {
     const isVlan = mode === 'vlan'
+    const macvlan = options.attachment === 'macvlan'
     const six = (ip: string): readonly string[] => (isVlan ? [] : [ip])
     this.pods = {
-      a: pod('a', 'n1', ['10.42.0.65', ...six('fd42::41')]),
-      a2: pod('a2', 'n1', ['10.42.0.66', ...six('fd42::42')]),
-      b: pod('b', 'n2', ['10.42.0.129', ...six('fd42::81')]),
-      z: pod('z', 'n2', ['10.99.0.129'], 'zone'),
+      a: pod('a', 'n1', ['10.42.0.65', ...six('fd42::41')], { macvlan }),
+      a2: pod('a2', 'n1', ['10.42.0.66', ...six('fd42::42')], { macvlan }),
+      b: pod('b', 'n2', ['10.42.0.129', ...six('fd42::81')], { macvlan }),
+      z: pod('z', 'n2', ['10.99.0.129'], { net: 'zone' }),
     }
     const base = network(mode, { pools: isVlan ? [POOL_4] : [POOL_4, POOL_6] })
     const networks = [
@@ -115,7 +122,8 @@ export class Scene {
     const link: Link = {
       kind: 'link',
       name: 'eth0',
-      link: { type: 'veth' },
+      // A macvlan's parent is in another namespace, whose names say nothing there.
+      link: plan.link === undefined ? { type: 'veth' } : { type: 'macvlan', mode: 'bridge' },
       up: true,
       mtuBytes: plan.mtuBytes,
     }
