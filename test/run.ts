@@ -48,12 +48,24 @@ function named(line: string): string {
   return files === undefined ? line : line.replace(found, files.join(' '))
 }
 
-/** Prints a line a file, and everything of a failure; reads the totals at the end. */
-function follow(lines: AsyncIterable<string>): Promise<Counts> {
+/**
+ * Prints a line a file, and everything of a failure; reads the totals at the end.
+ *
+ * @param unborn Takes the files whose process ended before its first test. Absent: that is a failure.
+ */
+function follow(lines: AsyncIterable<string>, unborn?: string[]): Promise<Counts> {
   return (async () => {
     const counts: Counts = { pass: 0, fail: 0, skip: 0 }
     let block: string[] = []
+    let [hasFailed, isWhy] = [false, false]
     for await (const line of lines) {
+      // What tap has to say of a failed file, like the signal that ended it, comes after its line.
+      if (line === '  ---') isWhy = hasFailed
+      if (isWhy) {
+        console.log(line)
+        isWhy = line !== '  ...'
+        continue
+      }
       const totals = /^# \{ total: \d+(.*)\}$/.exec(line)?.[1]
       if (totals !== undefined) {
         for (const [, key, value] of totals.matchAll(/(pass|fail|skip|todo): (\d+)/g)) {
@@ -63,6 +75,13 @@ function follow(lines: AsyncIterable<string>): Promise<Counts> {
       block.push(line)
       if (!/^(not )?ok \d+ - /.test(line)) continue
       const failed = line.startsWith('not ok')
+      hasFailed = failed
+      if (failed && unborn !== undefined && block.includes('    1..0 # no tests found')) {
+        unborn.push(/^not ok \d+ - (\S+)/.exec(line)?.[1] ?? '')
+        console.log(named(line).replace(/^not ok \d+ - /, 'ended before its first test: '))
+        block = []
+        continue
+      }
       const shown = block.map(named)
       if (failed) console.log(shown.join('\n'))
       else console.log(named(line).replace(/^ok \d+ - /, 'ok   '))
@@ -98,26 +117,40 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const started = performance.now()
 /** A run inside another: only where tap is given a list does it leave the folder of the outer one alone. */
 const listFile = process.env['TRIVIUM_TEST_LIST']
-if (listFile !== undefined)
-  writeFileSync(listFile, joined.files.map((file) => `${file}\n`).join(''))
 const timeoutSeconds = isLong ? 7200 : 900
 /** Most of the end-to-end tests wait more than they compute. */
 const jobs = process.env['TRIVIUM_TEST_JOBS'] ?? '3'
-const tap = spawn(
-  process.execPath,
-  [
-    'node_modules/tap/dist/esm/run.mjs',
-    '--reporter=tap',
-    `--jobs=${jobs}`,
-    `--timeout=${timeoutSeconds}`,
-    ...(listFile === undefined ? [] : [`--save=${listFile}`]),
-    ...joined.files,
-  ],
-  { env: { ...process.env, ...places, FC_SEED: seed }, stdio: ['ignore', 'pipe', 'inherit'] },
-)
-const status = new Promise<number>((resolve) => tap.once('close', (code) => resolve(code ?? 1)))
-const counts = await follow(createInterface({ input: tap.stdout }))
-const code = await status
+
+/** Starts tap, and says what it found and how it ended. */
+async function tapped(some: readonly string[], unborn?: string[]): Promise<[Counts, number]> {
+  if (listFile !== undefined) writeFileSync(listFile, some.map((file) => `${file}\n`).join(''))
+  const tap = spawn(
+    process.execPath,
+    [
+      'node_modules/tap/dist/esm/run.mjs',
+      '--reporter=tap',
+      `--jobs=${jobs}`,
+      `--timeout=${timeoutSeconds}`,
+      ...(listFile === undefined ? [] : [`--save=${listFile}`]),
+      ...some,
+    ],
+    { env: { ...process.env, ...places, FC_SEED: seed }, stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const status = new Promise<number>((resolve) => tap.once('close', (code) => resolve(code ?? 1)))
+  const counts = await follow(createInterface({ input: tap.stdout }), unborn)
+  return [counts, await status]
+}
+
+const unborn: string[] = []
+let [counts, code] = await tapped(joined.files, unborn)
+if (unborn.length > 0) {
+  // Seen once in a thousand starts, for a reason not known. Nothing was tested then, so nothing
+  // is hidden by starting it again; a file that cannot start fails now.
+  const [more, then] = await tapped(unborn)
+  const fail = counts.fail - unborn.length
+  if (fail === 0) code = then
+  counts = { pass: counts.pass + more.pass, fail: fail + more.fail, skip: counts.skip + more.skip }
+}
 joined.remove()
 removeScratch()
 // A file that dies before its first assertion fails without being counted.
