@@ -19,6 +19,13 @@ import {
 } from '../support/e2e.ts'
 import { pinging } from '../support/uplink-host.ts'
 
+/** Once no address of the uplink is looked for on the wire any more: until then it is not taken. */
+const whenFound = (netns: string): Promise<readonly string[]> =>
+  settle(async () => {
+    const left = await ip(netns, '-6', 'addr', 'show', 'dev', 'eth0', 'tentative')
+    return left.trim() === '' ? [] : [left]
+  })
+
 for (const mode of ['vxlan', 'route'] as const) {
   t.test(mode, { skip }, async (t) => {
     const { lab, nodes, agents } = await cluster(t, { mode })
@@ -35,6 +42,7 @@ for (const mode of ['vxlan', 'route'] as const) {
       ).underlayLink
     const probe = near.underlayIps[0]?.replace(/\.\d+$/, '.2') ?? ''
 
+    await whenFound(near.netns)
     t.ok((await ping(pods[0].netns, four)).ok, 'before')
     for (const verb of ['take', 'give'] as const) {
       const [[done, sixes], fours] = await pinging(pods[0].netns, four, () =>
@@ -82,6 +90,7 @@ t.test('untagged pods beside the host', { skip }, async (t) => {
   await ip(machine.netns, 'addr', 'add', '10.42.255.1/16', 'dev', 'eth0')
   const uplink = (...args: readonly string[]) =>
     run(inNetns(node.netns, [...builtCli(), 'uplink', ...args, '--socket', node.socketPath]))
+  await whenFound(node.netns)
   t.match(agent.log(), 'is not taken over', 'the agent says what is missing')
 
   const taken = await uplink('take', 'eth0', '--probe', machine.ips[0] ?? '')
