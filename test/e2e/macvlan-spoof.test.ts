@@ -8,7 +8,7 @@ import { createLab, type LabNode } from '../../src/lab/lab.ts'
 import type { Ip, Mac } from '../../src/net/mod.ts'
 import { addedInTime, builtCli, errorOf, ipsOf, skip } from '../support/e2e.ts'
 import { frameEar } from '../support/frames.ts'
-import { foreignFrames, inject, ownFrames } from '../support/spoof.ts'
+import { allHeard, foreignFrames, ownAlone, ownFrames } from '../support/spoof.ts'
 
 t.test('frames of a pod on a macvlan', { skip, timeout: 120_000 }, async (t) => {
   const lab = await createLab({ nodes: 1, trivium: builtCli(), underlayMtuBytes: 1500 })
@@ -31,18 +31,10 @@ t.test('frames of a pod on a macvlan', { skip, timeout: 120_000 }, async (t) => 
   const ear = await frameEar(machine.netns, 'eth0')
   t.teardown(() => ear.close())
 
-  const send = inject.bind(undefined, pod.netns)
   const [foreign, own] = [foreignFrames(mac, four, six), ownFrames(mac, four, six)]
+  const spoofing = { netns: pod.netns, foreign, own, ear }
 
-  await t.test('its own arrive, no other does', async (t) => {
-    for (const [mark, [frame, taken]] of Object.entries(foreign)) await send(frame, mark, taken)
-    // In order: what else had a way out has arrived before.
-    for (const [mark, frame] of Object.entries(own)) {
-      await send(frame, mark)
-      t.ok(await ear.hears(mark), mark)
-    }
-    t.strictSame([...ear.heard()].sort(), Object.keys(own).sort())
-  })
+  await t.test('its own arrive, no other does', (t) => ownAlone(t, spoofing))
 
   await t.test('the same without the guard, of which CHECK tells', async (t) => {
     const asked = { prevResult: result }
@@ -53,10 +45,7 @@ t.test('frames of a pod on a macvlan', { skip, timeout: 120_000 }, async (t) => 
     t.match(errorOf(await lab.cni('CHECK', pod, asked)), { code: 103, msg: /its rules are others/ })
     await must(inNetns(pod.netns, ['nft', 'delete', 'table', 'netdev', 'trivium-eth0']))
     t.match(errorOf(await lab.cni('CHECK', pod, asked)), { code: 103, msg: /it is missing/ })
-    for (const [mark, [frame, taken]] of Object.entries(foreign)) {
-      await send(frame, mark, taken)
-      t.ok(await ear.hears(mark), `${mark} is heard`)
-    }
+    await allHeard(t, spoofing)
   })
 
   await t.test('DEL takes it along', async (t) => {

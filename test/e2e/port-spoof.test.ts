@@ -9,7 +9,7 @@ import { createLab, type LabNode } from '../../src/lab/lab.ts'
 import type { Ip, Mac } from '../../src/net/mod.ts'
 import { addedInTime, builtCli, errorOf, ipsOf, settle, skip } from '../support/e2e.ts'
 import { frameEar } from '../support/frames.ts'
-import { foreignFrames, inject, ownFrames } from '../support/spoof.ts'
+import { allHeard, foreignFrames, inject, ownAlone, ownFrames } from '../support/spoof.ts'
 
 const TABLE = ['bridge', 'trivium-ports']
 
@@ -47,16 +47,9 @@ t.test('frames of a pod on a bridge', { skip, timeout: 120_000 }, async (t) => {
   t.teardown(() => ear.close())
   const send = inject.bind(undefined, pod.netns)
   const [foreign, own] = [foreignFrames(mac, four, six), ownFrames(mac, four, six)]
+  const spoofing = { netns: pod.netns, foreign, own, ear }
 
-  await t.test('its own arrive, no other does', async (t) => {
-    for (const [mark, [frame, taken]] of Object.entries(foreign)) await send(frame, mark, taken)
-    // In order: what else had a way out has arrived before.
-    for (const [mark, frame] of Object.entries(own)) {
-      await send(frame, mark)
-      t.ok(await ear.hears(mark), mark)
-    }
-    t.strictSame([...ear.heard()].sort(), Object.keys(own).sort())
-  })
+  await t.test('its own arrive, no other does', (t) => ownAlone(t, spoofing))
 
   await t.test('CHECK tells of what is missing, the agent puts it back', async (t) => {
     const check = () => lab.cni('CHECK', pod, { prevResult: result })
@@ -89,10 +82,7 @@ t.test('frames of a pod on a bridge', { skip, timeout: 120_000 }, async (t) => {
     )
     t.match(errorOf(await lab.cni('CHECK', pod, { prevResult: result })), { code: 103 })
     await must(onNode('nft', 'delete', 'table', ...TABLE))
-    for (const [mark, [frame, taken]] of Object.entries(foreign)) {
-      await send(frame, mark, taken)
-      t.ok(await ear.hears(mark), `${mark} is heard`)
-    }
+    await allHeard(t, spoofing)
   })
 
   await t.test('DEL takes its elements along', async (t) => {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Test } from 'tap'
 import type { Ip, Mac } from '../../src/net/mod.ts'
 import {
   advertisement,
@@ -11,6 +12,7 @@ import {
   behindOptions,
   datagram,
   ethernet,
+  type FrameEar,
   marked,
   socketIn,
   tagged,
@@ -104,4 +106,34 @@ function withArpSender(frame: Uint8Array): Uint8Array {
   const changed = Uint8Array.from(frame)
   changed.fill(0, 28, 32)
   return changed
+}
+
+/** What a pod sends, and who listens on the segment. */
+export interface Spoofing {
+  /** In the pod's namespace. */
+  readonly netns: string
+  readonly foreign: ReturnType<typeof foreignFrames>
+  readonly own: ReturnType<typeof ownFrames>
+  readonly ear: FrameEar
+}
+
+/** The pod is guarded. */
+export async function ownAlone(t: Test, { netns, foreign, own, ear }: Spoofing): Promise<void> {
+  for (const [mark, [frame, taken]] of Object.entries(foreign)) {
+    await inject(netns, frame, mark, taken)
+  }
+  // In order: what else had a way out has arrived before.
+  for (const [mark, frame] of Object.entries(own)) {
+    await inject(netns, frame, mark)
+    t.ok(await ear.hears(mark), mark)
+  }
+  t.strictSame([...ear.heard()].sort(), Object.keys(own).sort())
+}
+
+/** Nothing guards it: what shows that the frames would arrive. */
+export async function allHeard(t: Test, { netns, foreign, ear }: Spoofing): Promise<void> {
+  for (const [mark, [frame, taken]] of Object.entries(foreign)) {
+    await inject(netns, frame, mark, taken)
+    t.ok(await ear.hears(mark), `${mark} is heard`)
+  }
 }
