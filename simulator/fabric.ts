@@ -24,15 +24,10 @@
  */
 import type { KernelObject } from '../src/kernel/mod.ts'
 import { type IpFamily, type Prefix, prefixFamily, prefixLength } from '../src/net/mod.ts'
+import { TimedAnnouncements } from './announce-timed.ts'
 import { AnnounceCounter } from './announce-traffic.ts'
-import {
-  type Announced,
-  type Announcer,
-  heardAfter,
-  heldFor,
-  isFor,
-  type ProtocolTimers,
-} from './announcer.ts'
+import type { Change } from './announcements.ts'
+import { type Announced, type Announcer, isFor, type ProtocolTimers } from './announcer.ts'
 import {
   announcerOf,
   entryOn,
@@ -45,7 +40,6 @@ import {
   underlayEntries,
 } from './carriage.ts'
 import { type Engine, EVENT } from './clock.ts'
-import type { EventHandle } from './event-queue.ts'
 import { type Announcement, type DeviceModel, SwitchDevice } from './fabric-device.ts'
 import { FabricPaths } from './fabric-paths.ts'
 import type { Routing } from './fabric-routing.ts'
@@ -69,23 +63,12 @@ export interface FabricOptions {
   readonly stretchVlan?: boolean
 }
 
-/** A change that a node's kernel made, on its way to the switches. */
-interface Change {
-  readonly add: boolean
-  /** Undefined: only the number of pods changed. */
-  readonly entry: Announcement | undefined
-  readonly pods: number
-  readonly atTick: number
-}
-
 export class Fabric {
   readonly devices: readonly SwitchDevice[]
   readonly paths: FabricPaths
   readonly roads: readonly FabricRoad[]
   /** Pods that the switches have heard of. */
   pods = 0
-  /** Batches of changes that are on their way. */
-  pending = 0
   /** When switches heard of something last. */
   heardTick = 0
 
@@ -98,24 +81,21 @@ export class Fabric {
   readonly shares: readonly Share[]
   /** What it costs to announce. */
   readonly announced: AnnounceCounter
-  private readonly announceTicks: number
-  private readonly timers: ProtocolTimers
+  private readonly timed: TimedAnnouncements
   /** Racks by node. */
   private readonly racks: ReadonlyMap<number, number>
   private readonly dataCenters: readonly number[]
   private readonly stretchVlan: boolean
-  private readonly batches = new Map<number, Change[]>()
-  /** Nodes without power that are not given up yet, and what they can say no more. */
-  private readonly silent = new Map<
-    number,
-    { readonly held: Change[]; readonly timer: EventHandle }
-  >()
 
   constructor(engine: Engine, options: FabricOptions) {
     this.engine = engine
     this.roads = options.roads
-    this.announceTicks = options.announceTicks
-    this.timers = options.timers
+    this.timed = new TimedAnnouncements(engine, {
+      announceTicks: options.announceTicks,
+      timers: options.timers,
+      isHeld: isAnnounced(options.roads),
+      tell: (owner, batch) => this.tellAll(owner, batch),
+    })
     this.shares = options.roads.flatMap((road) => sharesOn(road, options.racks.length))
     this.announcer = announcerOf(options.roads, options.racks.length)
     this.racks = new Map(
@@ -130,7 +110,6 @@ export class Fabric {
     })
     this.announced = new AnnounceCounter(this.devices.length)
     this.paths = new FabricPaths(engine, topology, options.convergeTicks, () => this.regroup())
-    engine.on(EVENT.announce, (owner) => this.hear(owner))
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
     for (const device of this.devices) {
       for (const rack of racks) {
@@ -176,6 +155,11 @@ export class Fabric {
           device.hear({ table: 'ecmp', entry, cost: 0 }, false, tick, this.pods)
       }
     }
+  }
+
+  /** Batches of changes that are on their way. */
+  get pending(): number {
+    return this.timed.pending
   }
 
   /** Entries that switches heard of and have not written. */
@@ -237,63 +221,21 @@ export class Fabric {
     return { add, entry, pods: isPod ? (add ? 1 : -1) : 0, atTick: this.engine.tick }
   }
 
-  /**
-   * A node has lost its power. What its kernel held is withdrawn when its peers give
-   * it up, or at once when it comes back: a new session replaces the old one.
-   */
+  /** A node has lost its power. What its kernel held goes when its peers give it up. */
   silence(owner: number): void {
-    if (this.silent.has(owner)) return
-    const held: Change[] = []
-    const giveUp = (): void => {
-      this.pending--
-      this.silent.delete(owner)
-      // What it said before is heard before that it is gone.
-      this.tellAll(owner, this.batches.get(owner)?.splice(0) ?? [])
-      this.tellAll(owner, held)
-    }
-    const { engine, timers, announceTicks } = this
-    const holdTicks = isAnnounced(this.roads) ? heldFor(timers, announceTicks) : announceTicks
-    this.pending++
-    const timer = engine.later(holdTicks, EVENT.announce, owner, 1, giveUp)
-    this.silent.set(owner, { held, timer })
+    this.timed.silence(owner)
   }
 
   /** Its power is back. */
   speak(owner: number): void {
-    const silence = this.silent.get(owner)
-    if (silence === undefined) return
-    this.pending--
-    this.silent.delete(owner)
-    this.engine.cancel(silence.timer)
-    for (const change of silence.held) this.send(owner, change)
+    this.timed.speak(owner)
   }
 
   private send(owner: number, change: Change): void {
-    const silence = this.silent.get(owner)
-    if (silence !== undefined) {
-      silence.held.push(change)
-      return
-    }
-    const waiting = this.batches.get(owner)
-    if (waiting !== undefined) {
-      waiting.push(change)
-      return
-    }
-    const batch = [change]
-    this.batches.set(owner, batch)
-    this.pending++
-    const delayTicks = heardAfter(this.timers, this.engine.tick, this.announceTicks)
-    this.engine.post(delayTicks, EVENT.announce, owner, 0)
+    this.timed.send(owner, change)
   }
 
   /** Every switch hears what a node's kernel changed. */
-  private hear(owner: number): void {
-    const batch = this.batches.get(owner) ?? []
-    this.batches.delete(owner)
-    this.pending--
-    this.tellAll(owner, batch)
-  }
-
   private tellAll(owner: number, batch: readonly Change[]): void {
     this.heardTick = this.engine.tick
     const rack = this.rackOf(owner)
