@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Instant } from '../../machine.ts'
 import type { Ip } from '../../net/mod.ts'
 import type { PeerConfig, SpeakerConfig } from '../config.ts'
 import type { Family, Update } from '../nlri.ts'
@@ -38,6 +39,8 @@ export type SessionInput =
   | { readonly kind: 'start' }
   /** ManualStop, with a Cease of this subcode and the words of RFC 9003. */
   | { readonly kind: 'stop'; readonly subcode: number; readonly text?: string }
+  /** Stops without a word: this speaker comes back, and peers keep its routes (RFC 4724). */
+  | { readonly kind: 'abandon' }
   /** An outgoing connection is there, or the peer's was accepted. */
   | {
       readonly kind: 'connected'
@@ -47,11 +50,14 @@ export type SessionInput =
       readonly linkLocal?: Ip
     }
   | { readonly kind: 'connect-failed'; readonly connection: ConnectionId; readonly reason: string }
-  /** The octets stay as they are until `handle` has returned. */
+  /** `bytes` are given away: whoever read them never writes to them again. */
   | { readonly kind: 'received'; readonly connection: ConnectionId; readonly bytes: Uint8Array }
   /** The transport has ended; nothing more comes of it. */
   | { readonly kind: 'closed'; readonly connection: ConnectionId; readonly reason?: string }
-  /** What was sent is more than the transport takes (`isBlocked`), or everything is out: RFC 9687. */
+  /**
+   * What was sent is more than the transport takes (`isBlocked`), or everything is out.
+   * Said again when some of it has gone out, which starts the time of RFC 9687 anew.
+   */
   | { readonly kind: 'flow'; readonly connection: ConnectionId; readonly isBlocked: boolean }
   /** BFD says the peer is away (RFC 5882 section 4.2). */
   | { readonly kind: 'bfd-down' }
@@ -63,8 +69,11 @@ export type SessionInput =
 export type SessionEffect =
   | { readonly kind: 'connect'; readonly connection: ConnectionId }
   | { readonly kind: 'send'; readonly connection: ConnectionId; readonly bytes: Uint8Array }
-  /** After everything that was sent before is out. */
-  | { readonly kind: 'close'; readonly connection: ConnectionId }
+  /**
+   * After everything that was sent before is out; `isAbort`: at once, and what waits is
+   * thrown away. Of an attempt to connect: gives it up. Nothing of it is heard again.
+   */
+  | { readonly kind: 'close'; readonly connection: ConnectionId; readonly isAbort?: true }
   | { readonly kind: 'up'; readonly agreed: Agreed }
   /**
    * The session is over. Paths of the families in `retain` stay in use as stale until
@@ -102,6 +111,32 @@ export interface Agreed {
   readonly refresh: 'none' | 'plain' | 'enhanced'
   /** What the peer announced. */
   readonly capabilities: Capabilities
+  /** What this speaker announced. */
+  readonly ours: Capabilities
+}
+
+/** What people ask about one peer. */
+export interface SessionFacts {
+  readonly state: SessionState
+  readonly establishedAt: Instant | undefined
+  /** How often it was established. */
+  readonly establishments: number
+  readonly agreed: Agreed | undefined
+  /** Milliseconds between two KEEPALIVEs, without jitter; 0: none. */
+  readonly keepaliveMs: number
+  readonly counters: Readonly<SessionCounters>
+  /** Why the last connection ended. */
+  readonly lastError: DownReason | undefined
+  /** Families of which the peer's paths are kept although it is away or not done yet. */
+  readonly stale: readonly Family[]
+}
+
+/** Since the session was made. What the RIB sends is counted by `countUpdates`. */
+export interface SessionCounters {
+  messagesIn: number
+  messagesOut: number
+  updatesIn: number
+  updatesOut: number
 }
 
 /** Why a session ended, in the RFC's numbers where there are any, and in words. */
