@@ -15,6 +15,7 @@ const RANGES: readonly KeyRange<unknown>[] = [
   keys.networks,
   keys.nodes,
   keys.allows,
+  keys.bgp,
   keys.allClaims,
   keys.allReservations,
   keys.allReserved,

@@ -6,6 +6,7 @@
  *     network/NAME                             NetworkRecord
  *     node/NAME                                NodeRecord
  *     allow/FROM/TO                            AllowRecord
+ *     bgp/settings, bgp/rack/LABEL, bgp/node/NAME, bgp/peer/SCOPE/NAME/FAMILY/HEX   see bgp-records.ts
  *     claim/NETWORK/FAMILY/HEX                 BlockClaim      cluster: who owns a block
  *     use/NODE/NETWORK/FAMILY/HEX              BlockUse        node: how full it is
  *     address/NETWORK/FAMILY/HEX               AddressRecord
@@ -37,6 +38,7 @@ import {
   networkAddress,
   type Prefix,
 } from '../src/net/mod.ts'
+import type { BgpNode, BgpPeer, BgpRack, BgpRecord, BgpScope, BgpSettings } from './bgp-records.ts'
 import type { Beat, Dispute, Knock, MemberRecord, Membership } from './cluster/records.ts'
 import type { Carried, OwnerRequest } from './cluster/requests.ts'
 import type {
@@ -85,6 +87,12 @@ export const keys = {
   nodes: 'node/' as KeyRange<NodeRecord>,
   allow: (from: string, to: string): Key<AllowRecord> => `allow/${from}/${to}`,
   allows: 'allow/' as KeyRange<AllowRecord>,
+  bgp: 'bgp/' as KeyRange<BgpRecord>,
+  bgpSettings: 'bgp/settings' as Key<BgpSettings>,
+  bgpRack: (label: string): Key<BgpRack> => `bgp/rack/${label}`,
+  bgpNode: (name: string): Key<BgpNode> => `bgp/node/${name}`,
+  bgpPeer: (scope: BgpScope, address: Ip): Key<BgpPeer> =>
+    `bgp/peer/${scope.kind}/${scope.kind === 'all' ? '-' : scope.name}/${ipToSortable(address)}`,
   claim: (network: string, cidr: Prefix): Key<BlockClaim> => `claim/${network}/${block(cidr)}`,
   claims: (network: string): KeyRange<BlockClaim> => `claim/${network}/`,
   /** The claim of the block whose first address is `integer`. */

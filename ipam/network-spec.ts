@@ -22,7 +22,15 @@ import {
 } from '../src/net/mod.ts'
 import { counted } from '../src/words.ts'
 import { COOLING_MAX } from './cooling.ts'
-import type { Attachment, Flavour, Mode, NetworkOptions, NetworkRecord, Pool } from './records.ts'
+import type {
+  Attachment,
+  Flavour,
+  Mode,
+  NetworkOptions,
+  NetworkRecord,
+  PeerRoutes,
+  Pool,
+} from './records.ts'
 
 /** A network as a person describes it; nothing in it is trusted. */
 export interface NetworkSpec {
@@ -94,6 +102,7 @@ const DEFAULT_VXLAN_PORT = 8472
 /** Source: IANA, vxlan-gpe. A GPE link cannot share a classic one's port. */
 const DEFAULT_GPE_PORT = 4790
 export const FLAVOURS: readonly Flavour[] = ['classic', 'lightweight']
+export const PEER_ROUTES: readonly PeerRoutes[] = ['direct', 'bgp']
 export const ATTACHMENTS: readonly Attachment[] = ['bridge', 'macvlan']
 /** Stands in the records of networks that are not in vlan mode, where nothing reads it. */
 const UNUSED_VLAN_ID = 1
@@ -258,11 +267,19 @@ function parseOptions(
   const raw: unknown = spec.options ?? {}
   if (typeof raw !== 'object' || raw === null) throw bad(subject, 'options', raw, 'an object')
   const given: Record<string, unknown> = { ...raw }
-  const known = [...Object.keys(OPTION_RANGES), 'mtuBytes', 'flavour', 'attachment', ...SWITCHES]
+  const known = [
+    ...Object.keys(OPTION_RANGES),
+    'mtuBytes',
+    'flavour',
+    'attachment',
+    'peerRoutes',
+    ...SWITCHES,
+  ]
   const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined) throw bad(subject, 'unknown option', unknown, orList(known))
 
   const flavour = parseWord(given['flavour'], FLAVOURS, subject, 'flavour')
+  const peerRoutes = parseWord(given['peerRoutes'], PEER_ROUTES, subject, 'peerRoutes')
   const attachment = parseWord(given['attachment'], ATTACHMENTS, subject, 'attachment')
   if (mode === 'vlan' && attachment === undefined) refuseUntaggedBridge(given['vlanId'], subject)
   const option = (key: keyof typeof OPTION_RANGES): number | undefined => {
@@ -294,6 +311,7 @@ function parseOptions(
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
     ...(flavour === undefined ? {} : { flavour }),
     ...(attachment === undefined ? {} : { attachment }),
+    ...(peerRoutes === undefined ? {} : { peerRoutes }),
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
     ...(idleSeconds === undefined ? {} : { idleSeconds }),
     ...switchesOf(given, subject),

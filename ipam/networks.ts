@@ -294,6 +294,7 @@ function settled(reader: Reader, draft: NetworkDraft): NetworkRecord {
     }
   }
   refuseOldKernels(reader, draft)
+  refuseSilence(reader, draft)
   const { vni = lowestUnused(used), ...rest } = draft.options
   return { ...draft, options: { vni, ...rest } }
 }
@@ -340,6 +341,16 @@ function refuseOldKernels(reader: Reader, { name, mode, options }: NetworkDraft)
   )
 }
 
+/** Without settings nobody speaks, and no route would come. */
+function refuseSilence(reader: Reader, { name, options }: NetworkDraft): void {
+  if (options.peerRoutes !== 'bgp' || reader.get(keys.bgpSettings) !== undefined) return
+  throw new TriviumError(
+    'CONFLICT',
+    `Cannot use network ${name}: its routes come from BGP, and no node speaks it, wanted BGP settings`,
+    'First: trivium bgp set --asn NUMBER; or --peer-routes direct',
+  )
+}
+
 function lowestUnused(used: ReadonlySet<number>): number {
   let vni = 1
   while (used.has(vni)) vni++
@@ -357,6 +368,7 @@ function differenceOf(present: NetworkRecord, draft: NetworkDraft): string | und
     ['vlanId', present.options.vlanId, draft.options.vlanId],
     ['flavour', present.options.flavour ?? 'classic', draft.options.flavour ?? 'classic'],
     ['attachment', attachmentOf(present), attachmentOf(draft)],
+    ['peerRoutes', present.options.peerRoutes ?? 'direct', draft.options.peerRoutes ?? 'direct'],
     ['conflictProbe', present.options.conflictProbe === true, draft.options.conflictProbe === true],
     ['crossSubnet', present.options.crossSubnet === true, draft.options.crossSubnet === true],
     ['masquerade', present.options.masquerade ?? true, draft.options.masquerade ?? true],

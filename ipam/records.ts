@@ -13,6 +13,8 @@ export type Flavour = 'classic' | 'lightweight'
 /** How a pod hangs on a VLAN: a port of the node's bridge, or a link of its own on the uplink. */
 export type Attachment = 'bridge' | 'macvlan'
 
+export type PeerRoutes = 'direct' | 'bgp'
+
 /** A range of addresses, cut into blocks that nodes own. */
 export interface Pool {
   readonly cidr: Prefix
@@ -53,6 +55,11 @@ export interface NetworkOptions {
   readonly flavour?: Flavour
   /** Peers on the same underlay network are reached without tunnel. @default false */
   readonly crossSubnet?: boolean
+  /**
+   * Route mode: where the ways to peers' blocks come from. `direct`: from their records, to
+   * each by its own address; `bgp`: from the node's speaker. @default 'direct'
+   */
+  readonly peerRoutes?: PeerRoutes
   /** Pods leave the networks under their node's address. @default true; never in vlan mode */
   readonly masquerade?: boolean
   /** false: tunnels never offload checksums. @default off only on kernels where it is broken */

@@ -183,7 +183,14 @@ export class StoreLinks {
 }
 
 /** What agents read. */
-const READ: readonly KeyRange<unknown>[] = ['allow/', 'attachment/', 'claim/', 'network/', 'node/']
+const READ: readonly KeyRange<unknown>[] = [
+  'allow/',
+  'attachment/',
+  'bgp/',
+  'claim/',
+  'network/',
+  'node/',
+]
 
 /** Everything that agents read, kept apart from what comes later. */
 function copyOf(reader: Reader): Reader {

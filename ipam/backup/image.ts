@@ -67,6 +67,8 @@ export const NOT_KEPT: readonly string[] = [
 export function* wholeImage(reader: Reader): Generator<ImagePair> {
   const networks = new Set<string>()
   const nodes = new Set<string>()
+  // Networks may have their routes from it.
+  yield* reader.range(keys.bgp)
   for (const pair of reader.range(keys.networks)) {
     networks.add(pair[1].name)
     yield pair

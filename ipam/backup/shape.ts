@@ -8,6 +8,8 @@
  */
 import { isTriviumError } from '../../src/errors.ts'
 import { type Ip, type Prefix, tryParseIp, tryParseMac, tryParsePrefix } from '../../src/net/mod.ts'
+import type { BgpRecord } from '../bgp-records.ts'
+import { parseBgpNode, parseBgpPeer, parseBgpRack, parseBgpSettings } from '../bgp-spec.ts'
 import { keys } from '../keys.ts'
 import { type NetworkSpec, parseNetworkSpec } from '../network-spec.ts'
 import type { AttachmentKey } from '../records.ts'
@@ -79,6 +81,7 @@ const SHAPES: Readonly<Record<string, Check>> = {
     registeredMs: isMs,
   }),
   allow: shape({ from: isName, to: isName, ports: listOf(isPort), createdMs: isMs }),
+  bgp: isBgp,
   claim: shape({
     network: isName,
     cidr: isPrefix,
@@ -155,6 +158,28 @@ function isNetwork(value: unknown): boolean {
   }
 }
 
+/** By the rules of what a person describes. */
+function isBgp(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const parsers: Readonly<Record<string, (given: Json) => object>> = {
+    settings: (given) => parseBgpSettings(given, Number(given['createdMs'])),
+    rack: parseBgpRack as (given: Json) => object,
+    node: parseBgpNode as (given: Json) => object,
+    peer: parseBgpPeer as (given: Json) => object,
+  }
+  const kind = String(value['kind'])
+  const parse = Object.hasOwn(parsers, kind) ? parsers[kind] : undefined
+  if (parse === undefined || !maybe(isMs)(value['createdMs'])) return false
+  try {
+    const same = ([key, each]: [string, unknown]): boolean =>
+      JSON.stringify(each) === JSON.stringify(value[key])
+    return Object.entries(parse(value)).every(same)
+  } catch (thrown) {
+    if (isTriviumError(thrown)) return false
+    throw thrown
+  }
+}
+
 /** The key that the record would be written under; undefined: the key itself says what it is. */
 function keyOf(key: string, value: Json): string | undefined {
   const [kind, one = '', two = ''] = key.split('/')
@@ -165,6 +190,8 @@ function keyOf(key: string, value: Json): string | undefined {
       return `${kind}/${value['name']}`
     case 'allow':
       return keys.allow(String(value['from']), String(value['to']))
+    case 'bgp':
+      return keyOfBgp(value as object as BgpRecord)
     case 'claim':
       return keys.claim(network, cidr)
     case 'dispute':
@@ -182,6 +209,13 @@ function keyOf(key: string, value: Json): string | undefined {
     default:
       return undefined
   }
+}
+
+function keyOfBgp(record: BgpRecord): string {
+  if (record.kind === 'settings') return keys.bgpSettings
+  if (record.kind === 'rack') return keys.bgpRack(record.rack)
+  if (record.kind === 'node') return keys.bgpNode(record.node)
+  return keys.bgpPeer(record.scope, record.address)
 }
 
 const IN_BLOCK = /^[^/\s]+\/[^/\s]+\/(4\/[0-9a-f]{8}|6\/[0-9a-f]{32})\/[0-9a-f]+$/

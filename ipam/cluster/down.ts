@@ -20,6 +20,7 @@ const SHARED = [
   'network/',
   'node/',
   'allow/',
+  'bgp/',
   'reservation/',
   'reserved-for/',
   'claim/',

@@ -17,6 +17,7 @@ import {
   type IpFamily,
   ipFamily,
   networkAddress,
+  type Prefix,
   prefixFamily,
 } from '../net/mod.ts'
 
@@ -148,14 +149,16 @@ export function blackholes(network: NetworkView, view: ClusterView): readonly Ro
   const { pools } = network.network
   const blocks = ownClaims(network, view).filter((claim) => !isFloating(network.network, claim))
   const floating = pools.filter((pool) => pool.floating === true)
-  return [...blocks, ...floating].map(({ cidr }) => ({
-    kind: 'route',
-    dst: cidr,
-    type: 'blackhole',
-    metric: DEFAULT_METRIC[prefixFamily(cidr)],
-    protocol: ROUTE_PROTOCOL,
-  }))
+  return [...blocks, ...floating].map(({ cidr }) => blackhole(cidr))
 }
+
+export const blackhole = (cidr: Prefix): Route => ({
+  kind: 'route',
+  dst: cidr,
+  type: 'blackhole',
+  metric: DEFAULT_METRIC[prefixFamily(cidr)],
+  protocol: ROUTE_PROTOCOL,
+})
 
 /** Forwarding, without which a node is no router. */
 export function forwarding(families: readonly IpFamily[]): readonly Sysctl[] {

@@ -5,7 +5,7 @@
  */
 import { Option } from 'commander'
 import type { NetworkSpec, OptionChanges, PoolChanges, PoolSpec } from '../../ipam/mod.ts'
-import type { AllowedPort, Attachment, Flavour } from '../../ipam/records.ts'
+import type { AllowedPort, Attachment, Flavour, PeerRoutes } from '../../ipam/records.ts'
 import { TriviumError } from '../errors.ts'
 
 export interface NetworkFlags {
@@ -18,6 +18,7 @@ export interface NetworkFlags {
   readonly crossSubnet?: boolean
   readonly conflictProbe?: boolean
   readonly masquerade?: boolean
+  readonly peerRoutes?: string
   readonly checksumOffload?: string
   readonly force?: boolean
 }
@@ -35,6 +36,10 @@ export function networkFlags(): readonly Option[] {
     ),
     new Option('--cross-subnet', 'reach peers on the same underlay network without tunnel'),
     new Option('--no-cross-subnet', 'tunnel to every peer (default)'),
+    new Option(
+      '--peer-routes <from>',
+      "mode route: ways to other nodes' blocks are direct (default), or from bgp",
+    ).choices(['direct', 'bgp']),
     new Option('--masquerade', "pods leave the networks under their node's address (default)"),
     new Option('--no-masquerade', 'pods leave the networks under their own addresses'),
     new Option('--checksum-offload <choice>', 'tunnels: auto (default), on or off'),
@@ -127,6 +132,7 @@ export function optionsOf(flags: NetworkFlags): OptionChanges {
     // What it may be, the network's own rules say.
     ...(flavour === undefined ? {} : { flavour: flavour as Flavour }),
     ...(attachment === undefined ? {} : { attachment: attachment as Attachment }),
+    ...(flags.peerRoutes === undefined ? {} : { peerRoutes: flags.peerRoutes as PeerRoutes }),
     ...(crossSubnet === undefined ? {} : { crossSubnet }),
     ...(flags.conflictProbe === undefined ? {} : { conflictProbe: flags.conflictProbe }),
     ...(masquerade === undefined ? {} : { masquerade }),

@@ -23,6 +23,7 @@ export function portFlags(ports: readonly AllowedPort[]): readonly string[] {
 export function flagsOfOptions(options: OptionChanges = {}): readonly string[] {
   const { flavour, crossSubnet, masquerade, checksumOffload, vlanId, attachment, conflictProbe } =
     options
+  const { peerRoutes } = options
   return [
     ...(flavour === undefined ? [] : ['--flavour', flavour]),
     ...(crossSubnet === undefined ? [] : [crossSubnet ? '--cross-subnet' : '--no-cross-subnet']),
@@ -34,6 +35,7 @@ export function flagsOfOptions(options: OptionChanges = {}): readonly string[] {
       ? []
       : [conflictProbe ? '--conflict-probe' : '--no-conflict-probe']),
     ...(vlanId === undefined ? [] : ['--vlan', String(vlanId)]),
+    ...(peerRoutes === undefined ? [] : ['--peer-routes', peerRoutes]),
     ...(attachment === undefined ? [] : ['--attachment', attachment]),
   ]
 }

@@ -25,6 +25,7 @@ export function peerChanges(before: ClusterView, after: ClusterView): PeerChange
   const { self, networks } = after
   if (!sameNode(before.self, self) || before.networks.length !== networks.length) return undefined
   if (!sameJson(before.allows, after.allows)) return undefined
+  if (!sameBgp(before.bgp, after.bgp)) return undefined
   const owners: ReadonlySet<string>[] = []
   for (const [index, network] of networks.entries()) {
     const was = before.networks[index]
@@ -38,6 +39,10 @@ export function peerChanges(before: ClusterView, after: ClusterView): PeerChange
 
 const sameRecord = (left: NetworkView, right: NetworkView): boolean =>
   sameJson(left.network, right.network)
+
+/** What of it is in a plan: a rack's summaries, and whose rack is which. */
+const sameBgp = (left: ClusterView['bgp'], right: ClusterView['bgp']): boolean =>
+  left === right || sameJson([...(left?.racks.values() ?? [])], [...(right?.racks.values() ?? [])])
 
 const sameJson = (left: object, right: object): boolean =>
   left === right || JSON.stringify(left) === JSON.stringify(right)
@@ -96,5 +101,6 @@ const sameNode = (left: NodeRecord | undefined, right: NodeRecord | undefined): 
     left.uplinkPort === right.uplinkPort &&
     left.underlayMtuBytes === right.underlayMtuBytes &&
     left.kernelRelease === right.kernelRelease &&
+    left.rack === right.rack &&
     left.underlayPrefixes?.join() === right.underlayPrefixes?.join() &&
     left.underlayIps.join() === right.underlayIps.join())

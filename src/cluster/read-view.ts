@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { type BgpRecord, type BgpView, bgpViewOf } from '../../ipam/bgp-records.ts'
 import { keys } from '../../ipam/keys.ts'
 import type { NodeRecord } from '../../ipam/records.ts'
 import type { Reader } from '../../ipam/store.ts'
@@ -24,7 +25,9 @@ export function readView(reader: Reader, name: string): ClusterView | undefined 
     })
   }
   const nodes = nodesByName(reader.range(keys.nodes))
-  return { self, nodes, networks, allows: values(reader.range(keys.allows)) }
+  const allows = values(reader.range(keys.allows))
+  const bgp = bgpIn(reader.range(keys.bgp))
+  return { self, nodes, networks, allows, ...(bgp && { bgp }) }
 }
 
 type Pairs<T> = Iterable<readonly [string, T]>
@@ -32,6 +35,16 @@ type Pairs<T> = Iterable<readonly [string, T]>
 /** By the very range: what was made of it, for all who are handed the same one. */
 const valuesOf = new WeakMap<Pairs<unknown>, readonly unknown[]>()
 const nodesOf = new WeakMap<Pairs<NodeRecord>, ReadonlyMap<string, NodeRecord>>()
+
+const bgpOf = new WeakMap<Pairs<BgpRecord>, { readonly view: BgpView | undefined }>()
+
+function bgpIn(pairs: Pairs<BgpRecord>): BgpView | undefined {
+  const known = bgpOf.get(pairs)
+  if (known !== undefined) return known.view
+  const view = bgpViewOf(values(pairs))
+  bgpOf.set(pairs, { view })
+  return view
+}
 
 function values<T>(pairs: Pairs<T>): readonly T[] {
   const known = valuesOf.get(pairs)

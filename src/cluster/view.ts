@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { BgpView } from '../../ipam/bgp-records.ts'
 import type {
   AllowRecord,
   AttachmentRecord,
@@ -13,6 +14,7 @@ import type {
   NodeRecord,
 } from '../../ipam/records.ts'
 
+export type { BgpNode, BgpPeer, BgpRack, BgpSettings, BgpView } from '../../ipam/bgp-records.ts'
 export type {
   AllowedPort,
   AllowRecord,
@@ -45,4 +47,6 @@ export interface ClusterView {
   readonly networks: readonly NetworkView[]
   /** Openings between networks. */
   readonly allows: readonly AllowRecord[]
+  /** Absent: nobody speaks BGP. */
+  readonly bgp?: BgpView
 }

@@ -1,17 +1,20 @@
 /**
  * The route: no encapsulation; each peer's block goes to the peer itself.
  *
+ * With `--peer-routes bgp` the node's speaker brings them, and a peer may be anywhere.
+ *
  * Cost per node: one route a peer's block. The kernel resolves one dynamic
  * neighbour entry for every peer it talks to (gc_thresh3 counts them).
  *
  * @module
  */
-import type { ClusterView } from '../../cluster/view.ts'
+import type { ClusterView, NetworkView } from '../../cluster/view.ts'
 import type { KernelObject } from '../../kernel/mod.ts'
-import { prefixFamily } from '../../net/mod.ts'
+import { containsPrefix, prefixFamily } from '../../net/mod.ts'
 import type { Backend, Desired } from '../backend.ts'
 import { mtuOf } from '../network-mtu.ts'
 import {
+  blackhole,
   blackholes,
   directRoute,
   familiesOf,
@@ -29,6 +32,7 @@ export const route: Backend = {
       objects: [
         ...forwarding(familiesOf(network)),
         ...blackholes(network, view),
+        ...summaryBlackholes(network, view),
         ...hostEnds(network, mtuBytes),
       ],
       problems: [],
@@ -36,8 +40,22 @@ export const route: Backend = {
   },
   hasPeers: true,
   pods: (network, view) => hostEnds(network, mtuOf(network, view.self)),
-  peer: (peer, _network, view) => peerRoutes(peer, view),
+  peer: (peer, network, view) => (isByBgp(network) ? NOTHING : peerRoutes(peer, view)),
   pod: (attachment, network, view) => routedPod(attachment, mtuOf(network, view.self)),
+}
+
+/** Whether the ways to peers are the speaker's business. */
+const isByBgp = ({ network }: NetworkView): boolean => network.options.peerRoutes === 'bgp'
+
+const NOTHING: Desired = { objects: [], problems: [] }
+
+/** What the fabric is told in one piece comes here whole: what no node of the rack has must die. */
+function summaryBlackholes({ network }: NetworkView, view: ClusterView): readonly KernelObject[] {
+  const { rack = '' } = view.self
+  const summaries = view.bgp?.racks.get(rack)?.summaries ?? []
+  return summaries
+    .filter((cidr) => network.pools.some((pool) => containsPrefix(pool.cidr, cidr)))
+    .map(blackhole)
 }
 
 /** A block follows its own family's underlay address. */

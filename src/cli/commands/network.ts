@@ -116,7 +116,7 @@ function optionWords({ mode, options }: NetworkRecord): string {
       options.conflictProbe === true ? ' conflict-probe' : '',
       options.checksumOffload === false ? ' checksum-offload off' : '',
     ].join(''),
-    route: '-',
+    route: options.peerRoutes === 'bgp' ? 'bgp' : '-',
     vlan: [
       options.vlanId === 0 ? 'untagged' : `vlan ${options.vlanId}`,
       options.attachment === 'macvlan' ? ' macvlan' : '',
