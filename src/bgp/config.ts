@@ -73,7 +73,7 @@ export interface PeerConfig {
   readonly addPath?: Readonly<Partial<Record<Family, AddPathDirection>>>
   /** RFC 4724. @default 120 s both ways; false: none */
   readonly gracefulRestart?: { readonly restartSeconds: number } | false
-  /** RFC 9234. */
+  /** What the peer is to us: RFC 9234. External peers only. */
   readonly role?: PeerRole
   /** Whether a peer without a role is refused. @default false */
   readonly isRoleStrict?: boolean

@@ -43,9 +43,11 @@
  * @module
  */
 export type * from './attributes.ts'
+export type * from './config.ts'
 export type * from './nlri.ts'
 export type * from './policy/policy.ts'
 export { community, WELL_KNOWN } from './policy/policy.ts'
 export * from './rib/mod.ts'
 export * from './session/mod.ts'
+export * from './speaker.ts'
 export * from './wire/mod.ts'

@@ -8,19 +8,27 @@
  * @module
  */
 
-import type { Machine } from '../machine.ts'
+import type { Instant, Machine } from '../machine.ts'
 import type { Ip, Prefix } from '../net/mod.ts'
 import type { Originated, SpeakerConfig } from './config.ts'
 import type { Family, NlriSlice } from './nlri.ts'
 import type { RouteHop } from './rib/next-hops.ts'
 import type { ConnectionId, DownReason, SessionInput, SessionState } from './session/types.ts'
+import { SpeakerCore, type SpeakerOptions } from './speaker/machine.ts'
+import { type Queries, queriesOf } from './speaker/queries.ts'
+
+export type { SpeakerOptions } from './speaker/machine.ts'
+export type { PeerFamilyView, PeerView, Queries, RouteFilter } from './speaker/queries.ts'
 
 export type SpeakerInput =
   /** The whole configuration; what is different from before is carried out. */
   | { readonly kind: 'configure'; readonly config: SpeakerConfig }
   /** Something of a peer's transport. */
   | { readonly kind: 'session'; readonly peer: Ip; readonly input: SessionInput }
-  /** Own routes come and go without a new configuration. */
+  /**
+   * Own routes come and go beside the configuration, whose routes they hide. `remove`
+   * takes back what was added so; a configuration's route is visible again then.
+   */
   | {
       readonly kind: 'originate'
       readonly add: readonly Originated[]
@@ -51,7 +59,13 @@ export type SpeakerEffect =
       /** Shared with other peers; never written to. */
       readonly bytes: Uint8Array
     }
-  | { readonly kind: 'close'; readonly peer: Ip; readonly connection: ConnectionId }
+  /** As the session has it: `isAbort` throws away what waits. */
+  | {
+      readonly kind: 'close'
+      readonly peer: Ip
+      readonly connection: ConnectionId
+      readonly isAbort?: true
+    }
   /** These prefixes have these next hops now; none where the list is empty. Own routes are not told. */
   | {
       readonly kind: 'routes'
@@ -77,3 +91,19 @@ export type SpeakerReport =
   | { readonly event: 'problem'; readonly peer: Ip; readonly problem: string }
 
 export type SpeakerMachine = Machine<SpeakerInput, SpeakerEffect>
+
+/** The machine, and what people ask it. */
+export interface Speaker extends SpeakerMachine, Queries {}
+
+/**
+ * A speaker that waits for its first `configure`. Effects must be carried out in their
+ * order; after `stop` nothing more comes.
+ */
+export function createSpeaker(options: SpeakerOptions = {}): Speaker {
+  const core = new SpeakerCore(options)
+  return Object.assign(queriesOf(core), {
+    handle: (input: SpeakerInput, now: Instant) => core.handle(input, now),
+    wake: (now: Instant) => core.wake(now),
+    nextWake: () => core.nextWake(),
+  })
+}

@@ -9,5 +9,12 @@ export { STEPS, type StepName } from './decision.ts'
 export { type ExplainedPath, exportOf, type Standing, toldTo, used, why } from './explain.ts'
 export type { Imported } from './import.ts'
 export type { CostOf, RouteHop } from './next-hops.ts'
-export type { Peer, PeerFamily, PeerKind, PeerRole, PrefixLimit } from './peers.ts'
+export {
+  type Peer,
+  type PeerFamily,
+  type PeerKind,
+  type PeerRole,
+  type PrefixLimit,
+  withLimits,
+} from './peers.ts'
 export { type PrefixesExceeded, Rib, type RibOptions, type RibOutput } from './rib.ts'

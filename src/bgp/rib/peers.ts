@@ -46,6 +46,22 @@ export interface PrefixLimit {
   readonly action: 'warn' | 'ignore' | 'down'
 }
 
+/** The peer with other limits. */
+export function withLimits(
+  peer: Peer,
+  limits: Readonly<Partial<Record<Family, PrefixLimit>>>,
+): Peer {
+  const families: Partial<Record<Family, PeerFamily>> = {}
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const known = peer.families[family]
+    if (known === undefined) continue
+    const { prefixesMax: _old, ...rest } = known
+    const limit = limits[family]
+    families[family] = { ...rest, ...(limit && { prefixesMax: limit }) }
+  }
+  return { ...peer, families }
+}
+
 /** The number of this speaker among peers: what it originates. */
 export const OWN = 0
 

@@ -48,6 +48,8 @@ export type SessionInput =
       readonly local: Ip
       /** IPv6 link-local address of this end's link, for RFC 2545 next hops. */
       readonly linkLocal?: Ip
+      /** An address of the other family on that link: a next hop for its routes. */
+      readonly other?: Ip
     }
   | { readonly kind: 'connect-failed'; readonly connection: ConnectionId; readonly reason: string }
   /** `bytes` are given away: whoever read them never writes to them again. */
