@@ -62,7 +62,8 @@ export interface Formats {
   text(report: Report): string
   /** The small table for the docs. */
   markdown(report: Report): string
-  html(report: Report, origin: Origin): string
+  /** A page with charts. */
+  html?(report: Report, origin: Origin): string
 }
 
 /** A benchmark as `run.ts` finds it. */

@@ -11,6 +11,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { bench as bgp } from './bgp.bench.ts'
 import { bench as bgpRib } from './bgp-rib.bench.ts'
 import { bench as cni } from './cni.bench.ts'
 import { bench as cniSteps } from './cni-steps.bench.ts'
@@ -26,6 +27,7 @@ import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
+  bgp,
   'bgp-rib': bgpRib,
   cni,
   'cni-steps': cniSteps,
@@ -40,7 +42,9 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 }
 
 const OUTPUTS = ['text', 'json', 'markdown'] as const
-const PAGED = Object.keys(BENCHES).filter((name) => BENCHES[name]?.formats !== undefined)
+const withFormat = (format: 'markdown' | 'html'): readonly string[] =>
+  Object.keys(BENCHES).filter((name) => BENCHES[name]?.formats?.[format] !== undefined)
+const [SMALL, PAGED] = [withFormat('markdown'), withFormat('html')]
 
 const USAGE = `usage: npm run bench -- [NAME…] [--samples N] [-o text|json|markdown] [--json FILE] [--html FILE]
 
@@ -49,7 +53,7 @@ ${Object.entries(BENCHES)
   .join('\n')}
 
   --samples N    rounds at most; benches that take long have a limit of their own
-  -o, --output   markdown: a small table for the docs (${PAGED.join(', ')})
+  -o, --output   markdown: a small table for the docs (${SMALL.join(', ')})
   --json FILE    what -o json prints, besides
   --html FILE    a page with charts (${PAGED.join(', ')})
 
@@ -83,11 +87,12 @@ function askedFor(args: readonly string[]): Asked | 'help' | undefined {
   const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)
   const samples = Number(values.samples)
   const output = OUTPUTS.find((each) => each === values.output)
-  const isPaged = names.length === 1 && PAGED.includes(names[0] ?? '')
-  const wantsPage = values.html !== undefined || output === 'markdown'
+  const can = (list: readonly string[]): boolean =>
+    names.length === 1 && list.includes(names[0] ?? '')
   if (names.some((name) => BENCHES[name] === undefined)) return undefined
   if (!Number.isInteger(samples) || samples < 1 || output === undefined) return undefined
-  if (wantsPage && !isPaged) return undefined
+  if (output === 'markdown' && !can(SMALL)) return undefined
+  if (values.html !== undefined && !can(PAGED)) return undefined
   return { names, samples, output, json: values.json, html: values.html }
 }
 
@@ -140,7 +145,7 @@ async function main(): Promise<number> {
     const report = await chosen.run({ samples, say: (text) => console.error(`bench: ${text}`) })
     reports.push(report)
     if (output !== 'json') console.log(printed(chosen, report, output))
-    const page = asked.html === undefined ? undefined : chosen.formats?.html(report, origin)
+    const page = asked.html === undefined ? undefined : chosen.formats?.html?.(report, origin)
     if (asked.html !== undefined && page !== undefined) writeFileSync(asked.html, page)
   }
   const json = JSON.stringify({ date: origin.date, ...where, reports }, undefined, 2)
