@@ -3,8 +3,9 @@
  *
  * @module
  */
+import type { Family } from '../nlri.ts'
 import { type Reset, reset } from '../wire/fault.ts'
-import { CEASE, ERROR, errorName } from '../wire/iana.ts'
+import { AFI, CEASE, ERROR, errorName, OPEN_ERROR, SAFI_UNICAST } from '../wire/iana.ts'
 import {
   encodeNotification,
   hardResetOf,
@@ -25,9 +26,14 @@ export interface Ending {
   readonly hasNotification: boolean
   /** Nothing is to be kept of the peer: RFC 8538 section 3.1. */
   readonly isHard: boolean
-  /** Whether the next wait is longer: it would end the same way again. */
-  readonly isBlamed: boolean
+  readonly wait: Wait
 }
+
+/**
+ * Before the next attempt. `longer` each time, as it would end the same way again;
+ * `longest`: only a person helps; `retry`: the peer was not ready.
+ */
+export type Wait = 'longer' | 'longest' | 'retry'
 
 /** Of Cease, those that end a session for good: RFC 8538 section 5.1, RFC 9384. */
 const HARD: readonly number[] = [
@@ -44,12 +50,12 @@ const PATIENT: readonly number[] = [CEASE.CONNECTION_REJECTED, CEASE.COLLISION_R
 /** The transport has ended. */
 export function gone(text: string): Ending {
   const reason: DownReason = { by: 'peer', text }
-  return { reason, isGone: true, hasNotification: false, isHard: false, isBlamed: true }
+  return { reason, isGone: true, hasNotification: false, isHard: false, wait: 'longer' }
 }
 
 /** We close without a word. */
 export function abandoned(text: string): Ending {
-  return { reason: { by: 'us', text }, hasNotification: false, isHard: false, isBlamed: false }
+  return { reason: { by: 'us', text }, hasNotification: false, isHard: false, wait: 'retry' }
 }
 
 /** We send a NOTIFICATION; `hasNotificationBit`: both know RFC 8538. */
@@ -62,7 +68,8 @@ export function resetBy(found: Reset, hasNotificationBit: boolean): Ending {
       : encodeNotification(code, subcode, data)
   const text = `${errorName(code, subcode)}: ${found.reason}`
   const reason: DownReason = { by: 'us', code, subcode, text }
-  return { reason, notification, hasNotification: true, isHard, isBlamed: true }
+  const wait = code === ERROR.CEASE && subcode === CEASE.MAX_PREFIXES ? 'longest' : 'longer'
+  return { reason, notification, hasNotification: true, isHard, wait }
 }
 
 /** The administrator's words: RFC 9003. */
@@ -71,6 +78,16 @@ export function stopReset(subcode: number, text: string | undefined): Reset {
     subcode === CEASE.ADMINISTRATIVE_SHUTDOWN || subcode === CEASE.ADMINISTRATIVE_RESET
   const data = hasText && text !== undefined ? shutdownData(text) : undefined
   return reset(ERROR.CEASE, subcode, text ?? 'stopped', data)
+}
+
+/** RFC 9384. */
+export const bfdReset = reset(ERROR.CEASE, CEASE.BFD_DOWN, 'BFD lost the peer')
+
+/** RFC 4486 section 4: AFI, SAFI, and the limit. */
+export function prefixesReset({ family, limit }: { family: Family; limit: number }): Reset {
+  const octets = [limit >>> 24, limit >>> 16, limit >>> 8, limit]
+  const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, ...octets)
+  return reset(ERROR.CEASE, CEASE.MAX_PREFIXES, `more than ${limit} prefixes of ${family}`, data)
 }
 
 /** The peer sent one. */
@@ -83,6 +100,13 @@ export function notified(received: Notification): Ending {
     reason: { by: 'peer', code, subcode, text: `${errorName(code, subcode)}${wrapped}${said}` },
     hasNotification: true,
     isHard: received.code === ERROR.CEASE && received.subcode === CEASE.HARD_RESET,
-    isBlamed: !(code === ERROR.CEASE && PATIENT.includes(subcode)),
+    wait: waitAfter(code, subcode),
   }
+}
+
+function waitAfter(code: number, subcode: number): Wait {
+  if (code === ERROR.CEASE && PATIENT.includes(subcode)) return 'retry'
+  // The peer wants what we do not have.
+  const isLacking = code === ERROR.OPEN && subcode === OPEN_ERROR.UNSUPPORTED_CAPABILITY
+  return isLacking ? 'longest' : 'longer'
 }

@@ -9,7 +9,6 @@ import type { PeerRole } from '../rib/peers.ts'
 import {
   type AddPathDirection,
   type Capabilities,
-  capabilityNames,
   encodeCapabilities,
   type Role,
 } from '../wire/capabilities.ts'
@@ -43,7 +42,7 @@ export interface OwnOpen {
   readonly isForwarding: boolean
 }
 
-export const familiesOf = ({ peer }: SessionTerms): readonly Family[] => peer.families ?? FAMILIES
+const familiesOf = ({ peer }: SessionTerms): readonly Family[] => peer.families ?? FAMILIES
 
 /** What this speaker announces to this peer. */
 export function ownCapabilities(terms: SessionTerms, { isForwarding }: OwnOpen): Capabilities {
@@ -172,7 +171,3 @@ function notesOf(terms: SessionTerms, open: Open, families: readonly Family[]): 
   if (lacking.length > 0) notes.push(`the peer does not have ${lacking.join(', ')}`)
   return notes
 }
-
-/** For people. */
-export const capabilityText = (capabilities: Capabilities): string =>
-  capabilityNames(capabilities).join(', ')

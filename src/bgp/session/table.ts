@@ -14,6 +14,8 @@
  *
  * @module
  */
+import { type Reset, reset } from '../wire/fault.ts'
+import { ERROR, FSM_ERROR, MESSAGE } from '../wire/iana.ts'
 
 /**
  * Of one connection. `connecting`: no transport yet (Connect). `waiting`: a transport,
@@ -30,7 +32,6 @@ export type Phase =
 export type ConnectionEvent =
   | 'transport-up'
   | 'transport-down'
-  | 'open-due'
   | 'open'
   | 'update'
   | 'notification'
@@ -85,7 +86,6 @@ const ROWS: Readonly<Record<ConnectionEvent, Row>> = {
   //                     connecting waiting   OpenSent  OpenConfirm       Established
   'transport-up':      ['greet',   'ignore', 'ignore', 'ignore',         'ignore'],         // 16, 17
   'transport-down':    ['retry',   'retry',  'retry',  'end',            'end'],            // 18
-  'open-due':          ['ignore',  'greet',  'ignore', 'ignore',         'ignore'],         // 12
   'open':              ['ignore',  'confirm','confirm','refuse',         'refuse'],         // 19, 20
   'update':            ['ignore',  'refuse', 'refuse', 'refuse',         'deliver'],        // 27
   'notification':      ['ignore',  'end',    'end',    'end',            'end'],            // 24, 25
@@ -99,4 +99,27 @@ const ROWS: Readonly<Record<ConnectionEvent, Row>> = {
 
 export function actionOf(phase: Phase, event: ConnectionEvent): Action {
   return phase === 'closed' ? 'ignore' : ROWS[event][COLUMNS[phase]]
+}
+
+const EVENTS: Readonly<Record<number, ConnectionEvent>> = {
+  [MESSAGE.OPEN]: 'open',
+  [MESSAGE.UPDATE]: 'update',
+  [MESSAGE.NOTIFICATION]: 'notification',
+  [MESSAGE.KEEPALIVE]: 'keepalive',
+  [MESSAGE.ROUTE_REFRESH]: 'route-refresh',
+}
+
+/** Of a message's type. */
+export const eventOf = (type: number): ConnectionEvent => EVENTS[type] ?? 'malformed'
+
+const UNEXPECTED: Readonly<Partial<Record<Phase, number>>> = {
+  'open-sent': FSM_ERROR.OPEN_SENT,
+  'open-confirm': FSM_ERROR.OPEN_CONFIRM,
+  established: FSM_ERROR.ESTABLISHED,
+}
+
+/** RFC 6608 section 4: the subcode is the state, the data the message's type. */
+export function unexpected(phase: Phase, type: number): Reset {
+  const what = `${eventOf(type)} in ${phase}`
+  return reset(ERROR.FSM, UNEXPECTED[phase] ?? FSM_ERROR.UNSPECIFIED, what, Uint8Array.of(type))
 }

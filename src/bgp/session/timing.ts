@@ -4,6 +4,7 @@
  * @module
  */
 import { type Prng, prng } from '../../prng.ts'
+import type { Wait } from './ending.ts'
 import type { SessionTerms } from './types.ts'
 
 const SECOND = 1000
@@ -13,7 +14,7 @@ export const OPEN_HOLD_MS = 240 * SECOND
 /** RFC 9687 section 4: twice the hold time, and not less than eight minutes. */
 const SEND_HOLD_MS_MIN = 480 * SECOND
 /** The longest wait in Idle. */
-export const IDLE_MS_MAX = 60 * SECOND
+const IDLE_MS_MAX = 60 * SECOND
 /** A session that lived so long makes up for failures before it. */
 export const FORGET_MS = 300 * SECOND
 /** How long a peer that is back may take to say everything again: RFC 4724 section 4.2 leaves it open. */
@@ -55,20 +56,17 @@ export class Timing {
     return Math.max(SEND_HOLD_MS_MIN, 2 * holdMs)
   }
 
-  /** DampPeerOscillations: each wait is twice the one before, unless nobody is to blame. */
-  idleMs(isBlamed: boolean): number {
-    const wait = this.#jittered(this.#idleMs)
-    if (isBlamed) this.#idleMs = Math.min(IDLE_MS_MAX, 2 * this.#idleMs)
-    return wait
+  /** DampPeerOscillations: how long to stay in Idle. */
+  idleMs(wait: Wait): number {
+    if (wait === 'retry') return this.connectRetryMs()
+    if (wait === 'longest') this.#idleMs = IDLE_MS_MAX
+    const ms = this.#jittered(this.#idleMs)
+    this.#idleMs = Math.min(IDLE_MS_MAX, 2 * this.#idleMs)
+    return ms
   }
 
   forgetFailures(): void {
     this.#idleMs = this.#idleFirst()
-  }
-
-  /** The next wait is the longest. */
-  waitLong(): void {
-    this.#idleMs = IDLE_MS_MAX
   }
 
   #idleFirst(): number {
