@@ -69,11 +69,6 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   #nextId = 1
   #effects: SessionEffect[] = []
 
-  /** The end of the wait in Idle, and the next attempt to connect. */
-  #idleUntil = NEVER
-  #retryAt = NEVER
-  /** Whether a peer's connection has to wait as well. */
-  #isRefusing = false
   /** The peer knows no optional parameters: the next OPEN goes without (RFC 5492 section 3). */
   #isBare = false
   readonly #kept = new Kept()
@@ -148,19 +143,15 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const effects: SessionEffect[] = []
     this.#effects = effects
     for (const connection of [...this.#connections]) this.#wakeConnection(connection, now)
-    if (now >= this.#idleUntil) {
-      this.#idleUntil = NEVER
-      this.#isRefusing = false
-      this.#begin(now)
-    }
-    if (now >= this.#retryAt) this.#retry(now)
+    if (now >= this.#timing.idleUntil) this.#begin(now)
+    if (now >= this.#timing.retryAt) this.#retry(now)
     if (now >= this.#kept.until) this.#endStale(this.#kept.end())
     this.#report()
     return effects
   }
 
   nextWake(): Instant | undefined {
-    let next = Math.min(this.#idleUntil, this.#retryAt, this.#kept.until)
+    let next = Math.min(this.#timing.idleUntil, this.#timing.retryAt, this.#kept.until)
     for (const connection of this.#connections) next = Math.min(next, connection.nextWake())
     return next === NEVER ? undefined : (next as Instant)
   }
@@ -177,8 +168,9 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   /** ManualStart or AutomaticStart: Connect, or Active where it is the peer's to begin. */
   #begin(now: Instant): void {
+    this.#timing.clear()
     if (this.#connections.length > 0 || this.#terms.peer.passive === true) return
-    this.#retryAt = now + this.#timing.connectRetryMs()
+    this.#timing.retryLater(now)
     const connection = new Connection(this.#nextId)
     this.#nextId += 2
     this.#connections.push(connection)
@@ -187,18 +179,14 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   /** ConnectRetryTimer_Expires: the attempt that hangs is given up for another. */
   #retry(now: Instant): void {
-    this.#retryAt = NEVER
     const hanging = this.#connections.find(({ phase }) => phase === 'connecting')
-    if (hanging !== undefined)
-      this.#end(hanging, abandoned('cannot connect: no answer'), 'none', now)
+    if (hanging !== undefined) this.#end(hanging, abandoned('no answer'), 'active', now)
     this.#begin(now)
   }
 
   #stop(input: Input<'stop' | 'abandon'>, now: Instant): void {
     this.#isStarted = false
-    this.#isRefusing = false
-    this.#idleUntil = NEVER
-    this.#retryAt = NEVER
+    this.#timing.clear()
     for (const connection of [...this.#connections]) {
       if (input.kind === 'stop') {
         this.#reset(connection, stopReset(input.subcode, input.text), now)
@@ -220,7 +208,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const id = input.connection
     const established = this.#established()
     if (!this.#isStarted) this.#refuse(id, CEASE.CONNECTION_REJECTED, 'it is stopped here')
-    else if (this.#isRefusing) {
+    else if (this.#timing.isRefusing) {
       this.#refuse(id, CEASE.CONNECTION_REJECTED, 'it has to wait after a failure')
     } else if (established?.agreed !== undefined && !canBeReplaced(established.agreed)) {
       this.#refuse(id, CEASE.COLLISION_RESOLUTION, 'there is an established one')
@@ -233,7 +221,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
       this.#connections.push(connection)
       // A peer that begins again has given up what it began before.
       if (before !== undefined) this.#lose(before, now)
-      this.#idleUntil = NEVER
+      this.#timing.idleUntil = NEVER
       this.#open(connection, input, now)
     }
   }
@@ -264,7 +252,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     this.#send(connection.id, encodeOpen({ ...fields, capabilities }))
     connection.greeted(capabilities, now)
     const isConnecting = this.#connections.some(({ phase }) => phase === 'connecting')
-    if (!isConnecting) this.#retryAt = NEVER
+    if (!isConnecting) this.#timing.clear()
     this.#report()
   }
 
@@ -352,7 +340,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     if (agreed === undefined) return
     connection.phase = 'established'
     for (const other of [...this.#connections]) if (other !== connection) this.#lose(other, now)
-    this.#retryAt = NEVER
+    this.#timing.clear()
     this.#isBare = false
     this.#establishedAt = now
     this.#establishments++
@@ -453,19 +441,9 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     else if (next !== 'none' && this.#isStarted) this.#noteFailure(ending.reason.text)
     if (next !== 'none') this.#lastError = ending.reason
     if (this.#connections.length > 0) this.#release(now)
-    else if (this.#isStarted) this.#follow(ending, next, now)
+    else if (this.#isStarted && next === 'active') this.#timing.retryLater(now)
+    else if (this.#isStarted && next === 'idle') this.#timing.stayIdle(ending, now)
     this.#report()
-  }
-
-  #follow(ending: Ending, next: Next, now: Instant): void {
-    if (next === 'active') {
-      const isPassive = this.#terms.peer.passive === true
-      this.#retryAt = isPassive ? NEVER : now + this.#timing.connectRetryMs()
-    } else if (next === 'idle') {
-      this.#retryAt = NEVER
-      this.#idleUntil = now + this.#timing.idleMs(ending.wait)
-      this.#isRefusing = ending.hasNotification && ending.wait !== 'retry'
-    }
   }
 
   #down(agreed: Agreed, ending: Ending, now: Instant): void {
@@ -489,8 +467,6 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     for (const family of families) this.#effects.push({ kind: 'stale-end', family })
   }
 
-  // Small things.
-
   #find(id: ConnectionId): Connection | undefined {
     return this.#connections.find((each) => each.id === id)
   }
@@ -510,7 +486,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   /** Says where the machine is now, when that is elsewhere. */
   #report(): void {
-    const isActive = this.#isStarted && this.#idleUntil === NEVER
+    const isActive = this.#isStarted && this.#timing.idleUntil === NEVER
     const to = stateOf(this.#connections, isActive ? 'active' : 'idle')
     const from = this.#state
     if (from === to) return

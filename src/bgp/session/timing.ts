@@ -4,7 +4,8 @@
  * @module
  */
 import { type Prng, prng } from '../../prng.ts'
-import type { Wait } from './ending.ts'
+import { NEVER } from './connection.ts'
+import type { Ending, Wait } from './ending.ts'
 import type { SessionTerms } from './types.ts'
 
 const SECOND = 1000
@@ -30,6 +31,12 @@ export class Timing {
   #terms: SessionTerms
   readonly #random: Prng
   #idleMs: number
+  /** The end of the wait in Idle. */
+  idleUntil = NEVER
+  /** The next attempt to connect. */
+  retryAt = NEVER
+  /** Whether a peer's connection has to wait in Idle as well. */
+  isRefusing = false
 
   constructor(terms: SessionTerms) {
     const { self, peer } = terms
@@ -42,7 +49,27 @@ export class Timing {
     this.#terms = terms
   }
 
-  connectRetryMs(): number {
+  /** Nothing waits. */
+  clear(): void {
+    this.idleUntil = NEVER
+    this.retryAt = NEVER
+    this.isRefusing = false
+  }
+
+  /** Active, or another attempt: ConnectRetry, unless it is the peer's to begin. */
+  retryLater(now: number): void {
+    this.clear()
+    if (this.#terms.peer.passive !== true) this.retryAt = now + this.#connectRetryMs()
+  }
+
+  /** Idle, until it is time to begin again. */
+  stayIdle({ hasNotification, wait }: Ending, now: number): void {
+    this.clear()
+    this.idleUntil = now + this.#waitMs(wait)
+    this.isRefusing = hasNotification && wait !== 'retry'
+  }
+
+  #connectRetryMs(): number {
     const { connectRetrySeconds = CONNECT_RETRY_SECONDS_DEFAULT } = this.#terms.peer
     return this.#jittered(connectRetrySeconds * SECOND)
   }
@@ -56,9 +83,9 @@ export class Timing {
     return Math.max(SEND_HOLD_MS_MIN, 2 * holdMs)
   }
 
-  /** DampPeerOscillations: how long to stay in Idle. */
-  idleMs(wait: Wait): number {
-    if (wait === 'retry') return this.connectRetryMs()
+  /** DampPeerOscillations. */
+  #waitMs(wait: Wait): number {
+    if (wait === 'retry') return this.#connectRetryMs()
     if (wait === 'longest') this.#idleMs = IDLE_MS_MAX
     const ms = this.#jittered(this.#idleMs)
     this.#idleMs = Math.min(IDLE_MS_MAX, 2 * this.#idleMs)
