@@ -3,6 +3,7 @@
  * is asked for here is looked at with iproute2.
  */
 import t from 'tap'
+import { ignoreRoutes, Monitor } from '../../src/netlink-ts/live/mod.ts'
 import {
   addr,
   fdb,
@@ -115,6 +116,17 @@ t.test('routes', options, async (t) => {
     ['fd02::/64'],
   )
   t.strictSame(l.socket.dump(route.list({ family: 4, table: 77 })), [], 'no such table')
+  const others = l.socket.dump(route.list({ family: 4, table: 254, exceptProtocol: 99 }))
+  t.equal(others.length, main.length - 1)
+  t.match(l.socket.get(route.get({ dst: '10.4.0.9' })), {
+    dst: '10.4.0.0/24',
+    table: 254,
+    multipath: [{ gateway: '10.0.0.2', weight: 3 }, { gateway: '10.0.0.3' }],
+  })
+  t.match(l.socket.get(route.get({ dst: 'fd01::9' })), { dst: 'fd01::/64', gateway: 'fd00::2' })
+  t.match(l.socket.get(route.get({ dst: '10.0.0.1' })), { type: 'local' })
+  t.equal(l.socket.get(route.get({ dst: 'fd09::9' })), undefined)
+  t.throws(() => l.socket.get(route.get({ dst: '10.2.0.9' })), { code: 'EINVAL' }, 'blackhole')
   succeed(t, l, [
     route.replace({ family: 4, gateway: '10.0.0.3' }),
     route.remove({ family: 4, dst: '10.1.0.0/24' }),
@@ -259,4 +271,33 @@ t.test('20 000 routes in one call, a few of them refused', options, async (t) =>
   const removed = await l.socket.executeAsync(all.map((dst) => route.remove({ family: 4, dst })))
   t.ok(removed.every((error) => error === undefined))
   t.strictSame(l.socket.dump(route.list({ family: 4, protocol: 99 })), [])
+})
+
+t.test('monitors that leave routes out', options, async (t) => {
+  const l = pair(t)
+  const open = (filter: ReturnType<typeof ignoreRoutes>): Monitor => {
+    const monitor = Monitor.open({ groups: ['route4', 'route6', 'addr4'], netnsFd: l.fd, filter })
+    t.teardown(() => monitor.close())
+    return monitor
+  }
+  const others = open(ignoreRoutes({ portId: l.socket.portId }))
+  const notMine = open(ignoreRoutes({ protocol: 99 }))
+  succeed(t, l, [
+    addr.add({ index: l.v0, address: '10.0.0.1', prefixLength: 24 }),
+    route.add({ family: 4, dst: '10.1.0.0/24', oif: l.v0, protocol: 99 }),
+    route.add({ family: 6, dst: 'fd01::/64', oif: l.v0, protocol: 99 }),
+    route.add({ family: 4, dst: '10.2.0.0/24', oif: l.v0, protocol: 98 }),
+  ])
+  l.exec('ip', 'route', 'del', '10.1.0.0/24')
+  const said = (monitor: Monitor): readonly string[] =>
+    monitor
+      .drain()
+      .events.flatMap((event) =>
+        event.kind === 'route' && event.route.table === routeTable.main
+          ? [`${event.change} ${event.route.dst}`]
+          : [],
+      )
+      .filter((text) => !text.includes('fe80'))
+  t.strictSame(said(others), ['new 10.0.0.0/24', 'del 10.1.0.0/24'])
+  t.strictSame(said(notMine), ['new 10.0.0.0/24', 'new 10.2.0.0/24'])
 })

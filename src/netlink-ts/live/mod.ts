@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { attachFilter, type Instruction, ignoreRoutes, ttlFilter } from './bpf.ts'
 export { type Pace, pacer } from './dump.ts'
 export { endProcess } from './end.ts'
 export { lockByte, lockByteInPool, tryLockByte, unlockByte } from './file-lock.ts'

@@ -14,6 +14,7 @@ import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from '../nft/constants.ts'
 import { decodeNftEvent, type NftEvent } from '../nft/event.ts'
 import { RTNLGRP } from '../route/constants.ts'
 import { decodeEvent, type Event } from '../route/event.ts'
+import { attachFilter, type Instruction } from './bpf.ts'
 import { joinGroup, openSocket } from './fd.ts'
 import { visit } from './netns.ts'
 import { MSG, receiveMany } from './ring.ts'
@@ -35,6 +36,8 @@ export interface MonitorOptions {
    * an event. @default 8 MiB
    */
   readonly rcvbufBytes?: number | undefined
+  /** Changes that the kernel is not to tell of: see `ignoreRoutes`. @default none */
+  readonly filter?: readonly Instruction[] | undefined
 }
 
 /** What has happened since the last call. */
@@ -62,8 +65,13 @@ export class Monitor<E = Event> {
    *
    * @throws {SyscallError} No permission to enter the namespace, or no descriptors left.
    */
-  static open({ groups, netnsFd, rcvbufBytes = RCVBUF_BYTES }: MonitorOptions): Monitor {
-    const open = (): number => openSocket(rcvbufBytes)
+  static open(options: MonitorOptions): Monitor {
+    const { groups, netnsFd, rcvbufBytes = RCVBUF_BYTES, filter } = options
+    const open = (): number => {
+      const fd = openSocket(rcvbufBytes)
+      if (filter !== undefined) attachFilter(fd, filter)
+      return fd
+    }
     const numbers = groups.map((group) => RTNLGRP[group])
     return new Monitor(subscribed(open, netnsFd, numbers), decodeEvent)
   }

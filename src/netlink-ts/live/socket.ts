@@ -14,7 +14,7 @@ import type { DumpRequest, GetRequest, Request } from '../request.ts'
 import { type Deliver, noAnswer, Sequence, Session, type Wire } from '../session.ts'
 import { dumpInPool } from './dump.ts'
 import { setTxChecksum, txChecksum } from './ethtool.ts'
-import { openSocket, rcvbufBytes } from './fd.ts'
+import { openSocket, portIdOf, rcvbufBytes } from './fd.ts'
 import { ifindex } from './ifindex.ts'
 import { check, ioctl, send } from './libc.ts'
 import { visit } from './netns.ts'
@@ -70,6 +70,11 @@ export class NetlinkSocket implements Conn {
    */
   static open({ netnsFd, shared = true }: RouteSocketOptions = {}): NetlinkSocket {
     return new NetlinkSocket(openIn(netnsFd), netnsFd !== undefined, shared)
+  }
+
+  /** The number that notifications of this socket's own synchronous changes carry. */
+  get portId(): number {
+    return portIdOf(this.#fd)
   }
 
   execute(requests: readonly Request[]): readonly (NetlinkError | undefined)[] {

@@ -33,6 +33,8 @@ export interface NextHop {
   readonly onlink?: boolean | undefined
   /** Wraps packets into a tunnel's. Only `IpEncap` can be written. */
   readonly encap?: Encap | undefined
+  /** Not in use: its link is down. Never written. */
+  readonly dead?: boolean | undefined
 }
 
 /** RTA_VIA: a u16 family and an address of it. */
@@ -94,6 +96,7 @@ export function readNextHops(view: DataView, start: number, length: number): rea
         weight: view.getUint8(offset + 3) + 1,
         onlink: (view.getUint8(offset + 2) & RTNH_F.onlink) !== 0 ? true : undefined,
         encap: readEncap(attrs),
+        dead: (view.getUint8(offset + 2) & RTNH_F.dead) !== 0 ? true : undefined,
       }),
     )
     offset += aligned(size)

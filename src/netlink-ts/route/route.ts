@@ -14,7 +14,14 @@ import { inRange, namesOf, numberOf } from '../codecs.ts'
 import { DecodeError } from '../errors.ts'
 import { ADDRESS_BYTES, familyOf, formatPrefix, type IpFamily, parsePrefix } from '../ip.ts'
 import { type Message, NLM_F } from '../message.ts'
-import { changeRequest, type DumpRequest, dumpRequest, type Request } from '../request.ts'
+import {
+  changeRequest,
+  type DumpRequest,
+  dumpRequest,
+  type GetRequest,
+  getRequest,
+  type Request,
+} from '../request.ts'
 import { HOST_LITTLE, type Writer } from '../writer.ts'
 import { bodyOf, present } from './body.ts'
 import {
@@ -35,6 +42,10 @@ import { routeText } from './route-text.ts'
 /** Bytes of struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type u8; flags u32. */
 const RTMSG_BYTES = 12
 const U8_MAX = 255
+/** Source: rtnetlink.h, RTM_F_*. */
+const RTM_F = { lookupTable: 0x1000, fibMatch: 0x2000 } as const
+/** Offset of rtm_protocol. */
+const RTM_PROTOCOL = 5
 
 /** A route to add or remove. */
 export interface RouteSpec {
@@ -114,6 +125,8 @@ export interface RouteFilter {
   readonly type?: RouteType | undefined
   /** Index of a link out. */
   readonly oif?: number | undefined
+  /** Leaves out routes of this protocol. The kernel sends them, but they are not decoded. */
+  readonly exceptProtocol?: number | undefined
 }
 
 /** Reads routes, of every table unless told otherwise; a table that does not exist is empty. */
@@ -136,8 +149,41 @@ function list(filter: RouteFilter = {}): DumpRequest<Route> {
   )
 }
 
+/** Which way to ask for. */
+export interface RouteQuery {
+  readonly dst: string
+  /** Only by this link. */
+  readonly oif?: number | undefined
+}
+
+/**
+ * Asks which route a packet of this host to `dst` would take: the route as it is in its
+ * table, with every next hop. undefined when there is none; one that refuses packets is
+ * an error (blackhole EINVAL, prohibit EACCES).
+ */
+function get({ dst, oif }: RouteQuery): GetRequest<Route> {
+  const family = familyOf(dst)
+  return getRequest(
+    RTM.getRoute,
+    (out) => {
+      const at = out.reserve(RTMSG_BYTES)
+      out.view.setUint8(at, afOf(family))
+      out.view.setUint8(at + 1, ADDRESS_BYTES[family] * 8)
+      // IPv6 always names the table, and takes no flag for it.
+      const flags = family === 4 ? RTM_F.lookupTable | RTM_F.fibMatch : RTM_F.fibMatch
+      out.view.setUint32(at + 8, flags, HOST_LITTLE)
+      writeAttrs(out, routeAttrs, { dst, oif })
+    },
+    {
+      text: routeText('get fibmatch', { family, dst, oif }),
+      missing: ['ENETUNREACH', 'EHOSTUNREACH'],
+      decode: decodeRoute,
+    },
+  )
+}
+
 /** Requests about routes. */
-export const route = { add, replace, remove, list } as const
+export const route = { add, replace, remove, get, list } as const
 
 /**
  * Reads RTM_NEWROUTE and RTM_DELROUTE of IPv4 and IPv6; undefined for any other message.
@@ -248,6 +294,9 @@ function scopeOf(spec: RouteSpec): Scope {
 
 /** A dump of both families may ignore filters, so they are applied here as well. */
 function decodeMatching(message: Message, filter: RouteFilter): Route | undefined {
+  const { exceptProtocol } = filter
+  if (exceptProtocol !== undefined && message.body[RTM_PROTOCOL] === exceptProtocol)
+    return undefined
   const found = decodeRoute(message)
   if (found === undefined) return undefined
   const { family, table, protocol, type, oif } = filter
