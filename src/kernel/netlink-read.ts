@@ -8,7 +8,7 @@
 import * as nl from 'netlink-ts'
 import type { Ip, Mac, Prefix } from '../net/mod.ts'
 import type { KernelEvent } from './op.ts'
-import { ownsLink } from './ownership.ts'
+import { BGP_ROUTE_PROTOCOL, ownsLink } from './ownership.ts'
 import {
   type Addr,
   DEFAULT_METRIC,
@@ -50,7 +50,11 @@ export function* readTables(): Reading {
   if (filters.length > 0) yield* table(nl.vni.list(), (entry) => vniObjects(entry, nameOf))
   yield* table(nl.addr.list(), (addr) => [addrObject(addr, nameOf)])
   for (const family of [4, 6] as const) {
-    const request = nl.route.list({ family, table: MAIN_TABLE })
+    const request = nl.route.list({
+      family,
+      table: MAIN_TABLE,
+      exceptProtocol: BGP_ROUTE_PROTOCOL,
+    })
     yield* table(request, (route) => routeObject(route, nameOf))
   }
   yield* table(nl.neigh.list(), (neigh) => (isPermanent(neigh) ? [neighObject(neigh, nameOf)] : []))
@@ -221,6 +225,7 @@ const MAIN_TABLE = 254 // RT_TABLE_MAIN
 /** Routes that planners speak of; kernel-made multicast and local ones are left out. */
 function routeObject(route: nl.Route, nameOf: NameOf): Route | undefined {
   const { family, type, gateway, oif, onlink, protocol, table, encap } = route
+  if (protocol === BGP_ROUTE_PROTOCOL) return undefined
   if (table !== MAIN_TABLE || (type !== 'unicast' && type !== 'blackhole')) return undefined
   const dst = (route.dst ?? (family === 4 ? '0.0.0.0/0' : '::/0')) as Prefix
   // IPv6 hangs a blackhole on the loopback device; nobody asked for that.

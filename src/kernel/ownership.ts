@@ -22,6 +22,13 @@ import type { KernelObject, KernelState, Link } from './state.ts'
  */
 export const ROUTE_PROTOCOL = 84
 
+/**
+ * rtm_protocol of routes that the node's BGP speaker learnt. They are the speaker's alone
+ * (`live/bgp/kernel-routes.ts`): to the reconciler they are somebody else's, and it does not
+ * even read them, for there may be a million.
+ */
+export const BGP_ROUTE_PROTOCOL = 85
+
 const ALIAS_PREFIX = 'trivium '
 /** IFALIASZ is 256 with the final zero (include/uapi/linux/if_link.h). */
 const ALIAS_BYTES_MAX = 255

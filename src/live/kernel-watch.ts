@@ -4,8 +4,14 @@
  * @module
  */
 import * as nl from 'netlink-ts'
-import { type Drained, type Group, Monitor, type NetlinkSocket } from 'netlink-ts/live'
-import { isOurTable, type KernelEvent } from '../kernel/mod.ts'
+import {
+  type Drained,
+  type Group,
+  ignoreRoutes,
+  Monitor,
+  type NetlinkSocket,
+} from 'netlink-ts/live'
+import { BGP_ROUTE_PROTOCOL, isOurTable, type KernelEvent } from '../kernel/mod.ts'
 import { eventObjects, type NameOf } from '../kernel/netlink-read.ts'
 import type { KernelWays } from './kernel-apply.ts'
 import type { LiveNft } from './nft.ts'
@@ -93,10 +99,12 @@ function inBursts<E>(monitor: Monitor<E>, drained: (all: Drained<E>) => void): (
 
 /** VNI filters came with Linux 5.18, and lightweight tunnels need a newer one anyway. */
 function openMonitor(netnsFd: number | undefined): Monitor {
+  // A speaker that learns a table would fill the buffer with what is not the agent's.
+  const filter = ignoreRoutes({ protocol: BGP_ROUTE_PROTOCOL })
   try {
-    return Monitor.open({ groups: [...GROUPS, 'tunnel'], netnsFd })
+    return Monitor.open({ groups: [...GROUPS, 'tunnel'], netnsFd, filter })
   } catch {
-    return Monitor.open({ groups: GROUPS, netnsFd })
+    return Monitor.open({ groups: GROUPS, netnsFd, filter })
   }
 }
 

@@ -177,11 +177,12 @@ export class PrefixTable {
 
   /** As text, for people and planners. */
   prefixOf(id: number): Prefix {
+    if (this.words === 1) return `${dotted(this.#address[id]!)}/${this.#length[id]}` as Prefix
     let value = 0n
     for (let word = 0; word < this.words; word++) {
       value = (value << 32n) | BigInt(this.#address[id * this.words + word]! >>> 0)
     }
-    return `${ipFromInteger(this.words === 1 ? 4 : 6, value)}/${this.#length[id]}` as Prefix
+    return `${ipFromInteger(6, value)}/${this.#length[id]}` as Prefix
   }
 
   #hash(): number {
@@ -230,3 +231,6 @@ export class PrefixTable {
     }
   }
 }
+
+const dotted = (word: number): string =>
+  `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`
