@@ -1,9 +1,9 @@
 /**
- * Transactions that turn out to be unnecessary.
+ * Transactions that are tried: whether one is necessary, and what it would do.
  *
  * @module
  */
-import type { Store, Tx } from './store.ts'
+import type { Key, KeyRange, Reader, Store, Tx } from './store.ts'
 
 /**
  * Whether `body` would end, and leave the store as it is. Then it need not be run
@@ -19,5 +19,27 @@ export function writesNothing(store: Store, body: (tx: Tx) => unknown): boolean 
   } catch {
     // It writes, or fails: the transaction will tell why.
     return false
+  }
+}
+
+/** The store as it would be: what is written shows here and nowhere else. */
+export function overlay(reader: Reader): Tx {
+  /** undefined: removed. */
+  const written = new Map<string, unknown>()
+  return {
+    ...reader,
+    get: <T>(key: Key<T>) =>
+      written.has(key) ? (written.get(key) as T | undefined) : reader.get(key),
+    range<T>(range: KeyRange<T>) {
+      const own = [...written].filter(
+        ([key, value]) => key.startsWith(range) && value !== undefined,
+      )
+      if (written.size === 0) return reader.range(range)
+      const kept = [...reader.range(range)].filter(([key]) => !written.has(key))
+      const all = [...kept, ...own] as [Key<T>, T][]
+      return all.sort(([left], [right]) => (left < right ? -1 : 1))
+    },
+    put: (key, value) => void written.set(key, value),
+    remove: (key) => void written.set(key, undefined),
   }
 }

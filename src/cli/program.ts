@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { asTriviumError } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { agentCommand } from './commands/agent.ts'
+import { bgpCommand } from './commands/bgp.ts'
 import { completionCommand } from './commands/completion.ts'
 import { conformanceCommand } from './commands/conformance.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -49,6 +50,7 @@ export function program(): Command {
     agentCommand(),
     networkCommand(),
     nodeCommand(),
+    bgpCommand(),
     uplinkCommand(),
     ipamCommand(),
     explainCommand(),

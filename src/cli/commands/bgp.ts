@@ -1,0 +1,15 @@
+/**
+ * `trivium bgp`: the nodes' BGP speakers.
+ *
+ * @module
+ */
+import { Command } from 'commander'
+import { bgpSettingsCommands } from './bgp-settings.ts'
+
+export function bgpCommand(): Command {
+  const command = new Command('bgp').description(
+    'BGP of the nodes: settings, routers of the fabric, what is spoken',
+  )
+  for (const each of bgpSettingsCommands()) command.addCommand(each)
+  return command
+}
