@@ -7,7 +7,7 @@ import type { Family } from '../nlri.ts'
 import { NEVER } from './connection.ts'
 import type { Ending } from './ending.ts'
 import { REFILL_MS } from './timing.ts'
-import type { Agreed } from './types.ts'
+import type { Agreed, SessionEffect } from './types.ts'
 
 /** What is kept of a peer that is away, or back and not done yet; the paths are the RIB's. */
 export class Kept {
@@ -31,9 +31,10 @@ export class Kept {
     return gone
   }
 
-  /** The peer has said everything of this family again. */
-  filled(family: Family): void {
-    if (this.families.includes(family)) this.#keep((each) => each !== family)
+  /** End-of-RIB: the RIB has removed what the peer did not say again. */
+  hear(effect: SessionEffect | undefined): void {
+    if (this.families.length === 0 || effect?.kind !== 'update') return
+    this.#keep((family) => family !== effect.update.endOfRib)
   }
 
   /** The time is over, or nobody waits any more: all that goes. */

@@ -180,7 +180,11 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   /** ConnectRetryTimer_Expires: the attempt that hangs is given up for another. */
   #retry(now: Instant): void {
     const hanging = this.#connections.find(({ phase }) => phase === 'connecting')
-    if (hanging !== undefined) this.#end(hanging, abandoned('no answer'), 'active', now)
+    if (hanging !== undefined) {
+      this.#drop(hanging)
+      this.#effects.push({ kind: 'close', connection: hanging.id, isAbort: true })
+      this.#noteFailure('cannot connect: no answer')
+    }
     this.#begin(now)
   }
 
@@ -219,10 +223,10 @@ export class Session implements Machine<SessionInput, SessionEffect> {
       const before = this.#connections.find((each) => !each.isOutgoing)
       const connection = new Connection(id)
       this.#connections.push(connection)
-      // A peer that begins again has given up what it began before.
-      if (before !== undefined) this.#lose(before, now)
       this.#timing.idleUntil = NEVER
       this.#open(connection, input, now)
+      // A peer that begins again has given up what it began before.
+      if (before !== undefined) this.#lose(before, now)
     }
   }
 
@@ -258,7 +262,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   #received({ connection: id, bytes }: Input<'received'>, now: Instant): void {
     const connection = this.#find(id)
-    if (connection === undefined) return
+    if (connection?.local === undefined) return
     const { framer } = connection
     framer.push(bytes)
     while (connection.phase !== 'closed') {
@@ -289,14 +293,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     if (frame.type === MESSAGE.UPDATE) this.#counters.updatesIn++
     const found = deliver(frame, agreed, this.#effects)
     if (found !== undefined) this.#reset(connection, found, now)
-    else if (this.#kept.families.length > 0) this.#filled()
-  }
-
-  /** End-of-RIB, in what was delivered last: the RIB has removed what was stale by itself. */
-  #filled(): void {
-    const last = this.#effects.at(-1)
-    if (last?.kind !== 'update' || last.update.endOfRib === undefined) return
-    this.#kept.filled(last.update.endOfRib)
+    else this.#kept.hear(this.#effects.at(-1))
   }
 
   /** The peer's OPEN. */
@@ -316,23 +313,24 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     for (const text of result.notes) {
       if (this.#notes.isNewRemark(text)) this.#effects.push({ kind: 'note', text })
     }
+    const other = this.#rivalOf(connection)
+    const isOurs = oursStays(this.#terms.self, { routerId: open.id, asn: open.asn })
     const { local } = connection
-    if (local === undefined || !this.#survives(connection, open, now)) return
-    connection.confirmed(open, result, local, now)
-    this.#keepalive(connection, now)
-    this.#report()
+    if (other !== undefined && isOurs !== connection.isOutgoing) this.#lose(connection, now)
+    else if (local !== undefined) {
+      connection.confirmed(open, result, local, now)
+      this.#keepalive(connection, now)
+      this.#report()
+      if (other !== undefined) this.#lose(other, now)
+    }
   }
 
   /** RFC 4271 section 6.8, which allows to look at connections in OpenSent, too. */
-  #survives(connection: Connection, { id, asn }: Open, now: Instant): boolean {
-    const other = this.#connections.find(
+  #rivalOf(connection: Connection): Connection | undefined {
+    return this.#connections.find(
       (each) =>
         each !== connection && (each.phase === 'open-sent' || each.phase === 'open-confirm'),
     )
-    if (other === undefined) return true
-    const isOurs = oursStays(this.#terms.self, { routerId: id, asn })
-    this.#lose(isOurs === connection.isOutgoing ? other : connection, now)
-    return isOurs === connection.isOutgoing
   }
 
   #establish(connection: Connection, now: Instant): void {
@@ -412,8 +410,6 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     connection.keepaliveAt = keepaliveMs === 0 ? NEVER : now + this.#timing.keepaliveMs(keepaliveMs)
   }
 
-  // Ends.
-
   #reset(connection: Connection, found: Reset, now: Instant): void {
     const { phase, agreed } = connection
     const isHardKnown =
@@ -435,8 +431,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
       const isAbort = isAttempt || ending.isAbort === true
       this.#effects.push({ kind: 'close', connection: id, ...(isAbort && { isAbort }) })
     }
-    connection.close()
-    this.#connections = this.#connections.filter((each) => each !== connection)
+    this.#drop(connection)
     if (phase === 'established' && agreed !== undefined) this.#down(agreed, ending, now)
     else if (next !== 'none' && this.#isStarted) this.#noteFailure(ending.reason.text)
     if (next !== 'none') this.#lastError = ending.reason
@@ -473,6 +468,11 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   #established(): Connection | undefined {
     return this.#connections.find(({ phase }) => phase === 'established')
+  }
+
+  #drop(connection: Connection): void {
+    connection.close()
+    this.#connections = this.#connections.filter((each) => each !== connection)
   }
 
   #send(connection: ConnectionId, bytes: Uint8Array): void {
