@@ -40,6 +40,11 @@ const GUEST = {
 const PEERS = {
   ...NEEDED,
   ...GUEST,
+  // BGP daemons, which test/bgp/interop holds our speaker against.
+  bird2: '/usr/sbin/bird',
+  exabgp: '/usr/sbin/exabgp',
+  frr: '/usr/lib/frr/bgpd',
+  gobgpd: '/usr/bin/gobgpd',
   chromium: '/usr/bin/chromium',
   containerd: '/usr/bin/containerd',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
