@@ -163,7 +163,9 @@ function updated({ routes, updates }: Told, peer: string, message: Message): voi
   for (const gone of Object.values(message.withdraw ?? {}).flat()) routes.delete(key(gone))
   for (const byNextHop of Object.values(message.announce ?? {})) {
     for (const [nextHop, list] of Object.entries(byNextHop)) {
-      for (const each of Array.isArray(list) ? list : []) {
+      // Of a global and a link-local address, the global one.
+      const isSecond = nextHop.startsWith('fe80:') && Object.keys(byNextHop).length > 1
+      for (const each of Array.isArray(list) && !isSecond ? list : []) {
         if (each.nlri === undefined) continue
         routes.set(key(each), seenOf(peer, each.nlri, nextHop, message.attribute ?? {}))
       }

@@ -1,10 +1,14 @@
 /**
- * FRR's bgpd 8.4 without zebra: its configuration, and its table by way of its terminal's socket.
+ * FRR 8.4: the configuration of its bgpd, and the table by way of its terminal's socket.
+ *
+ * zebra runs beside it, as everywhere: without one bgpd knows no link, takes no IPv6 next
+ * hop that has a link-local address, and names IPv4-mapped ones itself.
  *
  * @module
  */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { must } from '../../../src/lab/exec.ts'
 import { some } from './bird.ts'
 import {
   FAMILIES,
@@ -59,7 +63,7 @@ function inFamily(family: 'ipv4' | 'ipv6', spec: RouterSpec): readonly string[] 
   ]
 }
 
-const routeMap = (route: RouteSpec, index: number, { ipv6 }: Place): readonly string[] => [
+const routeMap = (route: RouteSpec, index: number): readonly string[] => [
   `route-map rich${index} permit 10`,
   ...(route.communities === undefined ? [] : [` set community ${route.communities.join(' ')}`]),
   ...(route.large === undefined ? [] : [` set large-community ${route.large.join(' ')}`]),
@@ -67,7 +71,6 @@ const routeMap = (route: RouteSpec, index: number, { ipv6 }: Place): readonly st
     ? []
     : [` set extcommunity rt ${route.extended.map((each) => each.replace('rt:', '')).join(' ')}`]),
   ...(route.med === undefined ? [] : [` set metric ${route.med}`]),
-  ...(route.prefix.includes(':') ? [` set ipv6 next-hop global ${ipv6}`] : []),
 ]
 
 export function frrConfig(place: Place, spec: RouterSpec): string {
@@ -90,7 +93,7 @@ export function frrConfig(place: Place, spec: RouterSpec): string {
     ...spec.peers.flatMap((peer) => neighbour(place, peer)),
     ...FAMILIES.flatMap((family) => inFamily(family, spec)),
     'exit',
-    ...spec.routes.flatMap((route, index) => routeMap(route, index, place)),
+    ...spec.routes.flatMap((route, index) => routeMap(route, index)),
     '',
   ].join('\n')
 }
@@ -174,27 +177,30 @@ interface JsonNeighbour {
   readonly messageStats?: { readonly updatesRecv: number }
 }
 
+/** Unlike bgpd, zebra insists on giving up being root; its folder is its user's. */
+async function startZebra(place: Place, home: string): Promise<void> {
+  mkdirSync(home)
+  for (const folder of [dirname(place.folder), place.folder]) chmodSync(folder, 0o711)
+  await must(['chown', 'frr:frr', home])
+  const file = join(home, 'zebra.conf')
+  writeFileSync(file, 'log stdout\n')
+  const flags = ['-P', '0', '-i', `${home}/pid`, '--vty_socket', home, '-z', `${home}/zserv.api`]
+  const zebra = startProgram(place, ['/usr/lib/frr/zebra', ...flags, '-f', file])
+  await insist(zebra, () => ask(join(home, 'zebra.vty'), 'show version'))
+}
+
 export const frr: Implementation = {
   name: 'frr',
   lacks: {},
-  async start(place, spec): Promise<Router> {
+  async start(place, spec, isRestart = false): Promise<Router> {
     const file = join(place.folder, 'bgpd.conf')
     const socket = join(place.folder, 'bgpd.vty')
     writeFileSync(file, frrConfig(place, spec))
-    const flags = [
-      '-Z',
-      '-S',
-      '-u',
-      'root',
-      '-g',
-      'root',
-      '-P',
-      '0',
-      '-i',
-      join(place.folder, 'pid'),
-    ]
-    const command = ['/usr/lib/frr/bgpd', ...flags, '-f', file, '--vty_socket', place.folder]
-    const program = startProgram(place, command)
+    const home = join(place.folder, 'zebra')
+    if (!isRestart) await startZebra(place, home)
+    const runAs = ['-S', '-u', 'root', '-g', 'root', '-i', join(place.folder, 'pid')]
+    const sockets = ['-P', '0', '--vty_socket', place.folder, '-z', join(home, 'zserv.api')]
+    const program = startProgram(place, ['/usr/lib/frr/bgpd', ...runAs, ...sockets, '-f', file])
     await insist(program, () => ask(socket, 'show version'))
     return {
       name: 'frr',
