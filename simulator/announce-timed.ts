@@ -87,7 +87,7 @@ export class TimedAnnouncements implements Announcements {
   }
 
   /** Announcements of a process that ended stay, as with graceful restart. */
-  process(): void {}
+  agent(): void {}
 
   private hear(owner: number): void {
     const batch = this.batches.get(owner) ?? []

@@ -28,5 +28,5 @@ export interface Announcements {
   /** Its power is back, its kernel empty. */
   speak(owner: number): void
   /** The node's routing process starts, or ends while the kernel goes on. */
-  process(owner: number, runs: boolean): void
+  agent(owner: number, runs: boolean): void
 }

@@ -33,6 +33,8 @@ export const EVENT = {
   link: 10, //     routes follow what broke;     a = batch of changes
   pod: 11, //      the workload wants a pod, or its end; a = action
   fault: 12, //    something breaks;            a = fault, b = 1 when it is mended
+  segment: 13, //  a segment of BGP arrives;    a = connection, b = side that sent it
+  bgp: 14, //      a speaker's or connection's time; a = speaker or session
 } as const
 export type EventKind = (typeof EVENT)[keyof typeof EVENT]
 

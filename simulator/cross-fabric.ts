@@ -43,7 +43,7 @@ export function crossFabric(
     const unknown = routes ? lacking(fabric, device, to, dst, trail) : undefined
     if (unknown !== undefined) return unknown
     if (device.rack === to) return undefined
-    const step = paths.step(device.index, to, flow)
+    const step = routes ? fabric.step(device, dst, to, flow) : paths.step(device.index, to, flow)
     if (step.kind === 'stuck') return cut(step.reason)
     trail.latencyTicks += step.link.latencyTicks
     trail.lossPpm = lossTogether(trail.lossPpm, step.link.lossPpm)

@@ -10,7 +10,7 @@
  * @module
  */
 import { type Engine, EVENT } from './clock.ts'
-import { type FabricState, Routing } from './fabric-routing.ts'
+import { type FabricState, type NextHop, Routing } from './fabric-routing.ts'
 import { linkName, type Topology, type TopologyLink } from './fabric-topology.ts'
 
 /** What goes down or comes back. */
@@ -50,6 +50,7 @@ export class FabricPaths {
   private readonly known: Mutable
   private readonly batches: (readonly FabricChange[])[] = []
   private readonly onRouting: () => void
+  private readonly watchers: (typeof this.onChange)[] = []
 
   /** @param onRouting Called when paths are new. */
   constructor(engine: Engine, topology: Topology, convergeTicks: number, onRouting: () => void) {
@@ -63,16 +64,21 @@ export class FabricPaths {
     engine.on(EVENT.link, (batch) => this.learn(this.batches[batch] ?? []))
   }
 
+  /** The same as `onChange`, for as many as like to. */
+  watch(watcher: typeof this.onChange): void {
+    this.watchers.push(watcher)
+  }
+
   /** Grows with every change, and when it is known. */
   changed = 0
 
   /** Changes what is up now; all devices know of it together, `convergeTicks` later. */
   change(changes: readonly FabricChange[]): void {
     this.pending++
-    this.changed++
     for (const change of changes) {
+      this.changed++
       apply(this.actual, change)
-      this.onChange(change, 'happened')
+      this.tell(change, 'happened')
     }
     this.batches.push(changes)
     this.engine.post(this.convergeTicks, EVENT.link, this.batches.length - 1, 1)
@@ -89,11 +95,15 @@ export class FabricPaths {
 
   /** The next device on the way to a rack. @param flow Chooses among equal paths. */
   step(device: number, rack: number, flow: number): Step {
+    return this.follow(device, this.routing.nextHops(device, rack), flow, `to rack ${rack}`)
+  }
+
+  /** One of some next hops. @param whither For the reason why there is none. */
+  follow(device: number, hops: readonly NextHop[], flow: number, whither: string): Step {
     const { topology, actual } = this
-    const hops = this.routing.nextHops(device, rack)
     const next = hops[flow % Math.max(1, hops.length)]
     const name = topology.devices[device]?.name ?? ''
-    if (next === undefined) return { kind: 'stuck', reason: `${name} has no path to rack ${rack}` }
+    if (next === undefined) return { kind: 'stuck', reason: `${name} has no path ${whither}` }
     const link = topology.links[next.link]
     if (link === undefined || !actual.links[next.link]) {
       const words = link === undefined ? '' : linkName(topology, link)
@@ -108,7 +118,12 @@ export class FabricPaths {
     for (const change of changes) apply(this.known, change)
     this.routing = new Routing(this.topology, this.known)
     this.onRouting()
-    for (const change of changes) this.onChange(change, 'known')
+    for (const change of changes) this.tell(change, 'known')
+  }
+
+  private tell(change: FabricChange, phase: 'happened' | 'known'): void {
+    for (const watcher of this.watchers) watcher(change, phase)
+    this.onChange(change, phase)
   }
 }
 

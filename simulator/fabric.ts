@@ -23,11 +23,22 @@
  * @module
  */
 import type { KernelObject } from '../src/kernel/mod.ts'
-import { type IpFamily, type Prefix, prefixFamily, prefixLength } from '../src/net/mod.ts'
+import {
+  type Ip,
+  type IpFamily,
+  ipFamily,
+  type Prefix,
+  prefixFamily,
+  prefixLength,
+  prefixOf,
+} from '../src/net/mod.ts'
 import { TimedAnnouncements } from './announce-timed.ts'
 import { AnnounceCounter } from './announce-traffic.ts'
 import type { Change } from './announcements.ts'
 import { type Announced, type Announcer, isFor, type ProtocolTimers } from './announcer.ts'
+import { BgpAnnouncements } from './bgp/announce-bgp.ts'
+import { SwitchFib } from './bgp/fib.ts'
+import type { RoutingPlan } from './bgp/plan.ts'
 import {
   announcerOf,
   entryOn,
@@ -40,9 +51,8 @@ import {
   underlayEntries,
 } from './carriage.ts'
 import { type Engine, EVENT } from './clock.ts'
-import { type Announcement, type DeviceModel, SwitchDevice } from './fabric-device.ts'
-import { FabricPaths } from './fabric-paths.ts'
-import type { Routing } from './fabric-routing.ts'
+import { type Announcement, type DeviceModel, prefixEntry, SwitchDevice } from './fabric-device.ts'
+import { FabricPaths, type Step } from './fabric-paths.ts'
 import { dataCentersOf, type Topology } from './fabric-topology.ts'
 import type { KernelListener } from './kernel-tables.ts'
 import type { Share } from './shares.ts'
@@ -61,6 +71,9 @@ export interface FabricOptions {
   readonly timers: ProtocolTimers
   /** Whether a VLAN spans data centres. */
   readonly stretchVlan?: boolean
+  /** Speakers in the place of timers, for everything that is routed. */
+  readonly routing?: RoutingPlan | undefined
+  readonly seed?: number
 }
 
 export class Fabric {
@@ -82,6 +95,9 @@ export class Fabric {
   /** What it costs to announce. */
   readonly announced: AnnounceCounter
   private readonly timed: TimedAnnouncements
+  /** Undefined: announcements go by timers alone. */
+  readonly bgp: BgpAnnouncements | undefined
+  private readonly fib: SwitchFib | undefined
   /** Racks by node. */
   private readonly racks: ReadonlyMap<number, number>
   private readonly dataCenters: readonly number[]
@@ -111,42 +127,94 @@ export class Fabric {
     this.announced = new AnnounceCounter(this.devices.length)
     this.paths = new FabricPaths(engine, topology, options.convergeTicks, () => this.regroup())
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
+    const { routing, seed = 0 } = options
+    this.fib = routing?.isFabric === true ? new SwitchFib(routing) : undefined
+    this.bgp =
+      routing &&
+      new BgpAnnouncements(engine, {
+        plan: routing,
+        paths: this.paths,
+        seed,
+        onRoute: (...route) => this.chosen(...route),
+        onReset: (device) => this.reset(device),
+      })
     for (const device of this.devices) {
-      for (const rack of racks) {
-        for (const entry of this.underlayOf(device, rack)) {
-          this.tell(device, entry, true, engine.tick)
-        }
-      }
-      for (const entry of this.announcer.configured ?? []) {
-        this.tell(device, entry, true, engine.tick)
-      }
-      for (const entry of this.linkEntries(device)) device.hear(entry, true, engine.tick, 0)
+      const entries = [
+        ...racks.flatMap((rack) => this.underlayOf(device, rack)),
+        ...this.configuredOn(device),
+        ...this.linkEntries(device),
+      ]
+      for (const entry of entries) this.tell(device, entry, true, engine.tick)
     }
+    this.bgp?.start()
+  }
+
+  /** Whether switches know each other's racks by what their speakers say. */
+  get isFabricRouted(): boolean {
+    return this.fib !== undefined
+  }
+
+  /** Static summaries that a switch has without being told: all, or those of its own rack. */
+  private configuredOn({ rack }: SwitchDevice): readonly Announcement[] {
+    if (this.fib === undefined) return this.announcer.configured ?? []
+    return this.shares.flatMap((share) => (share.rack === rack ? [prefixEntry(share.prefix)] : []))
+  }
+
+  /** What a switch's speaker chose. */
+  private chosen(index: number, prefix: Prefix, nextHops: readonly Ip[], sinceTick: number): void {
+    const device = this.devices[index]
+    if (device === undefined) return
+    const { tick } = this.engine
+    this.heardTick = tick
+    for (const { name, size, add } of this.fib?.set(index, prefix, nextHops) ?? []) {
+      device.hear({ table: 'ecmp', entry: name, cost: size }, add, tick, this.pods)
+    }
+    // Packets may go another way, whatever the table holds.
+    device.version++
+    this.tell(device, prefixEntry(prefix), nextHops.length > 0, sinceTick)
+  }
+
+  /** A switch that starts anew holds what it is configured to. */
+  private reset(index: number): void {
+    const { tick } = this.engine
+    for (const prefix of this.fib?.prefixes(index) ?? []) this.chosen(index, prefix, [], tick)
+  }
+
+  /** The next device on the way of a packet to a rack. */
+  step(device: SwitchDevice, dst: Ip, rack: number, flow: number): Step {
+    const { fib, paths } = this
+    if (fib === undefined) return paths.step(device.index, rack, flow)
+    const held = [...this.prefixLengths[ipFamily(dst)]]
+      .sort((a, b) => b - a)
+      .find((length) => ['taken', 'software'].includes(device.ask(dst, length) ?? ''))
+    const prefix = held === undefined ? undefined : prefixOf(dst, held)
+    const hops = prefix === undefined ? [] : fib.hops(device.index, prefix)
+    return paths.follow(device.index, hops, flow, `for ${prefix ?? dst}`)
   }
 
   /** What a switch holds for its own links: next hops, and groups of equal paths. */
   linkEntries({ index }: SwitchDevice): readonly Announcement[] {
     if (!isRouted(this.roads)) return []
-    const { topology, routing } = this.paths
+    const { topology } = this.paths
     const neighbors = topology.links.flatMap(({ ends }, link) =>
       ends.includes(index) ? [`link ${link}`] : [],
     )
     return [
       ...neighbors.map((entry): Announcement => ({ table: 'arp', entry, cost: 1 })),
-      ...this.groupsOf(routing, index),
+      ...(this.fib === undefined ? this.groupsOf(index) : []),
     ]
   }
 
-  private groupsOf(routing: Routing, index: number): readonly Announcement[] {
+  private groupsOf(index: number): readonly Announcement[] {
+    const { routing } = this.paths
     return [...routing.groups(index)].map(([entry, cost]) => ({ table: 'ecmp', entry, cost }))
   }
 
   /** Paths are new, so groups of equal ones are. What an entry points to is written with them. */
   private regroup(): void {
-    if (!isRouted(this.roads)) return
-    const { routing } = this.paths
+    if (!isRouted(this.roads) || this.fib !== undefined) return
     for (const device of this.devices) {
-      const wanted = this.groupsOf(routing, device.index)
+      const wanted = this.groupsOf(device.index)
       const names = new Set(wanted.map(({ entry }) => entry))
       const { tick } = this.engine
       for (const entry of wanted) device.hear(entry, true, tick, this.pods)
@@ -159,7 +227,7 @@ export class Fabric {
 
   /** Batches of changes that are on their way. */
   get pending(): number {
-    return this.timed.pending
+    return this.timed.pending + (this.bgp?.pending ?? 0)
   }
 
   /** Entries that switches heard of and have not written. */
@@ -194,6 +262,8 @@ export class Fabric {
 
   /** What a rack's nodes put into a switch before there is any pod. */
   underlayOf(device: SwitchDevice, rack: RackPlan): readonly Announcement[] {
+    // Speakers tell of other racks.
+    if (this.fib !== undefined && device.rack !== rack.index) return []
     return modesOf(this.roads).flatMap((mode) =>
       mode === 'vlan' && !this.spans(device.index, rack.index)
         ? []
@@ -223,16 +293,30 @@ export class Fabric {
 
   /** A node has lost its power. What its kernel held goes when its peers give it up. */
   silence(owner: number): void {
+    this.bgp?.silence(owner)
     this.timed.silence(owner)
   }
 
   /** Its power is back. */
   speak(owner: number): void {
+    this.bgp?.speak(owner)
     this.timed.speak(owner)
   }
 
+  /** Its agent, and its speaker with it, starts or ends while the kernel goes on. */
+  agent(owner: number, runs: boolean): void {
+    this.bgp?.agent(owner, runs)
+  }
+
+  /** Frames teach by themselves, and pods are counted as they are; the rest is told. */
   private send(owner: number, change: Change): void {
-    this.timed.send(owner, change)
+    const { bgp, timed } = this
+    if (bgp === undefined || change.entry === undefined || change.entry.table === 'mac') {
+      timed.send(owner, change)
+      return
+    }
+    bgp.send(owner, change)
+    if (change.pods !== 0) timed.send(owner, { ...change, entry: undefined })
   }
 
   /** Every switch hears what a node's kernel changed. */

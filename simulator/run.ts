@@ -10,7 +10,7 @@ import { hashHex } from '../src/hash.ts'
 import { type Prng, prng } from '../src/prng.ts'
 import { counted } from '../src/words.ts'
 import { type CheckResult, checkResult } from './checkers/check.ts'
-import { checkConverged } from './checkers/converged.ts'
+import { checkConverged, checkSpeakers } from './checkers/converged.ts'
 import { checkNoLeak } from './checkers/no-leak.ts'
 import { checkReachability, type Reachability } from './checkers/reachability.ts'
 import { checkUniqueAddresses } from './checkers/unique-ip.ts'
@@ -148,6 +148,7 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
   const tables = timeline === undefined ? full.tables : highest(full.tables, figures(cluster))
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
+  checks.push(...checkSpeakers(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
   checks.push(reachability.check)
   const fabric = fabricFigure(cluster)

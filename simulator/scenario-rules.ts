@@ -19,6 +19,7 @@ import { checkFabric } from './fabric-plan.ts'
 import { bitsFor } from './math.ts'
 import { labelOf, networkOf, networkSpecs, networksOf } from './network.ts'
 import { PODS_MAX, type RunMode, type Scenario, type ScenarioMode } from './scenario.ts'
+import { checkRouting } from './scenario-routing.ts'
 import { checkStore } from './scenario-store.ts'
 import { shareLength } from './shares.ts'
 import { checkFaults } from './timeline/targets.ts'
@@ -40,6 +41,7 @@ export function checkScenario(scenario: Scenario): Complaint | undefined {
     allows(scenario) ??
     checkFabric(scenario) ??
     checkStore(scenario) ??
+    checkRouting(scenario) ??
     checkFaults(scenario) ??
     checkSteps(scenario)
   )

@@ -18,6 +18,7 @@ import { PROGRAMMING_RATES, SWITCH_PROFILES } from './profiles.ts'
 import { fabricSchema } from './scenario-fabric.ts'
 import { faultsSchema, probeSchema, swarmSchema } from './scenario-faults.ts'
 import { keysAt } from './scenario-json-schema.ts'
+import { routingSchema } from './scenario-routing.ts'
 import { type Complaint, checkScenario } from './scenario-rules.ts'
 import { storeSchema } from './scenario-store.ts'
 import { HOUR_MS, oneOf, show, whole } from './scenario-values.ts'
@@ -167,6 +168,7 @@ export const scenarioSchema = z.strictObject({
     .default([]),
   switch: z.union([profileSwitch, ownSwitch], { error: ({ input }) => switchError(input) }),
   fabric: fabricSchema.prefault({}),
+  routing: routingSchema,
   store: storeSchema,
   /** How many other nodes each node sends to: what its kernel must learn. */
   talk: z

@@ -11,11 +11,13 @@ import type { AgentReport, AgentTimes } from '../src/agent/agent.ts'
 import { invariant } from '../src/errors.ts'
 import { identity } from '../src/kernel/mod.ts'
 import { type Ip, type IpFamily, prefixFamily } from '../src/net/mod.ts'
-import type { FabricMode, FabricRoad } from './carriage.ts'
+import { planRouting, type RoutingPlan } from './bgp/plan.ts'
+import { type FabricMode, type FabricRoad, isAnnounced, isRouted, sharesOn } from './carriage.ts'
 import { Engine, EVENT, TICKS_PER_MS } from './clock.ts'
 import { Fabric } from './fabric.ts'
 import type { DeviceModel } from './fabric-device.ts'
 import { topologyOf } from './fabric-plan.ts'
+import type { Topology } from './fabric-topology.ts'
 import type { World } from './forward.ts'
 import { Kubelets } from './kubelets.ts'
 import { NeighborTable } from './neighbors.ts'
@@ -26,7 +28,7 @@ import type { RunMode, Scenario, ScenarioMode } from './scenario.ts'
 import { type Commit, concernedBy, simStore } from './store.ts'
 import { isStoreLoss, StoreLinks } from './store-links.ts'
 import { storeWire } from './store-wire.ts'
-import { initialObjects, nodeRecord, planRacks, type Reach } from './underlay.ts'
+import { initialObjects, nodeRecord, planRacks, type RackPlan, type Reach } from './underlay.ts'
 
 /** Findings that are kept to be shown; the rest is counted. */
 const NOTES_MAX = 5
@@ -78,10 +80,14 @@ export class Cluster {
     const { engine } = this
     const { times } = scenario
     const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
+    const roads = fabricRoads(scenario, mode)
+    const topology = topologyOf(scenario)
     this.fabric = new Fabric(engine, {
-      roads: fabricRoads(scenario, mode),
+      roads,
       racks,
-      topology: topologyOf(scenario),
+      topology,
+      routing: routingOf(scenario, roads, racks, topology),
+      seed: scenario.seed,
       model: modelOf(scenario),
       modelOf: (profile) => {
         const { overflow, routesPerSecond } = scenario.switch
@@ -142,7 +148,10 @@ export class Cluster {
     const kubelets = new Kubelets({ engine, place: (index) => this.node(index), retryTicks })
     engine.on(EVENT.podAdd, (index, pod) => kubelets.add(pod, index))
     engine.on(EVENT.podRemove, (_index, pod) => kubelets.remove(pod))
-    engine.on(EVENT.start, (index) => this.node(index).start())
+    engine.on(EVENT.start, (index) => {
+      this.node(index).start()
+      this.fabric.agent(index, true)
+    })
     return kubelets
   }
 
@@ -217,6 +226,7 @@ export class Cluster {
   startAgent(index: number): void {
     const node = this.node(index)
     node.start()
+    this.fabric.agent(index, true)
     this.check(node)
   }
 
@@ -224,6 +234,7 @@ export class Cluster {
   stopAgent(index: number): void {
     const node = this.node(index)
     node.stop()
+    this.fabric.agent(index, false)
     this.check(node)
   }
 
@@ -343,6 +354,26 @@ const fabricRoads = ({ pools }: Pick<Scenario, 'pools'>, mode: RunMode): readonl
     mode: fabricMode(roadOf(mode, name)),
     pools: pools.filter((pool) => networkOf(pool) === name).map(({ cidr }) => cidr),
   }))
+
+/** Who speaks BGP with whom; nobody where timers do, or where switches do not route. */
+function routingOf(
+  { routing: words }: Pick<Scenario, 'routing'>,
+  roads: readonly FabricRoad[],
+  racks: readonly RackPlan[],
+  topology: Topology,
+): RoutingPlan | undefined {
+  if (words.protocol !== 'bgp' || !isRouted(roads)) return undefined
+  const announced = roads.filter((road) => isAnnounced([road]))
+  // Inside of one AS only nodes have something to tell.
+  if (announced.length === 0 && words.sessions !== 'fabric') return undefined
+  return planRouting({
+    words,
+    racks,
+    topology,
+    pools: announced.flatMap(({ pools }) => pools),
+    shares: roads.flatMap((road) => sharesOn(road, racks.length)),
+  })
+}
 
 /** What the fabric carries in a mode. */
 export function fabricMode({

@@ -14,11 +14,24 @@ import type { Scenario } from '../scenario.ts'
 import { planRacks } from '../underlay.ts'
 import { type Cluster, familiesOf } from '../world.ts'
 import { type CheckResult, checkResult } from './check.ts'
+import { checkRoutingTables, type FromNode, RoutingWish } from './routing.ts'
 
 export function checkConverged(cluster: Cluster, scenario: Scenario): CheckResult {
-  const findings = [...kernelFindings(cluster), ...switchFindings(cluster, scenario)]
+  const wish = wishOf(cluster, scenario)
+  const findings = [...kernelFindings(cluster), ...switchFindings(cluster, wish)]
   const scope = `${cluster.nodes.length} kernels, ${cluster.fabric.devices.length} switches`
   return checkResult('tables as desired', scope, findings)
+}
+
+/** Every speaker's table is what the sessions that can be up should have brought it; nothing without BGP. */
+export function checkSpeakers(cluster: Cluster, scenario: Scenario): readonly CheckResult[] {
+  const { bgp } = cluster.fabric
+  return bgp === undefined ? [] : [checkRoutingTables(bgp, wishOf(cluster, scenario))]
+}
+
+function wishOf(cluster: Cluster, scenario: Scenario): RoutingWish {
+  const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
+  return new RoutingWish(cluster.fabric, racks, announcedBy(cluster))
 }
 
 function kernelFindings({ nodes, store, broken }: Cluster): readonly string[] {
@@ -45,22 +58,21 @@ function kernelFindings({ nodes, store, broken }: Cluster): readonly string[] {
 const macvlansOf = (pods: Iterable<SimPod>): readonly Link[] =>
   [...pods].flatMap(({ plan: { link } }) => link ?? [])
 
-function switchFindings({ fabric, nodes }: Cluster, scenario: Scenario): readonly string[] {
-  const racks = planRacks(scenario.nodes, scenario.racks, familiesOf(scenario))
-  const fromPods = nodes.flatMap(({ kernel, rack, pods }) =>
+/** What the kernels hold that switches are to know. */
+const announcedBy = ({ fabric, nodes }: Cluster): readonly FromNode[] =>
+  nodes.flatMap(({ kernel, rack, pods, index }) =>
     [...kernel.objects(), ...macvlansOf(pods.values())].flatMap((object) => {
       const entry = entryOn(fabric.roads, object)
-      return entry === undefined ? [] : [{ rack, entry }]
+      return entry === undefined ? [] : [{ node: index, rack, entry }]
     }),
   )
+
+function switchFindings({ fabric }: Cluster, wish: RoutingWish): readonly string[] {
   return fabric.devices.flatMap((device) => {
+    if (!wish.concerns(device)) return []
     const entries = [
-      ...racks.flatMap((rack) => fabric.underlayOf(device, rack)),
-      ...fabric.announcer.held(
-        device,
-        fromPods.filter((announced) => fabric.hears(device.index, announced)),
-      ),
-      ...(fabric.announcer.configured ?? []),
+      ...wish.racks.flatMap((rack) => fabric.underlayOf(device, rack)),
+      ...wish.told(device),
       ...fabric.linkEntries(device),
     ]
     return SWITCH_TABLES.flatMap((table) => {

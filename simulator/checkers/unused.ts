@@ -80,7 +80,7 @@ function endOf(fabric: Fabric, from: SwitchDevice, dst: Ip): End {
     const share = shares.find(({ prefix }) => prefix === entry)
     if (share === undefined) return { fault: `${here.name} has ${entry} for the unused ${dst}` }
     if (here.rack === share.rack) return 'discarded'
-    const step = paths.step(here.index, share.rack, 0)
+    const step = fabric.step(here, dst, share.rack, 0)
     if (step.kind === 'stuck') return 'lost'
     device = devices[step.device]
   }

@@ -1,0 +1,126 @@
+/**
+ * How routing daemons behave in time, as data. A profile sets the timers of a speaker
+ * and holds back its input and output; what is decided is the product's own.
+ *
+ * @module
+ */
+
+/** Seconds, but where the name says milliseconds. */
+export interface DaemonProfile {
+  readonly name: string
+  /** Keepalives are a third of it, in all of them. */
+  readonly holdSeconds: number
+  readonly connectRetrySeconds: number
+  /** First wait after a session failed. */
+  readonly idleSeconds: number
+  /** From the start of a peer to the first attempt to connect. */
+  readonly connectDelaySeconds: number
+  /** What a peer is told when its session comes up waits so long, so that peers share the work. */
+  readonly coalesceMs: number
+  /** More of it for each peer there is, up to `coalesceMaxMs` in all. */
+  readonly coalesceMsPerPeer: number
+  readonly coalesceMaxMs: number
+  /** MinRouteAdvertisementInterval towards a peer, eBGP and iBGP. Source of the term: RFC 4271 section 9.2.1.1. */
+  readonly advertiseSeconds: { readonly ebgp: number; readonly ibgp: number }
+  /** Own routes are seen when the kernel is scanned, every so often; 0: at once. */
+  readonly kernelScanMs: number
+  /** Whether a link without carrier ends the sessions on it. */
+  readonly watchesCarrier: boolean
+  /** RFC 4724; false: peers do not wait for a restart. */
+  readonly restartSeconds: number | false
+  /** Prefixes learned a second: what a turn of decisions takes. Measured with 100 prefixes an UPDATE, where not said. */
+  readonly routesPerSecond: number
+  /** Where the figures are. */
+  readonly sources: readonly string[]
+}
+
+const NO_COALESCING = { coalesceMs: 0, coalesceMsPerPeer: 0, coalesceMaxMs: 0 } as const
+const NO_ADVERTISE_INTERVAL = { ebgp: 0, ibgp: 0 } as const
+
+const TRIVIUM = {
+  name: 'trivium',
+  holdSeconds: 90,
+  connectRetrySeconds: 5,
+  idleSeconds: 1,
+  connectDelaySeconds: 0,
+  ...NO_COALESCING,
+  advertiseSeconds: NO_ADVERTISE_INTERVAL,
+  kernelScanMs: 0,
+  watchesCarrier: false,
+  restartSeconds: 120,
+  routesPerSecond: 1_400_000,
+  sources: ['src/bgp/config.ts', 'bench bgp-rib'],
+} as const satisfies DaemonProfile
+
+const BIRD = {
+  ...TRIVIUM,
+  name: 'bird',
+  holdSeconds: 240,
+  connectRetrySeconds: 120,
+  idleSeconds: 60,
+  connectDelaySeconds: 5,
+  watchesCarrier: true,
+  // It helps others, and does not ask for help itself.
+  restartSeconds: false,
+  routesPerSecond: 1_300_000,
+  sources: ['CZ-NIC/bird proto/bgp/config.Y', 'doc/bird.sgml', 'measured: BIRD 2.0.12'],
+} as const satisfies DaemonProfile
+
+const FRR = {
+  ...TRIVIUM,
+  name: 'frr',
+  holdSeconds: 180,
+  connectRetrySeconds: 30,
+  coalesceMs: 1000,
+  coalesceMsPerPeer: 50,
+  coalesceMaxMs: 10_000,
+  watchesCarrier: true,
+  restartSeconds: false,
+  routesPerSecond: 183_000,
+  sources: ['FRRouting/frr bgpd/bgpd.h, bgpd/bgp_updgrp.h', 'measured: bgpd 8.4.4'],
+} as const satisfies DaemonProfile
+
+export const DAEMONS: readonly DaemonProfile[] = [
+  TRIVIUM,
+  BIRD,
+  FRR,
+  {
+    ...FRR,
+    name: 'frr-datacenter',
+    holdSeconds: 9,
+    connectRetrySeconds: 10,
+    sources: [...FRR.sources, 'bgpd/bgp_vty.h, doc/user/basic.rst'],
+  },
+  {
+    ...TRIVIUM,
+    name: 'gobgp',
+    holdSeconds: 90,
+    connectRetrySeconds: 120,
+    idleSeconds: 30,
+    restartSeconds: false,
+    routesPerSecond: 73_000,
+    sources: ['osrg/gobgp pkg/config/oc/default.go', 'measured: gobgpd 3.10'],
+  },
+  {
+    ...BIRD,
+    name: 'calico',
+    connectRetrySeconds: 5,
+    idleSeconds: 5,
+    connectDelaySeconds: 2,
+    kernelScanMs: 2000,
+    restartSeconds: 120,
+    sources: [...BIRD.sources, 'projectcalico/calico confd/tests/compiled_templates, bird.cfg'],
+  },
+]
+
+export const DAEMON_NAMES = ['trivium', 'bird', 'frr', 'frr-datacenter', 'gobgp', 'calico'] as const
+export type DaemonName = (typeof DAEMON_NAMES)[number]
+
+export const daemonNamed = (name: DaemonName): DaemonProfile =>
+  DAEMONS.find((daemon) => daemon.name === name) ?? TRIVIUM
+
+/** Milliseconds that a new session waits for what it is told first. */
+export function coalescedFor(daemon: DaemonProfile, peers: number): number {
+  const { coalesceMs, coalesceMsPerPeer, coalesceMaxMs } = daemon
+  return Math.min(coalesceMaxMs, coalesceMs + peers * coalesceMsPerPeer)
+}
