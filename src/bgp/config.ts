@@ -57,6 +57,8 @@ export interface PeerConfig {
   readonly password?: string
   /** RFC 5082: the peer is so many hops away, 1 to 255; packets with a lower TTL than 256 less this are not heard. */
   readonly ttlSecurityHops?: number
+  /** How far away an external peer may be without `ttlSecurityHops`: the TTL of what is sent, 1 to 255. @default 1 */
+  readonly multihop?: number
   /** RFC 4271 section 4.2: 0 or 3 to 65535. @default 90 */
   readonly holdSeconds?: number
   /** Wait between two attempts to connect. @default 5 */

@@ -1,6 +1,7 @@
 /**
  * The part of netlink-ts that talks to the kernel: sockets, notifications, network
- * namespaces, locks between processes, who connects to a socket, and a quick end. It needs Linux, 64 bits, and koffi.
+ * namespaces, TCP sockets for routing, locks between processes, who connects to a socket, and a quick
+ * end. It needs Linux, 64 bits, and koffi.
  *
  * @module
  */
@@ -24,3 +25,10 @@ export { openPacketSocket, type PacketSocket } from './packet.ts'
 export { peerPid, shutReading } from './peer.ts'
 export { sendNow } from './send.ts'
 export { NetlinkSocket, type RouteSocketOptions, type SocketOptions } from './socket.ts'
+export {
+  type AddressFamily,
+  openTcpSocket,
+  setHops,
+  setMd5Key,
+  type TcpOptions,
+} from './tcp.ts'

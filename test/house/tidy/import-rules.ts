@@ -187,7 +187,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   {
     unit: 'src/cli',
     units: [...PURE, 'src/live', 'src/lab', 'src/conformance', 'simulator', 'simulator/main.ts'],
-    packages: ['commander', 'yaml', 'cli-progress', 'node:*'],
+    packages: ['commander', 'yaml', 'zod', 'cli-progress', 'node:*'],
   },
   { unit: 'simulator', units: PURE, packages: ['yaml', 'zod'] },
   {

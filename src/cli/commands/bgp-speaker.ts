@@ -1,0 +1,183 @@
+/**
+ * `trivium bgp run`: a speaker alone in the foreground; and what people ask a speaker.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import type { PeerJson, RouteJson } from '../../bgp/speaker/json.ts'
+import { asTriviumError } from '../../errors.ts'
+import { LOG_LEVELS, type Logger, type LogLevel, openLog } from '../../live/log.ts'
+import { collectRows } from '../bgp/ask.ts'
+import { print } from '../common.ts'
+import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+
+const SOCKET = '/run/trivium/bgp.sock'
+
+const HELP = `
+Examples:
+  trivium bgp run speaker.yaml
+  trivium bgp peers                               sessions, and what came over them
+  trivium bgp routes ipv6 --within 2001:db8::/32  what is used
+  trivium bgp show 10.42.0.0/16                   every path, and why it lost
+  trivium bgp reset 192.0.2.1 --soft refresh      ask the peer for everything again
+
+The file is described in docs/bgp.md.
+`
+
+interface Flags {
+  readonly socket: string
+  readonly output: OutputFormat
+}
+
+export function bgpSpeakerCommands(): readonly Command[] {
+  return [runCommand(), ...questions()]
+}
+
+function runCommand(): Command {
+  return new Command('run')
+    .description(
+      'run the speaker of a file; SIGHUP reads it again, SIGTERM ends every session with a Cease, SIGUSR1 ends without a word so that peers keep the routes (RFC 4724)',
+    )
+    .argument('<file>', 'YAML or JSON')
+    .option('--socket <path>', 'where questions are answered', SOCKET)
+    .option('--restarting', 'the routes of an earlier run are still in the kernel (RFC 4724)')
+    .addOption(
+      new Option('--log-level <level>', 'least severe log line')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    )
+    .action(run)
+    .addHelpText('after', HELP)
+}
+
+function questions(): readonly Command[] {
+  return [
+    asking('peers', 'sessions, and what came over them').action((flags: Flags) =>
+      showRows(flags, { ask: 'peers' }, PEER_COLUMNS, 'no peers'),
+    ),
+    asking('routes', 'best routes')
+      .argument('[family]', 'ipv4 or ipv6', 'ipv4')
+      .option('--within <prefix>', 'only those inside of it')
+      .option('--from <peer>', "only this peer's, or `own`")
+      .action((family: string, flags: Flags & { within?: string; from?: string }) => {
+        const { within, from } = flags
+        const question = { ask: 'routes', family, ...(within && { within }), ...(from && { from }) }
+        return showRows(flags, question, ROUTE_COLUMNS, 'no routes')
+      }),
+    asking('show', 'every path of a prefix, and why it lost')
+      .argument('<prefix>')
+      .action((prefix: string, flags: Flags) =>
+        showRows(flags, { ask: 'show', prefix }, PATH_COLUMNS, `no path of ${prefix}`),
+      ),
+    asking('reset', 'end a session, or say things again without ending it')
+      .argument('<peer>', "the peer's address")
+      .addOption(
+        new Option(
+          '--soft <how>',
+          'in: apply the import policy again; out: tell the peer everything again; refresh: ask it for everything again',
+        ).choices(['in', 'out', 'refresh']),
+      )
+      .option('--text <words>', 'said to the peer when the session ends (RFC 9003)')
+      .action(async (peer: string, flags: Flags & { soft?: string; text?: string }) => {
+        const { soft = 'hard', text } = flags
+        await collectRows(flags.socket, { ask: 'reset', peer, how: soft, ...(text && { text }) })
+      }),
+  ]
+}
+
+const asking = (name: string, description: string): Command =>
+  new Command(name)
+    .description(description)
+    .option('--socket <path>', "the speaker's socket", SOCKET)
+    .addOption(outputOption())
+
+async function showRows<Row>(
+  { socket, output }: Flags,
+  question: Readonly<Record<string, unknown>>,
+  columns: readonly Column<Row>[],
+  whenEmpty: string,
+): Promise<void> {
+  const rows = (await collectRows(socket, question)) as readonly Row[]
+  print(renderRows(rows, columns, output, whenEmpty))
+}
+
+const PEER_COLUMNS: readonly Column<PeerJson>[] = [
+  { title: 'PEER', value: ({ address }) => address },
+  { title: 'AS', value: ({ asn }) => asn },
+  { title: 'STATE', value: ({ state }) => state },
+  { title: 'FOR', value: ({ seconds }) => durationText(seconds) },
+  { title: 'PATHS', value: ({ families }) => families.reduce((sum, { paths }) => sum + paths, 0) },
+  { title: 'UPDATES IN', value: ({ updatesIn }) => updatesIn, wide: true },
+  { title: 'UPDATES OUT', value: ({ updatesOut }) => updatesOut, wide: true },
+  { title: 'PROBLEMS', value: ({ problems }) => problems },
+  { title: 'DESCRIPTION', value: ({ description = '' }) => description, wide: true },
+  { title: 'LAST ERROR', value: ({ lastError = '' }) => lastError },
+]
+
+const ROUTE_COLUMNS: readonly Column<RouteJson>[] = [
+  { title: 'PREFIX', value: ({ prefix }) => prefix },
+  { title: 'NEXT HOP', value: ({ nextHop }) => nextHop },
+  { title: 'FROM', value: ({ from }) => from },
+  { title: 'LOCAL PREF', value: ({ localPref = '' }) => localPref, wide: true },
+  { title: 'MED', value: ({ med = '' }) => med, wide: true },
+  { title: 'COMMUNITIES', value: ({ communities = [] }) => communities.join(' '), wide: true },
+  { title: 'AS PATH', value: ({ asPath }) => asPath },
+]
+
+const PATH_COLUMNS: readonly Column<RouteJson & { readonly standing: string }>[] = [
+  { title: 'FROM', value: ({ from }) => from },
+  ...ROUTE_COLUMNS.filter(({ title }) => !['PREFIX', 'FROM'].includes(title)),
+  { title: 'STANDING', value: ({ standing }) => standing },
+]
+
+/** The two largest units. */
+function durationText(seconds: number): string {
+  const parts = [Math.floor(seconds / 86_400), Math.floor(seconds / 3600) % 24]
+  const rest = [Math.floor(seconds / 60) % 60, seconds % 60]
+  const all = [...parts, ...rest].map((count, at) => `${count}${'dhms'[at]}`)
+  const first = [...parts, ...rest].findIndex((count) => count > 0)
+  return first < 0 ? '0s' : all.slice(first, first + 2).join('')
+}
+
+interface RunFlags {
+  readonly socket: string
+  readonly restarting?: boolean
+  readonly logLevel: LogLevel
+}
+
+/** What it takes is loaded only here: no other command needs it. */
+async function run(path: string, flags: RunFlags): Promise<void> {
+  const { parseSpeakerFile } = await import('../bgp/file.ts')
+  const { startSpeaker } = await import('../../live/bgp/speaker.ts')
+  const read = () => parseSpeakerFile(readFileSync(path, 'utf8'), path)
+  const file = read()
+  const { log } = openLog(flags.logLevel)
+  const running = await startSpeaker({
+    config: file.config,
+    listen: file.listen,
+    log,
+    socketPath: flags.socket,
+    isRestarting: flags.restarting ?? false,
+  })
+  process.on('SIGHUP', () => reload(log, () => running.configure(read().config)))
+  log.info({ event: 'ready', peers: file.config.peers.length }, 'ready')
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGUSR1'] as const) {
+      process.once(name, () => resolve(name))
+    }
+  })
+  log.info({ event: 'stopping', signal })
+  await running.stop(signal === 'SIGUSR1')
+  log.info({ event: 'stopped' })
+}
+
+/** A file with a mistake changes nothing. */
+function reload(log: Logger, act: () => void): void {
+  try {
+    act()
+    log.info({ event: 'reloaded' }, 'the file was read again')
+  } catch (thrown) {
+    log.error({ event: 'reload', error: asTriviumError(thrown).message }, 'nothing was changed')
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * The socket on which people ask a speaker: a line of JSON in, lines of JSON out.
+ *
+ *     {"ask":"peers"}                                   each peer a line
+ *     {"ask":"routes","family":"ipv4","within":"10.0.0.0/8"}
+ *     {"ask":"told","peer":"192.0.2.1","family":"ipv4"} what a peer was told
+ *     {"ask":"show","prefix":"10.0.0.0/16"}             each path, and why it lost
+ *     {"ask":"export","prefix":"10.0.0.0/16","peer":"192.0.2.1"}
+ *     {"ask":"reset","peer":"192.0.2.1","how":"refresh"}
+ *
+ * The last line is `{"end":true}` or `{"error":"…"}`. One question a connection; whoever
+ * asks at length or reads slowly is shown the door.
+ *
+ * @module
+ */
+import { createServer, type Socket } from 'node:net'
+import type { Family } from '../../bgp/nlri.ts'
+import { attributesJson, pathJson, peerJson, routeJson, toldJson } from '../../bgp/speaker/json.ts'
+import { asTriviumError, TriviumError } from '../../errors.ts'
+import { type Ip, type Prefix, parseIp, parsePrefix } from '../../net/mod.ts'
+import { liveClock } from '../clock.ts'
+import { publishSocket, withdrawSocket } from '../socket-file.ts'
+import type { RunningSpeaker } from './speaker.ts'
+
+export interface ControlSocket {
+  close(): Promise<void>
+}
+
+const QUESTION_BYTES_MAX = 65_536
+const CONNECTIONS_MAX = 32
+/** Nobody reads or writes for so long. */
+const SILENCE_MS_MAX = 15_000
+
+export async function serveControl(path: string, running: RunningSpeaker): Promise<ControlSocket> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    converse(socket, running)
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  const inode = await publishSocket(server, path)
+  server.on('error', () => {})
+  return {
+    async close() {
+      await withdrawSocket(path, inode)
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+function converse(socket: Socket, running: RunningSpeaker): void {
+  let text = ''
+  socket.setEncoding('utf8')
+  socket.setTimeout(SILENCE_MS_MAX, () => socket.destroy())
+  socket.on('error', () => {})
+  const onData = (chunk: string): void => {
+    text += chunk
+    const end = text.indexOf('\n')
+    if (end < 0 && text.length <= QUESTION_BYTES_MAX) return
+    socket.off('data', onData)
+    socket.resume()
+    void answer(socket, end < 0 ? text : text.slice(0, end), running)
+  }
+  socket.on('data', onData)
+}
+
+async function answer(socket: Socket, question: string, running: RunningSpeaker): Promise<void> {
+  try {
+    for (const row of rowsOf(questionOf(question), running)) {
+      if (socket.destroyed) return
+      if (!socket.write(`${JSON.stringify(row)}\n`)) await drained(socket)
+    }
+    socket.end('{"end":true}\n')
+  } catch (thrown) {
+    socket.end(`${JSON.stringify({ error: asTriviumError(thrown).message })}\n`)
+  }
+}
+
+const drained = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done)
+      socket.off('close', done)
+      resolve()
+    }
+    socket.once('drain', done)
+    socket.once('close', done)
+  })
+
+type Question = Readonly<Record<string, unknown>>
+
+function questionOf(text: string): Question {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    value = undefined
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TriviumError('BAD_JSON', 'Cannot read the question: wanted a line of JSON, an object')
+  }
+  return value as Question
+}
+
+function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown> {
+  const { speaker } = running
+  switch (question['ask']) {
+    case 'peers':
+      for (const view of speaker.peers()) yield peerJson(view, liveClock.now())
+      return
+    case 'routes': {
+      const filter = {
+        ...('within' in question && { within: prefixOf(question, 'within') }),
+        ...('from' in question && { from: fromOf(question) }),
+      }
+      for (const route of speaker.routes(familyOf(question), filter)) yield routeJson(route)
+      return
+    }
+    case 'told':
+      for (const told of speaker.toldTo(peerOf(question, running), familyOf(question))) {
+        yield toldJson(told)
+      }
+      return
+    case 'show':
+      for (const path of speaker.why(prefixOf(question, 'prefix'))) yield pathJson(path)
+      return
+    case 'export':
+      yield exported(question, running)
+      return
+    case 'reset':
+      reset(question, running)
+      return
+    default:
+      throw usage('ask', question['ask'], 'peers, routes, told, show, export or reset')
+  }
+}
+
+function exported(question: Question, running: RunningSpeaker): unknown {
+  const prefix = prefixOf(question, 'prefix')
+  const verdict = running.speaker.exportOf(prefix, peerOf(question, running))
+  if (verdict === undefined)
+    return { kind: 'none', reason: 'there is no best path, or it is the peer’s own' }
+  if (verdict.kind === 'reject') return verdict
+  const { rule, attributes } = verdict
+  return { kind: 'accept', rule, ...attributesJson(attributes) }
+}
+
+const HOW = ['hard', 'in', 'out', 'refresh'] as const
+const TEXT_OCTETS_MAX = 255
+
+function reset(question: Question, running: RunningSpeaker): void {
+  const peer = peerOf(question, running)
+  const how = HOW.find((each) => each === question['how'])
+  if (how === undefined) throw usage('how', question['how'], HOW.join(', '))
+  const { text } = question
+  if (text !== undefined && (typeof text !== 'string' || text.length > TEXT_OCTETS_MAX)) {
+    throw usage('text', text, 'at most 255 characters')
+  }
+  running.feed({ kind: 'reset', peer, how, ...(text !== undefined && { text }) })
+}
+
+function peerOf(question: Question, { speaker }: RunningSpeaker): Ip {
+  const peer = parseIp(String(question['peer']), 'peer')
+  if (speaker.peer(peer) !== undefined) return peer
+  throw new TriviumError('NOT_FOUND', `Cannot find peer ${peer}: it is not configured`)
+}
+
+function familyOf({ family }: Question): Family {
+  if (family === 'ipv4' || family === 'ipv6') return family
+  throw usage('family', family, 'ipv4 or ipv6')
+}
+
+const prefixOf = (question: Question, key: string): Prefix =>
+  parsePrefix(String(question[key]), key)
+
+function fromOf({ from }: Question): Ip | 'own' {
+  return from === 'own' ? from : parseIp(String(from), 'from')
+}
+
+const usage = (key: string, found: unknown, wanted: string): TriviumError =>
+  new TriviumError(
+    'USAGE',
+    `Cannot answer: ${key} is ${(JSON.stringify(found) ?? 'missing').slice(0, 60)}, wanted ${wanted}`,
+  )
