@@ -6,7 +6,8 @@
  * fault in it is one of RFC 7606's remedies, never an exception. `session/` is
  * the state machine of one peer. `rib/` interns attributes, chooses a best path
  * for each prefix and says what changed, for the kernel and for other peers.
- * `policy/` decides, as data, what comes in and goes out. `speaker.ts` joins them.
+ * `policy/` decides, as data, what comes in and goes out. `fib/` compares the routes
+ * that were chosen with what a kernel holds. `speaker.ts` joins them.
  *
  * RFCs, a line each: done, partly (what lacks), or not yet.
  *

@@ -116,6 +116,7 @@ export {
   route,
 } from './route/route.ts'
 export type { RouteType } from './route/route-attrs.ts'
+export { type RouteTemplate, routeTemplate } from './route/route-template.ts'
 export { type Rule, type RuleAction, type RuleFilter, type RuleSpec, rule } from './route/rule.ts'
 export type { NumberRange } from './route/rule-attrs.ts'
 export {

@@ -20,12 +20,13 @@ import { NOT_WANTED, type Resolve, WantedSets } from './wanted-sets.ts'
 export interface RouteChange {
   /** Of the prefix, for `settle`. */
   readonly row: number
-  readonly prefix: Prefix
   /**
    * `add` must not touch a route of somebody else at the same place; `replace` is of a
    * route of ours, which may have gone.
    */
   readonly how: 'add' | 'replace' | 'remove'
+  /** Equal for changes with equal hops, as long as nothing is settled. */
+  readonly forward: number
   /** None: to be removed. */
   readonly hops: readonly ForwardHop[]
 }
@@ -250,7 +251,7 @@ export class FamilyFib {
       return undefined
     }
     const how = target === NO_FORWARD ? 'remove' : have === NO_FORWARD ? 'add' : 'replace'
-    return { row, prefix: this.table.prefixOf(row), how, hops: this.forwards.of(target) }
+    return { row, how, forward: target, hops: this.forwards.of(target) }
   }
 
   settle({ row, how, hops }: RouteChange, outcome: RouteOutcome): void {

@@ -5,7 +5,7 @@
  * reaches it: the route to it is looked up, and its gateways take the packets (recursive
  * resolution, RFC 4271 section 5.1.3). A route of this speaker's own may be that route
  * when its next hops are on links themselves; otherwise two routes could lead to each
- * other and outlive what they came from.
+ * other and outlive what they came from. Its own default route never is.
  *
  * @module
  */
@@ -151,6 +151,8 @@ export class NextHopTable {
   #byOwnRoute(ip: Ip, prefix: Prefix): Resolution {
     const link = this.#sources.linkOf(ip)
     if (link !== undefined) return directly(ip, { link, weight: 1 })
+    // Otherwise everything would be reachable as long as somebody teaches one.
+    if (prefixLength(prefix) === 0) return NONE
     const wanted = this.#sources.wantedFor(prefix) ?? []
     if (wanted.some(({ nextHop }) => nextHop === ip)) return NONE
     const hops = wanted.flatMap((hop) => {

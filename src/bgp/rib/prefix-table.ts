@@ -90,6 +90,11 @@ export class PrefixTable {
   }
 
   readPrefix(prefix: Prefix): void {
+    if (this.words === 1) {
+      this.#word[0] = wordOf(prefix)
+      this.cut(prefixLength(prefix))
+      return
+    }
     let value = ipToInteger(networkAddress(prefix))
     for (let word = this.words - 1; word >= 0; word--) {
       this.#word[word] = Number(value & 0xffff_ffffn) | 0
@@ -234,3 +239,19 @@ export class PrefixTable {
 
 const dotted = (word: number): string =>
   `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`
+
+/** The address of an IPv4 prefix. */
+function wordOf(prefix: Prefix): number {
+  let word = 0
+  let octet = 0
+  for (let at = 0; ; at++) {
+    const unit = prefix.charCodeAt(at)
+    if (unit >= 0x30) octet = octet * 10 + unit - 0x30
+    else {
+      word = (word << 8) | octet
+      octet = 0
+      // A slash; a dot is 0x2e.
+      if (unit === 0x2f) return word
+    }
+  }
+}

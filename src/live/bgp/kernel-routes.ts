@@ -10,20 +10,20 @@
  * @module
  */
 import * as nl from 'netlink-ts'
-import { ignoreRoutes, Monitor, NetlinkSocket } from 'netlink-ts/live'
+import { ignoreRoutes, Monitor, NetlinkSocket, pacer } from 'netlink-ts/live'
 import { FamilyFib, NextHopTable, type RouteChange, type RouteOutcome } from '../../bgp/fib/mod.ts'
 import type { Family, NlriSlice } from '../../bgp/nlri.ts'
 import type { CostOf, RouteHop } from '../../bgp/rib/mod.ts'
 import { asTriviumError } from '../../errors.ts'
 import { BGP_ROUTE_PROTOCOL } from '../../kernel/mod.ts'
-import { type Ip, type IpFamily, ipFamily, networkAddress, type Prefix } from '../../net/mod.ts'
+import { type Ip, ipFamily, networkAddress, type Prefix } from '../../net/mod.ts'
 import { kernelLinks } from './kernel-links.ts'
 import {
   answerOf,
   destinationOf,
   forwardHopsOf,
   type RoutePlace,
-  requestOf,
+  RouteWriter,
 } from './route-messages.ts'
 
 export interface KernelRoutesOptions {
@@ -250,19 +250,17 @@ class Live implements KernelRoutes {
 
   #write(family: Family, changes: readonly RouteChange[]): void {
     const fib = this.#fibs[family]
-    const version = VERSION[family]
-    const errors = this.#socket.execute(
-      changes.map((change) => requestOf(change, version, this.#place)),
-    )
+    const writer = new RouteWriter(fib.table, this.#place)
+    const errors = this.#socket.execute(changes.map((change) => writer.request(change)))
     const failed = new Map<string, { prefix: Prefix; count: number }>()
     let isCovering = false
     for (const [index, change] of changes.entries()) {
-      const error = this.#collided(change, version, errors[index])
+      const error = this.#collided(change, writer, errors[index])
       const outcome = outcomeOf(change, error)
       if (error !== undefined && outcome === 'failed' && !fib.isFailed(change.row)) {
         const reason = error.hint ?? error.code
-        const known = failed.get(reason)
-        failed.set(reason, { prefix: change.prefix, count: (known?.count ?? 0) + 1 })
+        const count = (failed.get(reason)?.count ?? 0) + 1
+        failed.set(reason, { prefix: fib.table.prefixOf(change.row), count })
       }
       isCovering ||= this.#nextHops.coversRow(fib.table, change.row)
       fib.settle(change, outcome)
@@ -278,14 +276,14 @@ class Live implements KernelRoutes {
    */
   #collided(
     change: RouteChange,
-    version: IpFamily,
+    writer: RouteWriter,
     error: nl.NetlinkError | undefined,
   ): nl.NetlinkError | undefined {
     if (change.how !== 'add' || error?.code !== 'EEXIST') return error
-    const removal = requestOf({ ...change, how: 'remove' }, version, this.#place)
+    const removal = writer.request({ ...change, how: 'remove' })
     const [kept] = this.#socket.execute([removal])
     if (kept !== undefined) return error
-    return this.#socket.execute([requestOf(change, version, this.#place)])[0]
+    return this.#socket.execute([writer.request(change)])[0]
   }
 
   #retrySoon(): void {
@@ -310,6 +308,7 @@ class Live implements KernelRoutes {
   async #read(): Promise<void> {
     this.#isReading = true
     const { table, protocol, metric } = this.#place
+    const pace = pacer()
     try {
       for (const family of FAMILIES) {
         const version = VERSION[family]
@@ -321,6 +320,7 @@ class Live implements KernelRoutes {
         for (const row of rows) {
           if (row.priority !== metric[version]) continue
           fib.read(destinationOf(row), forwardHopsOf(row))
+          await pace()
         }
         fib.readEnd()
       }

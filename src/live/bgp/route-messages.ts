@@ -5,6 +5,7 @@
  */
 import * as nl from 'netlink-ts'
 import type { ForwardHop, RouteAnswer, RouteChange } from '../../bgp/fib/mod.ts'
+import type { PrefixTable } from '../../bgp/rib/prefix-table.ts'
 import type { Ip, IpFamily, Prefix } from '../../net/mod.ts'
 
 /** Where routes go, and how they are known. */
@@ -15,15 +16,37 @@ export interface RoutePlace {
   readonly metric: Readonly<Record<IpFamily, number>>
 }
 
-/** The request for one change. */
-export function requestOf(change: RouteChange, family: IpFamily, place: RoutePlace): nl.Request {
-  const { prefix, how, hops } = change
-  const { table, protocol } = place
-  const dst = prefix.endsWith('/0') ? undefined : prefix
-  const spec = { family, dst, table, protocol, priority: place.metric[family] }
-  if (how === 'remove') return nl.route.remove(spec)
-  const whole = { ...spec, ...waysOf(hops) }
-  return how === 'add' ? nl.route.add(whole) : nl.route.replace(whole)
+/** Makes the requests for some changes of one family. */
+export class RouteWriter {
+  readonly #table: PrefixTable
+  readonly #family: IpFamily
+  readonly #place: RoutePlace
+  readonly #templates = new Map<string, nl.RouteTemplate>()
+  readonly #octets = new Uint8Array(1 + 16)
+
+  constructor(table: PrefixTable, place: RoutePlace) {
+    this.#table = table
+    this.#family = table.family === 'ipv4' ? 4 : 6
+    this.#place = place
+  }
+
+  request({ row, how, forward, hops }: RouteChange): nl.Request {
+    const key = `${how} ${forward}`
+    let template = this.#templates.get(key)
+    if (template === undefined) {
+      template = nl.routeTemplate(how, this.#spec(how === 'remove' ? [] : hops))
+      this.#templates.set(key, template)
+    }
+    this.#table.write(row, this.#octets, 0)
+    return template(this.#octets.subarray(1), this.#octets[0]!)
+  }
+
+  #spec(hops: readonly ForwardHop[]): nl.RouteSpec {
+    const { table, protocol, metric } = this.#place
+    const family = this.#family
+    const spec = { family, table, protocol, priority: metric[family] }
+    return hops.length === 0 ? spec : { ...spec, ...waysOf(hops) }
+  }
 }
 
 function waysOf(hops: readonly ForwardHop[]): Partial<nl.RouteSpec> {

@@ -108,11 +108,16 @@ function routesOf(l: Lab, family: Family): Readonly<Record<string, string>> {
 }
 
 /** Looks until it is so, or fails with what was seen last. */
-export async function eventually<T>(look: () => T, isSo: (seen: T) => boolean): Promise<T> {
-  for (const end = performance.now() + 15_000; ; ) {
+export async function eventually<T>(
+  look: () => T,
+  isSo: (seen: T) => boolean,
+  why: () => string = () => '',
+  msMax = 15_000,
+): Promise<T> {
+  for (const end = performance.now() + msMax; ; ) {
     const seen = look()
     if (isSo(seen)) return seen
-    if (performance.now() > end) throw new Error(`still ${JSON.stringify(seen)}`)
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    if (performance.now() > end) throw new Error(`${why()} still ${JSON.stringify(seen)}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
