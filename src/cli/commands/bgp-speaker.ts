@@ -149,18 +149,17 @@ interface RunFlags {
 /** What it takes is loaded only here: no other command needs it. */
 async function run(path: string, flags: RunFlags): Promise<void> {
   const { parseSpeakerFile } = await import('../bgp/file.ts')
-  const { startSpeaker } = await import('../../live/bgp/speaker.ts')
+  const { startAlone } = await import('../../live/bgp/alone.ts')
   const read = () => parseSpeakerFile(readFileSync(path, 'utf8'), path)
   const file = read()
   const { log } = openLog(flags.logLevel)
-  const running = await startSpeaker({
-    config: file.config,
-    listen: file.listen,
+  const running = await startAlone({
+    ...file,
     log,
     socketPath: flags.socket,
     isRestarting: flags.restarting ?? false,
   })
-  process.on('SIGHUP', () => reload(log, () => running.configure(read().config)))
+  process.on('SIGHUP', () => reload(log, () => running.speaker.configure(read().config)))
   log.info({ event: 'ready', peers: file.config.peers.length }, 'ready')
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT', 'SIGUSR1'] as const) {
