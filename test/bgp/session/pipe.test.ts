@@ -1,17 +1,186 @@
-/** Two sessions over connections that are delayed, cut into pieces and broken. */
+/**
+ * Two sessions over connections that are delayed, cut into pieces and broken: left alone
+ * they always find each other, once, and what they did can be played again.
+ */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
 import t from 'tap'
+import { createSession } from '../../../src/bgp/session/mod.ts'
+import type { SessionEffect } from '../../../src/bgp/session/types.ts'
 import { prng } from '../../../src/prng.ts'
-import { bothTerms, Pipe } from './pipe.ts'
+import { holds } from '../../support/property.ts'
+import { bothTerms, Pipe, type Recorded, type Side } from './pipe.ts'
+import { messageWord } from './support.ts'
 
-t.test('two sessions find each other', async (t) => {
-  const [a, b] = bothTerms()
-  const pipe = new Pipe(a, b, { random: prng(1), delayMsMax: 20, piecesMax: 3 })
-  pipe.feed('a', { kind: 'start' })
-  pipe.feed('b', { kind: 'start' })
-  pipe.run(300_000)
-  t.equal(pipe.sessions.a.facts.state, 'established')
-  t.equal(pipe.sessions.b.facts.state, 'established')
-  t.equal(pipe.openWires, 1)
-  t.equal(pipe.sessions.a.facts.agreed?.holdSeconds, 90)
-  t.strictSame(pipe.sessions.b.facts.agreed?.context.families, ['ipv4', 'ipv6'])
+const sides = fc.constantFrom<Side>('a', 'b')
+const actions = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('break' as const),
+      heard: fc.subarray<Side>(['a', 'b']),
+    }),
+  },
+  fc.record({
+    do: fc.constantFrom('start', 'stop', 'abandon', 'bfd', 'limit', 'junk'),
+    side: sides,
+  }),
+  fc.record({ do: fc.constant('cut' as const), isCut: fc.boolean() }),
+)
+const options = fc.record({
+  passive: fc.constantFrom<Side | undefined>(undefined, undefined, 'a', 'b'),
+  graceful: fc.record({ a: fc.boolean(), b: fc.boolean() }),
+  holdSeconds: fc.constantFrom(9, 90),
+  internal: fc.boolean(),
+  seed: fc.nat(),
+  delayMsMax: fc.constantFrom(0, 5, 200, 2000),
+  piecesMax: fc.constantFrom(1, 4, 30),
 })
+const stories = fc.tuple(
+  options,
+  fc.array(fc.tuple(fc.constantFrom(0, 3, 50, 1000, 4000, 20_000, 100_000), actions), {
+    maxLength: 12,
+  }),
+)
+type Action = typeof actions extends fc.Arbitrary<infer Value> ? Value : never
+type Options = typeof options extends fc.Arbitrary<infer Value> ? Value : never
+
+function pipeOf({ passive, graceful, holdSeconds, internal, ...weather }: Options): Pipe {
+  const [a, b] = (['a', 'b'] as const).map((side) => ({
+    passive: passive === side,
+    holdSeconds,
+    ...(!graceful[side] && { gracefulRestart: false as const }),
+  }))
+  const [one, two] = bothTerms(a, b)
+  const { delayMsMax, piecesMax, seed } = weather
+  const second = internal ? { self: { ...two.self, asn: 64512 }, peer: two.peer } : two
+  const first = internal ? { self: one.self, peer: { ...one.peer, asn: 64512 } } : one
+  return new Pipe(first, second, { random: prng(seed), delayMsMax, piecesMax })
+}
+
+function act(pipe: Pipe, action: Action): void {
+  if (action.do === 'break') pipe.breakAll(...action.heard)
+  else if (action.do === 'cut') pipe.isCut = action.isCut
+  else if (action.do === 'start') pipe.feed(action.side, { kind: 'start' })
+  else if (action.do === 'stop') pipe.feed(action.side, { kind: 'stop', subcode: 2 })
+  else if (action.do === 'abandon') pipe.feed(action.side, { kind: 'abandon' })
+  else if (action.do === 'bfd') pipe.feed(action.side, { kind: 'bfd-down' })
+  else if (action.do === 'limit') {
+    pipe.feed(action.side, { kind: 'prefixes-exceeded', family: 'ipv4', limit: 1 })
+  } else {
+    const connection = pipe.sessions[action.side].facts.agreed?.connection ?? 2
+    pipe.feed(action.side, { kind: 'received', connection, bytes: new Uint8Array(40).fill(7) })
+  }
+}
+
+/** What every history of effects keeps to, whatever happened. */
+function checkOrder(records: readonly Recorded[]): void {
+  let state = 'idle'
+  let isUp = false
+  const ended = new Set<number>()
+  const [greeted, alive] = [new Set<number>(), new Set<number>()]
+  for (const { input, effects } of records) {
+    for (const effect of effects) {
+      if ('connection' in effect) assert(!ended.has(effect.connection), 'nothing behind a close')
+      if (effect.kind === 'close') ended.add(effect.connection)
+      if (effect.kind === 'send') {
+        const word = messageWord(effect.bytes)
+        if (word === 'OPEN') greeted.add(effect.connection)
+        if (word === 'KEEPALIVE') alive.add(effect.connection)
+      }
+      if (effect.kind === 'state') {
+        assert.equal(effect.from, state)
+        state = effect.to
+      }
+      if (effect.kind === 'up') {
+        assert(!isUp && state === 'established')
+        assert(input !== 'wake' && input.kind === 'received', 'the peer has the last word')
+        const { connection } = effect.agreed
+        assert(greeted.has(connection) && alive.has(connection), 'OPEN and KEEPALIVE were sent')
+        isUp = true
+      }
+      if (effect.kind === 'down') {
+        assert(isUp, 'down behind up')
+        isUp = false
+      }
+      if (effect.kind === 'update' || effect.kind === 'refresh') assert(isUp)
+    }
+    assert.equal(state === 'established', isUp)
+  }
+}
+
+const MINUTE = 60_000
+
+holds(
+  t,
+  'two sessions that are left alone find each other once, and stay',
+  stories,
+  ([settings, story]) => {
+    const pipe = pipeOf(settings)
+    for (const [ms, action] of story) {
+      act(pipe, action)
+      pipe.run(pipe.now + ms)
+    }
+    pipe.isCut = false
+    pipe.feed('a', { kind: 'start' })
+    pipe.feed('b', { kind: 'start' })
+    pipe.run(pipe.now + 10 * MINUTE)
+    assert(pipe.isJoined, 'joined')
+    const before = pipe.sessions.a.facts.establishments
+    pipe.run(pipe.now + 10 * MINUTE)
+    assert(pipe.isJoined, 'still joined')
+    assert.equal(pipe.sessions.a.facts.establishments, before)
+    checkOrder(pipe.records.a)
+    checkOrder(pipe.records.b)
+  },
+  { numRuns: 300 },
+)
+
+holds(
+  t,
+  'stopped sessions want nothing any more',
+  stories,
+  ([settings, story]) => {
+    const pipe = pipeOf(settings)
+    for (const [ms, action] of story) {
+      act(pipe, action)
+      pipe.run(pipe.now + ms)
+    }
+    pipe.feed('a', { kind: 'stop', subcode: 2 })
+    pipe.feed('b', { kind: 'abandon' })
+    pipe.run(pipe.now + MINUTE)
+    for (const side of ['a', 'b'] as const) {
+      assert.equal(pipe.sessions[side].nextWake(), undefined)
+      assert.equal(pipe.sessions[side].facts.state, 'idle')
+      assert.deepEqual(pipe.sessions[side].facts.stale, [])
+    }
+  },
+  { numRuns: 150 },
+)
+
+/** Octets as text; the RIB's slices lie in the same message. */
+const text = (effects: readonly SessionEffect[]): string => JSON.stringify(effects)
+
+holds(
+  t,
+  'the same inputs at the same moments give the same effects',
+  stories,
+  ([settings, story]) => {
+    const pipe = pipeOf(settings)
+    pipe.feed('a', { kind: 'start' })
+    pipe.feed('b', { kind: 'start' })
+    for (const [ms, action] of story) {
+      act(pipe, action)
+      pipe.run(pipe.now + ms)
+    }
+    for (const side of ['a', 'b'] as const) {
+      const again = createSession(pipe.terms[side])
+      for (const { now, input, effects } of pipe.records[side]) {
+        const replayed = input === 'wake' ? again.wake(now) : again.handle(input, now)
+        assert.equal(text(replayed), text(effects))
+      }
+      assert.equal(again.nextWake(), pipe.sessions[side].nextWake())
+    }
+  },
+  { numRuns: 100 },
+)

@@ -2,6 +2,7 @@
  * Two sessions joined by connections that are simulated: delays, octets in pieces,
  * connections that break. Time passes only here.
  */
+import assert from 'node:assert/strict'
 import { createSession, type Session } from '../../../src/bgp/session/mod.ts'
 import type {
   ConnectionId,
@@ -24,7 +25,6 @@ interface End {
 
 interface Wire {
   readonly ends: readonly [End, End]
-  isOpen: boolean
 }
 
 interface Due {
@@ -53,7 +53,7 @@ export class Pipe {
   /** Whether connections come about at all. */
   isCut = false
   readonly #weather: Weather
-  readonly #terms: Readonly<Record<Side, SessionTerms>>
+  readonly terms: Readonly<Record<Side, SessionTerms>>
   #wires: Wire[] = []
   #due: Due[] = []
   #order = 0
@@ -62,7 +62,7 @@ export class Pipe {
   readonly #arrival = new Map<string, number>()
 
   constructor(a: SessionTerms, b: SessionTerms, weather: Weather) {
-    this.#terms = { a, b }
+    this.terms = { a, b }
     this.sessions = { a: createSession(a), b: createSession(b) }
     this.#weather = weather
   }
@@ -84,14 +84,24 @@ export class Pipe {
     this.now = Math.max(this.now, until) as Instant
   }
 
-  /** Breaks what is open; each side hears of it by itself. */
-  breakAll(): void {
-    for (const wire of this.#wires) this.#break(wire)
+  /** Breaks what is open; these sides hear of it, each by itself. */
+  breakAll(...heard: readonly Side[]): void {
+    for (const { ends } of this.#wires) {
+      for (const to of ends) {
+        if (!heard.includes(to.side)) continue
+        this.#deliver(to, { kind: 'closed', connection: to.id, reason: 'broken' })
+      }
+    }
     this.#wires = []
   }
 
-  get openWires(): number {
-    return this.#wires.filter(({ isOpen }) => isOpen).length
+  /** Whether both are established over the same connection, and there is no other. */
+  get isJoined(): boolean {
+    const [wire, ...others] = this.#wires
+    const agreed = wire?.ends.map(({ side, id }) => {
+      return this.sessions[side].facts.agreed?.connection === id
+    })
+    return others.length === 0 && agreed?.every((each) => each) === true
   }
 
   #next(): number | undefined {
@@ -108,9 +118,12 @@ export class Pipe {
       return
     }
     for (const side of ['a', 'b'] as const) {
-      const wake = this.sessions[side].nextWake()
+      const session = this.sessions[side]
+      const wake = session.nextWake()
       if (wake === undefined || wake > this.now) continue
-      this.#carryOut(side, 'wake', this.sessions[side].wake(this.now))
+      this.#carryOut(side, 'wake', session.wake(this.now))
+      const next = session.nextWake()
+      assert(next === undefined || next > this.now, 'a timer that was run is due again')
       return
     }
   }
@@ -135,7 +148,7 @@ export class Pipe {
   #connect(from: End): void {
     const to: End = { side: otherOf(from.side), id: this.#even }
     this.#even += 2
-    const wire: Wire = { ends: [from, to], isOpen: true }
+    const wire: Wire = { ends: [from, to] }
     if (this.isCut) {
       this.#later(() => {
         this.feed(from.side, { kind: 'connect-failed', connection: from.id, reason: 'refused' })
@@ -143,14 +156,10 @@ export class Pipe {
       return
     }
     this.#wires.push(wire)
-    this.#later(() => this.#connected(wire, to))
-    this.#later(() => this.#connected(wire, from))
-  }
-
-  #connected(wire: Wire, { side, id }: End): void {
-    const local = this.#terms[otherOf(side)].peer.address
-    if (wire.isOpen) this.feed(side, { kind: 'connected', connection: id, local })
-    else this.feed(side, { kind: 'connect-failed', connection: id, reason: 'gone' })
+    for (const end of [to, from]) {
+      const local = this.terms[otherOf(end.side)].peer.address
+      this.#deliver(end, { kind: 'connected', connection: end.id, local })
+    }
   }
 
   #send(from: End, bytes: Uint8Array): void {
@@ -176,17 +185,9 @@ export class Pipe {
   #close(from: End): void {
     const wire = this.#wireOf(from)
     if (wire === undefined) return
-    wire.isOpen = false
     this.#wires = this.#wires.filter((each) => each !== wire)
     const to = wire.ends.find((end) => end.side !== from.side)
     if (to !== undefined) this.#deliver(to, { kind: 'closed', connection: to.id })
-  }
-
-  #break(wire: Wire): void {
-    wire.isOpen = false
-    for (const to of wire.ends) {
-      this.#deliver(to, { kind: 'closed', connection: to.id, reason: 'broken' })
-    }
   }
 
   #wireOf(end: End): Wire | undefined {
