@@ -38,16 +38,15 @@ import {
   resetBy,
   stopReset,
 } from './ending.ts'
+import { History } from './history.ts'
 import { HOLD_SECONDS_DEFAULT, negotiate, ownCapabilities } from './negotiate.ts'
 import { Notes } from './notes.ts'
 import { canBeReplaced, hasNotificationBit, Kept } from './restart.ts'
 import { actionOf, eventOf, unexpected } from './table.ts'
-import { FORGET_MS, Timing } from './timing.ts'
+import { Timing } from './timing.ts'
 import type {
   Agreed,
   ConnectionId,
-  DownReason,
-  SessionCounters,
   SessionEffect,
   SessionFacts,
   SessionInput,
@@ -73,15 +72,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   #isBare = false
   readonly #kept = new Kept()
   readonly #notes = new Notes()
-  #establishedAt: Instant | undefined
-  #establishments = 0
-  #lastError: DownReason | undefined
-  readonly #counters: SessionCounters = {
-    messagesIn: 0,
-    messagesOut: 0,
-    updatesIn: 0,
-    updatesOut: 0,
-  }
+  readonly #history = new History()
 
   constructor(terms: SessionTerms) {
     this.#terms = terms
@@ -89,17 +80,11 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   }
 
   get facts(): SessionFacts {
-    const current = this.#established()
-    return {
-      state: this.#state,
-      establishedAt: this.#establishedAt,
-      establishments: this.#establishments,
-      agreed: current?.agreed,
-      keepaliveMs: current?.keepaliveMs ?? 0,
-      counters: this.#counters,
-      lastError: this.#lastError,
-      stale: this.#kept.families,
-    }
+    const { agreed, keepaliveMs = 0 } = this.#established() ?? {}
+    const { establishedAt, establishments, lastError, counters } = this.#history
+    const { families: stale } = this.#kept
+    const state = this.#state
+    return { state, establishedAt, establishments, agreed, keepaliveMs, counters, lastError, stale }
   }
 
   /** Other terms, for the next OPEN; whether the session must end for them its owner knows. */
@@ -110,8 +95,8 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   /** UPDATEs that were sent past this machine, as the RIB's are. */
   countUpdates(count: number): void {
-    this.#counters.messagesOut += count
-    this.#counters.updatesOut += count
+    this.#history.counters.messagesOut += count
+    this.#history.counters.updatesOut += count
   }
 
   handle(input: SessionInput, now: Instant): readonly SessionEffect[] {
@@ -127,6 +112,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     if (kind === 'received') this.#received(input, now)
     else if (kind === 'start') this.#start(now)
     else if (kind === 'stop' || kind === 'abandon') this.#stop(input, now)
+    else if (kind === 'restart') this.#restart(input, now)
     else if (kind === 'connected') this.#connected(input, now)
     else if (kind === 'connect-failed') {
       this.#transportDown(input.connection, `cannot connect: ${input.reason}`, now)
@@ -199,6 +185,18 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     this.#endStale(this.#kept.end())
   }
 
+  #restart({ subcode, text }: Input<'restart'>, now: Instant): void {
+    if (!this.#isStarted) return
+    this.#timing.forgetFailures()
+    const hasTransport = this.#connections.some(({ local }) => local !== undefined)
+    for (const connection of [...this.#connections]) {
+      this.#reset(connection, stopReset(subcode, text), now)
+    }
+    // Nothing failed: the peer may come back at once.
+    this.#timing.isRefusing = false
+    if (!hasTransport) this.#begin(now)
+  }
+
   #connected(input: Input<'connected'>, now: Instant): void {
     const known = this.#find(input.connection)
     if (known === undefined && input.connection % 2 === 0) this.#accept(input, now)
@@ -249,7 +247,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   #greet(connection: Connection, now: Instant): void {
     const { self, peer, isRestarting = false } = this.#terms
-    const isForwarding = isRestarting || this.#establishments > 0
+    const isForwarding = isRestarting || this.#history.establishments > 0
     const capabilities = this.#isBare ? {} : ownCapabilities(this.#terms, { isForwarding })
     const { holdSeconds = HOLD_SECONDS_DEFAULT } = peer
     const fields = { asn: self.asn, holdSeconds, id: self.routerId }
@@ -274,7 +272,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   }
 
   #message(connection: Connection, frame: Frame, now: Instant): void {
-    this.#counters.messagesIn++
+    this.#history.counters.messagesIn++
     const { phase } = connection
     const action = actionOf(phase, eventOf(frame.type))
     if (action === 'hear' || action === 'deliver' || action === 'establish') {
@@ -290,7 +288,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   #deliver(connection: Connection, frame: Frame, now: Instant): void {
     const { agreed } = connection
     if (agreed === undefined) return
-    if (frame.type === MESSAGE.UPDATE) this.#counters.updatesIn++
+    if (frame.type === MESSAGE.UPDATE) this.#history.counters.updatesIn++
     const found = deliver(frame, agreed, this.#effects)
     if (found !== undefined) this.#reset(connection, found, now)
     else this.#kept.hear(this.#effects.at(-1))
@@ -340,8 +338,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     for (const other of [...this.#connections]) if (other !== connection) this.#lose(other, now)
     this.#timing.clear()
     this.#isBare = false
-    this.#establishedAt = now
-    this.#establishments++
+    this.#history.up(now)
     this.#notes.forgetFailures()
     this.#report()
     this.#effects.push({ kind: 'up', agreed })
@@ -434,7 +431,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     this.#drop(connection)
     if (phase === 'established' && agreed !== undefined) this.#down(agreed, ending, now)
     else if (next !== 'none' && this.#isStarted) this.#noteFailure(ending.reason.text)
-    if (next !== 'none') this.#lastError = ending.reason
+    if (next !== 'none') this.#history.lastError = ending.reason
     if (this.#connections.length > 0) this.#release(now)
     else if (this.#isStarted && next === 'active') this.#timing.retryLater(now)
     else if (this.#isStarted && next === 'idle') this.#timing.stayIdle(ending, now)
@@ -442,8 +439,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   }
 
   #down(agreed: Agreed, ending: Ending, now: Instant): void {
-    if (now - (this.#establishedAt ?? now) >= FORGET_MS) this.#timing.forgetFailures()
-    this.#establishedAt = undefined
+    if (this.#history.down(now)) this.#timing.forgetFailures()
     // What is kept goes at once when nobody waits for the peer any more.
     const retain = this.#isStarted ? this.#kept.away(agreed, ending, now) : []
     this.#effects.push({ kind: 'down', reason: ending.reason, retain })
@@ -476,7 +472,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   }
 
   #send(connection: ConnectionId, bytes: Uint8Array): void {
-    this.#counters.messagesOut++
+    this.#history.counters.messagesOut++
     this.#effects.push({ kind: 'send', connection, bytes })
   }
 

@@ -16,8 +16,6 @@ export const OPEN_HOLD_MS = 240 * SECOND
 const SEND_HOLD_MS_MIN = 480 * SECOND
 /** The longest wait in Idle. */
 const IDLE_MS_MAX = 60 * SECOND
-/** A session that lived so long makes up for failures before it. */
-export const FORGET_MS = 300 * SECOND
 /** How long a peer that is back may take to say everything again: RFC 4724 section 4.2 leaves it open. */
 export const REFILL_MS = 360 * SECOND
 /** RFC 4271 section 4.4: not more than one a second. */

@@ -39,6 +39,8 @@ export type SessionInput =
   | { readonly kind: 'start' }
   /** ManualStop, with a Cease of this subcode and the words of RFC 9003. */
   | { readonly kind: 'stop'; readonly subcode: number; readonly text?: string }
+  /** The same, and begins anew, on amended terms: where RFC 8538 is agreed on, paths stay meanwhile. */
+  | { readonly kind: 'restart'; readonly subcode: number; readonly text?: string }
   /** Stops without a word: this speaker comes back, and peers keep its routes (RFC 4724). */
   | { readonly kind: 'abandon' }
   /** An outgoing connection is there, or the peer's was accepted. */

@@ -280,8 +280,7 @@ export class SpeakerCore implements SpeakerMachine, Scene {
     const peering = this.peerings.get(peer)
     if (peering === undefined) return
     if (how === 'hard') {
-      this.#sessions.stop(peering, CEASE.ADMINISTRATIVE_RESET, text)
-      this.#sessions.start(peering)
+      this.#sessions.restart(peering, peering.config, CEASE.ADMINISTRATIVE_RESET, text)
       return
     }
     if (peering.agreed === undefined) return

@@ -67,10 +67,16 @@ export class Sessions {
     this.peerings.delete(peering.address)
   }
 
-  /** Ends the session and begins another on other terms. */
-  restart(peering: Peering, config: PeerConfig, subcode: number): void {
-    this.stop(peering, subcode)
-    this.resume(peering, config)
+  /** Ends the session and begins another on other terms; what can be kept meanwhile is (RFC 8538). */
+  restart(peering: Peering, config: PeerConfig, subcode: number, text?: string): void {
+    if (config.isShutdown === true || config.asn !== peering.config.asn) {
+      this.stop(peering, subcode, text)
+      this.resume(peering, config)
+      return
+    }
+    peering.config = config
+    peering.session.amend(this.#termsOf(config))
+    this.feed(peering, { kind: 'restart', subcode, ...(text !== undefined && { text }) })
   }
 
   /** After `stop`. */

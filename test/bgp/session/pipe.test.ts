@@ -22,7 +22,7 @@ const actions = fc.oneof(
     }),
   },
   fc.record({
-    do: fc.constantFrom('start', 'stop', 'abandon', 'bfd', 'limit', 'junk'),
+    do: fc.constantFrom('start', 'stop', 'restart', 'abandon', 'bfd', 'limit', 'junk'),
     side: sides,
   }),
   fc.record({ do: fc.constant('cut' as const), isCut: fc.boolean() }),
@@ -63,6 +63,7 @@ function act(pipe: Pipe, action: Action): void {
   else if (action.do === 'cut') pipe.isCut = action.isCut
   else if (action.do === 'start') pipe.feed(action.side, { kind: 'start' })
   else if (action.do === 'stop') pipe.feed(action.side, { kind: 'stop', subcode: 2 })
+  else if (action.do === 'restart') pipe.feed(action.side, { kind: 'restart', subcode: 6 })
   else if (action.do === 'abandon') pipe.feed(action.side, { kind: 'abandon' })
   else if (action.do === 'bfd') pipe.feed(action.side, { kind: 'bfd-down' })
   else if (action.do === 'limit') {

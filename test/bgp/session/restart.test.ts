@@ -128,6 +128,18 @@ const ENDS: readonly (readonly [name: string, end: End, without: string, withBit
     '1:6/6 1:close down ',
   ],
   [
+    'another configuration, and on',
+    (hand) => hand.in({ kind: 'restart', subcode: 6 }),
+    '1:6/6 1:close down ',
+    '1:6/6 1:close down(ipv4 ipv6)',
+  ],
+  [
+    'a reset by the administrator',
+    (hand) => hand.in({ kind: 'restart', subcode: 4, text: 'a' }),
+    '1:6/4 0161 1:close down ',
+    '1:6/9 06040161 1:close down ',
+  ],
+  [
     'shutdown',
     (hand) => hand.in({ kind: 'stop', subcode: 2, text: 'a' }),
     '1:6/2 0161 1:close down ',

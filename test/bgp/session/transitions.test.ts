@@ -45,6 +45,7 @@ const receive =
 const EVENTS: Readonly<Record<string, (hand: Hand) => string>> = {
   '1 ManualStart': (hand) => hand.start(),
   '2 ManualStop': (hand) => hand.in({ kind: 'stop', subcode: 2, text: 'go' }),
+  'restart by the administrator': (hand) => hand.in({ kind: 'restart', subcode: 4, text: 'go' }),
   'stop without a word': (hand) => hand.in({ kind: 'abandon' }),
   '9 ConnectRetryTimer_Expires, 13 IdleHoldTimer_Expires': (hand) => hand.jump(5000),
   '10 HoldTimer_Expires': (hand) => hand.jump(hand.state === 'open-sent' ? 240_000 : 90_000),

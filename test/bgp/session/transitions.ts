@@ -23,6 +23,14 @@ export const TRANSITIONS = `
   OpenSent    -> idle         1:6/2 02676f 1:close >idle
   OpenConfirm -> idle         1:6/2 02676f 1:close >idle
   Established -> idle         1:6/2 02676f 1:close down >idle
+restart by the administrator
+  Stopped     -> idle
+  Idle        -> connect      3:connect >connect
+  Connect     -> connect      1:abort note >idle 3:connect >connect
+  Active      -> connect      3:connect >connect
+  OpenSent    -> idle         1:6/4 02676f 1:close note >idle
+  OpenConfirm -> idle         1:6/4 02676f 1:close note >idle
+  Established -> idle         1:6/4 02676f 1:close down >idle
 stop without a word
   Stopped     -> idle
   Idle        -> idle
