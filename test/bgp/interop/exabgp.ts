@@ -140,6 +140,8 @@ interface Told {
 function follow(lines: readonly string[]): Told {
   const told: Told = { routes: new Map(), up: new Set(), updates: new Map() }
   for (const line of lines) {
+    // What it tells of refreshes and notifications is not always JSON.
+    if (!/"type": "(update|state)"/.test(line)) continue
     const { type, neighbor } = JSON.parse(line) as JsonEvent
     const peer = neighbor?.address?.peer ?? ''
     if (type === 'state') changed(told, peer, neighbor?.state ?? '')
@@ -178,6 +180,7 @@ const NO_RIB = 'ExaBGP keeps no table: it tells what it is sent'
 export const exabgp: Implementation = {
   name: 'exabgp',
   lacks: {
+    table: NO_RIB,
     reflector: `${NO_RIB}, and passes nothing on`,
     'restart-helper': NO_RIB,
     'prefix-limit': NO_RIB,
