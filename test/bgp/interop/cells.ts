@@ -9,9 +9,10 @@ import { frr } from './frr.ts'
 import { gobgp } from './gobgp.ts'
 import type { Row } from './rows.ts'
 import type { Implementation } from './spec.ts'
+import { trivium } from './trivium.ts'
 
 export const DAEMONS: readonly Implementation[] = [bird, frr, gobgp, exabgp]
-export const IMPLEMENTATIONS: readonly Implementation[] = [...DAEMONS]
+export const IMPLEMENTATIONS: readonly Implementation[] = [trivium, ...DAEMONS]
 
 export interface Cell {
   readonly row: string

@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PeerJson, PathJson, RouteJson } from '../../../src/bgp/speaker/json.ts'
+import type { PathJson, PeerJson, RouteJson } from '../../../src/bgp/speaker/json.ts'
 import { builtCli } from '../../support/e2e.ts'
 import { some } from './bird.ts'
 import {
@@ -91,7 +91,9 @@ async function routesOf(socket: string): Promise<readonly RouteSeen[]> {
   for (const family of FAMILIES) {
     for (const { prefix } of await ask<RouteJson>(socket, { ask: 'routes', family })) {
       const paths = await ask<PathJson>(socket, { ask: 'show', prefix })
-      const used = paths.filter(({ from, standing }) => from !== 'own' && !standing.startsWith('rejected'))
+      const used = paths.filter(
+        ({ from, standing }) => from !== 'own' && !standing.startsWith('rejected'),
+      )
       seen.push(...used.map((path) => seenOf(prefix, path)))
     }
   }
@@ -105,7 +107,13 @@ export const trivium: Implementation = {
     const file = join(place.folder, 'speaker.json')
     const socket = join(place.folder, 'bgp.sock')
     writeFileSync(file, triviumFile(place, spec))
-    const flags = ['--socket', socket, '--log-level', 'debug', ...(isRestart ? ['--restarting'] : [])]
+    const flags = [
+      '--socket',
+      socket,
+      '--log-level',
+      'debug',
+      ...(isRestart ? ['--restarting'] : []),
+    ]
     const program = startProgram(place, [...builtCli(), 'bgp', 'run', file, ...flags])
     await insist(program, () => ask(socket, { ask: 'peers' }))
     return {
