@@ -45,7 +45,7 @@ export class Speaker {
       throw new Error(`Cannot write as ${this.end.address}: ${this.lost ?? 'not up'}`)
     }
     return new Promise((done, fail) =>
-      socket.write(bytes, (error) => (error == null ? done() : fail(error))),
+      socket.write(bytes, (error) => (error ? fail(error) : done())),
     )
   }
 

@@ -7,6 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Store } from '../../ipam/store.ts'
 import { addressStates } from '../metrics/addresses.ts'
 import { type AgentMetrics, agentMetrics, type ClusterNow } from '../metrics/agent.ts'
+import type { BgpNow } from '../metrics/bgp.ts'
 import { renderMetrics } from '../metrics/text.ts'
 import { VERSION } from '../version.ts'
 import type { FinishedCall } from './call-log.ts'
@@ -27,6 +28,7 @@ export interface LiveMetrics extends Omit<AgentMetrics, 'call' | 'families'> {
     store: Store,
     node: string,
     cluster?: () => ClusterNow,
+    bgp?: () => BgpNow | undefined,
   ): Promise<MetricsServer>
 }
 
@@ -41,11 +43,12 @@ export function liveMetrics(logDropped: () => number = () => 0): LiveMetrics {
       counts.call({ verb, totalMs, stepMs, ...(error === undefined ? {} : { code: error.code }) })
     },
     measured: (store) => measured(store, counts),
-    async serve(where, store, node, cluster) {
+    async serve(where, store, node, cluster, bgp = () => undefined) {
       // Only where somebody looks: it wakes the process a hundred times a second.
       const stretches = watchStretches()
-      const page = (): string =>
-        renderMetrics(
+      const page = (): string => {
+        const spoken = bgp()
+        return renderMetrics(
           counts.families({
             version: VERSION,
             nodeJs: process.version,
@@ -56,8 +59,10 @@ export function liveMetrics(logDropped: () => number = () => 0): LiveMetrics {
             cpuSeconds: cpuSeconds(),
             residentBytes: process.memoryUsage.rss(),
             ...(cluster === undefined ? {} : { cluster: cluster() }),
+            ...(spoken === undefined ? {} : { bgp: spoken }),
           }),
         )
+      }
       const server = await serveMetrics(where, page)
       return {
         address: server.address,

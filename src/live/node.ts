@@ -17,6 +17,7 @@ import { TriviumError } from '../errors.ts'
 import { type KernelEvent, renderOp } from '../kernel/mod.ts'
 import { type AgentSocket, type Serve, serveAgentSocket } from './agent-socket.ts'
 import { attachmentLocks } from './attachment-locks.ts'
+import { followBgp, type NodeSpeaker } from './bgp/node-speaker.ts'
 import { bootId } from './boot.ts'
 import { callFields, callLevel } from './call-log.ts'
 import { carryOut } from './carry-out.ts'
@@ -123,10 +124,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   })
   tell = (events) => driven.feed({ kind: 'kernel.events', events })
   const stopWatching = store.watch(() => driven.feed({ kind: 'store.changed' }))
-  const { node, storeUrl, trivium = [], cluster } = options
-  const told = (reason: string): void => log.warn({ event: 'snapshot', reason })
-  const asked = { node, storeUrl: cluster?.url ?? storeUrl, trivium, told }
-  const stopAnswering = answerSnapshots(member?.shared ?? store, asked)
+  const stopAnswering = answering(options, member?.shared ?? store)
   const stopListening = kernel.watch({
     events(events) {
       const now = held.pass(events)
@@ -136,7 +134,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     changed: () => driven.feed({ kind: 'kernel.changed' }),
   })
-  const page = metrics && (await servePage(options, store, metrics, member?.standing))
+  const speaker = followBgp({ ...options, store })
+  const page = metrics && (await servePage(options, store, metrics, member?.standing, speaker.now))
   log.info({ event: 'listening', socket: socketPath, metrics: page?.address })
 
   return {
@@ -145,6 +144,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     async stop() {
       await socket.close()
       await page?.close()
+      await speaker.stop()
       stopWatching()
       stopAnswering()
       stopListening()
@@ -176,6 +176,13 @@ async function wholeStore(
   return member
 }
 
+/** Whoever asks for a snapshot gets one. Returns what ends it. */
+function answering(options: NodeOptions, store: Store): () => void {
+  const { node, storeUrl, trivium = [], cluster, log } = options
+  const told = (reason: string): void => log.warn({ event: 'snapshot', reason })
+  return answerSnapshots(store, { node, storeUrl: cluster?.url ?? storeUrl, trivium, told })
+}
+
 /** The socket and the file beside it, from which calls without an agent learn: both, or neither. */
 async function listen(options: NodeOptions, serve: Serve): Promise<AgentSocket> {
   const { socketPath, log } = options
@@ -197,10 +204,11 @@ async function servePage(
   store: Store,
   counts: LiveMetrics,
   cluster: ClusterMember['standing'] | undefined,
+  bgp: NodeSpeaker['now'],
 ): Promise<MetricsServer | undefined> {
   if (metrics === undefined) return undefined
   try {
-    return await counts.serve(metrics, store, node, cluster)
+    return await counts.serve(metrics, store, node, cluster, bgp)
   } catch (thrown) {
     log.error({ event: 'metrics', reason: (thrown as Error).message })
     return undefined

@@ -33,7 +33,7 @@ export class SocketError extends Error {
 const PATH_BYTES_MAX = 107
 /** Names that we put beside a socket: files of node, cluster and uplinks, locks, other sockets, nurseries that a kill left. */
 const OURS =
-  /^((node\.json|cluster\.(json|mark)|uplink-.+\.json)(\.\d+)?|(attachments|uplink)\.lock|\w+\.sock|\.[0-9a-f]{6})$/
+  /^((node\.json|cluster\.(json|mark)|uplink-.+\.json|bgp\.mark)(\.\d+)?|(attachments|uplink)\.lock|\w+\.sock|\.[0-9a-f]{6})$/
 
 /** Listens at `path` and returns the inode there. */
 export async function publishSocket(server: Server, path: string): Promise<bigint> {

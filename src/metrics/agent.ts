@@ -7,6 +7,7 @@ import type { AgentReport } from '../agent/agent.ts'
 import type { RoundListener } from '../agent/rounds.ts'
 import { subjectOf } from '../kernel/mod.ts'
 import type { AddressStates } from './addresses.ts'
+import { type BgpNow, bgpFamilies } from './bgp.ts'
 import { counter, gauge, histogram, single } from './meters.ts'
 import type { Family } from './text.ts'
 
@@ -32,6 +33,8 @@ export interface AgentNow {
   readonly residentBytes: number
   /** undefined: the node is in no cluster. */
   readonly cluster?: ClusterNow
+  /** undefined: the node does not speak BGP. */
+  readonly bgp?: BgpNow
 }
 
 /** How a node stands in its cluster. */
@@ -169,6 +172,7 @@ function nowFamilies(now: AgentNow): readonly Family[] {
     single('process_cpu_seconds_total', 'CPU time used.', now.cpuSeconds, 'counter'),
     single('process_resident_memory_bytes', 'Resident memory.', now.residentBytes),
     ...(now.cluster === undefined ? [] : clusterFamilies(now.cluster)),
+    ...(now.bgp === undefined ? [] : bgpFamilies(now.bgp)),
   ]
 }
 
