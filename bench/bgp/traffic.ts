@@ -11,6 +11,7 @@ import { announcements, withdrawals } from './streams.ts'
 import { Tally } from './tally.ts'
 
 const LOOK_MS = 10
+const AT_ONCE = 8
 /** A daemon that used less than a tenth of a processor for so long is done. */
 const QUIET_MS = 500
 const QUIET_SHARE = 0.1
@@ -107,6 +108,17 @@ async function measured(
   }
 }
 
+/** A few at a time: BIRD lets eight wait, and drops the others' connections. */
+async function openAll(all: readonly Speaker[], { to, holdSeconds }: Ask & { do: 'open' }) {
+  const waiting = [...all]
+  const next = async (): Promise<void> => {
+    for (let each = waiting.shift(); each !== undefined; each = waiting.shift()) {
+      await each.open(to, holdSeconds)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, next))
+}
+
 function open(ask: Ask & { do: 'open' }): Promise<Answer> {
   pid = ask.pid
   const added = ask.feeders.map((end) => new Speaker(end))
@@ -116,7 +128,7 @@ function open(ask: Ask & { do: 'open' }): Promise<Answer> {
   feeders = [...feeders, ...added]
   monitors = [...monitors, ...watching]
   return measured(async (began) => {
-    await Promise.all([...added, ...watching].map((each) => each.open(ask.to, ask.holdSeconds)))
+    await openAll([...added, ...watching], ask)
     const upMs = performance.now() - began
     return { end: await reached({ kind: 'told', monitors: ask.told ?? 0 }), upMs }
   })
