@@ -129,6 +129,39 @@ keepalive-interval = ${Math.floor(holdSeconds / 3)}
   command: (config) => ['gobgpd', '-f', config, '-p', '--log-level', 'error'],
 }
 
+const CLI = join(import.meta.dirname, '..', '..', 'dist', 'cli.cjs')
+const PROBE = join(import.meta.dirname, 'memory-probe.cjs')
+
+const TRIVIUM: Daemon = {
+  name: 'trivium',
+  program: CLI,
+  config: ({ address, asn, feeders, monitors, tellsFeeders, holdSeconds }) => {
+    const peer = (end: End, exportPolicy: string) => ({
+      ...end,
+      passive: true,
+      holdSeconds,
+      families: ['ipv4'],
+      importPolicy: 'all',
+      exportPolicy,
+    })
+    return JSON.stringify({
+      asn,
+      routerId: address,
+      listen: [address],
+      policies: { all: { otherwise: 'accept' }, nothing: { otherwise: 'reject' } },
+      peers: [
+        ...feeders.map((end) => peer(end, tellsFeeders ? 'all' : 'nothing')),
+        ...monitors.map((end) => peer(end, 'all')),
+      ],
+    })
+  },
+  command: (config, folder) => [
+    ...[process.execPath, '--require', PROBE, CLI, 'bgp', 'run', config],
+    ...['--socket', join(folder, 'bgp.sock'), '--log-level', 'error'],
+  ],
+  environment: (folder) => ({ TRIVIUM_MEMORY_FILE: join(folder, 'memory.json') }),
+}
+
 /** No BGP: it hands the octets of its feeders on as they are. What the bench itself takes. */
 export const RELAY: Daemon = {
   name: 'relay',
@@ -142,4 +175,4 @@ export const RELAY: Daemon = {
   ],
 }
 
-export const DAEMONS: readonly Daemon[] = [BIRD, FRR, GOBGP]
+export const DAEMONS: readonly Daemon[] = [TRIVIUM, BIRD, FRR, GOBGP]

@@ -3,7 +3,7 @@
  * the daemon alone on the first processor, everybody else on the second.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inNetns, must } from '../../src/lab/exec.ts'
@@ -59,11 +59,18 @@ export async function makePlace(): Promise<Place> {
   return { daemonNetns, peersNetns, folder, destroy }
 }
 
+export interface NodeMemory {
+  readonly heapUsed: number
+  readonly arrayBuffers: number
+}
+
 export interface Life {
   readonly pid: number
   /** PSS before any session. */
   readonly memory: number
   ask(ask: Ask): Promise<Answer>
+  /** What of its memory Node knows, in octets; of other daemons nothing. */
+  nodeMemory(): Promise<NodeMemory | undefined>
   end(): Promise<void>
 }
 
@@ -98,6 +105,17 @@ export async function begin(place: Place, daemon: Daemon, setting: Setting): Pro
       if (answer.problem === undefined) return answer
       const state = child.exitCode === null ? 'runs' : `ended with ${child.exitCode}`
       throw new Error(`${daemon.name} (${state}): ${answer.problem}; it said: ${words}`)
+    },
+    async nodeMemory() {
+      const { TRIVIUM_MEMORY_FILE: file } = daemon.environment?.(folder) ?? {}
+      if (file === undefined) return undefined
+      rmSync(file, { force: true })
+      child.kill('SIGUSR2')
+      for (let waited = 0; !existsSync(file); waited++) {
+        if (waited === 100) throw new Error(`${daemon.name} does not say what memory it uses`)
+        await new Promise((done) => setTimeout(done, 50))
+      }
+      return JSON.parse(readFileSync(file, 'utf8')) as NodeMemory
     },
     async end() {
       helper.close()

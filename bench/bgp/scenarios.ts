@@ -95,6 +95,7 @@ function tellAll(name: string, { feeders, each, perUpdate, tellsFeeders = false 
     const terms = setting(feeders, { tellsFeeders })
     return inLife(place, daemon, terms, async (life, up) => {
       const count = feeders * each
+      const before = await life.nodeMemory()
       const said = { do: 'say', each, perUpdate, version: 0 } as const
       const toFeeders = (live: number) => (tellsFeeders ? { feeders: live } : {})
       const there = await life.ask({
@@ -102,13 +103,21 @@ function tellAll(name: string, { feeders, each, perUpdate, tellsFeeders = false 
         what: 'announce',
         until: { kind: 'told', monitors: count, ...toFeeders(count - each) },
       })
+      const after = await life.nodeMemory()
       const gone = await life.ask({
         ...said,
         what: 'withdraw',
         until: { kind: 'told', monitors: 0, ...toFeeders(0) },
       })
       const bytes = (there.memory - up.memory) / count
-      return { [name]: figures(there, { bytes }), [`${name}: withdrawn`]: figures(gone) }
+      const node =
+        before === undefined || after === undefined
+          ? {}
+          : {
+              heapBytes: (after.heapUsed - before.heapUsed) / count,
+              arrayBytes: (after.arrayBuffers - before.arrayBuffers) / count,
+            }
+      return { [name]: figures(there, { bytes, ...node }), [`${name}: withdrawn`]: figures(gone) }
     })
   }
 }

@@ -77,11 +77,17 @@ export function textTable({ lines, about, peer }: Found): string {
     { title: 'BYTES', value: ({ figures }: Line) => bytes(figures.bytes) },
     { title: '', value: ({ ratios }: Line) => times(ratios.bytes) },
   ]
+  const ofNode = lines.flatMap(({ what, daemon, figures: { heapBytes, arrayBytes } }) =>
+    heapBytes === undefined || arrayBytes === undefined
+      ? []
+      : [`${what}: of ${daemon}'s, heap${bytes(heapBytes)}, array buffers${bytes(arrayBytes)}.`],
+  )
   const words = Object.entries(about).map(([name, text]) => `${name}: ${text}.`)
   return `${renderTable(lines, columns)}
 TIME: from the first octet sent. CPU: of the daemon until it is quiet; beside "churn" and
 "idle" its share of a second. BYTES: what its memory (PSS) grew by, a route or session. Medians;
 ratios are to ${peer}'s.
+${ofNode.join('\n')}
 ${words.join('\n')}
 `
 }
