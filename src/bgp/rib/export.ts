@@ -43,7 +43,9 @@ export class ExportContext {
     const reason = this.#held(used, from)
     if (reason !== undefined) return { kind: 'reject', reason }
     const { nextHop, linkLocal } = used
-    const unchanged: Hop = { nextHop, ...(linkLocal !== undefined && { linkLocal }) }
+    // An own route has no next hop that others could use but this end.
+    const unchanged: Hop =
+      from === 'own' ? self : { nextHop, ...(linkLocal !== undefined && { linkLocal }) }
     const next = kind === 'ebgp' ? this.#outside(used, from) : this.#inside(used, from)
     if (this.policy === undefined) {
       return { kind: 'accept', rule: 'no policy', attributes: next }

@@ -1,6 +1,7 @@
 /** Single stories: what is said, to whom, in which order, and why. */
 import t from 'tap'
 import type { Attributes } from '../../../src/bgp/attributes.ts'
+import type { Policy } from '../../../src/bgp/policy/policy.ts'
 import { exportOf, toldTo, used, why } from '../../../src/bgp/rib/explain.ts'
 import type { Peer } from '../../../src/bgp/rib/peers.ts'
 import type { RibOutput } from '../../../src/bgp/rib/rib.ts'
@@ -305,4 +306,17 @@ t.test('a queue that grows while it is worked off loses nothing', async (t) => {
   world.learn(A.address, 'ipv4', prefixes.slice(50), route([65_001]))
   world.settle()
   t.equal(world.kernel.size, 150)
+})
+
+t.test('an own route has no next hop that could stay: it is this end of the session', async (t) => {
+  const keeps: Policy = {
+    name: 'keeps',
+    rules: [{ set: { nextHop: 'unchanged' } }],
+    otherwise: 'reject',
+  }
+  const world = worldOf([{ ...A, exportPolicy: keeps }])
+  world.rib.originate(P)
+  world.settle()
+  const [told] = [...toldTo(world.rib, A.address, 'ipv4')]
+  t.equal(told?.attributes.nextHop, A.families.ipv4?.self.nextHop)
 })
