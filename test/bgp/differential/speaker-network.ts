@@ -1,0 +1,148 @@
+/**
+ * A topology of whole speakers of ours: sessions, octets and RIBs, in memory and under
+ * a clock that jumps, the same every time.
+ *
+ * @module
+ */
+import type { PeerConfig, SpeakerConfig } from '../../../src/bgp/config.ts'
+import type { StepName } from '../../../src/bgp/rib/decision.ts'
+import { SpeakerNetwork, type SpeakerNode } from '../../../src/bgp/speaker/in-memory.ts'
+import type { Ip, Prefix } from '../../../src/net/mod.ts'
+import type { Outcome, SeenPath } from './outcome.ts'
+import { costOf, seenPaths } from './rib-network.ts'
+import {
+  addressOf,
+  type End,
+  type Event,
+  endAddress,
+  FAMILIES,
+  type Router,
+  routerOf,
+  type Session,
+  sidesOf,
+  type Topology,
+} from './topology.ts'
+
+/** Behind it nothing more comes: sessions are up after a second or two. */
+const QUIET_MS = 5000
+const LIMIT_MS = 60_000
+
+export class SpeakersOfTopology {
+  readonly #topology: Topology
+  readonly #steps: readonly StepName[] | undefined
+  readonly #network = new SpeakerNetwork()
+  readonly #nodes: ReadonlyMap<number, SpeakerNode>
+  readonly #prefixes = new Set<Prefix>()
+  readonly #cut = new Set<number>()
+  /** As they are now. */
+  readonly #routers: Map<number, Router>
+
+  /** @throws {TriviumError} INTERNAL: it does not come to rest. */
+  constructor(topology: Topology, steps?: readonly StepName[]) {
+    this.#topology = topology
+    this.#steps = steps
+    this.#routers = new Map(topology.routers.map((router) => [router.id, router]))
+    for (const { originate } of topology.routers) {
+      for (const { prefix } of originate) this.#prefixes.add(prefix)
+    }
+    this.#nodes = new Map(
+      topology.routers.map((router) => {
+        const near = sidesOf(topology, router.id).map((side) => side.near.alias)
+        const addresses = FAMILIES.flatMap((family) =>
+          Array.from({ length: Math.max(1, ...near) }, (_, index) =>
+            addressOf(router.id, index + 1, family),
+          ),
+        )
+        const options = { costOf: costOf(router) }
+        const name = String(router.id)
+        return [router.id, this.#network.add(name, addresses, this.#config(router.id), options)]
+      }),
+    )
+    this.#network.settle(QUIET_MS, LIMIT_MS)
+  }
+
+  /** One after the other, each a new configuration. */
+  carryOut(events: readonly Event[]): void {
+    for (const event of events) {
+      for (const id of this.#happen(event)) {
+        this.#network.feed(String(id), { kind: 'configure', config: this.#config(id) })
+      }
+    }
+    this.#network.settle(QUIET_MS, LIMIT_MS)
+  }
+
+  /** Sessions that are not established and should be. */
+  get down(): readonly string[] {
+    return this.#topology.sessions.flatMap((session) =>
+      session.ends.flatMap((near, index) => {
+        const far = session.ends[1 - index]!
+        const { speaker } = this.#nodes.get(near.router)!
+        const view = speaker.peer(endAddress(session, far))
+        const isUp = view?.state === 'established'
+        if (isUp !== this.#cut.has(session.id)) return []
+        return [`session ${session.id} at router ${near.router}: ${view?.lastDown?.reason.text}`]
+      }),
+    )
+  }
+
+  outcome(): Outcome {
+    return new Map(
+      [...this.#nodes].map(([id, { speaker }]) => {
+        const prefixes = new Map<string, readonly SeenPath[]>()
+        for (const prefix of this.#prefixes) {
+          const paths = speaker.rib === undefined ? [] : seenPaths(speaker.rib, prefix)
+          if (paths.length > 0) prefixes.set(prefix, paths)
+        }
+        return [id, prefixes]
+      }),
+    )
+  }
+
+  /** The routers whose configuration is another now. */
+  #happen(event: Event): readonly number[] {
+    if (event.kind === 'cut') {
+      this.#cut.add(event.session)
+      const session = this.#topology.sessions.find(({ id }) => id === event.session)
+      return session?.ends.map(({ router }) => router) ?? []
+    }
+    const router = this.#routers.get(event.router)!
+    const prefix = event.kind === 'announce' ? event.route.prefix : event.prefix
+    const others = router.originate.filter((each) => each.prefix !== prefix)
+    const originate = event.kind === 'announce' ? [...others, event.route] : others
+    this.#prefixes.add(prefix)
+    this.#routers.set(event.router, { ...router, originate })
+    return [event.router]
+  }
+
+  #config(id: number): SpeakerConfig {
+    const { alwaysCompareMed, medMissing } = this.#topology
+    const { asn, routerId, clusterId, originate } = this.#routers.get(id)!
+    return {
+      ...{ asn, routerId, originate, alwaysCompareMed, medMissing },
+      ...(clusterId && { clusterId }),
+      ...(this.#steps && { steps: this.#steps }),
+      peers: sidesOf(this.#topology, id).map(({ session, near, far }) =>
+        this.#peer(session, near, far),
+      ),
+    }
+  }
+
+  #peer(session: Session, near: End, far: End): PeerConfig {
+    const { kind, role, importPolicy, exportPolicy, router, alias } = near
+    const nextHops: Record<string, Ip> = {}
+    for (const family of FAMILIES) nextHops[family] = addressOf(router, alias, family)
+    return {
+      address: endAddress(session, far),
+      localAddress: endAddress(session, near),
+      asn: routerOf(this.#topology, far.router).asn,
+      families: session.families,
+      nextHops,
+      gracefulRestart: false,
+      isClient: kind === 'client',
+      isShutdown: this.#cut.has(session.id),
+      ...(role && { role }),
+      ...(importPolicy && { importPolicy }),
+      ...(exportPolicy && { exportPolicy }),
+    }
+  }
+}
