@@ -6,6 +6,7 @@
  *     dist/plugin*        the CNI entry for a host without a running agent
  *     dist/etcd*          the client of a cluster store
  *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
+ *     dist/bgp-file.cjs   the reader of speakers' files, loaded by `trivium bgp run`
  *     dist/launcher       static C program, where a compiler is present
  *     dist/launcher-arm64 the same for arm64, where a cross compiler is present
  *     dist/node_modules/  koffi and lmdb with what they need at run time
@@ -55,6 +56,16 @@ const simulatorApart = {
   },
 }
 
+/** Half of its code is zod's, which no other command needs. */
+const bgpFileApart = {
+  name: 'speakers’ files apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/bgp\/file\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './bgp-file.cjs', external: true } : undefined,
+    )
+  },
+}
+
 /** What the command line loads of the simulator, found where it says so. */
 function simulatorEntries() {
   const folder = join(root, 'src', 'cli')
@@ -83,7 +94,7 @@ const OPTIONS = {
 async function bundleSimulator() {
   await build({
     ...OPTIONS,
-    entryPoints: simulatorEntries(),
+    entryPoints: { ...simulatorEntries(), 'bgp-file': 'src/cli/bgp/file.ts' },
     outdir: dist,
     external: NATIVE,
     plugins: [simulatorApart],
@@ -162,7 +173,7 @@ const seen = new Set()
 for (const name of NATIVE) copyPackage(name, seen)
 await buildEtcd(root, dist, OPTIONS)
 await buildPlugin(root, dist, OPTIONS)
-await buildCli(root, dist, { ...OPTIONS, plugins: [simulatorApart] })
+await buildCli(root, dist, { ...OPTIONS, plugins: [simulatorApart, bgpFileApart] })
 compileLauncher()
 cpSync(join(root, 'simulator', 'scenarios'), join(dist, 'scenarios'), {
   recursive: true,

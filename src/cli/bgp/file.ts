@@ -209,7 +209,9 @@ function deepest(issues: readonly z.core.$ZodIssue[]): Issue {
     }
     return { path: issue.path, message: issue.message }
   })
-  return found[0] ?? { path: [], message: 'wanted a speaker' }
+  // A slip in a key explains the key that is missing.
+  const slip = issues.findIndex(({ code }) => code === 'unrecognized_keys')
+  return found[slip] ?? found[0] ?? { path: [], message: 'wanted a speaker' }
 }
 
 type Parsed = z.infer<typeof fileSchema>

@@ -1,0 +1,168 @@
+/**
+ * `trivium bgp run` beside BIRD: what one announces is in the other's table and in the
+ * kernel, signed or not at all, and changes without ending the session.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { inNetns, must, run } from '../../src/lab/exec.ts'
+import { bird } from '../bgp/interop/bird.ts'
+import type { Place, Router, RouterSpec } from '../bgp/interop/spec.ts'
+import { makeWorld, type Program, startProgram, type World } from '../bgp/interop/world.ts'
+import { builtCli, ipJson, ROOT, settle, skip } from '../support/e2e.ts'
+
+const PASSWORD = 'of 1 to 80 octets'
+
+/** The file that docs/bgp.md shows, at the addresses of this world. */
+function exampleFor(ours: Place, theirs: Place): string {
+  const text = readFileSync(join(ROOT, 'docs', 'speaker.yaml'), 'utf8')
+  return text
+    .replaceAll('192.0.2.1', ours.ipv4)
+    .replaceAll('2001:db8::1', ours.ipv6)
+    .replaceAll('192.0.2.2', theirs.ipv4)
+}
+
+const routerAt = (theirs: Place, ours: Place, password: string): RouterSpec => ({
+  asn: 65002,
+  routerId: theirs.ipv4,
+  peers: [
+    { address: ours.ipv4, asn: 65001, families: ['ipv4', 'ipv6'], password, restartSeconds: 60 },
+  ],
+  routes: [{ prefix: '10.10.0.0/16' }, { prefix: '10.10.0.0/26' }, { prefix: '2001:db8:10::/48' }],
+})
+
+interface Meeting {
+  readonly world: World
+  readonly ours: Place
+  readonly theirs: Place
+  readonly file: string
+  readonly socket: string
+  start(): Program
+  ask(...args: readonly string[]): Promise<readonly Record<string, unknown>[]>
+}
+
+async function meet(t: Test): Promise<Meeting> {
+  const world = await makeWorld(3)
+  t.teardown(() => world.destroy())
+  const [ours, theirs] = world.places as [Place, Place]
+  const file = join(ours.folder, 'speaker.yaml')
+  const socket = join(ours.folder, 'bgp.sock')
+  writeFileSync(file, exampleFor(ours, theirs))
+  return {
+    ...{ world, ours, theirs, file, socket },
+    start: () => startProgram(ours, [...builtCli(), 'bgp', 'run', file, '--socket', socket]),
+    async ask(...args) {
+      const { status, stdout } = await run([
+        ...[...builtCli(), 'bgp', ...args, '--socket', socket],
+        ...['-o', 'json'],
+      ])
+      return status === 0 ? JSON.parse(stdout || '[]') : []
+    },
+  }
+}
+
+/** Prefixes that BIRD learned, with their communities. */
+const learned = async (router: Router): Promise<readonly string[]> =>
+  (await router.routes())
+    .map(({ prefix, asPath, communities }) =>
+      `${prefix} ${asPath.join(' ')} ${communities.join(' ')}`.trim(),
+    )
+    .sort()
+
+const differs = (found: readonly string[], wanted: readonly string[]): readonly string[] =>
+  JSON.stringify(found) === JSON.stringify(wanted) ? [] : found.length > 0 ? found : ['nothing']
+
+const inKernel = async ({ ours }: Meeting): Promise<readonly string[]> => {
+  const four = await ipJson(ours.netns, 'route', 'show', 'proto', '85')
+  const six = await ipJson(ours.netns, '-6', 'route', 'show', 'proto', '85')
+  return [...four, ...six].map(({ dst }) => String(dst)).sort()
+}
+
+/** Segments that the namespace's kernel dropped because of their signature. */
+const md5Failures = async ({ netns }: Place): Promise<number> => {
+  const text = await must(inNetns(netns, ['cat', '/proc/net/netstat']))
+  const [names = [], values = []] = text
+    .split('\n')
+    .filter((line) => line.startsWith('TcpExt:'))
+    .map((line) => line.split(' '))
+  return Number(values[names.indexOf('TCPMD5Failure')] ?? 0)
+}
+
+t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
+  const meeting = await meet(t)
+  const { world, ours, theirs, file } = meeting
+  const router = await world.start(1, bird, routerAt(theirs, ours, PASSWORD))
+  let program = meeting.start()
+  const told = ['10.42.0.0/26 65001 65001:100', '2001:db8:42::/64 65001 65001:100']
+  t.strictSame(
+    await settle(async () => differs(await learned(router), told), 60_000),
+    [],
+    'BIRD has ours',
+  )
+  const kernel = ['10.10.0.0/16', '2001:db8:10::/48']
+  t.strictSame(
+    await settle(async () => differs(await inKernel(meeting), kernel)),
+    [],
+    'our kernel has what the import policy takes: not the /26',
+  )
+  const [shown] = await meeting.ask('show', '10.10.0.0/26')
+  t.equal(shown?.['standing'], 'rejected: policy from-fabric, no rule', 'and it says why')
+
+  writeFileSync(file, exampleFor(ours, theirs).replace('10.42.0.0/26', '10.42.0.64/26'))
+  program.signal('SIGHUP')
+  const moved = ['10.42.0.64/26 65001 65001:100', told[1] ?? '']
+  t.strictSame(
+    await settle(async () => differs(await learned(router), moved)),
+    [],
+    'a reload moves a route',
+  )
+  const [peer] = await meeting.ask('peers')
+  t.equal(peer?.['established'], 1, 'without ending the session')
+
+  program.signal('SIGUSR1')
+  await settle(() => (program.hasEnded() ? [] : ['it runs']))
+  t.strictSame(await learned(router), moved, 'a graceful end: BIRD keeps the routes')
+  t.strictSame(await inKernel(meeting), kernel, 'and our kernel, too')
+  program = meeting.start()
+  t.strictSame(
+    await settle(async () =>
+      (await meeting.ask('peers'))[0]?.['state'] === 'established' ? [] : ['no'],
+    ),
+    [],
+    'back',
+  )
+  t.strictSame(await learned(router), moved)
+
+  program.signal('SIGTERM')
+  t.strictSame(
+    await settle(async () => await learned(router)),
+    [],
+    'an end with a Cease takes all back',
+  )
+  t.match((await router.session(ours.ipv4)).told, /Administrative shutdown/i, 'and says so')
+  t.strictSame(await settle(() => inKernel(meeting)), [], 'nothing is left in the kernel')
+})
+
+t.test('another password, and a stranger', { skip }, async (t) => {
+  const meeting = await meet(t)
+  const { world, ours, theirs } = meeting
+  const router = await world.start(1, bird, routerAt(theirs, ours, 'another'))
+  const program = meeting.start()
+  t.strictSame(
+    await settle(
+      async () => ((await meeting.ask('peers')).length === 1 ? [] : ['no answer']),
+      60_000,
+    ),
+    [],
+  )
+  const connect = `require('net').connect({ port: 179, host: '${ours.ipv4}' }).on('error', (e) => console.log(e.code)).on('connect', () => console.log('in')).on('close', () => console.log('closed'))`
+  const stranger = world.places[2]!
+  const heard = await must(inNetns(stranger.netns, [process.execPath, '-e', connect]))
+  t.match(heard, /closed/, 'a host that is no peer is shown the door')
+  t.match(program.log(), new RegExp(`"event":"stranger","address":"${stranger.ipv4}"`))
+  const refused = await settle(async () => ((await md5Failures(ours)) > 2 ? [] : ['none yet']))
+  t.strictSame(refused, [], 'our kernel drops segments for their signature')
+  const [failing] = await meeting.ask('peers')
+  t.not(failing?.['state'], 'established')
+  t.notOk((await router.session(ours.ipv4)).isUp, 'nor does BIRD think so')
+})
