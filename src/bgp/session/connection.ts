@@ -41,7 +41,7 @@ export class Connection {
   keepaliveAt = NEVER
   sendHoldAt = NEVER
 
-  /** One that the peer began waits for `greeted`, one of ours for its transport. */
+  /** One that the peer began waits for an OPEN, one of ours for its transport. */
   constructor(id: ConnectionId) {
     this.id = id
     this.phase = this.isOutgoing ? 'connecting' : 'waiting'
@@ -54,6 +54,12 @@ export class Connection {
 
   nextWake(): number {
     return Math.min(this.holdAt, this.keepaliveAt, this.sendHoldAt)
+  }
+
+  /** Our OPEN waits, until the peer's comes or another connection is gone. */
+  held(now: number): void {
+    this.phase = 'waiting'
+    this.#hold(OPEN_HOLD_MS, now)
   }
 
   /** Our OPEN was sent. */

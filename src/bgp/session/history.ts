@@ -8,6 +8,8 @@ import type { DownReason, SessionCounters } from './types.ts'
 
 /** A session that lived so long makes up for failures before it. */
 const LONG_MS = 300_000
+/** As long as this a connection of the same attempt may still come up. */
+const YOUNG_MS = 10_000
 
 export class History {
   establishedAt: Instant | undefined
@@ -23,6 +25,11 @@ export class History {
   up(now: Instant): void {
     this.establishedAt = now
     this.establishments++
+  }
+
+  /** Whether the session has only just come up. */
+  isYoung(now: Instant): boolean {
+    return this.establishedAt !== undefined && now - this.establishedAt < YOUNG_MS
   }
 
   /** Whether it lived long. */

@@ -14,6 +14,11 @@
  * that one is established or gone (DelayOpen). Without that, the other side could find
  * the later one to be the winner just when this side has called the first one established.
  *
+ * Beside an established session whose peer may restart gracefully (RFC 4724 section 5) a
+ * new connection waits in the same way for the peer's OPEN, rather than taking the place
+ * of the old one at once: it may have been begun before the old one was established. Only
+ * an OPEN shows that the peer has forgotten the old one, if that is not just up itself.
+ *
  * @module
  */
 import { assertNever } from '../../errors.ts'
@@ -40,7 +45,7 @@ import {
 } from './ending.ts'
 import { History } from './history.ts'
 import { HOLD_SECONDS_DEFAULT, negotiate, ownCapabilities } from './negotiate.ts'
-import { Notes } from './notes.ts'
+import { Output } from './output.ts'
 import { canBeReplaced, hasNotificationBit, Kept } from './restart.ts'
 import { actionOf, eventOf, unexpected } from './table.ts'
 import { Timing } from './timing.ts'
@@ -66,13 +71,12 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   /** One of ours and one of the peer's at most. */
   #connections: Connection[] = []
   #nextId = 1
-  #effects: SessionEffect[] = []
 
   /** The peer knows no optional parameters: the next OPEN goes without (RFC 5492 section 3). */
   #isBare = false
   readonly #kept = new Kept()
-  readonly #notes = new Notes()
   readonly #history = new History()
+  readonly #out = new Output(this.#history.counters)
 
   constructor(terms: SessionTerms) {
     this.#terms = terms
@@ -101,7 +105,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   handle(input: SessionInput, now: Instant): readonly SessionEffect[] {
     const effects: SessionEffect[] = []
-    this.#effects = effects
+    this.#out.effects = effects
     this.#take(input, now)
     this.#report()
     return effects
@@ -127,7 +131,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   wake(now: Instant): readonly SessionEffect[] {
     const effects: SessionEffect[] = []
-    this.#effects = effects
+    this.#out.effects = effects
     for (const connection of [...this.#connections]) this.#wakeConnection(connection, now)
     if (now >= this.#timing.idleUntil) this.#begin(now)
     if (now >= this.#timing.retryAt) this.#retry(now)
@@ -148,7 +152,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     if (this.#isStarted) return
     this.#isStarted = true
     this.#timing.forgetFailures()
-    this.#notes.forgetFailures()
+    this.#out.forgetFailures()
     this.#begin(now)
   }
 
@@ -160,7 +164,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const connection = new Connection(this.#nextId)
     this.#nextId += 2
     this.#connections.push(connection)
-    this.#effects.push({ kind: 'connect', connection: connection.id })
+    this.#out.effects.push({ kind: 'connect', connection: connection.id })
   }
 
   /** ConnectRetryTimer_Expires: the attempt that hangs is given up for another. */
@@ -168,8 +172,8 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const hanging = this.#connections.find(({ phase }) => phase === 'connecting')
     if (hanging !== undefined) {
       this.#drop(hanging)
-      this.#effects.push({ kind: 'close', connection: hanging.id, isAbort: true })
-      this.#noteFailure('cannot connect: no answer')
+      this.#out.effects.push({ kind: 'close', connection: hanging.id, isAbort: true })
+      this.#out.failure('cannot connect: no answer')
     }
     this.#begin(now)
   }
@@ -215,10 +219,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     } else if (established?.agreed !== undefined && !canBeReplaced(established.agreed)) {
       this.#refuse(id, CEASE.COLLISION_RESOLUTION, 'there is an established one')
     } else {
-      // RFC 4724 section 5: the old one is gone, and nobody is told.
-      const renewed = { ...abandoned('the peer has connected anew'), isAbort: true } as const
-      if (established !== undefined) this.#end(established, renewed, 'none', now)
-      const before = this.#connections.find((each) => !each.isOutgoing)
+      const before = this.#connections.find((each) => !each.isOutgoing && each !== established)
       const connection = new Connection(id)
       this.#connections.push(connection)
       this.#timing.idleUntil = NEVER
@@ -229,9 +230,9 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   }
 
   #refuse(connection: ConnectionId, subcode: number, why: string): void {
-    this.#send(connection, encodeNotification(ERROR.CEASE, subcode))
-    this.#effects.push({ kind: 'close', connection })
-    this.#noteFailure(`refused a connection: ${why}`)
+    this.#out.send(connection, encodeNotification(ERROR.CEASE, subcode))
+    this.#out.effects.push({ kind: 'close', connection })
+    this.#out.failure(`refused a connection: ${why}`)
   }
 
   // One connection.
@@ -240,8 +241,10 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   #open(connection: Connection, { local, linkLocal }: Input<'connected'>, now: Instant): void {
     connection.local = local
     connection.linkLocal = linkLocal
-    const isConfirmed = this.#connections.some(({ phase }) => phase === 'open-confirm')
-    if (isConfirmed) connection.phase = 'waiting'
+    const isAhead = this.#connections.some(
+      ({ phase }) => phase === 'open-confirm' || phase === 'established',
+    )
+    if (isAhead) connection.held(now)
     else this.#greet(connection, now)
   }
 
@@ -251,7 +254,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const capabilities = this.#isBare ? {} : ownCapabilities(this.#terms, { isForwarding })
     const { holdSeconds = HOLD_SECONDS_DEFAULT } = peer
     const fields = { asn: self.asn, holdSeconds, id: self.routerId }
-    this.#send(connection.id, encodeOpen({ ...fields, capabilities }))
+    this.#out.send(connection.id, encodeOpen({ ...fields, capabilities }))
     connection.greeted(capabilities, now)
     const isConnecting = this.#connections.some(({ phase }) => phase === 'connecting')
     if (!isConnecting) this.#timing.clear()
@@ -289,17 +292,30 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const { agreed } = connection
     if (agreed === undefined) return
     if (frame.type === MESSAGE.UPDATE) this.#history.counters.updatesIn++
-    const found = deliver(frame, agreed, this.#effects)
+    const found = deliver(frame, agreed, this.#out.effects)
     if (found !== undefined) this.#reset(connection, found, now)
-    else this.#kept.hear(this.#effects.at(-1))
+    else this.#kept.hear(this.#out.effects.at(-1))
   }
 
   /** The peer's OPEN. */
   #confirm(connection: Connection, frame: Frame, now: Instant): void {
-    if (connection.phase === 'waiting') this.#greet(connection, now)
     const open = decodeOpen(frame.bytes, frame.start, frame.end)
     if (open.kind === 'reset') this.#reset(connection, open, now)
-    else this.#judge(connection, open, now)
+    else if (this.#replaces(open, now)) {
+      if (connection.phase === 'waiting') this.#greet(connection, now)
+      this.#judge(connection, open, now)
+    } else this.#lose(connection, now)
+  }
+
+  /** An OPEN beside an established session: has the peer restarted? Then the old one is gone. */
+  #replaces({ capabilities }: Open, now: Instant): boolean {
+    const established = this.#established()
+    if (established === undefined) return true
+    const isRestart = capabilities.gracefulRestart?.isRestarting === true
+    if (!isRestart && this.#history.isYoung(now)) return false
+    const renewed = { ...abandoned('the peer has connected anew'), isAbort: true } as const
+    this.#end(established, renewed, 'none', now)
+    return true
   }
 
   #judge(connection: Connection, open: Open, now: Instant): void {
@@ -308,9 +324,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
       this.#reset(connection, result, now)
       return
     }
-    for (const text of result.notes) {
-      if (this.#notes.isNewRemark(text)) this.#effects.push({ kind: 'note', text })
-    }
+    this.#out.remarks(result.notes)
     const other = this.#rivalOf(connection)
     const isOurs = oursStays(this.#terms.self, { routerId: open.id, asn: open.asn })
     const { local } = connection
@@ -339,9 +353,9 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     this.#timing.clear()
     this.#isBare = false
     this.#history.up(now)
-    this.#notes.forgetFailures()
+    this.#out.forgetFailures()
     this.#report()
-    this.#effects.push({ kind: 'up', agreed })
+    this.#out.effects.push({ kind: 'up', agreed })
     this.#endStale(this.#kept.back(agreed, now))
   }
 
@@ -379,7 +393,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const agreed = this.#established()?.agreed
     if (agreed === undefined || agreed.refresh === 'none') return
     if (!agreed.context.families.includes(family)) return
-    this.#send(agreed.connection, encodeRouteRefresh(family))
+    this.#out.send(agreed.connection, encodeRouteRefresh(family))
   }
 
   #wakeConnection(connection: Connection, now: Instant): void {
@@ -403,7 +417,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
 
   #keepalive(connection: Connection, now: Instant): void {
     const { id, keepaliveMs } = connection
-    this.#send(id, encodeKeepalive())
+    this.#out.send(id, encodeKeepalive())
     connection.keepaliveAt = keepaliveMs === 0 ? NEVER : now + this.#timing.keepaliveMs(keepaliveMs)
   }
 
@@ -423,14 +437,14 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   #end(connection: Connection, ending: Ending, next: Next, now: Instant): void {
     const { id, phase, agreed } = connection
     const isAttempt = phase === 'connecting'
-    if (ending.notification !== undefined && !isAttempt) this.#send(id, ending.notification)
+    if (ending.notification !== undefined && !isAttempt) this.#out.send(id, ending.notification)
     if (ending.isGone !== true) {
       const isAbort = isAttempt || ending.isAbort === true
-      this.#effects.push({ kind: 'close', connection: id, ...(isAbort && { isAbort }) })
+      this.#out.effects.push({ kind: 'close', connection: id, ...(isAbort && { isAbort }) })
     }
     this.#drop(connection)
     if (phase === 'established' && agreed !== undefined) this.#down(agreed, ending, now)
-    else if (next !== 'none' && this.#isStarted) this.#noteFailure(ending.reason.text)
+    else if (next !== 'none' && this.#isStarted) this.#out.failure(ending.reason.text)
     if (next !== 'none') this.#history.lastError = ending.reason
     if (this.#connections.length > 0) this.#release(now)
     else if (this.#isStarted && next === 'active') this.#timing.retryLater(now)
@@ -442,7 +456,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     if (this.#history.down(now)) this.#timing.forgetFailures()
     // What is kept goes at once when nobody waits for the peer any more.
     const retain = this.#isStarted ? this.#kept.away(agreed, ending, now) : []
-    this.#effects.push({ kind: 'down', reason: ending.reason, retain })
+    this.#out.effects.push({ kind: 'down', reason: ending.reason, retain })
   }
 
   /** The one that was in OpenConfirm is gone: one that waited for it goes on. */
@@ -455,7 +469,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
   }
 
   #endStale(families: readonly Family[]): void {
-    for (const family of families) this.#effects.push({ kind: 'stale-end', family })
+    for (const family of families) this.#out.effects.push({ kind: 'stale-end', family })
   }
 
   #find(id: ConnectionId): Connection | undefined {
@@ -471,15 +485,6 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     this.#connections = this.#connections.filter((each) => each !== connection)
   }
 
-  #send(connection: ConnectionId, bytes: Uint8Array): void {
-    this.#history.counters.messagesOut++
-    this.#effects.push({ kind: 'send', connection, bytes })
-  }
-
-  #noteFailure(text: string): void {
-    if (this.#notes.isNewFailure(text)) this.#effects.push({ kind: 'note', text })
-  }
-
   /** Says where the machine is now, when that is elsewhere. */
   #report(): void {
     const isActive = this.#isStarted && this.#timing.idleUntil === NEVER
@@ -487,7 +492,7 @@ export class Session implements Machine<SessionInput, SessionEffect> {
     const from = this.#state
     if (from === to) return
     this.#state = to
-    this.#effects.push({ kind: 'state', from, to })
+    this.#out.effects.push({ kind: 'state', from, to })
   }
 }
 

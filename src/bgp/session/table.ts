@@ -92,7 +92,7 @@ const ROWS: Readonly<Record<ConnectionEvent, Row>> = {
   'keepalive':         ['ignore',  'refuse', 'refuse', 'establish',      'hear'],           // 26
   'route-refresh':     ['ignore',  'refuse', 'refuse', 'refuse',         'deliver'],        // RFC 2918
   'malformed':         ['ignore',  'fail',   'fail',   'fail',           'fail'],           // 21, 22, 28
-  'hold-expired':      ['ignore',  'ignore', 'fail',   'fail',           'fail'],           // 10
+  'hold-expired':      ['ignore',  'fail',   'fail',   'fail',           'fail'],           // 10
   'keepalive-due':     ['ignore',  'ignore', 'ignore', 'send-keepalive', 'send-keepalive'], // 11
   'send-hold-expired': ['ignore',  'ignore', 'fail',   'fail',           'fail'],           // RFC 9687
 }

@@ -107,10 +107,27 @@ t.test('a new connection beside an established one', async (t) => {
     restartSeconds: 60,
     families: [{ family: 'ipv4' as const, isForwarding: false }],
   }
-  graceful.establish({ capabilities: { ...FULL, gracefulRestart: restart } })
+  const capabilities = { ...FULL, gracefulRestart: restart }
+  graceful.establish({ capabilities })
+  t.equal(graceful.connected(2), '', 'of the same attempt, it may be')
+  t.equal(graceful.hear(2, openOf({ capabilities })), '2:6/7 2:close', 'and is')
+  graceful.connected(4)
+  const restarted = { ...FULL, gracefulRestart: { ...restart, isRestarting: true } }
   t.equal(
-    graceful.connected(2),
-    '1:abort down(ipv4) >active 2:OPEN >open-sent',
-    'RFC 4724: the old one is gone, nobody is told',
+    graceful.hear(4, openOf({ capabilities: restarted })),
+    '1:abort down(ipv4) 4:OPEN >open-sent 4:KEEPALIVE >open-confirm',
+    'the peer says that it has restarted: the old one is gone, nobody is told (RFC 4724)',
   )
+  graceful.hear(4, KEEPALIVE)
+  graceful.pass(10_000)
+  t.equal(graceful.connected(6), '')
+  t.match(
+    graceful.hear(6, openOf({ capabilities })),
+    '4:abort down(ipv4) 6:OPEN',
+    'nor is it young',
+  )
+  graceful.hear(6, KEEPALIVE)
+  graceful.pass(10_000)
+  graceful.connected(8)
+  t.match(graceful.closed(6), '8:OPEN >open-sent', 'the old one ends by itself')
 })

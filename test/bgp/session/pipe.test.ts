@@ -45,6 +45,19 @@ const stories = fc.tuple(
 type Action = typeof actions extends fc.Arbitrary<infer Value> ? Value : never
 type Options = typeof options extends fc.Arbitrary<infer Value> ? Value : never
 
+/** Both start, and then what the story says. */
+function play([settings, story]: readonly [Options, readonly (readonly [number, Action])[]]): Pipe {
+  const pipe = pipeOf(settings)
+  pipe.feed('a', { kind: 'start' })
+  pipe.feed('b', { kind: 'start' })
+  pipe.run(pipe.now + (settings.seed % 10_000))
+  for (const [ms, action] of story) {
+    act(pipe, action)
+    pipe.run(pipe.now + ms)
+  }
+  return pipe
+}
+
 function pipeOf({ passive, graceful, holdSeconds, internal, ...weather }: Options): Pipe {
   const [a, b] = (['a', 'b'] as const).map((side) => ({
     passive: passive === side,
@@ -116,12 +129,8 @@ holds(
   t,
   'two sessions that are left alone find each other once, and stay',
   stories,
-  ([settings, story]) => {
-    const pipe = pipeOf(settings)
-    for (const [ms, action] of story) {
-      act(pipe, action)
-      pipe.run(pipe.now + ms)
-    }
+  (story) => {
+    const pipe = play(story)
     pipe.isCut = false
     pipe.feed('a', { kind: 'start' })
     pipe.feed('b', { kind: 'start' })
@@ -139,14 +148,31 @@ holds(
 
 holds(
   t,
+  'on a line that holds the first attempt succeeds, whoever begins first',
+  fc.tuple(options, fc.nat({ max: 500 })),
+  ([settings, ms]) => {
+    const pipe = pipeOf({
+      ...settings,
+      delayMsMax: settings.delayMsMax === 2000 ? 5 : settings.delayMsMax,
+    })
+    pipe.feed('a', { kind: 'start' })
+    pipe.run(pipe.now + ms)
+    pipe.feed('b', { kind: 'start' })
+    pipe.run(pipe.now + 10_000)
+    assert(pipe.isJoined, 'joined')
+    for (const side of ['a', 'b'] as const) {
+      assert.equal(pipe.sessions[side].facts.establishments, 1, 'and never lost')
+    }
+  },
+  { numRuns: 500 },
+)
+
+holds(
+  t,
   'stopped sessions want nothing any more',
   stories,
-  ([settings, story]) => {
-    const pipe = pipeOf(settings)
-    for (const [ms, action] of story) {
-      act(pipe, action)
-      pipe.run(pipe.now + ms)
-    }
+  (story) => {
+    const pipe = play(story)
     pipe.feed('a', { kind: 'stop', subcode: 2 })
     pipe.feed('b', { kind: 'abandon' })
     pipe.run(pipe.now + MINUTE)
@@ -166,14 +192,8 @@ holds(
   t,
   'the same inputs at the same moments give the same effects',
   stories,
-  ([settings, story]) => {
-    const pipe = pipeOf(settings)
-    pipe.feed('a', { kind: 'start' })
-    pipe.feed('b', { kind: 'start' })
-    for (const [ms, action] of story) {
-      act(pipe, action)
-      pipe.run(pipe.now + ms)
-    }
+  (story) => {
+    const pipe = play(story)
     for (const side of ['a', 'b'] as const) {
       const again = createSession(pipe.terms[side])
       for (const { now, input, effects } of pipe.records[side]) {
