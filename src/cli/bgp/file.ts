@@ -13,6 +13,7 @@ import type { ListenAddress } from '../../live/bgp/listener.ts'
 import type { Ip } from '../../net/mod.ts'
 import {
   communityValue,
+  extendedCommunityValue,
   ipValue,
   largeCommunityValue,
   prefixValue,
@@ -82,6 +83,7 @@ const originatedSchema = z.union([
       localPref: whole(0, 4_294_967_295).optional(),
       communities: communities.optional(),
       largeCommunities: largeCommunities.optional(),
+      extendedCommunities: z.array(extendedCommunityValue).max(1000).optional(),
     })
     .transform(({ prefix, ...attributes }) => ({ prefix, attributes }) as Originated),
 ])

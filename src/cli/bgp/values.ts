@@ -83,3 +83,20 @@ export const largeCommunityValue = written(
       : undefined
   },
 )
+
+const EXTENDED_KINDS: Readonly<Record<string, bigint>> = { rt: 2n, ro: 3n }
+
+/** RFC 4360: route target or origin of an AS; one above 65535 leaves two octets for the value (RFC 5668). */
+export const extendedCommunityValue = written(
+  'an extended community like rt:65001:100 or ro:65001:100',
+  (text): bigint | undefined => {
+    const [, kind = '', asn, value] = /^(rt|ro):(\d{1,10}):(\d{1,10})$/.exec(text) ?? []
+    if (asn === undefined || value === undefined) return undefined
+    const [as, low, subtype] = [BigInt(asn), BigInt(value), EXTENDED_KINDS[kind] ?? 0n]
+    if (as > 0xffff_ffffn) return undefined
+    if (as > 0xffffn) {
+      return low > 0xffffn ? undefined : ((0x0200n | subtype) << 48n) | (as << 16n) | low
+    }
+    return low > 0xffff_ffffn ? undefined : (subtype << 48n) | (as << 32n) | low
+  },
+)

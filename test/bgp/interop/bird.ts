@@ -147,6 +147,7 @@ export const some = <T extends object>(object: T): { [K in keyof T]?: Exclude<T[
 
 export const bird: Implementation = {
   name: 'bird',
+  program: '/usr/sbin/bird',
   lacks: {},
   async start(place, spec, isRestart = false): Promise<Router> {
     const file = join(place.folder, 'bird.conf')

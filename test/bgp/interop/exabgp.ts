@@ -76,10 +76,8 @@ exec cat >>'${folder}/events'
 
 type JsonAttributes = Readonly<Record<string, unknown>>
 interface JsonEvent {
-  readonly type: string
   readonly neighbor?: {
     readonly address?: { readonly peer: string }
-    readonly state?: string
     readonly message?: {
       readonly update?: {
         readonly attribute?: JsonAttributes
@@ -140,12 +138,12 @@ interface Told {
 function follow(lines: readonly string[]): Told {
   const told: Told = { routes: new Map(), up: new Set(), updates: new Map() }
   for (const line of lines) {
-    // What it tells of refreshes and notifications is not always JSON.
-    if (!/"type": "(update|state)"/.test(line)) continue
-    const { type, neighbor } = JSON.parse(line) as JsonEvent
-    const peer = neighbor?.address?.peer ?? ''
-    if (type === 'state') changed(told, peer, neighbor?.state ?? '')
-    if (type === 'update') updated(told, peer, neighbor?.message?.update ?? {})
+    // What it tells of a state's reasons, of refreshes and notifications is not always JSON.
+    const state = /"type": "state".*"peer": "([^"]+)".*"state": "(\w+)"/.exec(line)
+    if (state !== null) changed(told, state[1] ?? '', state[2] ?? '')
+    if (!line.includes('"type": "update"')) continue
+    const { neighbor } = JSON.parse(line) as JsonEvent
+    updated(told, neighbor?.address?.peer ?? '', neighbor?.message?.update ?? {})
   }
   return told
 }
@@ -179,6 +177,7 @@ const NO_RIB = 'ExaBGP keeps no table: it tells what it is sent'
 
 export const exabgp: Implementation = {
   name: 'exabgp',
+  program: '/usr/sbin/exabgp',
   lacks: {
     table: NO_RIB,
     reflector: `${NO_RIB}, and passes nothing on`,

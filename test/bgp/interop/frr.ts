@@ -191,7 +191,11 @@ async function startZebra(place: Place, home: string): Promise<void> {
 
 export const frr: Implementation = {
   name: 'frr',
-  lacks: {},
+  program: '/usr/lib/frr/bgpd',
+  lacks: {
+    'restart-self':
+      'FRR 8.4 says End-of-RIB as soon as it is back, seconds before its own networks',
+  },
   async start(place, spec, isRestart = false): Promise<Router> {
     const file = join(place.folder, 'bgpd.conf')
     const socket = join(place.folder, 'bgpd.vty')

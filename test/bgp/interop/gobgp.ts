@@ -135,6 +135,7 @@ interface JsonNeighbour {
 
 export const gobgp: Implementation = {
   name: 'gobgp',
+  program: '/usr/bin/gobgpd',
   lacks: {
     'refresh-ask': 'GoBGP keeps what it was sent, and never asks for it again',
     'refresh-enhanced': 'GoBGP 3.10 has no enhanced route refresh',

@@ -110,6 +110,8 @@ export type Feature =
 
 export interface Implementation {
   readonly name: string
+  /** A file that is there where it is installed. */
+  readonly program: string
   /** What it does not have, with the reason in words. */
   readonly lacks: Readonly<Partial<Record<Feature, string>>>
   /** Starts it; it answers questions when this returns. `isRestart`: after a `kill`, with what was kept. */

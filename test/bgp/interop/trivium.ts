@@ -102,6 +102,7 @@ async function routesOf(socket: string): Promise<readonly RouteSeen[]> {
 
 export const trivium: Implementation = {
   name: 'trivium',
+  program: process.execPath,
   lacks: {},
   async start(place, spec, isRestart = false): Promise<Router> {
     const file = join(place.folder, 'speaker.json')
