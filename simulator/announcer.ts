@@ -82,7 +82,7 @@ export interface Announcer {
   /** What switches are told when a node of the rack announces an entry or takes it back. */
   tell(announced: Announced, add: boolean): readonly Told[]
   /** Everything that one switch holds of these, counted anew. */
-  held(device: SwitchDevice, all: readonly Announced[]): readonly Announcement[]
+  held(device: Pick<SwitchDevice, 'rack'>, all: readonly Announced[]): readonly Announcement[]
   /** What every switch holds by configuration, whatever nodes announce. */
   readonly configured?: readonly Announcement[]
 }

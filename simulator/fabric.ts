@@ -98,6 +98,8 @@ export class Fabric {
   /** Undefined: announcements go by timers alone. */
   readonly bgp: BgpAnnouncements | undefined
   private readonly fib: SwitchFib | undefined
+  /** Whether switches know each other's racks by what their speakers say. */
+  readonly isFabricRouted: boolean
   /** Racks by node. */
   private readonly racks: ReadonlyMap<number, number>
   private readonly dataCenters: readonly number[]
@@ -128,7 +130,8 @@ export class Fabric {
     this.paths = new FabricPaths(engine, topology, options.convergeTicks, () => this.regroup())
     engine.on(EVENT.program, (index) => this.devices[index]?.drain())
     const { routing, seed = 0 } = options
-    this.fib = routing?.isFabric === true ? new SwitchFib(routing) : undefined
+    this.fib = routing && new SwitchFib(routing)
+    this.isFabricRouted = routing?.isFabric === true
     this.bgp =
       routing &&
       new BgpAnnouncements(engine, {
@@ -149,14 +152,9 @@ export class Fabric {
     this.bgp?.start()
   }
 
-  /** Whether switches know each other's racks by what their speakers say. */
-  get isFabricRouted(): boolean {
-    return this.fib !== undefined
-  }
-
   /** Static summaries that a switch has without being told: all, or those of its own rack. */
   private configuredOn({ rack }: SwitchDevice): readonly Announcement[] {
-    if (this.fib === undefined) return this.announcer.configured ?? []
+    if (!this.isFabricRouted) return this.announcer.configured ?? []
     return this.shares.flatMap((share) => (share.rack === rack ? [prefixEntry(share.prefix)] : []))
   }
 
@@ -183,7 +181,7 @@ export class Fabric {
   /** The next device on the way of a packet to a rack. */
   step(device: SwitchDevice, dst: Ip, rack: number, flow: number): Step {
     const { fib, paths } = this
-    if (fib === undefined) return paths.step(device.index, rack, flow)
+    if (fib === undefined || !this.isFabricRouted) return paths.step(device.index, rack, flow)
     const held = [...this.prefixLengths[ipFamily(dst)]]
       .sort((a, b) => b - a)
       .find((length) => ['taken', 'software'].includes(device.ask(dst, length) ?? ''))
@@ -201,7 +199,7 @@ export class Fabric {
     )
     return [
       ...neighbors.map((entry): Announcement => ({ table: 'arp', entry, cost: 1 })),
-      ...(this.fib === undefined ? this.groupsOf(index) : []),
+      ...(this.isFabricRouted ? [] : this.groupsOf(index)),
     ]
   }
 
@@ -212,7 +210,7 @@ export class Fabric {
 
   /** Paths are new, so groups of equal ones are. What an entry points to is written with them. */
   private regroup(): void {
-    if (!isRouted(this.roads) || this.fib !== undefined) return
+    if (!isRouted(this.roads) || this.isFabricRouted) return
     for (const device of this.devices) {
       const wanted = this.groupsOf(device.index)
       const names = new Set(wanted.map(({ entry }) => entry))
@@ -263,7 +261,7 @@ export class Fabric {
   /** What a rack's nodes put into a switch before there is any pod. */
   underlayOf(device: SwitchDevice, rack: RackPlan): readonly Announcement[] {
     // Speakers tell of other racks.
-    if (this.fib !== undefined && device.rack !== rack.index) return []
+    if (this.isFabricRouted && device.rack !== rack.index) return []
     return modesOf(this.roads).flatMap((mode) =>
       mode === 'vlan' && !this.spans(device.index, rack.index)
         ? []

@@ -9,6 +9,7 @@
 import { hashHex } from '../src/hash.ts'
 import { type Prng, prng } from '../src/prng.ts'
 import { counted } from '../src/words.ts'
+import type { BgpFigure } from './bgp/figures.ts'
 import { type CheckResult, checkResult } from './checkers/check.ts'
 import { checkConverged, checkSpeakers } from './checkers/converged.ts'
 import { checkNoLeak } from './checkers/no-leak.ts'
@@ -69,6 +70,8 @@ export interface ModeResult {
   readonly fibBytes: number
   /** What store and fabric were told until all pods were known. */
   readonly traffic: TrafficFigure
+  /** When the cold start was over, and before the pods left; undefined: no speakers. */
+  readonly bgp: { readonly coldStart: BgpFigure; readonly whole: BgpFigure } | undefined
   readonly podsAdded: number
   readonly podsRefused: number
   readonly kernelOperations: number
@@ -122,6 +125,7 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
   startAgents(cluster, scenario, chance.fork('start'))
   checks.push(settle(cluster, 'cold start'))
   const coldTick = engine.tick
+  const coldStart = cluster.fabric.bgp?.figure()
   progress(0.05, label)
 
   const samples: Sample[] = [sample(cluster)]
@@ -148,10 +152,9 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
   const tables = timeline === undefined ? full.tables : highest(full.tables, figures(cluster))
 
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
-  checks.push(...checkSpeakers(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
-  checks.push(reachability.check)
-  const fabric = fabricFigure(cluster)
+  checks.push(...checkSpeakers(cluster, scenario), reachability.check)
+  const end = { fabric: fabricFigure(cluster), bgp: bgpSoFar(cluster, coldStart) }
   progress(0.75, label)
 
   timeline?.mend()
@@ -175,10 +178,15 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
     events: engine.events,
     reachability,
     timeline: timeline?.result,
-    fabric,
+    ...end,
     checks,
     traceHash: engine.traceHash(),
   }
+}
+
+function bgpSoFar({ fabric }: Cluster, coldStart: BgpFigure | undefined): ModeResult['bgp'] {
+  const whole = fabric.bgp?.figure()
+  return coldStart && whole && { coldStart, whole }
 }
 
 /** Every pod goes, and nothing of it may be left. */

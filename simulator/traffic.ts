@@ -15,5 +15,5 @@ export interface TrafficFigure {
 }
 
 export function trafficFigure({ storeLinks, fabric }: Cluster): TrafficFigure {
-  return { store: storeLinks.traffic, fabric: fabric.announced.traffic }
+  return { store: storeLinks.traffic, fabric: (fabric.bgp?.counter ?? fabric.announced).traffic }
 }

@@ -371,6 +371,7 @@ function routingOf(
     racks,
     topology,
     pools: announced.flatMap(({ pools }) => pools),
+    summed: announced.flatMap(({ mode, pools }) => (mode === 'route-racks' ? pools : [])),
     shares: roads.flatMap((road) => sharesOn(road, racks.length)),
   })
 }

@@ -27,6 +27,7 @@ import type { FabricChange, FabricPaths } from '../fabric-paths.ts'
 import { BgpCounter, type BgpFigure } from './figures.ts'
 import type { RoutingPlan } from './plan.ts'
 import { type Seat, SimSpeaker } from './speaker.ts'
+import { type RackSummary, summaryOf } from './summaries.ts'
 import { type Side, Transport } from './transport.ts'
 import { SessionWays } from './ways.ts'
 
@@ -75,6 +76,8 @@ export class BgpAnnouncements implements Announcements {
   /** Seats whose speaker keeps routes of a session that is gone. */
   private readonly keeping = new Map<number, { readonly speaker: number; readonly peer: Ip }>()
   private readonly isRestart: boolean[]
+  /** By the speakers of top-of-rack switches, where they sum up. */
+  private readonly summaries = new Map<number, RackSummary>()
 
   constructor(engine: Engine, options: BgpOptions) {
     const { plan, paths, seed } = options
@@ -110,7 +113,7 @@ export class BgpAnnouncements implements Announcements {
   /** Switches start at once; nodes when their agents do. */
   start(): void {
     for (let index = this.plan.nodes; index < this.speakers.length; index++) {
-      this.speakers[index]?.start([], false)
+      this.startSwitch(index)
       this.judgeAll(index)
     }
   }
@@ -120,7 +123,9 @@ export class BgpAnnouncements implements Announcements {
     if (busy > 0) return busy
     for (const [place, { speaker, peer }] of this.keeping) {
       const view = this.speakers[speaker]?.core?.peer(peer)
-      if (view === undefined || view.session.stale.length === 0) this.keeping.delete(place)
+      // One that still does is enough.
+      if (view !== undefined && view.session.stale.length > 0) break
+      this.keeping.delete(place)
     }
     return this.keeping.size
   }
@@ -195,6 +200,11 @@ export class BgpAnnouncements implements Announcements {
     })
   }
 
+  private startSwitch(index: number): void {
+    if (this.plan.summed.length > 0) this.summaries.set(index, summaryOf(this.plan, index))
+    this.speakers[index]?.start([], false)
+  }
+
   /** Whether a restart keeps what peers know (RFC 4724). */
   private restarts(owner: number): boolean {
     return (this.seats[owner] ?? []).some(({ peer }) => peer.gracefulRestart !== false)
@@ -251,8 +261,12 @@ export class BgpAnnouncements implements Announcements {
     const plan = this.plan.speakers[index]
     if (plan === undefined || plan.node !== undefined) return
     const hops = nextHops.map(({ nextHop }) => nextHop)
+    const summary = this.summaries.get(index)
     for (const { prefix } of prefixesOf(prefixes)) {
+      this.counter.prefixesTold++
       this.options.onRoute(plan.device, prefix, hops, this.since.get(prefix) ?? tick)
+      if (summary?.chosen(prefix, hops) !== true) continue
+      this.speakers[index]?.reconfigure(() => summary.config)
     }
   }
 
@@ -319,7 +333,7 @@ export class BgpAnnouncements implements Announcements {
     this.hasPower[index] = true
     const device = this.plan.speakers[index]?.device
     if (device !== undefined) this.options.onReset(device)
-    this.speakers[index]?.start([], false)
+    this.startSwitch(index)
     this.judgeAll(index)
   }
 

@@ -26,8 +26,10 @@ export interface DaemonProfile {
   readonly kernelScanMs: number
   /** Whether a link without carrier ends the sessions on it. */
   readonly watchesCarrier: boolean
-  /** RFC 4724; false: peers do not wait for a restart. */
+  /** How long peers are asked to wait for a restart (RFC 4724); false: they are not asked. */
   readonly restartSeconds: number | false
+  /** Whether it keeps the routes of a peer that asks. */
+  readonly helpsRestart: boolean
   /** Prefixes learned a second: what a turn of decisions takes. Measured with 100 prefixes an UPDATE, where not said. */
   readonly routesPerSecond: number
   /** Where the figures are. */
@@ -48,6 +50,7 @@ const TRIVIUM = {
   kernelScanMs: 0,
   watchesCarrier: false,
   restartSeconds: 120,
+  helpsRestart: true,
   routesPerSecond: 1_400_000,
   sources: ['src/bgp/config.ts', 'bench bgp-rib'],
 } as const satisfies DaemonProfile
@@ -98,6 +101,7 @@ export const DAEMONS: readonly DaemonProfile[] = [
     connectRetrySeconds: 120,
     idleSeconds: 30,
     restartSeconds: false,
+    helpsRestart: false,
     routesPerSecond: 73_000,
     sources: ['osrg/gobgp pkg/config/oc/default.go', 'measured: gobgpd 3.10'],
   },
@@ -118,6 +122,14 @@ export type DaemonName = (typeof DAEMON_NAMES)[number]
 
 export const daemonNamed = (name: DaemonName): DaemonProfile =>
   DAEMONS.find((daemon) => daemon.name === name) ?? TRIVIUM
+
+/** Seconds that routes of a session outlive it: when one end asks for it and the other helps. */
+export function restartBetween(one: DaemonProfile, other: DaemonProfile): number | false {
+  const asked = (asks: DaemonProfile, helps: DaemonProfile): number =>
+    helps.helpsRestart && asks.restartSeconds !== false ? asks.restartSeconds : 0
+  const seconds = Math.max(asked(one, other), asked(other, one))
+  return seconds === 0 ? false : seconds
+}
 
 /** Milliseconds that a new session waits for what it is told first. */
 export function coalescedFor(daemon: DaemonProfile, peers: number): number {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AnnounceTraffic } from '../announce-traffic.ts'
 import { TICKS_PER_MS } from '../clock.ts'
 
 /** By their numbers. Source: RFC 4271 section 4.1, RFC 2918. */
@@ -41,6 +42,8 @@ export class BgpCounter {
     refresh: 0,
   }
   bytes = 0
+  /** Choices of switches. */
+  prefixesTold = 0
   ended = 0
   upTick = 0
   learnedTick = 0
@@ -54,6 +57,11 @@ export class BgpCounter {
       const length = ((bytes[at + 16] ?? 0) << 8) | (bytes[at + 17] ?? 0)
       at += Math.max(length, HEADER_OCTETS)
     }
+  }
+
+  get traffic(): AnnounceTraffic {
+    const { messages, prefixesTold, bytes } = this
+    return { updates: messages.update, prefixesTold, bytes }
   }
 
   figure(

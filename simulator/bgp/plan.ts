@@ -30,7 +30,7 @@ import type { RoutingWords } from '../scenario-routing.ts'
 import type { Share } from '../shares.ts'
 import type { RackPlan } from '../underlay.ts'
 import { asnsOf, NODE_ASN_FIRST, ONE_ASN } from './asns.ts'
-import { type DaemonProfile, daemonNamed } from './daemons.ts'
+import { type DaemonProfile, daemonNamed, restartBetween } from './daemons.ts'
 
 /** What a session runs over. */
 export type Way =
@@ -69,6 +69,10 @@ export interface RoutingPlan {
   readonly words: RoutingWords
   /** Whether switches forward by what their speakers say alone. */
   readonly isFabric: boolean
+  /** Pools of which each top-of-rack switch sums up its rack's part as it is. */
+  readonly summed: readonly Prefix[]
+  /** Static summaries. */
+  readonly shares: readonly Share[]
 }
 
 export interface PlanInputs {
@@ -77,7 +81,7 @@ export interface PlanInputs {
   readonly topology: Topology
   /** What nodes may announce, from networks that are announced. */
   readonly pools: readonly Prefix[]
-  /** Static summaries. */
+  readonly summed: readonly Prefix[]
   readonly shares: readonly Share[]
 }
 
@@ -112,6 +116,8 @@ export function planRouting(inputs: PlanInputs): RoutingPlan {
     nodes: nodes.length,
     words,
     isFabric: words.sessions === 'fabric',
+    summed: inputs.summed,
+    shares: inputs.shares,
     sessions: draft.sessions,
     speakers: [
       ...nodes.map(({ name, index, rack }): SpeakerPlan => {
@@ -241,26 +247,29 @@ class Draft {
         localAddress: addresses[side],
         families: this.hasIp6 ? ['ipv4', 'ipv6'] : ['ipv4'],
         ...(own[1] === undefined ? {} : { nextHops: { ipv6: own[1] } }),
-        ...this.times(ends[side]),
+        ...this.times(ends[side], other),
         ...terms[side],
       })
     }
   }
 
-  private times(speaker: number): Partial<PeerConfig> {
+  private times(speaker: number, other: number): Partial<PeerConfig> {
     const { words } = this.inputs
-    const daemon = daemonNamed(speaker < this.nodes ? words.daemon : words.switchDaemon)
+    const daemon = this.daemonOf(speaker)
+    const restartSeconds = restartBetween(daemon, this.daemonOf(other))
     const { bfd, gracefulRestart } = words
-    const restart =
-      gracefulRestart ??
-      (daemon.restartSeconds === false ? false : { restartSeconds: daemon.restartSeconds })
     return {
       holdSeconds: words.holdSeconds ?? daemon.holdSeconds,
       connectRetrySeconds: words.connectRetrySeconds ?? daemon.connectRetrySeconds,
       idleSeconds: words.idleSeconds ?? daemon.idleSeconds,
-      gracefulRestart: restart,
+      gracefulRestart: gracefulRestart ?? (restartSeconds === false ? false : { restartSeconds }),
       ...(bfd === false ? {} : { bfd }),
     }
+  }
+
+  private daemonOf(speaker: number): DaemonProfile {
+    const { words } = this.inputs
+    return daemonNamed(speaker < this.nodes ? words.daemon : words.switchDaemon)
   }
 
   private addressesOf(speaker: number): Addresses {

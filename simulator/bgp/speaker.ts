@@ -61,7 +61,6 @@ export class SimSpeaker {
 
   private readonly index: number
   private readonly plan: SpeakerPlan
-  private config: SpeakerConfig
   private readonly seats: ReadonlyMap<Ip, Seat>
   private readonly world: SpeakerWorld
   private machine: Speaker | undefined
@@ -69,6 +68,7 @@ export class SimSpeaker {
   private readonly gates = new Map<Ip, Gate>()
   private readonly connected = new Set<Ip>()
   private startTick = 0
+  private isReconfigured = false
   /** Octets of UPDATEs that no turn has decided about. */
   private undecided = 0
   private toAdd = new Map<Prefix, Originated>()
@@ -77,7 +77,6 @@ export class SimSpeaker {
   constructor(index: number, plan: SpeakerPlan, seats: ReadonlyMap<Ip, Seat>, world: SpeakerWorld) {
     this.index = index
     this.plan = plan
-    this.config = plan.config
     this.seats = seats
     this.world = world
   }
@@ -103,7 +102,7 @@ export class SimSpeaker {
     this.driven = drive(machine, clock, (effect) => {
       if (life === this.life) this.perform(effect)
     })
-    this.feed({ kind: 'configure', config: this.config })
+    this.feed({ kind: 'configure', config: this.plan.config })
     const add = own.map((prefix) => ({ prefix }))
     if (add.length > 0) this.feed({ kind: 'originate', add, remove: [] })
   }
@@ -116,6 +115,7 @@ export class SimSpeaker {
     this.life++
     this.hold(-this.held)
     this.undecided = 0
+    this.isReconfigured = false
     this.gates.clear()
     this.connected.clear()
     this.toAdd.clear()
@@ -130,10 +130,14 @@ export class SimSpeaker {
     this.driven?.feed(input)
   }
 
-  /** Another configuration, e.g. other summaries. */
-  configure(config: SpeakerConfig): void {
-    this.config = config
-    this.feed({ kind: 'configure', config })
+  /** The configuration is to be another one, e.g. of other summaries: when what happens now is through. */
+  reconfigure(config: () => SpeakerConfig): void {
+    if (!this.isRunning || this.isReconfigured) return
+    this.isReconfigured = true
+    this.later(1, () => {
+      this.isReconfigured = false
+      this.feed({ kind: 'configure', config: config() })
+    })
   }
 
   /** An own route comes or goes; what comes at one moment is said together. */

@@ -212,7 +212,10 @@ export class Transport {
 
   private finish(connection: Connection, side: Side): void {
     connection.isClosed[side] = true
-    this.put(connection, side, 'end')
+    const { isClosed, session } = connection
+    // What neither end hears any more is not waited for.
+    if (isClosed[0] && isClosed[1] && !this.wayOf(session).isUp) this.forget(connection)
+    else this.put(connection, side, 'end')
   }
 
   private put(connection: Connection, side: Side, segment: Segment): void {
@@ -247,9 +250,10 @@ export class Transport {
   private arrive(connection: Connection, side: Side): void {
     const pipe = connection.pipes[side]
     if (pipe.lostTick !== undefined || pipe.head >= pipe.queue.length) return
-    const { session } = connection
+    const { session, isClosed } = connection
     if (!this.wayOf(session).isUp) {
       pipe.lostTick = this.engine.tick
+      if (isClosed[0] && isClosed[1]) this.forget(connection)
       return
     }
     const segment = pipe.queue[pipe.head++]!

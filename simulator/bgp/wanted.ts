@@ -24,6 +24,9 @@ export class Wanted {
   private readonly byRack = new Map<number, readonly (Path | undefined)[]>()
   /** Sessions of each speaker. */
   private readonly sessions: readonly (readonly number[])[]
+  /** Whom each speaker reflects to. */
+  private readonly clients: readonly ReadonlySet<number>[]
+  private readonly nears = new Map<number, ReadonlySet<number>>()
 
   /** @param isPossible Whether nothing keeps a session from being up. */
   constructor(plan: RoutingPlan, isPossible: (session: number) => boolean) {
@@ -34,6 +37,18 @@ export class Wanted {
       for (const end of ends) sessions[end]?.push(session)
     }
     this.sessions = sessions
+    this.clients = plan.speakers.map(({ config }, speaker) => {
+      const addresses = new Set(
+        config.peers.filter(({ isClient }) => isClient).map(({ address }) => address),
+      )
+      const others = (sessions[speaker] ?? []).flatMap((session) => {
+        const at = plan.sessions[session]
+        return at === undefined
+          ? []
+          : at.ends.filter((_, side) => addresses.has(at.addresses[side]!))
+      })
+      return new Set(others)
+    })
   }
 
   /** Whether a switch knows what a rack's own switch announces. */
@@ -47,18 +62,18 @@ export class Wanted {
     const { plan } = this
     if (!plan.isFabric) return this.hearsInside(speaker, node)
     const rack = plan.speakers[node]?.device ?? -1
-    if (!this.near(node).includes(plan.nodes + rack)) return false
+    if (!this.near(node).has(plan.nodes + rack)) return false
     const at = plan.speakers[speaker]
     if (at === undefined) return false
     if (at.node === undefined) return this.reaches(at.device, rack)
     // Nodes of a rack share an AS: they do not take each other's paths.
     if (at.device === rack) return false
-    return this.near(speaker).includes(plan.nodes + at.device) && this.reaches(at.device, rack)
+    return this.near(speaker).has(plan.nodes + at.device) && this.reaches(at.device, rack)
   }
 
   /** Whether a node has a session with its switch. */
   hearsSwitch(node: number): boolean {
-    return this.near(node).length > 0
+    return this.near(node).size > 0
   }
 
   /** Sets of equal next hops of a switch, with their sizes. */
@@ -80,28 +95,27 @@ export class Wanted {
   /** From one speaker to another, or over one that reflects: a client to all, others to clients. */
   private hearsInside(speaker: number, node: number): boolean {
     const near = this.near(speaker)
-    if (near.includes(node)) return true
-    return near.some((middle) => {
-      const isClient = (other: number): boolean => this.peerOf(middle, other)?.isClient === true
-      return this.near(middle).includes(node) && (isClient(node) || isClient(speaker))
-    })
-  }
-
-  private peerOf(speaker: number, other: number) {
-    const session = this.sessions[speaker]?.find((each) =>
-      this.plan.sessions[each]?.ends.includes(other),
-    )
-    const plan = session === undefined ? undefined : this.plan.sessions[session]
-    const address = plan?.addresses[plan.ends[0] === other ? 0 : 1]
-    return this.plan.speakers[speaker]?.config.peers.find((peer) => peer.address === address)
+    if (near.has(node)) return true
+    for (const middle of near) {
+      if (!this.near(middle).has(node)) continue
+      const clients = this.clients[middle]
+      if (clients?.has(node) === true || clients?.has(speaker) === true) return true
+    }
+    return false
   }
 
   /** Speakers that one has sessions with. */
-  private near(speaker: number): readonly number[] {
-    return (this.sessions[speaker] ?? []).flatMap((session) => {
+  private near(speaker: number): ReadonlySet<number> {
+    const known = this.nears.get(speaker)
+    if (known !== undefined) return known
+    const near = new Set<number>()
+    for (const session of this.sessions[speaker] ?? []) {
       const ends = this.plan.sessions[session]?.ends ?? []
-      return this.isPossible(session) ? ends.filter((end) => end !== speaker) : []
-    })
+      if (!this.isPossible(session)) continue
+      for (const end of ends) if (end !== speaker) near.add(end)
+    }
+    this.nears.set(speaker, near)
+    return near
   }
 
   private pathsTo(rack: number): readonly (Path | undefined)[] {

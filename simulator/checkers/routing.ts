@@ -68,7 +68,8 @@ export class RoutingWish {
   known(device: SwitchDevice): ReadonlySet<Prefix> {
     const own = this.fabric.isFabricRouted ? (this.racks[device.rack]?.prefixes ?? []) : []
     const told = this.told(device).filter(({ table }) => table !== 'mac' && table !== 'ecmp')
-    return new Set([...own, ...told.map(({ entry }) => entry as Prefix)])
+    const summed = this.summed(device)
+    return new Set([...own, ...[...told, ...summed].map(({ entry }) => entry as Prefix)])
   }
 
   /** The same of a node. */
@@ -88,6 +89,15 @@ export class RoutingWish {
     )
     const others = [...this.known(tor)].filter((prefix) => !beside.includes(prefix))
     return new Set([...mine, ...others])
+  }
+
+  /** What a top-of-rack switch makes of its nodes' announcements for others. */
+  private summed(device: SwitchDevice): readonly Announcement[] {
+    if (!this.fabric.isFabricRouted) return []
+    const own = this.fromNodes.filter(
+      (from) => from.rack === device.rack && from.entry.table !== 'mac' && this.hears(device, from),
+    )
+    return this.fabric.announcer.held({ rack: -1 }, own)
   }
 
   private hears({ index }: SwitchDevice, { node, entry }: FromNode): boolean {

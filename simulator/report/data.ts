@@ -37,6 +37,7 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
       programming: mode.programming,
       fibBytes: mode.fibBytes,
       traffic: mode.traffic,
+      bgp: mode.bgp ?? null,
       podsAdded: mode.podsAdded,
       podsRefused: mode.podsRefused,
       kernelOperations: mode.kernelOperations,

@@ -11,6 +11,7 @@ import type { TableFigure } from '../measure.ts'
 import { profileNamed } from '../profiles.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import type { Scenario } from '../scenario.ts'
+import { BGP_COLUMNS, bgpRows } from './bgp.ts'
 import { growthChart, kernelChart, pressureChart } from './charts.ts'
 import { colorOf } from './draw.ts'
 import { curvesOf, nodesChart } from './nodes-chart.ts'
@@ -44,6 +45,7 @@ export function htmlReport(result: RunResult, origin: Origin): string {
       'Virtual time: what a clock in the cluster would have shown.',
       timeTable(modes),
     ),
+    bgpCard(modes),
     faultCard(modes),
     workloadCard(modes),
     card(
@@ -200,6 +202,18 @@ function timeTable(modes: readonly ModeResult[]): string {
     `<code>${mode.traceHash}</code>`,
   ])
   return table([...heads, '+Pairs reached', 'Trace'], rows)
+}
+
+function bgpCard(modes: readonly ModeResult[]): string {
+  const rows = bgpRows(modes).map((row) => row.map(escaped))
+  if (rows.length === 0) return ''
+  const heads = BGP_COLUMNS.map(({ title, right }) => {
+    const words = title === 'BGP' ? title : title[0] + title.slice(1).toLowerCase()
+    return right === true ? `+${words}` : words
+  })
+  const hint =
+    'Every node and switch runs the speaker of the product. Up and learned: when the last session came up, and when a speaker chose another path for the last time.'
+  return card('BGP', hint, table(heads, rows, 'dense'))
 }
 
 function faultCard(modes: readonly ModeResult[]): string {

@@ -52,6 +52,7 @@ export function measuresOf(modes: readonly ModeResult[]): readonly Measure[] {
     ...rows('node kernel', NODE_ROWS),
     ...rows('time, virtual', TIME_ROWS),
     ...rows('work', WORK_ROWS),
+    ...rows('BGP', BGP_ROWS),
     ...rows('pods and failures', LOSS_ROWS),
     ...rows('packets', PACKET_ROWS),
   ]
@@ -202,6 +203,23 @@ const WORK_ROWS: readonly Row[] = [
   ['updates.prefixes', 'prefixes in them', 'count', (m) => m.traffic.fabric.prefixesTold, 'less'],
   ['updates.bytes', 'their bytes', 'bytes', ({ traffic: t }) => t.fabric.bytes, 'less'],
   ['events', 'events', 'count', ({ events }) => events, 'detail'],
+]
+
+/** Of the whole run, but for what ends with the cold start. */
+const BGP_ROWS: readonly Row[] = [
+  ['bgp.sessions', 'sessions', 'count', ({ bgp }) => bgp?.whole.sessions, 'less'],
+  ['bgp.up', 'all sessions up after', 'ms', ({ bgp }) => bgp?.coldStart.upMs, 'less'],
+  ['bgp.learned', 'everything learned after', 'ms', ({ bgp }) => bgp?.coldStart.learnedMs, 'less'],
+  ['bgp.ended', 'sessions that ended', 'count', ({ bgp }) => bgp?.whole.ended, 'less'],
+  ['bgp.updates', 'UPDATE messages', 'count', ({ bgp }) => bgp?.whole.messages.update, 'less'],
+  ['bgp.bytes', 'bytes of all messages', 'bytes', ({ bgp }) => bgp?.whole.bytes, 'less'],
+  [
+    'bgp.best_paths',
+    'best paths of all speakers',
+    'count',
+    ({ bgp }) => bgp?.whole.routes,
+    'detail',
+  ],
 ]
 
 const LOSS_ROWS: readonly Row[] = [

@@ -7,6 +7,7 @@
 import type { TableFigure } from '../measure.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import { aligned, type Column } from './align.ts'
+import { BGP_COLUMNS, bgpRows } from './bgp.ts'
 import { acrossOf, wayRows } from './ways.ts'
 import {
   capacityOf,
@@ -93,6 +94,7 @@ export function textReport(result: RunResult, wide: boolean): string {
     ...wayLines(modes),
     '',
     ...aligned(TIME_COLUMNS, modes.map(timeRow)),
+    ...bgpLines(modes),
     ...workLines(modes),
     ...faultLines(modes),
     '',
@@ -112,6 +114,11 @@ function wayLines(modes: readonly ModeResult[]): readonly string[] {
     ...(sentences.length === 0 ? [] : ['', ...aligned(WORD_COLUMNS, sentences).slice(1)]),
     ...(rows.length === 0 ? [] : ['', ...aligned(WAY_COLUMNS, rows)]),
   ]
+}
+
+function bgpLines(modes: readonly ModeResult[]): readonly string[] {
+  const rows = bgpRows(modes)
+  return rows.length === 0 ? [] : ['', ...aligned(BGP_COLUMNS, rows)]
 }
 
 function workLines(modes: readonly ModeResult[]): readonly string[] {
