@@ -6,6 +6,7 @@
  *     NAME.cjs                  runs NAME-main.cjs with what V8 has compiled before
  *     NAME-main.cjs             everything of ours, and the JavaScript of koffi and lmdb
  *     NAME-main-V8-ARCH.cache   V8's code; another Node does without, and compiles
+ *     bfd.cjs                   the thread of a BGP speaker's BFD
  *     etcd.cjs                  the client of a cluster store, loaded where there is one
  *
  * Native modules are opened at their places under node_modules/. Where they are
@@ -97,6 +98,17 @@ export async function buildEtcd(root, dist, options) {
   })
   const proto = join(root, 'node_modules', 'etcd3', 'proto')
   cpSync(proto, join(dist, PROTOCOL), { recursive: true })
+}
+
+/** @param options esbuild's, as for the other bundles. */
+export async function buildBfd(root, dist, options) {
+  await build({
+    ...options,
+    entryPoints: { bfd: 'cni-bin/bfd.ts' },
+    outdir: dist,
+    plugins: [nativesInside(root)],
+    minifySyntax: true,
+  })
 }
 
 /** Only a cluster store loads it. */

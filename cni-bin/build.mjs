@@ -5,6 +5,7 @@
  *     dist/cli*           the admin's command line and the agent
  *     dist/plugin*        the CNI entry for a host without a running agent
  *     dist/etcd*          the client of a cluster store
+ *     dist/bfd.cjs        the thread that a BGP speaker's BFD runs in
  *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
  *     dist/bgp-file.cjs   the reader of speakers' files, loaded by `trivium bgp run`
  *     dist/launcher       static C program, where a compiler is present
@@ -26,7 +27,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { buildCli, buildEtcd, buildPlugin } from './build-entries.mjs'
+import { buildBfd, buildCli, buildEtcd, buildPlugin } from './build-entries.mjs'
 
 const root = join(import.meta.dirname, '..')
 const target = join(root, 'dist')
@@ -89,6 +90,8 @@ const OPTIONS = {
   legalComments: 'none',
   logLevel: 'warning',
   define: { __VERSION__: JSON.stringify(version()) },
+  // Only sources look for a file beside them by it.
+  logOverride: { 'empty-import-meta': 'silent' },
 }
 
 async function bundleSimulator() {
@@ -173,6 +176,7 @@ const seen = new Set()
 for (const name of NATIVE) copyPackage(name, seen)
 await buildEtcd(root, dist, OPTIONS)
 await buildPlugin(root, dist, OPTIONS)
+await buildBfd(root, dist, OPTIONS)
 await buildCli(root, dist, { ...OPTIONS, plugins: [simulatorApart, bgpFileApart] })
 compileLauncher()
 cpSync(join(root, 'simulator', 'scenarios'), join(dist, 'scenarios'), {

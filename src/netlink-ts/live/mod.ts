@@ -32,3 +32,4 @@ export {
   setMd5Key,
   type TcpOptions,
 } from './tcp.ts'
+export { openUdpSocket, type UdpOptions } from './udp.ts'

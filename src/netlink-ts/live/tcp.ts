@@ -57,9 +57,7 @@ export function openTcpSocket(family: AddressFamily, options: TcpOptions): numbe
     socket(AF[family], SOCK_STREAM | SOCK_CLOEXEC, 0),
   )
   try {
-    const [level, name] = family === 4 ? [SOL.ip, IP.tos] : [SOL.ipv6, IPV6.tclass]
-    setInt(fd, level, name, TOS_NETWORK_CONTROL, 'mark its packets')
-    if (family === 6) setInt(fd, SOL.ipv6, IPV6.v6only, 1, 'keep IPv4 apart')
+    markControl(fd, family)
     if (isListener) setInt(fd, SOL.socket, SO_REUSEADDR, 1, 'bind again')
     setHops(fd, family, options)
     for (const { address, key } of md5) setMd5Key(fd, address, key)
@@ -72,6 +70,13 @@ export function openTcpSocket(family: AddressFamily, options: TcpOptions): numbe
     closeSync(fd)
     throw error
   }
+}
+
+/** Routing traffic, of one family. */
+export function markControl(fd: number, family: AddressFamily): void {
+  const [level, name] = family === 4 ? [SOL.ip, IP.tos] : [SOL.ipv6, IPV6.tclass]
+  setInt(fd, level, name, TOS_NETWORK_CONTROL, 'mark its packets')
+  if (family === 6) setInt(fd, SOL.ipv6, IPV6.v6only, 1, 'keep IPv4 apart')
 }
 
 /** TTL, or hop limit, of what is sent, and the least of what is taken. */
@@ -106,7 +111,8 @@ export function setMd5Key(fd: number, address: AddressOctets, key: string | unde
   else check('setsockopt', 'set a TCP MD5 key', call)
 }
 
-function sockaddr(address: AddressOctets, port: number): Uint8Array {
+/** struct sockaddr_in or sockaddr_in6. */
+export function sockaddr(address: AddressOctets, port: number): Uint8Array {
   const isIp4 = address.length === 4
   const bytes = new Uint8Array(isIp4 ? 16 : SOCKADDR_BYTES_MAX)
   const view = new DataView(bytes.buffer)

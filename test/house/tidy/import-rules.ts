@@ -204,7 +204,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   {
     unit: 'cni-bin',
     units: ['src/live', 'src/cli', 'src/cni', 'src/agent', 'src/net', 'ipam'],
-    packages: ['esbuild', 'node:*'],
+    packages: ['esbuild', 'tsx/esm/api', 'node:*'],
   },
   { unit: 'deploy', units: [], packages: ['node:*'] },
   // What a bench makes of its figures: the one part of it that tests look at.

@@ -1,0 +1,302 @@
+/**
+ * BFD beside BIRD's and FRR's, over a switch that can be cut.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { encodeBfd } from '../../../src/bgp/bfd/mod.ts'
+import { notRoot } from '../../netlink-ts/support.ts'
+import { eventually } from './routes-world.ts'
+
+const BIRD = '/usr/sbin/bird'
+const BFDD = '/usr/lib/frr/bfdd'
+const [HERE, THERE] = [
+  ['10.7.0.1', 'fd07::1'],
+  ['10.7.0.2', 'fd07::2'],
+]
+const PEERS = THERE.map((address) => ({ address, intervalMs: 100, multiplier: 3 }))
+
+interface World {
+  readonly folder: string
+  /** Namespaces: ours, the neighbour's. */
+  readonly names: readonly [string, string]
+  exec(side: 0 | 1, ...command: readonly string[]): string
+  start(side: 0 | 1, ...command: readonly string[]): ChildProcess
+  /** Whether the switch carries what comes from and goes to us. */
+  carry(isCarried: boolean): void
+}
+
+function world(t: Test): World {
+  const id = `trvbfd-${process.pid}`
+  const folder = mkdtempSync(join(tmpdir(), `${id}-`))
+  const names = [`${id}-a`, `${id}-b`, `${id}-sw`] as const
+  const children: ChildProcess[] = []
+  t.teardown(() => {
+    for (const child of children) child.kill('SIGKILL')
+    for (const name of names) {
+      try {
+        execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' })
+      } catch {}
+    }
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const ip = (name: string, ...args: readonly string[]): string =>
+    execFileSync('ip', ['-n', name, ...args], { encoding: 'utf8' })
+  for (const name of names) execFileSync('ip', ['netns', 'add', name])
+  ip(names[2], 'link', 'add', 'br0', 'type', 'bridge')
+  ip(names[2], 'link', 'set', 'br0', 'up')
+  for (const side of [0, 1] as const) {
+    const name = names[side]
+    ip(name, 'link', 'set', 'lo', 'up')
+    ip(name, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', `p${side}`, 'netns', names[2])
+    ip(names[2], 'link', 'set', `p${side}`, 'master', 'br0', 'up')
+    ip(name, 'link', 'set', 'eth0', 'up')
+    const [ip4, ip6] = [HERE, THERE][side]!
+    ip(name, 'addr', 'add', `${ip4}/24`, 'dev', 'eth0')
+    ip(name, 'addr', 'add', `${ip6}/64`, 'dev', 'eth0', 'nodad')
+  }
+  return {
+    folder,
+    names: [names[0], names[1]],
+    exec: (side, ...command) =>
+      execFileSync('ip', ['netns', 'exec', names[side], ...command], { encoding: 'utf8' }),
+    start(side, ...command) {
+      const child = spawn('ip', ['netns', 'exec', names[side], ...command], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      })
+      children.push(child)
+      return child
+    },
+    carry: (isCarried) => void ip(names[2], 'link', 'set', 'p0', isCarried ? 'up' : 'down'),
+  }
+}
+
+interface Ours {
+  readonly said: { readonly kind: string; readonly peer?: string; readonly isUp?: boolean }[]
+  tell(line: string): void
+  /** What is known of each peer. */
+  up(): readonly string[]
+}
+
+function ours(of: World, peers: readonly object[] = PEERS): Ours {
+  const program = join(import.meta.dirname, 'bfd-program.ts')
+  const source = ['--conditions=trivium-source', '--import', 'tsx', program]
+  const child = of.start(0, process.execPath, ...source, JSON.stringify(peers))
+  const said: Ours['said'] = []
+  let rest = ''
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    said.push(...lines.map((line) => JSON.parse(line)))
+  })
+  const up = (): readonly string[] => {
+    const last = new Map(said.map(({ peer = '', isUp = false }) => [peer, isUp]))
+    return [...last].flatMap(([peer, isUp]) => (isUp ? [peer] : [])).sort()
+  }
+  return { said, tell: (line) => void child.stdin!.write(`${line}\n`), up }
+}
+
+/** Addresses of sessions that are up, with the moment since when. */
+type Sessions = () => Readonly<Record<string, string>>
+
+function startBird(of: World): Sessions {
+  const config = join(of.folder, 'bird.conf')
+  const timers = 'interval 100 ms; multiplier 3; idle tx interval 200 ms;'
+  const neighbors = HERE.map((address) => `neighbor ${address};`).join(' ')
+  writeFileSync(
+    config,
+    `router id 10.7.0.2;\nprotocol device {}\nprotocol bfd { interface "eth0" { ${timers} }; ${neighbors} }\n`,
+  )
+  const socket = join(of.folder, 'bird.ctl')
+  of.start(1, BIRD, '-f', '-c', config, '-s', socket)
+  return () => {
+    if (!existsSync(socket)) return {}
+    const text = of.exec(1, 'birdc', '-s', socket, 'show', 'bfd', 'sessions')
+    return Object.fromEntries(
+      text.split('\n').flatMap((line) => {
+        const [address = '', , state, since = ''] = line.split(/\s+/)
+        return state === 'Up' ? [[address, since]] : []
+      }),
+    )
+  }
+}
+
+function startFrr(of: World): Sessions {
+  const folder = join(of.folder, 'frr')
+  // They insist on giving up being root; their folders are their user's.
+  const home = join(of.folder, 'zebra')
+  mkdirSync(folder)
+  mkdirSync(home)
+  chmodSync(of.folder, 0o711)
+  execFileSync('chown', ['frr:frr', home, folder])
+  const zserv = join(home, 'zserv.api')
+  const zebra = ['-P', '0', '-i', join(home, 'pid'), '--vty_socket', home, '-z', zserv]
+  of.start(1, '/usr/lib/frr/zebra', ...zebra)
+  const config = join(folder, 'bfdd.conf')
+  const peer = (address: string, local: string): string =>
+    ` peer ${address} local-address ${local} interface eth0\n  receive-interval 100\n  transmit-interval 100\n  no shutdown\n`
+  writeFileSync(config, `bfd\n${HERE.map((each, n) => peer(each, THERE[n]!)).join('')}`)
+  const sockets = ['--vty_socket', folder, '-z', zserv, '--bfdctl', join(folder, 'bfdd.sock')]
+  of.start(1, BFDD, '-P', '0', '-i', join(folder, 'pid'), ...sockets, '-f', config)
+  return () => {
+    try {
+      if (!existsSync(join(folder, 'bfdd.vty'))) return {}
+      const text = of.exec(1, 'vtysh', '--vty_socket', folder, '-c', 'show bfd peers json')
+      const rows: readonly { peer: string; status: string }[] = JSON.parse(text)
+      return Object.fromEntries(
+        rows.flatMap((each) => (each.status === 'up' ? [[each.peer, '']] : [])),
+      )
+    } catch {
+      return {}
+    }
+  }
+}
+
+const both = (sessions: Sessions): string => Object.keys(sessions()).sort().join()
+
+/** What somebody with that address would say: that the session is down. */
+async function forge(of: World, ttl: number): Promise<void> {
+  const bytes = encodeBfd({
+    diagnostic: 0,
+    state: 'down',
+    isPoll: false,
+    isFinal: false,
+    isIndependent: false,
+    isDemand: false,
+    detectMultiplier: 3,
+    myDiscriminator: 1,
+    yourDiscriminator: 0,
+    desiredMinTxUs: 1_000_000,
+    requiredMinRxUs: 1_000_000,
+    requiredMinEchoRxUs: 0,
+  })
+  const program = `
+    for (const [type, from, to] of [['udp4', '${THERE[0]}', '${HERE[0]}'], ['udp6', '${THERE[1]}', '${HERE[1]}']]) {
+      const socket = require('node:dgram').createSocket(type)
+      socket.bind(50000, from, () => {
+        socket.setTTL(${ttl})
+        for (let n = 0; n < 20; n++) {
+          socket.send(Buffer.from('${Buffer.from(bytes).toString('hex')}', 'hex'), 3784, to)
+        }
+        setTimeout(() => socket.close(), 50)
+      })
+    }`
+  of.exec(1, process.execPath, '-e', program)
+}
+
+const options = { skip: notRoot || (existsSync(BIRD) ? false : 'no bird2') }
+const ALL_HERE = [...HERE].sort().join()
+const ALL_THERE = [...THERE].sort().join()
+
+t.test('with BIRD', options, async (t) => {
+  const of = world(t)
+  const us = ours(of)
+  const sessions = startBird(of)
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === ALL_HERE,
+  )
+  await eventually(
+    () => us.up().join(),
+    (seen) => seen === ALL_THERE,
+  )
+  const since = JSON.stringify(sessions())
+  const changes = us.said.length
+
+  us.tell('busy 2000')
+  await eventually(
+    () => us.said.at(-1)?.kind,
+    (kind) => kind === 'idle',
+  )
+  t.equal(JSON.stringify(sessions()), since, 'a busy main thread is no failure')
+  t.equal(us.said.length, changes + 1)
+
+  await forge(of, 254)
+  t.equal(us.said.length, changes + 1, 'from further away nothing is heard')
+  t.equal(JSON.stringify(sessions()), since)
+  await forge(of, 255)
+  await eventually(
+    () => us.said.length,
+    (count) => count >= changes + 3,
+  )
+  t.match(
+    us.said.slice(changes + 1, changes + 3),
+    [{ isUp: false }, { isUp: false }],
+    'from the link',
+  )
+  await eventually(
+    () => us.up().join(),
+    (seen) => seen === ALL_THERE,
+  )
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === ALL_HERE,
+  )
+
+  of.carry(false)
+  await eventually(
+    () => us.up().join(),
+    (seen) => seen === '',
+  )
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === '',
+  )
+  of.carry(true)
+  await eventually(
+    () => us.up().join(),
+    (seen) => seen === ALL_THERE,
+  )
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === ALL_HERE,
+  )
+
+  us.tell(`peers ${JSON.stringify(PEERS.slice(1))}`)
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === HERE[1],
+  )
+  t.strictSame(
+    us.said.filter(({ kind }) => kind === 'problem'),
+    [],
+  )
+})
+
+t.test('with FRR', { skip: notRoot || (existsSync(BFDD) ? false : 'no frr') }, async (t) => {
+  const of = world(t)
+  const sessions = startFrr(of)
+  const us = ours(
+    of,
+    PEERS.map((peer, n) => ({ ...peer, localAddress: HERE[n] })),
+  )
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === ALL_HERE,
+  )
+  await eventually(
+    () => us.up().join(),
+    (seen) => seen === ALL_THERE,
+  )
+  of.carry(false)
+  await eventually(
+    () => us.up().join(),
+    (seen) => seen === '',
+  )
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === '',
+  )
+  of.carry(true)
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === ALL_HERE,
+  )
+  us.tell('stop')
+  await eventually(
+    () => both(sessions),
+    (seen) => seen === '',
+  )
+})
