@@ -7,7 +7,7 @@
  * the state machine of one peer. `rib/` interns attributes, chooses a best path
  * for each prefix and says what changed, for the kernel and for other peers.
  * `policy/` decides, as data, what comes in and goes out. `fib/` compares the routes
- * that were chosen with what a kernel holds. `speaker.ts` joins them.
+ * that were chosen with what a kernel holds; `bfd/` watches the ways to peers. `speaker.ts` joins them.
  *
  * RFCs, a line each: done, partly (what lacks), or not yet.
  *
@@ -22,6 +22,9 @@
  *     4760  several address families          done in octets: unicast of IPv4 and IPv6
  *     5065  confederations                    octets only
  *     5492  capabilities                      done in octets
+ *     5880  BFD                             partly: no demand mode of its own, echo, authentication
+ *     5881  BFD over one hop                done
+ *     5882  BFD and BGP                     done
  *     6286  identifiers of 32 bits            octets only
  *     6608  subcodes of FSM errors            octets only
  *     6793  four-octet AS numbers             done

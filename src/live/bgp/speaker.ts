@@ -17,6 +17,7 @@ import { assertNever } from '../../errors.ts'
 import type { Perform } from '../../ports.ts'
 import { liveClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
+import { type Bfd, bfdPeersOf, startBfd } from './bfd.ts'
 import { type ControlSocket, serveControl } from './control.ts'
 import { type ListenAddress, type Listener, listen } from './listener.ts'
 import { Transport } from './transport.ts'
@@ -41,6 +42,8 @@ export interface RunningSpeaker {
   readonly speaker: Speaker
   readonly config: SpeakerConfig
   configure(config: SpeakerConfig): void
+  /** Of the peers that BFD watches. */
+  readonly bfd: Bfd['states']
   feed(input: SpeakerInput): void
   /** Graceful: peers keep our routes for their restart time (RFC 4724). */
   stop(isGraceful: boolean): Promise<void>
@@ -67,24 +70,34 @@ export async function startSpeaker(options: StartSpeakerOptions): Promise<Runnin
       log.warn({ event: 'stranger', address }, 'a connection of no configured peer was closed'),
   })
   const driven = drive(speaker, liveClock, performer(transport, options))
+  const bfd = startBfd({
+    onState: (input) => driven.feed(input),
+    onProblem: (subject, problem) =>
+      log.warn({ event: 'bgp.bfd', subject, problem }, 'BFD cannot work here'),
+  })
   const configure = (next: SpeakerConfig): void => {
     config = next
     listener.configure(next)
     driven.feed({ kind: 'configure', config: next })
+    bfd.configure(bfdPeersOf(next))
   }
   driven.feed({ kind: 'configure', config })
+  bfd.configure(bfdPeersOf(config))
   const running: RunningSpeaker = {
     speaker,
     get config() {
       return config
     },
     configure,
+    bfd: bfd.states,
     feed: driven.feed,
     stop: (isGraceful) => stop(isGraceful),
   }
   let control: ControlSocket | undefined
   const stop = async (isGraceful: boolean): Promise<void> => {
     await control?.close()
+    // First: that nobody looks any more is no failure.
+    await bfd.stop()
     driven.feed({ kind: 'stop', isGraceful })
     await ended(transport, listener)
     driven.stop()

@@ -118,6 +118,6 @@ export async function eventually<T>(
     const seen = look()
     if (isSo(seen)) return seen
     if (performance.now() > end) throw new Error(`${why()} still ${JSON.stringify(seen)}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 40))
   }
 }
