@@ -62,7 +62,13 @@ export type SessionInput =
    * What was sent is more than the transport takes (`isBlocked`), or everything is out.
    * Said again when some of it has gone out, which starts the time of RFC 9687 anew.
    */
-  | { readonly kind: 'flow'; readonly connection: ConnectionId; readonly isBlocked: boolean }
+  | {
+      readonly kind: 'flow'
+      readonly connection: ConnectionId
+      readonly isBlocked: boolean
+      /** What is not out yet. */
+      readonly waitingOctets?: number
+    }
   /** BFD says the peer is away (RFC 5882 section 4.2). */
   | { readonly kind: 'bfd-down' }
   /** Ask the peer to say everything again: RFC 2918. */

@@ -90,18 +90,18 @@ export class SpeakerNetwork {
     this.#options = options
   }
 
-  /** A speaker at these addresses; one of each family at most is a local address. */
+  /** A speaker at these addresses, one of each family at most; made of options, or made already. */
   add(
     name: string,
     addresses: readonly string[],
     config: SpeakerConfig,
-    options?: SpeakerOptions,
+    options?: SpeakerOptions | Speaker,
   ): SpeakerNode {
     invariant(!this.#nodes.has(name), `a second node ${name}`)
     const node: Node = {
       name,
       addresses: addresses as readonly Ip[],
-      speaker: createSpeaker(options),
+      speaker: options !== undefined && 'handle' in options ? options : createSpeaker(options),
       isRunning: true,
       accepted: 0,
       ends: new Map(),
@@ -111,6 +111,10 @@ export class SpeakerNetwork {
     for (const address of node.addresses) this.#byAddress.set(address, node)
     this.feed(name, { kind: 'configure', config })
     return node
+  }
+
+  node(name: string): SpeakerNode {
+    return this.#of(name)
   }
 
   feed(name: string, input: SpeakerInput): void {

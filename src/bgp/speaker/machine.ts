@@ -34,11 +34,18 @@ export interface SpeakerOptions {
   readonly isRestarting?: boolean
   /** How long decisions wait for the peers after that. @default 120 */
   readonly deferralSeconds?: number
+  /**
+   * What may wait for a peer whose transport takes no more. Octets are shared between
+   * peers; beyond, its session ends with Cease/Out of Resources. One that takes nothing
+   * at all is ended by its session (RFC 9687). @default 64 MiB, two full tables
+   */
+  readonly blockedOctetsMax?: number
   /** Prefixes that are decided in one turn. @default about 3 ms of them */
   readonly turnPrefixes?: number
 }
 
 const DEFERRAL_SECONDS = 120
+const BLOCKED_OCTETS_MAX = 1 << 26
 
 export class SpeakerCore implements SpeakerMachine, Scene {
   readonly encodings = new Encodings()
@@ -55,11 +62,15 @@ export class SpeakerCore implements SpeakerMachine, Scene {
   /** Families whose first decisions are not all told yet. */
   #incomplete: readonly Family[] = FAMILIES
   #effects: SpeakerEffect[] = []
+  /** Peers that wait for more than may be kept for them. */
+  readonly #overfull = new Set<Peering>()
+  readonly #blockedOctetsMax: number
   #isTurnAsked = false
   #isStopped = false
 
   constructor(options: SpeakerOptions) {
     this.#options = options
+    this.#blockedOctetsMax = options.blockedOctetsMax ?? BLOCKED_OCTETS_MAX
   }
 
   get config(): SpeakerConfig {
@@ -114,7 +125,10 @@ export class SpeakerCore implements SpeakerMachine, Scene {
     const { agreed, address: peer } = peering
     if (agreed === undefined) return
     peering.session.countUpdates(updates)
-    if (peering.blockedOctets !== undefined) peering.blockedOctets += bytes.length
+    if (peering.blockedOctets !== undefined) {
+      peering.blockedOctets += bytes.length
+      if (peering.blockedOctets > this.#blockedOctetsMax) this.#overfull.add(peering)
+    }
     this.#effects.push({ kind: 'send', peer, connection: agreed.connection, bytes })
   }
 
@@ -174,7 +188,9 @@ export class SpeakerCore implements SpeakerMachine, Scene {
   #session(peer: Ip, { input }: Extract<SpeakerInput, { kind: 'session' }>): void {
     const peering = this.peerings.get(peer)
     if (input.kind === 'flow' && input.connection === peering?.agreed?.connection) {
-      peering.blockedOctets = input.isBlocked ? 0 : undefined
+      const { isBlocked, waitingOctets } = input
+      const before = peering.blockedOctets ?? 0
+      peering.blockedOctets = isBlocked ? (waitingOctets ?? before) : undefined
     }
     this.#sessions.take(peer, input)
     this.#endDeferral()
@@ -313,10 +329,19 @@ export class SpeakerCore implements SpeakerMachine, Scene {
     for (const output of rib.work(this.#options.turnPrefixes)) this.#audience.say(output)
     this.#audience.flush()
     this.encodings.endTurn()
+    this.#endOverfull()
     if (this.#ribs.length > 1 && rib.isIdle) this.#ribs.shift()
     if (this.deferral !== undefined || !this.rib.isIdle || this.#ribs.length > 1) return
     for (const family of this.#incomplete) this.emit({ kind: 'routes.complete', family })
     this.#incomplete = []
+  }
+
+  #endOverfull(): void {
+    for (const peering of this.#overfull) {
+      const text = `${peering.blockedOctets} octets wait, at most ${this.#blockedOctetsMax} may`
+      this.#sessions.feed(peering, { kind: 'restart', subcode: CEASE.OUT_OF_RESOURCES, text })
+    }
+    this.#overfull.clear()
   }
 
   #endDeferral(): void {

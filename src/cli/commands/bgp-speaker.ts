@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
+import { createWriteStream, readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import type { PeerJson, RouteJson } from '../../bgp/speaker/json.ts'
 import { asTriviumError } from '../../errors.ts'
@@ -42,6 +42,10 @@ function runCommand(): Command {
     .argument('<file>', 'YAML or JSON')
     .option('--socket <path>', 'where questions are answered', SOCKET)
     .option('--restarting', 'the routes of an earlier run are still in the kernel (RFC 4724)')
+    .option(
+      '--record <file>',
+      'write down everything that the speaker is told, to replay it (src/bgp/speaker/recorder.ts); passwords are in it',
+    )
     .addOption(
       new Option('--log-level <level>', 'least severe log line')
         .choices(LOG_LEVELS)
@@ -143,6 +147,7 @@ function durationText(seconds: number): string {
 interface RunFlags {
   readonly socket: string
   readonly restarting?: boolean
+  readonly record?: string
   readonly logLevel: LogLevel
 }
 
@@ -153,11 +158,17 @@ async function run(path: string, flags: RunFlags): Promise<void> {
   const read = () => parseSpeakerFile(readFileSync(path, 'utf8'), path)
   const file = read()
   const { log } = openLog(flags.logLevel)
+  const recording =
+    flags.record === undefined
+      ? undefined
+      : createWriteStream(flags.record, { flags: 'wx', mode: 0o600 })
+  recording?.on('error', ({ message }) => log.error({ event: 'record', error: message }))
   const running = await startAlone({
     ...file,
     log,
     socketPath: flags.socket,
     isRestarting: flags.restarting ?? false,
+    ...(recording && { record: (bytes) => void recording.write(bytes) }),
   })
   process.on('SIGHUP', () => reload(log, () => running.speaker.configure(read().config)))
   log.info({ event: 'ready', peers: file.config.peers.length }, 'ready')
@@ -168,6 +179,7 @@ async function run(path: string, flags: RunFlags): Promise<void> {
   })
   log.info({ event: 'stopping', signal })
   await running.stop(signal === 'SIGUSR1')
+  if (recording !== undefined) await new Promise<void>((done) => recording.end(done))
   log.info({ event: 'stopped' })
 }
 

@@ -18,6 +18,7 @@ export interface AloneOptions {
   readonly socketPath: string
   /** Peers kept what an earlier run said, and this host what it learned: RFC 4724. */
   readonly isRestarting: boolean
+  readonly record?: (record: Uint8Array) => void
 }
 
 export interface Alone {

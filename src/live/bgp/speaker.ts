@@ -4,6 +4,7 @@
  * @module
  */
 import type { SpeakerConfig } from '../../bgp/config.ts'
+import { createRecordedSpeaker } from '../../bgp/speaker/recorder.ts'
 import {
   createSpeaker,
   type Speaker,
@@ -31,6 +32,8 @@ export interface StartSpeakerOptions extends SpeakerOptions {
   readonly socketPath?: string
   /** For the kernel, in order. Not before the call that caused it has returned. */
   readonly onRoutes?: (effect: RouteEffect) => void
+  /** Takes everything that the speaker is told (`bgp/speaker/recorder.ts`). */
+  readonly record?: (record: Uint8Array) => void
   /** What is logged, for metrics and BFD. */
   readonly onReport?: (report: SpeakerReport) => void
 }
@@ -56,7 +59,7 @@ const STOP_MS_MAX = 2500
 export async function startSpeaker(options: StartSpeakerOptions): Promise<RunningSpeaker> {
   const { log } = options
   let { config } = options
-  const speaker = createSpeaker(options)
+  const speaker = speakerOf(options)
   const transport = new Transport(
     () => config,
     (peer, input) => driven.feed({ kind: 'session', peer, input }),
@@ -109,6 +112,18 @@ export async function startSpeaker(options: StartSpeakerOptions): Promise<Runnin
     throw thrown
   }
   return running
+}
+
+function speakerOf({ record, ...options }: StartSpeakerOptions): Speaker {
+  const { costOf, isRestarting, deferralSeconds, blockedOctetsMax, turnPrefixes } = options
+  const plain: SpeakerOptions = {
+    ...(costOf !== undefined && { costOf }),
+    ...(isRestarting !== undefined && { isRestarting }),
+    ...(deferralSeconds !== undefined && { deferralSeconds }),
+    ...(blockedOctetsMax !== undefined && { blockedOctetsMax }),
+    ...(turnPrefixes !== undefined && { turnPrefixes }),
+  }
+  return record === undefined ? createSpeaker(plain) : createRecordedSpeaker(plain, record)
 }
 
 /** Carries effects out. */

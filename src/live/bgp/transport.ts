@@ -212,27 +212,32 @@ export class Transport {
     this.#corked.clear()
   }
 
+  /** Mostly over before the turn is; then nobody is told. */
   #blocked(connection: Connection): void {
     connection.isBlocked = true
-    const say = (isBlocked: boolean): void =>
-      this.#tell(connection.peer, { kind: 'flow', connection: connection.id, isBlocked })
-    // Nothing is told before the effect that caused it is carried out.
+    const say = (): void => {
+      const { peer, id, waitingOctets } = connection
+      this.#tell(peer, { kind: 'flow', connection: id, isBlocked: true, waitingOctets })
+    }
     setImmediate(() => {
-      if (connection.isBlocked) say(true)
-    })
-    connection.waitingOctets = waitingOctets(connection.socket)
-    connection.looking = setInterval(() => {
-      const before = connection.waitingOctets
+      if (!connection.isBlocked || connection.looking !== undefined) return
+      if (this.#connections.get(keyOf(connection.peer, connection.id)) !== connection) return
       connection.waitingOctets = waitingOctets(connection.socket)
-      // Some of it has gone out.
-      if (connection.waitingOctets < before) say(true)
-    }, BLOCKED_LOOK_MS)
+      connection.looking = setInterval(() => {
+        const before = connection.waitingOctets
+        connection.waitingOctets = waitingOctets(connection.socket)
+        // Some of it has gone out.
+        if (connection.waitingOctets < before) say()
+      }, BLOCKED_LOOK_MS)
+      say()
+    })
   }
 
   #drained(connection: Connection): void {
-    if (!connection.isBlocked) return
     connection.isBlocked = false
+    if (connection.looking === undefined) return
     clearInterval(connection.looking)
+    connection.looking = undefined
     this.#tell(connection.peer, { kind: 'flow', connection: connection.id, isBlocked: false })
   }
 }
