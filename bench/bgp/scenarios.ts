@@ -89,7 +89,7 @@ interface Size {
   readonly tellsFeeders?: boolean
 }
 
-/** Everything is announced, and a monitor told; then everything is withdrawn. */
+/** Everything is announced, and a monitor told; withdrawn; and announced to a daemon that knows its work. */
 function tellAll(name: string, { feeders, each, perUpdate, tellsFeeders = false }: Size) {
   return async (place: Place, daemon: Daemon): Promise<Readonly<Record<string, Figures>>> => {
     const terms = setting(feeders, { tellsFeeders })
@@ -109,6 +109,11 @@ function tellAll(name: string, { feeders, each, perUpdate, tellsFeeders = false 
         what: 'withdraw',
         until: { kind: 'told', monitors: 0, ...toFeeders(0) },
       })
+      const again = await life.ask({
+        ...said,
+        what: 'announce',
+        until: { kind: 'told', monitors: count, ...toFeeders(count - each) },
+      })
       const bytes = (there.memory - up.memory) / count
       const node =
         before === undefined || after === undefined
@@ -117,7 +122,11 @@ function tellAll(name: string, { feeders, each, perUpdate, tellsFeeders = false 
               heapBytes: (after.heapUsed - before.heapUsed) / count,
               arrayBytes: (after.arrayBuffers - before.arrayBuffers) / count,
             }
-      return { [name]: figures(there, { bytes, ...node }), [`${name}: withdrawn`]: figures(gone) }
+      return {
+        [name]: figures(there, { bytes, ...node }),
+        [`${name}: withdrawn`]: figures(gone),
+        [`${name}: again`]: figures(again),
+      }
     })
   }
 }
