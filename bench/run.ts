@@ -23,6 +23,7 @@ import { type Bench, type Report, renderReport } from './harness.ts'
 import { bench as ipam } from './ipam.bench.ts'
 import { bench as netlink } from './netlink.bench.ts'
 import { bench as peers } from './peers.bench.ts'
+import { bench as simBgp } from './sim-bgp.bench.ts'
 import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
 
@@ -37,6 +38,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   ipam,
   netlink,
   peers,
+  'sim-bgp': simBgp,
   'sim-cluster': simCluster,
   'sim-engine': simEngine,
 }
