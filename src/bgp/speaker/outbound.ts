@@ -17,10 +17,13 @@ import {
   prepareAttributes,
 } from '../wire/pack.ts'
 
+/** Sets of attributes that are kept in octets from turn to turn: some hundred kilobytes. */
+const PREPARED_MAX = 4096
+
 /** All that an UPDATE's octets depend on, shared by the sessions that agreed on it. */
 export interface Encoding {
   readonly context: Context
-  /** Attributes of this turn in octets; null: these cannot be said. */
+  /** Attributes in octets; null: these cannot be said. */
   readonly prepared: Readonly<Record<Family, Map<Attributes, EncodedAttributes | null>>>
 }
 
@@ -39,11 +42,14 @@ export class Encodings {
     return encoding
   }
 
-  /** What was worked out for a turn is forgotten. */
+  /**
+   * What was worked out is forgotten when it is much. A few sets are kept: sessions that
+   * come up one after the other are told the same.
+   */
   endTurn(): void {
     for (const { prepared } of this.#byKey.values()) {
-      prepared.ipv4.clear()
-      prepared.ipv6.clear()
+      if (prepared.ipv4.size > PREPARED_MAX) prepared.ipv4.clear()
+      if (prepared.ipv6.size > PREPARED_MAX) prepared.ipv6.clear()
     }
   }
 }
