@@ -2,12 +2,17 @@
 import t from 'tap'
 import { Hand, KEEPALIVE, notification, openOf } from './support.ts'
 
-/** How long the machine waits from here until it connects. */
-function untilConnect(hand: Hand): number {
+/** How long it takes from here until something with `word` comes out. */
+function until(hand: Hand, word: string): number {
   const from = hand.now
-  while (!hand.jump((hand.session.nextWake() ?? Number.NaN) - hand.now).includes('connect')) {}
-  return hand.now - from
+  for (let count = 0; count < 1000; count++) {
+    const next = hand.session.nextWake()
+    if (next === undefined) break
+    if (hand.jump(next - hand.now).includes(word)) return hand.now - from
+  }
+  throw new Error(`no ${word} comes of itself`)
 }
+const untilConnect = (hand: Hand): number => until(hand, 'connect')
 
 t.test('the wait in Idle doubles, with jitter, up to a minute', async (t) => {
   const hand = new Hand()
@@ -73,6 +78,15 @@ t.test('connections that fail: every few seconds, said once', async (t) => {
   t.strictSame(hand.notes, ['cannot connect: refused'])
 })
 
+t.test('an attempt that hangs is given up, also beside a connection of the peer', async (t) => {
+  const hand = new Hand()
+  hand.start()
+  hand.connected(2)
+  t.equal(hand.pass(5000), '1:abort note', 'the other goes on')
+  t.equal(hand.closed(2), 'note >active')
+  t.equal(hand.pass(5000), '3:connect >connect')
+})
+
 t.test('a peer cannot fill a log', async (t) => {
   const hand = new Hand({ peer: { passive: true } })
   hand.start()
@@ -104,9 +118,7 @@ t.test(
       hand.establish({ holdSeconds })
       const waits: number[] = []
       for (let count = 0; count < 50; count++) {
-        const from = hand.now
-        while (!hand.jump(hand.session.nextWake()! - hand.now).includes('KEEPALIVE')) {}
-        waits.push(hand.now - from)
+        waits.push(until(hand, 'KEEPALIVE'))
         hand.hear(1, KEEPALIVE)
       }
       const [least, longest] = [Math.min(...waits), Math.max(...waits)]
