@@ -12,36 +12,38 @@
  * RFCs, a line each: done, partly (what lacks), or not yet.
  *
  *     1997  communities                       done
- *     2545  IPv6 next hops                    done in octets and RIB
- *     2918  route refresh                     octets and RIB; no session
- *     4271  BGP-4                             partly: messages, decision; no session
+ *     2545  IPv6 next hops                    done
+ *     2918  route refresh                     done
+ *     4271  BGP-4                             done but for MRAI and aggregation
  *     4360  extended communities              done in octets
  *     4456  route reflection                  done
  *     4486  Cease subcodes                    done
- *     4724  graceful restart                  octets and RIB; no session
- *     4760  several address families          done in octets: unicast of IPv4 and IPv6
+ *     4724  graceful restart                  done
+ *     4760  several address families          done: unicast of IPv4 and IPv6
  *     5065  confederations                    octets only
- *     5492  capabilities                      done in octets
- *     5880  BFD                             partly: no demand mode of its own, echo, authentication
- *     5881  BFD over one hop                done
- *     5882  BFD and BGP                     done
- *     6286  identifiers of 32 bits            octets only
- *     6608  subcodes of FSM errors            octets only
+ *     5492  capabilities                      done
+ *     5880  BFD                               partly: no demand mode of its own, echo, authentication
+ *     5881  BFD over one hop                  done
+ *     5882  BFD and BGP                       done
+ *     6286  identifiers of 32 bits            done
+ *     6608  subcodes of FSM errors            done
  *     6793  four-octet AS numbers             done
- *     7313  enhanced route refresh            octets and RIB; no session
+ *     7313  enhanced route refresh            done
  *     7606  errors in UPDATE                  done
  *     7607  AS 0                              done
- *     7911  ADD-PATH                          octets and RIB; no session
+ *     7911  ADD-PATH                          done
  *     8092  large communities                 done in octets
- *     8212  no eBGP without policy          done
- *     8326  graceful shutdown               done for a peer's; none of our own
- *     8538  graceful restart by NOTIFICATION  octets only
- *     8654  messages of 65535 octets          done in octets
- *     8950  IPv4 over IPv6 next hops          done in octets
+ *     8212  no eBGP without policy            done
+ *     8326  graceful shutdown                 done for a peer's; none of our own
+ *     8538  graceful restart by NOTIFICATION  done
+ *     8654  messages of 65535 octets          done
+ *     8950  IPv4 over IPv6 next hops          done
  *     9003  shutdown communication            done
  *     9072  long OPEN                         done
- *     9234  roles, only to customer           octets and RIB; no session
+ *     9234  roles, only to customer           done
+ *     9384  BFD as the reason of an end       done
  *     9494  long-lived graceful restart       octets only
+ *     9687  a peer that takes nothing         done
  *     9774  no AS_SET                         done, by option
  *
  * @module
