@@ -4,6 +4,7 @@
  * @module
  */
 import { type KernelObject, type KernelOp, renderOp } from '../kernel/mod.ts'
+import type { Ip } from '../net/mod.ts'
 import type { Tables } from './tables.ts'
 
 /**
@@ -40,6 +41,8 @@ export interface Place {
   readonly planned: Tables
   /** Whether the node's agent keeps what is here; a pod's namespace is ADD's alone. */
   readonly agentRepairs: boolean
+  /** What shows why there is no route to an address; undefined: the kernel. */
+  readonly asks?: (dst: Ip) => string | undefined
   /** Puts a command where it has to run. */
   readonly at: (command: string) => string
 }

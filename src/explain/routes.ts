@@ -66,6 +66,11 @@ export function* reversePath(place: Place, link: string, { family, src }: Packet
   return undefined
 }
 
+/** Whether routes to the address are a speaker's, which no plan knows. */
+const isHeard = ({ asks }: Place, dst: Ip): boolean => asks?.(dst) !== undefined
+
+const askingFor = ({ asks }: Place, dst: Ip): string => asks?.(dst) ?? `ip route get ${dst}`
+
 /** The route to `dst`. One that leads elsewhere than planned is for the caller to judge. */
 export function* routeTo(place: Place, dst: Ip): Steps<Route> {
   const route = place.tables.route(dst)
@@ -114,8 +119,8 @@ function* noRoute(place: Place, dst: Ip, taken: Route | undefined): Steps<never>
     yield broken(place, {
       object: `route ${dst}`,
       found: 'none',
-      wanted: 'a route; the plan of this node has none either',
-      command: `ip route get ${dst}`,
+      wanted: `${isHeard(place, dst) ? 'one from BGP' : 'a route'}; the plan of this node has none either`,
+      command: askingFor(place, dst),
     })
     return undefined
   }
@@ -174,11 +179,14 @@ export function* wrongRoute(place: Place, route: Route, dst: Ip, found: string):
   yield broken(place, {
     object: wordsOf(route),
     found: `${found}${foreign ? '; it is not ours, so the agent leaves it alone' : ''}`,
-    wanted: planned === undefined ? `a route to ${dst}` : wordsOf(planned),
+    wanted:
+      planned === undefined
+        ? `a route to ${dst}${isHeard(place, dst) ? ' from BGP' : ''}`
+        : wordsOf(planned),
     command: foreign
       ? wordsOf(route).replace(/^route /, 'ip route del ')
       : planned === undefined
-        ? `ip route get ${dst}`
+        ? askingFor(place, dst)
         : repairOf(planned),
     planned: foreign ? undefined : planned,
   })

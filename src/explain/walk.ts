@@ -9,8 +9,8 @@
  */
 
 import { isLinkOurs } from '../cluster/view.ts'
-import type { Route } from '../kernel/mod.ts'
-import { containsIp, type Ip } from '../net/mod.ts'
+import { BGP_ROUTE_PROTOCOL, type Route } from '../kernel/mod.ts'
+import { containsIp, type Ip, ipFamily } from '../net/mod.ts'
 import { switched } from './bridge.ts'
 import { fromPod, fromTunnel, intoNode, leavingAs, mayMeet, others } from './firewall.ts'
 import { fine, type Hop, type Steps, suspect, wordsOf } from './hop.ts'
@@ -156,8 +156,9 @@ function* direct(
   const peer = to.side
   const nextHop = route.via ?? packet.dst
   const known = hasIp(peer, nextHop) || peer.record.underlayIps.includes(nextHop)
-  // A router may lead to a node, but not to a pod: only the pod's node knows it.
-  const viaRouter = to.kind === 'node' && !known
+  // A router may lead to a node, but to a pod only where it said so: else only the pod's node knows it.
+  const heard = route.protocol === BGP_ROUTE_PROTOCOL
+  const viaRouter = (to.kind === 'node' || heard) && !known
   if (!known && !viaRouter) {
     const other = [...side.view.nodes.values()].find((node) => node.underlayIps.includes(nextHop))
     const who = other === undefined ? nextHop : `${nextHop} (node ${other.name})`
@@ -165,10 +166,16 @@ function* direct(
   }
   const outer = { dst: nextHop, bytes: packet.bytes, what: 'a packet' }
   if ((yield* outward(side, outer)) === undefined) return undefined
-  const aim = viaRouter ? { ...outer, dst: packet.dst } : outer
+  const aim = viaRouter
+    ? { ...outer, dst: to.kind === 'node' ? packet.dst : ownOf(peer, packet) }
+    : outer
   if (!(yield* inward(side, peer, aim))) return undefined
   return yield* arrive(peer, peer.record.underlayLink, to, leavingAs(side, packet))
 }
+
+/** Where a packet by way of routers comes in: whatever they send it to, by the node's underlay. */
+const ownOf = ({ record }: Side, { dst, family }: Packet): Ip =>
+  record.underlayIps.find((ip) => ipFamily(ip) === family) ?? dst
 
 /** At the other node, out of the tunnel or off the wire. */
 function* arrive(side: Side, link: string, to: End, packet: Packet): Steps<true> {

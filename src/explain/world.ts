@@ -17,8 +17,15 @@ import type {
   NodeRecord,
 } from '../cluster/view.ts'
 import { asTriviumError } from '../errors.ts'
-import { DEFAULT_METRIC, type KernelObject, type Link } from '../kernel/mod.ts'
-import { ADDRESS_BITS, hostPrefix, type Ip, ipFamily } from '../net/mod.ts'
+import { BGP_ROUTE_PROTOCOL, DEFAULT_METRIC, type KernelObject, type Link } from '../kernel/mod.ts'
+import {
+  ADDRESS_BITS,
+  containsIp,
+  hostPrefix,
+  type Ip,
+  ipFamily,
+  prefixFamily,
+} from '../net/mod.ts'
 import type { Place } from './hop.ts'
 import type { NodeSnapshot } from './snapshot.ts'
 import { tablesOf } from './tables.ts'
@@ -46,7 +53,11 @@ const PROTOCOL_KERNEL = 2
 export function sideOf(view: ClusterView, snapshot: NodeSnapshot | undefined): Side {
   const { self } = view
   const { desired } = planNode(view)
-  const objects = snapshot?.objects ?? [...desired.values(), ...assumedUnderlay(view)]
+  const objects = snapshot?.objects ?? [
+    ...desired.values(),
+    ...assumedUnderlay(view),
+    ...assumedBgp(view),
+  ]
   return {
     words: `node ${self.name}`,
     node: self.name,
@@ -54,12 +65,34 @@ export function sideOf(view: ClusterView, snapshot: NodeSnapshot | undefined): S
     tables: tablesOf(objects),
     planned: tablesOf(desired.values()),
     agentRepairs: true,
-    // The store is the same everywhere.
-    at: (command) => (command.startsWith('trivium ') ? command : `on ${self.name}: ${command}`),
+    asks: (dst) => (isByBgp(view, dst) ? `trivium bgp show ${hostPrefix(dst)}` : undefined),
+    // The store is the same everywhere, what a speaker heard is not.
+    at: (command) =>
+      /^trivium (?!bgp show )/.test(command) ? command : `on ${self.name}: ${command}`,
     record: self,
     view,
     snapshot,
   }
+}
+
+const ofBgp = ({ network }: NetworkView): boolean =>
+  network.mode === 'route' && network.options.peerRoutes === 'bgp'
+
+const isByBgp = ({ networks }: ClusterView, dst: Ip): boolean =>
+  networks.some(
+    (each) => ofBgp(each) && each.network.pools.some(({ cidr }) => containsIp(cidr, dst)),
+  )
+
+/** What a speaker that was not asked is taken to have heard: every block, straight to its node. */
+function assumedBgp({ self, nodes, networks }: ClusterView): readonly KernelObject[] {
+  const claims = networks.filter(ofBgp).flatMap((network) => network.claims)
+  return claims.flatMap(({ cidr: dst, node }): readonly KernelObject[] => {
+    const family = prefixFamily(dst)
+    const via = nodes.get(node)?.underlayIps.find((ip) => ipFamily(ip) === family)
+    if (node === self.name || via === undefined) return []
+    const way = { link: self.underlayLink, via, metric: DEFAULT_METRIC[family] }
+    return [{ kind: 'route', dst, type: 'unicast', ...way, protocol: BGP_ROUTE_PROTOCOL }]
+  })
 }
 
 /** The underlay as the node registered it, with a way to every other node. */

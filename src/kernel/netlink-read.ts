@@ -222,10 +222,13 @@ function linkKind({ kind, data, link, linkNetnsId }: nl.Link, nameOf: NameOf): L
 
 const MAIN_TABLE = 254 // RT_TABLE_MAIN
 
-/** Routes that planners speak of; kernel-made multicast and local ones are left out. */
-function routeObject(route: nl.Route, nameOf: NameOf): Route | undefined {
+/** Routes that planners speak of. A speaker's may be a million. */
+const routeObject = (route: nl.Route, nameOf: NameOf): Route | undefined =>
+  route.protocol === BGP_ROUTE_PROTOCOL ? undefined : anyRouteObject(route, nameOf)
+
+/** A route of the main table; kernel-made multicast and local ones are left out. */
+export function anyRouteObject(route: nl.Route, nameOf: NameOf): Route | undefined {
   const { family, type, gateway, oif, onlink, protocol, table, encap } = route
-  if (protocol === BGP_ROUTE_PROTOCOL) return undefined
   if (table !== MAIN_TABLE || (type !== 'unicast' && type !== 'blackhole')) return undefined
   const dst = (route.dst ?? (family === 4 ? '0.0.0.0/0' : '::/0')) as Prefix
   // IPv6 hangs a blackhole on the loopback device; nobody asked for that.

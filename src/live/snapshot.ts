@@ -18,7 +18,8 @@ import {
   type PodSnapshot,
   SNAPSHOT_VERSION,
 } from '../explain/mod.ts'
-import { isOurTable, type KernelObject, linkSysctl } from '../kernel/mod.ts'
+import { BGP_ROUTE_PROTOCOL, isOurTable, type KernelObject, linkSysctl } from '../kernel/mod.ts'
+import { anyRouteObject } from '../kernel/netlink-read.ts'
 import { openKernel } from './kernel.ts'
 import { openPodNetns } from './netns.ts'
 
@@ -39,7 +40,7 @@ export function takeSnapshot(
     node,
     takenMs,
     kernelRelease: release(),
-    objects: [...objects, ...sysctlsOf(links)],
+    objects: [...objects, ...bgpRoutes(unread), ...sysctlsOf(links)],
     pods: attachments.filter(isLinkOurs).map(podOf),
     chains: readChains(unread),
     ...readCounts(),
@@ -56,6 +57,27 @@ function readObjects(): readonly KernelObject[] {
     kernel.close()
   }
 }
+
+/** More of them are not for a packet's way to be looked up in. */
+const BGP_ROUTES_MAX = 50_000
+
+/** What the node's speaker learned; the agent's own look leaves it out. */
+function bgpRoutes(unread: string[]): readonly KernelObject[] {
+  const socket = NetlinkSocket.open()
+  try {
+    const names = new Map(socket.dump(nl.link.list()).map(({ index, name }) => [index, name]))
+    const nameOf = (index: number): string => names.get(index) ?? `#${index}`
+    const routes = ([4, 6] as const).flatMap((family) =>
+      socket.dump(nl.route.list({ family, table: MAIN_TABLE, protocol: BGP_ROUTE_PROTOCOL })),
+    )
+    if (routes.length > BGP_ROUTES_MAX) unread.push(`routes of BGP beyond ${BGP_ROUTES_MAX}`)
+    return routes.slice(0, BGP_ROUTES_MAX).flatMap((route) => anyRouteObject(route, nameOf) ?? [])
+  } finally {
+    socket.close()
+  }
+}
+
+const MAIN_TABLE = 254 // RT_TABLE_MAIN
 
 function podOf({ network, containerId, ifname, netns }: AttachmentRecord): PodSnapshot {
   const key = { network, containerId, ifname, netns }

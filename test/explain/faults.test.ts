@@ -139,6 +139,47 @@ t.test('an opening is one way, answers included', async (t) => {
   t.equal(closed?.command, 'trivium network allow pods zone --port udp/80')
 })
 
+t.test('routes from BGP: by way of routers, or missing', async (t) => {
+  const ground = { mode: 'route', options: { peerRoutes: 'bgp' } } as const
+  const heard = (dst: string, via: string) => ({ ...foreign(dst, 'unicast', via), protocol: 85 })
+  const whole = (): Scene => {
+    const scene = new Scene(ground)
+    scene.put('n1', heard('10.42.0.128/26', '192.0.2.254'))
+    scene.put('n1', heard('fd42::80/122', '2001:db8::fe'))
+    scene.put('n2', heard('10.42.0.64/26', '192.0.2.1'))
+    scene.put('n2', heard('fd42::40/122', '2001:db8::1'))
+    return scene
+  }
+  const { verdict, cause } = whole().explain('a', 'b')
+  t.equal(verdict, 'reachable', JSON.stringify(cause))
+  const lost = whole()
+  lost.drop('n1', /^route 10\.42\.0\.128/)
+  t.match(lost.explain('a', 'b'), {
+    verdict: 'broken',
+    cause: {
+      place: 'node n1',
+      wanted: /^one from BGP; the plan of this node has none either$/,
+      command: 'on n1: trivium bgp show 10.42.0.129/32',
+    },
+  })
+  const astray = whole()
+  astray.drop('n1', /^route 10\.42\.0\.128/)
+  astray.put('n1', foreign('0.0.0.0/0', 'unicast', '192.0.2.253'))
+  t.match(astray.explain('a', 'b').cause, {
+    found: 'leads to 192.0.2.253, not to n2',
+    wanted: 'a route to 10.42.0.129 from BGP',
+    command: 'on n1: trivium bgp show 10.42.0.129/32',
+  })
+  const unseen = whole()
+  unseen.unseen.add('n1')
+  unseen.unseen.add('n2')
+  t.equal(
+    unseen.explain('a', 'b').verdict,
+    'unknown',
+    'nobody looked, nothing is known to be wrong',
+  )
+})
+
 t.test('ends that cannot be walked', async (t) => {
   const scene = new Scene()
   const outside = { kind: 'outside', ips: [parseIp('203.0.113.1')] } as const

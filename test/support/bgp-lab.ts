@@ -41,8 +41,6 @@ export interface BgpLabOptions {
   readonly holdSeconds?: number
   /** Whether BIRD keeps routes of a node that restarts. @default true */
   readonly restart?: boolean
-  /** All nodes in one rack. @default false */
-  readonly oneRack?: boolean
 }
 
 export interface Router {
@@ -51,12 +49,14 @@ export interface Router {
   readonly rack: number
   /** In its rack. */
   readonly ips: readonly [v4: string, v6: string]
-  start(): Promise<void>
+  /** @param recovers After a kill: routes stay until its neighbours have said theirs (RFC 4724). */
+  start(recovers?: boolean): Promise<void>
   kill(): Promise<void>
   /** `birdc ARGS`. */
   ask(...args: readonly string[]): Promise<string>
-  /** Cuts its link to the rack, or puts it back; the node's end stays up. */
-  rackLink(state: 'up' | 'down'): Promise<void>
+  /** Its link to the rack takes no more packets, or takes them again; nobody is told. */
+  cut(): Promise<void>
+  mend(): Promise<void>
 }
 
 export interface BgpLab {
@@ -74,17 +74,18 @@ const RACKS = [
   { asn: 64_601, routers: 65_001, v4: '192.0.2.', v6: '2001:db8::' },
   { asn: 64_602, routers: 65_002, v4: '198.51.100.', v6: '2001:db8:1::' },
 ] as const
-const FABRIC = { v4: '203.0.113.', v6: '2001:db8:2::' } as const
+const FABRIC = { bridge: 'br2', v4: '203.0.113.', v6: '2001:db8:2::' } as const
 
-const rackOf = (index: number, oneRack: boolean): number => (oneRack ? 0 : index % 2)
+/** Of node n<number>: 0 or 1. */
+const rackOf = ({ name }: LabNode): number => (Number(name.slice(1)) - 1) % RACKS.length
 
 export async function bgpLab(t: Test, options: BgpLabOptions = {}): Promise<BgpLab> {
-  const { nodes = 2, oneRack = false, settings = [], peer = [] } = options
+  const { nodes = 2, settings = [], peer = [] } = options
   const trivium = builtCli()
-  const lab = await createLab({ nodes, trivium, subnets: 3 })
+  const lab = await createLab({ nodes, trivium, subnets: RACKS.length })
   t.teardown(() => lab.destroy())
-  const onlyOne = lab.nodes.length > 0 && oneRack
-  if (onlyOne) throw new Error('one rack: use a lab of one subnet')
+  await ip(`${lab.id}-sw`, 'link', 'add', FABRIC.bridge, 'type', 'bridge')
+  await ip(`${lab.id}-sw`, 'link', 'set', FABRIC.bridge, 'up')
   const routers = await routersOf(t, lab, options)
   const store = ['--store', lab.storeUrl]
   const call = (...args: readonly string[]): Promise<string> =>
@@ -105,7 +106,7 @@ export async function bgpLab(t: Test, options: BgpLabOptions = {}): Promise<BgpL
   for (const node of lab.nodes) await lab.install(node, '--name', 'pods')
   return {
     ...{ lab, nodes: lab.nodes, routers, trivium: call },
-    start: (node) => lab.startAgent(node, '--rack', `r${rackOf(numberOf(node) - 1, oneRack) + 1}`),
+    start: (node) => lab.startAgent(node, '--rack', `r${rackOf(node) + 1}`),
     pod: (node) => podOn(lab, node),
     bgp: (node, ...args) => {
       const socket = join(node.socketPath, '..', 'bgp.sock')
@@ -113,8 +114,6 @@ export async function bgpLab(t: Test, options: BgpLabOptions = {}): Promise<BgpL
     },
   }
 }
-
-const numberOf = ({ name }: LabNode): number => Number(name.slice(1))
 
 async function podOn(lab: Lab, node: LabNode): Promise<RunningPod> {
   const pod = await lab.addPod(node)
@@ -141,7 +140,12 @@ async function routersOf(t: Test, lab: Lab, options: BgpLabOptions): Promise<rea
     const ips = [`${own.v4}${240 + at}`, `${own.v6}${(240 + at).toString(16)}`] as const
     const port = `${name}r`
     await plug(lab, netns, { port, bridge: `br${rack}`, link: 'eth0' }, ips)
-    await plug(lab, netns, { port: `${name}f`, bridge: 'br2', link: 'eth1' }, fabricIps(index))
+    await plug(
+      lab,
+      netns,
+      { port: `${name}f`, bridge: FABRIC.bridge, link: 'eth1' },
+      fabricIps(index),
+    )
     const forward = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']
     const hash = ['net.ipv4.fib_multipath_hash_policy=1', 'net.ipv6.fib_multipath_hash_policy=1']
     await must(inNetns(netns, ['sysctl', '-qw', ...forward, ...hash]))
@@ -205,7 +209,7 @@ function birdConfig(
   const bfd = bfdMs > 0 ? 'bfd on;' : ''
   const graceful = `graceful restart ${restart ? 'on' : 'off'};`
   const towards = nodes
-    .filter((_node, each) => each % 2 === rack)
+    .filter((node) => rackOf(node) === rack)
     .flatMap(({ name, underlayIps }) =>
       underlayIps.map((remote) => {
         const local = remote.includes(':')
@@ -227,8 +231,8 @@ function birdConfig(
 define POOLS4 = [ 10.42.0.0/16{16,32} ];
 define POOLS6 = [ fd42::/112{112,128} ];
 protocol device { scan time 1; }
-protocol kernel { ipv4 { import none; export all; }; merge paths on; scan time 5; }
-protocol kernel { ipv6 { import none; export all; }; merge paths on; scan time 5; }
+protocol kernel { ipv4 { import none; export all; }; merge paths on; graceful restart on; scan time 5; }
+protocol kernel { ipv6 { import none; export all; }; merge paths on; graceful restart on; scan time 5; }
 ${bfdMs > 0 ? `protocol bfd { interface "eth0" { interval ${bfdMs} ms; multiplier 3; }; }` : ''}
 ${[...towards, ...beside].join('\n')}
 `
@@ -259,14 +263,20 @@ function router(t: Test, lab: Lab, { text, port, ...place }: Parts): Router {
     await ended
   }
   t.teardown(kill)
+  const portState = async (state: 'disabled' | 'forwarding'): Promise<void> => {
+    const number = state === 'disabled' ? '0' : '3'
+    const set = ['bridge', 'link', 'set', 'dev', port, 'state', number]
+    await must(inNetns(`${lab.id}-sw`, set))
+  }
   const ask = (...args: readonly string[]): Promise<string> =>
     must(['birdc', '-s', socket, ...args])
   return {
     ...place,
     ask,
     kill,
-    async start() {
-      const [program = '', ...args] = inNetns(netns, ['bird', '-f', '-c', config, '-s', socket])
+    async start(recovers = false) {
+      const command = ['bird', '-f', ...(recovers ? ['-R'] : []), '-c', config, '-s', socket]
+      const [program = '', ...args] = inNetns(netns, command)
       child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
       const left = await settle(async () => {
         const { status } = await run(['birdc', '-s', socket, 'show', 'status'])
@@ -274,9 +284,8 @@ function router(t: Test, lab: Lab, { text, port, ...place }: Parts): Router {
       })
       if (left.length > 0) throw new Error(left.join())
     },
-    rackLink: async (state) => {
-      await ip(`${lab.id}-sw`, 'link', 'set', port, state === 'up' ? 'up' : 'down')
-    },
+    cut: () => portState('disabled'),
+    mend: () => portState('forwarding'),
   }
 }
 
