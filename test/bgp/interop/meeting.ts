@@ -129,7 +129,7 @@ export const meet = (
   })
 
 /** Most that anything takes to come about; a busy machine needs slack. */
-const MS_MAX = 30_000
+const MS_MAX = 60_000
 
 export async function until(
   what: string,
