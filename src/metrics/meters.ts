@@ -116,6 +116,14 @@ export function gauge(name: string, help: string, samples: readonly Sample[]): F
   return { name, help, type: 'gauge', samples }
 }
 
+/** The same of what is counted by somebody else and only grows. */
+export const counted = (name: string, help: string, samples: readonly Sample[]): Family => ({
+  name,
+  help,
+  type: 'counter',
+  samples,
+})
+
 /** One number without labels. */
 export const single = (name: string, help: string, value: number, type: MetricType = 'gauge') => ({
   name,

@@ -10,11 +10,13 @@ import { dirname, join } from 'node:path'
 import type { Store } from '../../../ipam/store.ts'
 import { LINGER_MS, lingering } from '../../backend/bgp/linger.ts'
 import { type SpeakerPlan, speakerPlan } from '../../backend/bgp/speaker-plan.ts'
+import type { BfdState } from '../../bgp/bfd/mod.ts'
 import type { SpeakerConfig } from '../../bgp/config.ts'
+import type { PeerView } from '../../bgp/speaker.ts'
 import { readView } from '../../cluster/read-view.ts'
 import type { ClusterView } from '../../cluster/view.ts'
 import { asTriviumError } from '../../errors.ts'
-import type { BgpNow } from '../../metrics/bgp.ts'
+import type { BgpNow, BgpPeerNow } from '../../metrics/bgp.ts'
 import { type Ip, parseIp } from '../../net/mod.ts'
 import type { Logger } from '../log.ts'
 import { type KernelRoutes, openKernelRoutes } from './kernel-routes.ts'
@@ -82,13 +84,13 @@ class Follower {
   now(): BgpNow | undefined {
     if (this.#spoken === undefined) return undefined
     const { routes, speaker } = this.#spoken
-    const peers = speaker.speaker.peers()
+    const [four, six] = [routes.counts('ipv4'), routes.counts('ipv6')]
     return {
-      peers: peers.length,
-      established: peers.filter(({ state }) => state === 'established').length,
+      peers: speaker.speaker.peers().map((peer) => peerNow(peer, speaker.bfd.get(peer.address))),
       downs: this.#downs,
-      routes: { ipv4: routes.counts('ipv4').installed, ipv6: routes.counts('ipv6').installed },
-      failed: routes.counts('ipv4').failed + routes.counts('ipv6').failed,
+      routes: { ipv4: four.installed, ipv6: six.installed },
+      failed: four.failed + six.failed,
+      stale: four.stale + six.stale,
     }
   }
 
@@ -204,6 +206,21 @@ class Follower {
     if (spoken === undefined) return
     await spoken.speaker.stop(isGraceful)
     await spoken.routes.close(isGraceful ? 'keep' : 'remove')
+  }
+}
+
+function peerNow(peer: PeerView, bfd: BfdState | undefined): BgpPeerNow {
+  const { address, asn, state, session, families } = peer
+  const { establishments, counters } = session
+  return {
+    address,
+    asn,
+    isEstablished: state === 'established',
+    establishments,
+    messagesIn: counters.messagesIn,
+    messagesOut: counters.messagesOut,
+    paths: Object.fromEntries(families.map(({ family, paths }) => [family, paths])),
+    ...(bfd === undefined ? {} : { isBfdUp: bfd === 'up' }),
   }
 }
 
