@@ -86,7 +86,7 @@ export class Cluster {
       roads,
       racks,
       topology,
-      routing: routingOf(scenario, roads, racks, topology),
+      routing: routingOf(scenario, mode, roads, racks, topology),
       seed: scenario.seed,
       model: modelOf(scenario),
       modelOf: (profile) => {
@@ -357,11 +357,13 @@ const fabricRoads = ({ pools }: Pick<Scenario, 'pools'>, mode: RunMode): readonl
 
 /** Who speaks BGP with whom; nobody where timers do, or where switches do not route. */
 function routingOf(
-  { routing: words }: Pick<Scenario, 'routing'>,
+  scenario: Scenario,
+  mode: RunMode,
   roads: readonly FabricRoad[],
   racks: readonly RackPlan[],
   topology: Topology,
 ): RoutingPlan | undefined {
+  const { routing: words } = scenario
   if (words.protocol !== 'bgp' || !isRouted(roads)) return undefined
   const announced = roads.filter((road) => isAnnounced([road]))
   // Inside of one AS only nodes have something to tell.
@@ -373,6 +375,12 @@ function routingOf(
     pools: announced.flatMap(({ pools }) => pools),
     summed: announced.flatMap(({ mode, pools }) => (mode === 'route-racks' ? pools : [])),
     shares: roads.flatMap((road) => sharesOn(road, racks.length)),
+    networks: networkSpecs(scenario, mode)
+      .filter((spec) => spec.mode === 'route')
+      .map((spec) => parseNetworkSpec(spec, 0))
+      // What a tunnel would be called is nothing to a speaker.
+      .map((draft) => ({ ...draft, options: { vni: 0, ...draft.options } })),
+    hasHosts: announced.some((road) => road.mode === 'route-hosts'),
   })
 }
 

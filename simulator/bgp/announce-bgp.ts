@@ -19,7 +19,7 @@
 import type { SessionInput } from '../../src/bgp/session/types.ts'
 import type { SpeakerEffect, SpeakerReport } from '../../src/bgp/speaker.ts'
 import { prefixesOf } from '../../src/bgp/wire/prefixes.ts'
-import type { Ip, Prefix } from '../../src/net/mod.ts'
+import { containsPrefix, type Ip, type Prefix } from '../../src/net/mod.ts'
 import { prng } from '../../src/prng.ts'
 import type { Announcements, Change } from '../announcements.ts'
 import { type Engine, EVENT, TICKS_PER_MS } from '../clock.ts'
@@ -162,6 +162,12 @@ export class BgpAnnouncements implements Announcements {
       }
     }
     this.judgeAll(owner)
+  }
+
+  /** Whether nodes take a prefix from their switches: of pools, or everything where pods are announced. */
+  isTaken(prefix: Prefix): boolean {
+    const { pools, hasHosts } = this.plan
+    return hasHosts || pools.some((pool) => containsPrefix(pool, prefix))
   }
 
   /** Whether a session is up at both ends. */

@@ -13,9 +13,12 @@
  *
  * @module
  */
+
 import type { PeerConfig, SpeakerConfig } from '../../src/bgp/config.ts'
 import { ownRoutes } from '../../src/bgp/policy/own-routes.ts'
 import type { Policy, PrefixRange } from '../../src/bgp/policy/policy.ts'
+import type { NetworkRecord } from '../../src/cluster/view.ts'
+import { invariant } from '../../src/errors.ts'
 import {
   ADDRESS_BITS,
   addressAt,
@@ -31,6 +34,7 @@ import type { Share } from '../shares.ts'
 import type { RackPlan } from '../underlay.ts'
 import { asnsOf, NODE_ASN_FIRST, ONE_ASN } from './asns.ts'
 import { type DaemonProfile, daemonNamed, restartBetween } from './daemons.ts'
+import { nodePlans, type RackSide } from './node-plans.ts'
 
 /** What a session runs over. */
 export type Way =
@@ -69,6 +73,9 @@ export interface RoutingPlan {
   readonly words: RoutingWords
   /** Whether switches forward by what their speakers say alone. */
   readonly isFabric: boolean
+  /** What nodes may announce. */
+  readonly pools: readonly Prefix[]
+  readonly hasHosts: boolean
   /** Pools of which each top-of-rack switch sums up its rack's part as it is. */
   readonly summed: readonly Prefix[]
   /** Static summaries. */
@@ -83,6 +90,10 @@ export interface PlanInputs {
   readonly pools: readonly Prefix[]
   readonly summed: readonly Prefix[]
   readonly shares: readonly Share[]
+  /** Networks that are announced. */
+  readonly networks: readonly NetworkRecord[]
+  /** Whether single pods are announced, which the product does not do and does not take. */
+  readonly hasHosts: boolean
 }
 
 /** Ends of links, and switches as such; none of the racks' prefixes is in there. */
@@ -100,28 +111,39 @@ export function planRouting(inputs: PlanInputs): RoutingPlan {
   const nodes = racks.flatMap((rack) => rack.nodes)
   const hasIp6 = racks.some(({ prefixes }) => prefixes.length > 1)
   const draft = new Draft(inputs, nodes.length, hasIp6)
+  const count = words.reflectors ?? REFLECTORS
   switch (words.sessions) {
     case 'fabric':
       draft.fabric()
       break
     case 'reflectors':
-      draft.reflect(words.reflectors ?? REFLECTORS)
+      draft.reflect(count)
       break
     case 'mesh':
       draft.mesh()
       break
   }
+  const plans = nodePlans({
+    words,
+    nodes,
+    networks: inputs.networks,
+    asn: ONE_ASN,
+    racks: words.sessions === 'fabric' && inputs.pools.length > 0 ? draft.racks() : [],
+    reflectors: words.sessions === 'reflectors' ? reflectorsOf(nodes.length, count) : [],
+  })
   const daemons = [daemonNamed(words.daemon), daemonNamed(words.switchDaemon)] as const
   return {
     nodes: nodes.length,
     words,
     isFabric: words.sessions === 'fabric',
+    pools: inputs.pools,
+    hasHosts: inputs.hasHosts,
     summed: inputs.summed,
     shares: inputs.shares,
     sessions: draft.sessions,
     speakers: [
       ...nodes.map(({ name, index, rack }): SpeakerPlan => {
-        const config = draft.configOf(index)
+        const config = draft.nodeConfig(index, plans[index]?.config)
         return { name, node: index, device: rack, daemon: daemons[0], config }
       }),
       ...topology.devices.map(({ name }, device): SpeakerPlan => {
@@ -223,6 +245,35 @@ class Draft {
       originate: isTor ? [...rack.prefixes, ...own].map((prefix) => ({ prefix })) : [],
       multipath: words.multipath,
     }
+  }
+
+  /** Nodes of each rack, and its switch, as the product's settings name them. */
+  racks(): readonly RackSide[] {
+    return this.inputs.racks.map(({ index, prefixes }) => ({
+      asn: NODE_ASN_FIRST + index,
+      switchAddress: addressAt(prefixes[0]!, SWITCH_OFFSET),
+      switchAsn: this.asns[this.nodes + index] ?? ONE_ASN,
+    }))
+  }
+
+  /**
+   * The product's configuration of a node, with its daemon's times. Of a session that it
+   * does not plan, one of a node that reflects to a switch, everything is planned here.
+   */
+  nodeConfig(node: number, product: SpeakerConfig | undefined): SpeakerConfig {
+    const config = this.configOf(node)
+    const planned = new Map((product?.peers ?? []).map((peer) => [peer.address, peer]))
+    const peers = config.peers.map((peer): PeerConfig => {
+      const ours = planned.get(peer.address)
+      planned.delete(peer.address)
+      if (ours === undefined) return peer
+      if (this.inputs.hasHosts) return { ...ours, ...peer }
+      const { importPolicy: _in, exportPolicy: _out, ...times } = peer
+      return { ...ours, ...times }
+    })
+    const [lost] = planned.keys()
+    invariant(lost === undefined, `a way for the session of node ${node} with ${lost}`)
+    return { ...config, peers }
   }
 
   private joinFar(one: number, other: number, terms: readonly Partial<PeerConfig>[]): void {

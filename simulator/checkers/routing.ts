@@ -88,7 +88,7 @@ export class RoutingWish {
       rack === tor.rack ? [entry.entry as Prefix] : [],
     )
     const others = [...this.known(tor)].filter((prefix) => !beside.includes(prefix))
-    return new Set([...mine, ...others])
+    return new Set([...mine, ...others.filter((prefix) => fabric.bgp?.isTaken(prefix))])
   }
 
   /** What a top-of-rack switch makes of its nodes' announcements for others. */

@@ -4,6 +4,7 @@ import t from 'tap'
 import { coalescedFor, DAEMON_NAMES, DAEMONS, daemonNamed } from '../../simulator/bgp/daemons.ts'
 import { type ModeResult, runScenario } from '../../simulator/run.ts'
 import { parseScenario } from '../../simulator/scenario.ts'
+import { Cluster } from '../../simulator/world.ts'
 
 const BASE = `nodes: 6
 podsPerNode: 2
@@ -40,6 +41,28 @@ for (const sessions of SESSIONS) {
     t.equal(result.reachability.delivered, 12 * 11)
   })
 }
+
+t.test('nodes are told what the product tells nodes', async (t) => {
+  const policiesOf = (sessions: string): unknown => {
+    const scenario = parseScenario(
+      `${BASE}\nmodes: [route]\nrouting: { protocol: bgp, sessions: ${sessions}, daemon: frr }`,
+      'bgp.yaml',
+    )
+    const { bgp } = new Cluster(scenario, scenario.modes[0]!).fabric
+    const { peers } = bgp!.plan.speakers[0]!.config
+    const found = peers.map(({ importPolicy, exportPolicy, holdSeconds, isClient }) =>
+      [importPolicy?.name, exportPolicy?.name, holdSeconds, isClient].join(' '),
+    )
+    return [...new Set(found)]
+  }
+  t.strictSame(policiesOf('fabric'), ['take to-fabric 180 '])
+  t.strictSame(policiesOf('mesh'), ['take to-node 180 ', '  180 '], 'nodes, then switches')
+  t.strictSame(
+    policiesOf('reflectors'),
+    ['take to-circle 180 ', 'take to-circle 180 true', '  180 true'],
+    'another one that reflects, clients, switches',
+  )
+})
 
 t.test('two families over one session', async (t) => {
   const pools = 'pools: [{ cidr: 10.42.0.0/20 }, { cidr: fd42::/104 }]'
