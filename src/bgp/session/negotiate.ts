@@ -155,7 +155,11 @@ function faultOf(terms: SessionTerms, ours: Capabilities, open: Open): Reset | u
 }
 
 /** RFC 9234 section 4.2. */
-function roleFault({ peer }: SessionTerms, { role }: Capabilities): Reset | undefined {
+function roleFault(
+  { peer }: SessionTerms,
+  { role, hasOtherRole }: Capabilities,
+): Reset | undefined {
+  if (hasOtherRole) return openReset('ROLE_MISMATCH', 'the peer has roles that contradict')
   if (peer.role === undefined || role === peer.role) return undefined
   if (role === undefined && peer.isRoleStrict !== true) return undefined
   return openReset('ROLE_MISMATCH', `the peer's role is ${role ?? 'unsaid'}, wanted ${peer.role}`)

@@ -34,6 +34,8 @@ export interface Capabilities {
   readonly addPath?: readonly { readonly family: Family; readonly direction: AddPathDirection }[]
   /** RFC 9234. */
   readonly role?: Role
+  /** Several were announced that contradict each other: RFC 9234 section 4.2. */
+  readonly hasOtherRole?: true
 }
 
 export type AddPathDirection = 'receive' | 'send' | 'both'
@@ -149,6 +151,9 @@ const ROWS: readonly Row[] = [
     name: 'BGP Role',
     decode(draft, bytes) {
       const role = bytes.length === 1 ? ROLES[bytes[0] ?? 255] : undefined
+      if (role !== undefined && draft.role !== undefined && draft.role !== role) {
+        draft.hasOtherRole = true
+      }
       if (role !== undefined) draft.role = role
       return role !== undefined
     },

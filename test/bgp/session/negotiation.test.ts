@@ -2,8 +2,11 @@
 import t from 'tap'
 import type { Capabilities } from '../../../src/bgp/wire/capabilities.ts'
 import { encodeCapabilities } from '../../../src/bgp/wire/capabilities.ts'
+import { frameMessage } from '../../../src/bgp/wire/framing.ts'
+import { MESSAGE } from '../../../src/bgp/wire/iana.ts'
 import { hexOf } from '../../../src/bgp/wire/octets.ts'
 import { decodeOpen, type Open } from '../../../src/bgp/wire/open.ts'
+import { hex } from '../wire/support.ts'
 import {
   FULL,
   Hand,
@@ -191,6 +194,22 @@ for (const [name, settings, open, outcome] of ROWS) {
   if (/^\d/.test(outcome)) t.equal(words, `1:${outcome} 1:close note >idle`, name)
   else t.equal(agreedWords(hand), outcome, name)
 }
+
+t.test('RFC 9234: one role several times is one, two are refused', async (t) => {
+  const [customer, again, peer] = ['020309 0103', '020309 0103', '020309 0104']
+  for (const [roles, words] of [
+    [[customer, again], 'note 1:KEEPALIVE >open-confirm'],
+    [[customer, peer], '1:2/11 1:close note >idle'],
+  ] as const) {
+    const parameters = hex(roles.join(''))
+    const fixed = hex('04 fc01 005a 0a000009')
+    const body = Uint8Array.of(...fixed, parameters.length, ...parameters)
+    const hand = new Hand()
+    hand.start()
+    hand.connected(1)
+    t.equal(hand.hear(1, frameMessage(MESSAGE.OPEN, body)), words)
+  }
+})
 
 /** The OPEN that was sent last. */
 function ourOpen(hand: Hand): Open {

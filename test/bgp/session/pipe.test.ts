@@ -9,8 +9,8 @@ import { createSession } from '../../../src/bgp/session/mod.ts'
 import type { SessionEffect } from '../../../src/bgp/session/types.ts'
 import { prng } from '../../../src/prng.ts'
 import { holds } from '../../support/property.ts'
-import { bothTerms, Pipe, type Recorded, type Side } from './pipe.ts'
-import { messageWord } from './support.ts'
+import { checkOrder } from './order.ts'
+import { bothTerms, Pipe, type Side } from './pipe.ts'
 
 const sides = fc.constantFrom<Side>('a', 'b')
 const actions = fc.oneof(
@@ -84,42 +84,6 @@ function act(pipe: Pipe, action: Action): void {
   } else {
     const connection = pipe.sessions[action.side].facts.agreed?.connection ?? 2
     pipe.feed(action.side, { kind: 'received', connection, bytes: new Uint8Array(40).fill(7) })
-  }
-}
-
-/** What every history of effects keeps to, whatever happened. */
-function checkOrder(records: readonly Recorded[]): void {
-  let state = 'idle'
-  let isUp = false
-  const ended = new Set<number>()
-  const [greeted, alive] = [new Set<number>(), new Set<number>()]
-  for (const { input, effects } of records) {
-    for (const effect of effects) {
-      if ('connection' in effect) assert(!ended.has(effect.connection), 'nothing behind a close')
-      if (effect.kind === 'close') ended.add(effect.connection)
-      if (effect.kind === 'send') {
-        const word = messageWord(effect.bytes)
-        if (word === 'OPEN') greeted.add(effect.connection)
-        if (word === 'KEEPALIVE') alive.add(effect.connection)
-      }
-      if (effect.kind === 'state') {
-        assert.equal(effect.from, state)
-        state = effect.to
-      }
-      if (effect.kind === 'up') {
-        assert(!isUp && state === 'established')
-        assert(input !== 'wake' && input.kind === 'received', 'the peer has the last word')
-        const { connection } = effect.agreed
-        assert(greeted.has(connection) && alive.has(connection), 'OPEN and KEEPALIVE were sent')
-        isUp = true
-      }
-      if (effect.kind === 'down') {
-        assert(isUp, 'down behind up')
-        isUp = false
-      }
-      if (effect.kind === 'update' || effect.kind === 'refresh') assert(isUp)
-    }
-    assert.equal(state === 'established', isUp)
   }
 }
 
