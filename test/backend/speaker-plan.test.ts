@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import type { BgpPeer, BgpView } from '../../ipam/bgp-records.ts'
+import { lingering } from '../../src/backend/bgp/linger.ts'
 import { type SpeakerPlan, speakerPlan } from '../../src/backend/bgp/speaker-plan.ts'
 import { policyLines, speakerLines } from '../../src/backend/bgp/words.ts'
 import { planNode } from '../../src/backend/plan.ts'
@@ -367,6 +368,38 @@ t.test(
     t.equal(all.length, 3)
     const racks = all.map(({ routerId }) => Number(routerId.split('.')[3]) % 4)
     t.equal(new Set(racks).size, 3)
+  },
+)
+
+t.test(
+  'from each with each to reflectors: the old sessions stay until the new ones are up',
+  async (t) => {
+    const many = (count: number): ClusterView =>
+      clusterView({
+        names: new Set(Array.from({ length: count }, (_, index) => index + 1)),
+        racks: 4,
+        sessions: 'auto',
+        labelled: false,
+        clusterId: false,
+      })
+    const [before, after] = [many(100), many(101)]
+    const [used, wanted] = [configOf('n1', before), configOf('n1', after)]
+    const both = lingering(used, wanted, after)
+    const of = ({ peers }: SpeakerConfig): readonly Ip[] =>
+      peers.map(({ address }) => address).sort()
+    t.strictSame(of(both), [...new Set([...of(used), ...of(wanted)])].sort())
+    t.strictSame(both.originate, wanted.originate)
+    for (const peer of wanted.peers) t.ok(both.peers.includes(peer), 'as it is wanted')
+    const fewer = new Map([...after.nodes].filter(([name]) => name !== 'n7'))
+    t.notOk(of(lingering(used, wanted, { ...after, nodes: fewer })).includes(parseIp('192.0.2.7')))
+    const another = { ...wanted, asn: 7 }
+    t.equal(lingering(used, another, after), another, 'another speaker keeps nothing')
+    const fabric = {
+      ...used,
+      peers: used.peers.map((peer) => ({ ...peer, description: 'fabric' })),
+    }
+    t.equal(lingering(fabric, wanted, after), wanted, 'a router that is removed goes at once')
+    t.equal(lingering(wanted, wanted, after), wanted)
   },
 )
 

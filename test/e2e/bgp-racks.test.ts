@@ -23,6 +23,7 @@ t.setTimeout(180_000)
 
 /** Of each stream, on a machine with much else to do. */
 const LOST_MAX = 5
+const SECRET = 'between-rack-and-node'
 
 /** Blocks of all nodes but this one. */
 async function blocksBeside(
@@ -59,7 +60,7 @@ async function disagreements(lab: BgpLab): Promise<readonly string[]> {
 }
 
 t.test('two racks, a router each', async (t) => {
-  const lab = await bgpLab(t)
+  const lab = await bgpLab(t, { password: SECRET, ttlSecurity: true })
   const [first, second] = lab.nodes
   if (first === undefined || second === undefined) throw new Error('no nodes')
   let agents = await Promise.all(lab.nodes.map((node) => lab.start(node)))
@@ -84,6 +85,10 @@ t.test('two racks, a router each', async (t) => {
     [],
     'the planner left the way to it',
   )
+
+  const said = await lab.trivium('bgp', 'settings', '-o', 'json')
+  t.match(said, '"passwordFile"')
+  t.notMatch(said, SECRET, 'the store knows where the secret is, and not the secret')
 
   const traffic = await echoTraffic(t, pods)
   const [agent] = agents

@@ -37,6 +37,10 @@ export interface BgpLabOptions {
   readonly peer?: readonly string[]
   /** Of BIRD, milliseconds; 0: none. @default 0 */
   readonly bfdMs?: number
+  /** Of all sessions with routers (RFC 2385). */
+  readonly password?: string
+  /** Whether packets from beyond the link are not heard (RFC 5082). @default false */
+  readonly ttlSecurity?: boolean
   /** BIRD's hold time in seconds. @default 240 */
   readonly holdSeconds?: number
   /** Whether BIRD keeps routes of a node that restarts. @default true */
@@ -80,7 +84,7 @@ const FABRIC = { bridge: 'br2', v4: '203.0.113.', v6: '2001:db8:2::' } as const
 const rackOf = ({ name }: LabNode): number => (Number(name.slice(1)) - 1) % RACKS.length
 
 export async function bgpLab(t: Test, options: BgpLabOptions = {}): Promise<BgpLab> {
-  const { nodes = 2, settings = [], peer = [] } = options
+  const { nodes = 2, settings = [], peer = [], password, ttlSecurity = false } = options
   const trivium = builtCli()
   const lab = await createLab({ nodes, trivium, subnets: RACKS.length })
   t.teardown(() => lab.destroy())
@@ -88,6 +92,12 @@ export async function bgpLab(t: Test, options: BgpLabOptions = {}): Promise<BgpL
   await ip(`${lab.id}-sw`, 'link', 'set', FABRIC.bridge, 'up')
   const routers = await routersOf(t, lab, options)
   const store = ['--store', lab.storeUrl]
+  const file = join(lab.dir, 'password')
+  if (password !== undefined) writeFileSync(file, `${password}\n`, { mode: 0o600 })
+  const guards = [
+    ...(password === undefined ? [] : ['--password-file', file]),
+    ...(ttlSecurity ? ['--ttl-hops', '1'] : []),
+  ]
   const call = (...args: readonly string[]): Promise<string> =>
     must([...trivium, ...args, ...store])
   const pools = POOLS.flatMap((pool) => ['--pool', pool])
@@ -98,7 +108,7 @@ export async function bgpLab(t: Test, options: BgpLabOptions = {}): Promise<BgpL
     for (const router of routers.filter(({ rack }) => rack === index)) {
       for (const address of router.ips) {
         const scope = ['--rack', `r${index + 1}`, '--asn', String(remote)]
-        await call('bgp', 'peer', 'add', address, ...scope, ...peer)
+        await call('bgp', 'peer', 'add', address, ...scope, ...guards, ...peer)
       }
     }
   }
@@ -190,7 +200,7 @@ function birdConfig(
   index: number,
   places: readonly Place[],
   nodes: readonly LabNode[],
-  { bfdMs = 0, holdSeconds = 240, restart = true }: BgpLabOptions,
+  { bfdMs = 0, holdSeconds = 240, restart = true, password, ttlSecurity }: BgpLabOptions,
 ): string {
   const { rack = 0, at = 0 } = places[index] ?? {}
   const own = RACKS[rack]
@@ -207,6 +217,8 @@ function birdConfig(
     return `protocol bgp ${name}${family} { local ${local} as ${own?.routers}; neighbor ${remote} as ${asn}; hold time ${holdSeconds}; connect retry time 1; error wait time 1, 2; ${more} ${channel(family)} }`
   }
   const bfd = bfdMs > 0 ? 'bfd on;' : ''
+  const secret = password === undefined ? '' : `password "${password}";`
+  const guards = `${secret} ${ttlSecurity === true ? 'ttl security on;' : ''}`
   const graceful = `graceful restart ${restart ? 'on' : 'off'};`
   const towards = nodes
     .filter((node) => rackOf(node) === rack)
@@ -215,7 +227,7 @@ function birdConfig(
         const local = remote.includes(':')
           ? `${own?.v6}${(240 + at).toString(16)}`
           : `${own?.v4}${240 + at}`
-        return session(name, local, own?.asn ?? 0, remote, `${bfd} ${graceful}`)
+        return session(name, local, own?.asn ?? 0, remote, `${bfd} ${graceful} ${guards}`)
       }),
     )
   const beside = places.flatMap((place, other) =>

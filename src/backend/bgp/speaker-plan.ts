@@ -22,7 +22,7 @@ import {
   type Prefix,
 } from '../../net/mod.ts'
 import { roadsOf } from '../moving.ts'
-import { ownClaims, underlayIp } from '../peers.ts'
+import { isOnLink, ownClaims, underlayIp } from '../peers.ts'
 import { asnOf, circleOf, type Partner, partnersOf } from './circles.ts'
 import { type NodePolicies, policiesOf } from './policies.ts'
 
@@ -123,7 +123,8 @@ function nodePeer(
     ...limits(is === 'reflector' || is === 'both' ? CIRCLE_PREFIXES_MAX : NODE_PREFIXES_MAX),
     importPolicy: take,
     exportPolicy: reflects ? toCircle : toNode,
-    ...(bfd && { bfd }),
+    // RFC 5881: of a single hop; packets from beyond the link are not heard.
+    ...(bfd && isOnLink(self, address) !== false && { bfd }),
   }
 }
 
