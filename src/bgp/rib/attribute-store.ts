@@ -47,6 +47,15 @@ abstract class Interned {
     this.#free.push(id)
   }
 
+  /** Becomes what the other one is, with as many holders of each set. */
+  copyFrom(other: Interned): void {
+    this.index.copyFrom(other.index)
+    this.hashes = other.hashes.slice()
+    this.#holders = other.#holders.slice()
+    for (const id of other.#free) this.#free.push(id)
+    this.end = other.end
+  }
+
   /** A number for a new set, which nobody holds yet. */
   protected take(hash: number): number {
     const id = this.#free.pop() ?? this.end++
@@ -180,6 +189,12 @@ export class AttributeStore extends Interned {
     this.#tags[id] = tag
     this.added(id, attributes, tag)
     return id
+  }
+
+  override copyFrom(other: AttributeStore): void {
+    super.copyFrom(other)
+    for (let id = 1; id < other.end; id++) this.#attributes[id] = other.#attributes[id]
+    this.#tags = other.#tags.slice()
   }
 
   attributesOf(id: number): Attributes {

@@ -67,6 +67,12 @@ export class HashIndex {
     this.#count--
   }
 
+  /** Becomes what the other one is. */
+  copyFrom(other: HashIndex): void {
+    this.#slots = other.#slots.slice()
+    this.#count = other.#count
+  }
+
   #place(row: number, hash: number): void {
     let slot = this.first(hash)
     while (this.#slots[slot] !== EMPTY) slot = this.next(slot)

@@ -32,10 +32,11 @@ import type { Attributes } from '../attributes.ts'
 import type { Family, NlriSlice, Update } from '../nlri.ts'
 import type { Policy } from '../policy/policy.ts'
 import { type Decode, NO_ATTRIBUTES } from './attribute-store.ts'
+import { Audiences } from './audiences.ts'
 import { STEPS, type StepName } from './decision.ts'
 import type { ExportTerms } from './export.ts'
 import { FamilyRib } from './family-rib.ts'
-import { Group, type Saying } from './group.ts'
+import { Group } from './group.ts'
 import { ImportContext, LOCAL_PREF_DEFAULT, type Self } from './import.ts'
 import type { MedMissing } from './loc-store.ts'
 import type { CostOf, RouteHop } from './next-hops.ts'
@@ -111,6 +112,7 @@ export class Rib {
   /** Peers with paths of an earlier session, by family. */
   readonly #stale: Readonly<Record<Family, Set<number>>> = { ipv4: new Set(), ipv6: new Set() }
   #contexts = 0
+  readonly #audiences = new Audiences(this.peers)
 
   constructor(options: RibOptions) {
     this.#options = options
@@ -303,27 +305,22 @@ export class Rib {
       this.#end(job, outputs)
     }
     for (const family of FAMILIES) this.#flush(this.families[family], outputs)
+    this.#audiences.endTurn()
     this.#release()
     return outputs
   }
 
   /** What the kernel is told, and peers, in the order of their parcels. */
   #flush(rib: FamilyRib, outputs: RibOutput[]): void {
-    for (const { key, ...rest } of rib.routePacker.flush()) {
-      outputs.push({ kind: 'routes', nextHops: key, ...rest })
+    for (const { key, prefixes, count } of rib.routePacker.flush()) {
+      outputs.push({ kind: 'routes', nextHops: key, prefixes, count })
     }
-    for (const { key, ...rest } of rib.packer.flush()) {
-      const to = this.#audience(key)
-      if (to.length > 0) {
-        outputs.push({ kind: 'update', to, attributes: key.attributes, ...rest })
-      }
+    for (const { key, prefixes, count } of rib.packer.flush()) {
+      const to = this.#audiences.of(key)
+      if (to.length === 0) continue
+      outputs.push({ kind: 'update', to, attributes: key.attributes, prefixes, count })
     }
     for (const group of rib.groups) group.endTurn()
-  }
-
-  #audience({ group, except, only }: Saying): readonly Ip[] {
-    const members = only === undefined ? group.members : [only]
-    return members.filter((id) => id !== except).map((id) => this.peers.of(id).address)
   }
 
   #begin({ rib, walk: what }: Job, outputs: RibOutput[]): void {

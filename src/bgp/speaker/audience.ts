@@ -85,8 +85,7 @@ export class Audience {
   }
 
   #bucketsFor(to: readonly Ip[]): readonly Bucket[] {
-    const isSame = to.length === this.#to.length && to.every((ip, at) => ip === this.#to[at])
-    if (isSame) return this.#buckets
+    if (isSame(to, this.#to)) return this.#buckets
     this.flush()
     const buckets: Bucket[] = []
     for (const address of to) {
@@ -102,3 +101,6 @@ export class Audience {
     return buckets
   }
 }
+
+const isSame = (left: readonly Ip[], right: readonly Ip[]): boolean =>
+  left === right || (left.length === right.length && left.every((ip, at) => ip === right[at]))
