@@ -4,6 +4,7 @@
  * @module
  */
 import { BirdLab } from './bird-lab.ts'
+import { breaksRules } from './bird-rules.ts'
 import { type Difference, differences, type Outcome } from './outcome.ts'
 import type { Topology } from './topology.ts'
 
@@ -60,9 +61,10 @@ async function becomes(is: () => Promise<boolean>, polls: number): Promise<boole
 /**
  * Waits for equality; what is different when it does not come.
  *
- * BIRD 2.0 with `deterministic med on` does not compare when a best path is replaced by
- * one of another neighbour AS, as `bird-config.ts` says. So the paths in question are
- * withdrawn and taught again; what is different by rule stays so.
+ * With `deterministic med on`, BIRD 2.0.12 takes a path as best without a comparison when it
+ * comes in place of the best one and from another neighbour AS. Where a choice is not what
+ * BIRD's rules give, the path is taken back and taught again; what is different by rule
+ * stays so.
  */
 async function closest(
   lab: BirdLab,
@@ -76,10 +78,11 @@ async function closest(
   }
   for (let relearnt = 0; ; relearnt++) {
     if (await becomes(isEqual, POLLS_EQUAL_MAX)) return { found, relearnt }
-    if (relearnt === RELEARN_MAX) return { found, relearnt }
-    for (const { router, theirs } of found) {
-      const best = theirs.find(({ isBest }) => isBest)
-      if (best !== undefined && best.from !== 'own') await lab.relearn(router, best.from)
+    const wrong = found.filter(({ router, theirs }) => breaksRules(lab.topology, router, theirs))
+    if (wrong.length === 0 || relearnt === RELEARN_MAX) return { found, relearnt }
+    for (const { router, theirs } of wrong) {
+      const chosen = theirs.find(({ isChosen }) => isChosen === true)
+      if (chosen !== undefined) await lab.relearn(router, chosen.from)
     }
     await becomes(() => lab.isUp(cut), POLLS_UP_MAX)
   }

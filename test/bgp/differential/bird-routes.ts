@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { SeenPath } from './outcome.ts'
-import { wordsText } from './outcome.ts'
+import { type PathWords, type SeenPath, wordsText } from './outcome.ts'
 
 /** `172.16.0.0/16 unicast [e1 17:43:16.969 from 10.1.1.1] * (100/3) [AS65001e]` */
 const HEAD = /^(?<prefix>\S*)\s+(?<how>\w+) \[(?<protocol>\S+) (?<rest>[^\]]*)\]\s*(?<best>\*?) /
@@ -42,11 +41,15 @@ export function parseRoutes(text: string): ReadonlyMap<string, readonly SeenPath
   const found = new Map<string, SeenPath[]>()
   for (const entry of entries) {
     const { prefix, from, isBest, isReachable } = entry
-    const text = from === 'own' ? '' : textOf(entry.values)
-    const path = {
+    const words = from === 'own' ? undefined : wordsOf(entry.values)
+    const text = words === undefined ? '' : wordsText(words)
+    const path: SeenPath = {
       from,
+      // What nobody knows a way to is not used, whatever BIRD calls it.
       isBest: isBest && isReachable,
       text: isReachable ? text : `${text} unreachable`,
+      isChosen: isBest,
+      ...(words && { words }),
     }
     found.set(prefix, [...(found.get(prefix) ?? []), path])
   }
@@ -57,10 +60,10 @@ export function parseRoutes(text: string): ReadonlyMap<string, readonly SeenPath
 export const byName = (paths: readonly SeenPath[]): SeenPath[] =>
   [...paths].sort((left, right) => (left.from < right.from ? -1 : 1))
 
-function textOf(values: ReadonlyMap<string, string>): string {
+function wordsOf(values: ReadonlyMap<string, string>): PathWords {
   const value = (name: string): string => values.get(name) ?? ''
   const [med, originator, otc] = [values.get('med'), values.get('originator_id'), values.get('otc')]
-  return wordsText({
+  return {
     origin: ORIGINS[value('origin')] ?? value('origin'),
     asPath: value('as_path'),
     nextHop: value('next_hop').split(' ')[0] ?? '',
@@ -71,7 +74,7 @@ function textOf(values: ReadonlyMap<string, string>): string {
     ...(originator !== undefined && { originator }),
     clusters: value('cluster_list').trim().split(' ').join(','),
     ...(otc !== undefined && { otc }),
-  })
+  }
 }
 
 /** `(1,2) (3,4)` to `1:2,3:4`, in the order of numbers. */

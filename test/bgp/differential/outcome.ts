@@ -14,6 +14,9 @@ export interface SeenPath {
   readonly isBest: boolean
   /** Attributes, one a word; empty for an own route. */
   readonly text: string
+  /** Where BIRD says so: its first one, also if there is no way to it. */
+  readonly isChosen?: boolean
+  readonly words?: PathWords
 }
 
 /** By router, by prefix; the paths in the order of their neighbours' names. */
