@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Equaliser } from './bird-config.ts'
 import { BirdLab } from './bird-lab.ts'
 import { breaksRules } from './bird-rules.ts'
 import { type Difference, differences, type Outcome } from './outcome.ts'
@@ -30,9 +31,10 @@ export async function againstBird(
   topology: Topology,
   expected: { readonly outcome: Outcome; readonly after: Outcome },
   scratch: string,
+  without?: Equaliser,
 ): Promise<Compared> {
   const { seed, events } = topology
-  const lab = new BirdLab(topology, scratch)
+  const lab = new BirdLab(topology, scratch, without)
   const cut = new Set(events.flatMap((event) => (event.kind === 'cut' ? [event.session] : [])))
   try {
     await pause(800)

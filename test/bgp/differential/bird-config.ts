@@ -1,14 +1,7 @@
 /**
- * A router of a topology as a configuration of BIRD 2, options chosen so that it means
- * the same as ours. Where BIRD differs by design, and what makes it equal:
- *
- *     a next hop nobody knows a way to   BIRD uses and tells the route when there is no
- *                                        other: `dest = RTD_UNREACHABLE` is not exported
- *     well-known communities             BIRD minds them in routes of others only: a line on the way out
- *     MED of own routes to another AS    BIRD drops what no export filter has set: set anew
- *     RFC 8326                           BIRD has no rule of its own: a line on the way in
- *     own cluster in CLUSTER_LIST        BIRD looks for it at clients only: a line on the way in
- *     MED                                `deterministic med on`
+ * A router of a topology as a configuration of BIRD 2, options and filters chosen so that
+ * it means the same as ours. Where BIRD differs by design, and what makes it equal, is in
+ * `EQUALISERS`; `run.ts --without NAME` shows networks that differ without one of them.
  *
  * @module
  */
@@ -34,6 +27,23 @@ import {
   type Topology,
 } from './topology.ts'
 
+/** What is BIRD's way and not ours (RFC 4271 where it says something), and how it is made equal. */
+export const EQUALISERS = {
+  'next-hop':
+    'A path without a way to its next hop is excluded (9.1.2.1); BIRD uses and tells it where there is no other. Not exported: `dest = RTD_UNREACHABLE`.',
+  'well-known':
+    'NO_EXPORT and the like on own routes: BIRD minds them in what others taught only. Rejected on the way out.',
+  'own-med':
+    'MED of an own route is told to another AS; BIRD tells none that no export filter has set. Set to itself.',
+  'graceful-shutdown':
+    'RFC 8326: BIRD leaves GRACEFUL_SHUTDOWN to filters. LOCAL_PREF 0 on the way in.',
+  cluster:
+    "RFC 4456 section 8: BIRD looks for its own cluster in CLUSTER_LIST at clients' sessions only. Rejected on the way in.",
+  med: 'Paths of one neighbour AS are compared as a group (9.1.2.2 c); BIRD compares two by two unless told `deterministic med on`.',
+} as const
+
+export type Equaliser = keyof typeof EQUALISERS
+
 /** Where the link is that all next hops lie behind. */
 export const GATEWAY = { ipv4: '198.18.0.2', ipv6: 'fd01::2' } as const
 
@@ -57,7 +67,8 @@ export function ownRoutes(
   })
 }
 
-export function birdConfig(topology: Topology, id: number): string {
+/** The text of a router's configuration, `without` one of the equalisers. */
+export function birdConfig(topology: Topology, id: number, without?: Equaliser): string {
   const router = routerOf(topology, id)
   const sides = sidesOf(topology, id)
   return [
@@ -66,7 +77,7 @@ export function birdConfig(topology: Topology, id: number): string {
     'protocol device { scan time 3600; }',
     ...FAMILIES.map((family) => igp(topology, router, family)),
     ...ownRoutes(topology, router).map(ownRoute),
-    ...sides.map(({ session, near, far }) => protocol(topology, session, near, far)),
+    ...sides.map(({ session, near, far }) => protocol(topology, { session, near, far }, without)),
     '',
   ].join('\n')
 }
@@ -105,7 +116,11 @@ function ownRoute({ name, route, isLater }: ReturnType<typeof ownRoutes>[number]
   return `protocol static ${name} {${state} ${familyOf(prefix)}; route ${prefix} blackhole${block}; }`
 }
 
-function protocol(topology: Topology, session: Session, near: End, far: End): string {
+function protocol(
+  topology: Topology,
+  { session, near, far }: ReturnType<typeof sidesOf>[number],
+  without: Equaliser | undefined,
+): string {
   const { medMissing, alwaysCompareMed } = topology
   const [router, other] = [routerOf(topology, near.router), routerOf(topology, far.router)]
   const { clusterId } = router
@@ -114,12 +129,12 @@ function protocol(topology: Topology, session: Session, near: End, far: End): st
     `neighbor ${endAddress(session, far)} as ${other.asn};`,
     'multihop; strict bind on; graceful restart off;',
     'connect delay time 1; connect retry time 1; error wait time 1, 2;',
-    alwaysCompareMed ? 'med metric on;' : 'deterministic med on;',
+    alwaysCompareMed ? 'med metric on;' : without === 'med' ? '' : 'deterministic med on;',
     `default bgp_med ${medMissing === 'best' ? 0 : 0xffff_ffff};`,
     ...(near.kind === 'client' ? ['rr client;'] : []),
     ...(near.kind === 'client' && clusterId ? [`rr cluster id ${clusterId};`] : []),
     ...(near.role ? [`local role ${NEAR_ROLE[near.role]};`] : []),
-    ...session.families.flatMap((family) => channel(session, near, router, family)),
+    ...session.families.flatMap((family) => channel(session, family, { near, router, without })),
   ]
   return `protocol bgp ${protocolName(session, near)} {\n  ${lines.join('\n  ')}\n}`
 }
@@ -133,10 +148,15 @@ const NEAR_ROLE = {
   'route-server-client': 'rs_server',
 } as const
 
-function channel(session: Session, near: End, router: Router, family: Family): readonly string[] {
+function channel(
+  session: Session,
+  family: Family,
+  side: { readonly near: End; readonly router: Router; readonly without: Equaliser | undefined },
+): readonly string[] {
+  const { near, router, without } = side
   const self = addressOf(near.router, near.alias, family)
   const nextHop = session.transport === family ? '' : ` next hop address ${self};`
-  const terms = { family, self, router, kind: near.kind }
+  const terms = { family, self, router, kind: near.kind, without }
   return [
     `${family} { igp table igp${family === 'ipv4' ? 4 : 6};${nextHop}`,
     '  import filter {',
@@ -154,16 +174,20 @@ interface Terms {
   readonly self: string
   readonly router: Router
   readonly kind: End['kind']
+  readonly without: Equaliser | undefined
 }
 
 function importFilter(policy: Policy | undefined, terms: Terms): readonly string[] {
-  const { router, kind } = terms
+  const { router, kind, without } = terms
   if (kind !== 'ebgp') {
     const cluster = router.clusterId ?? router.routerId
-    const loop = `if ${cluster} ~ bgp_cluster_list then reject;`
-    return [loop, ...ruleLines(policy ?? ALL, { ...terms, way: 'in', accept: 'accept;' })]
+    const loop = without === 'cluster' ? [] : [`if ${cluster} ~ bgp_cluster_list then reject;`]
+    return [...loop, ...ruleLines(policy ?? ALL, { ...terms, way: 'in', accept: 'accept;' })]
   }
-  const accept = 'if (65535,0) ~ bgp_community then bgp_local_pref = 0; accept;'
+  const accept =
+    without === 'graceful-shutdown'
+      ? 'accept;'
+      : 'if (65535,0) ~ bgp_community then bgp_local_pref = 0; accept;'
   return ruleLines(policy ?? NOTHING, { ...terms, way: 'in', accept })
 }
 
@@ -176,14 +200,17 @@ const HELD = {
 function exportFilter(policy: Policy | undefined, terms: Terms): readonly string[] {
   const isOutside = terms.kind === 'ebgp'
   const held = HELD[isOutside ? 'outside' : 'inside'].map((each) => `${pair(each)} ~ bgp_community`)
+  const lines: Readonly<Record<string, readonly string[]>> = {
+    'next-hop': ['if dest = RTD_UNREACHABLE then reject;'],
+    'well-known': [`if source = RTS_STATIC && (${anyOf(held)}) then reject;`],
+    'own-med': isOutside
+      ? ['if source = RTS_STATIC && defined(bgp_med) then bgp_med = bgp_med;']
+      : [],
+  }
   return [
     `ip before = ${terms.self};`,
     'if source = RTS_BGP then before = bgp_next_hop;',
-    'if dest = RTD_UNREACHABLE then reject;',
-    `if source = RTS_STATIC && (${anyOf(held)}) then reject;`,
-    ...(isOutside
-      ? ['if source = RTS_STATIC && defined(bgp_med) then bgp_med = bgp_med; else unset(bgp_med);']
-      : []),
+    ...Object.entries(lines).flatMap(([name, each]) => (name === terms.without ? [] : each)),
     ...ruleLines(policy ?? (isOutside ? NOTHING : ALL), {
       ...terms,
       way: 'out',
@@ -253,7 +280,8 @@ function conditionTexts(when: Condition, terms: RuleTerms): readonly string[] {
 function sourceText(source: Source, { way, kind }: RuleTerms): string {
   if (way === 'in') return String((kind === 'ebgp') === (source === 'ebgp') && source !== 'own')
   if (source === 'own') return 'source = RTS_STATIC'
-  return `source = RTS_BGP && proto ~ "${source === 'ebgp' ? 'e' : 'i'}*"`
+  // In parentheses: BIRD gives `&&` and `||` one precedence.
+  return `(source = RTS_BGP && proto ~ "${source === 'ebgp' ? 'e' : 'i'}*")`
 }
 
 const ORIGINS = { igp: 'ORIGIN_IGP', egp: 'ORIGIN_EGP', incomplete: 'ORIGIN_INCOMPLETE' } as const

@@ -11,7 +11,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
-import { birdConfig, ownRoutes, protocolName } from './bird-config.ts'
+import { birdConfig, type Equaliser, ownRoutes, protocolName } from './bird-config.ts'
 import { parseRoutes } from './bird-routes.ts'
 import type { Outcome } from './outcome.ts'
 import { type Event, endAddress, routerOf, sidesOf, type Topology } from './topology.ts'
@@ -42,13 +42,13 @@ export class BirdLab {
   #said = ''
 
   /** `scratch` is a folder for configurations and sockets. */
-  constructor(topology: Topology, scratch: string) {
+  constructor(topology: Topology, scratch: string, without?: Equaliser) {
     this.topology = topology
     mkdirSync(scratch, { recursive: true })
     this.#folder = mkdtempSync(join(scratch, `seed-${topology.seed}-`))
     writeFileSync(join(this.#folder, 'links'), LINKS)
     for (const { id } of topology.routers) {
-      writeFileSync(join(this.#folder, `r${id}.conf`), birdConfig(topology, id))
+      writeFileSync(join(this.#folder, `r${id}.conf`), birdConfig(topology, id, without))
     }
     const inside = ['--net', '--pid', '--mount', '--fork', '--kill-child', 'sh', '-c', SCRIPT]
     this.#child = spawn('unshare', inside, {

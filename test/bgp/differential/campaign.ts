@@ -4,6 +4,7 @@
  * @module
  */
 import { againstBird, type Compared } from './against-bird.ts'
+import type { Equaliser } from './bird-config.ts'
 import { generate } from './generate.ts'
 import { differences, differenceText, type Outcome, outcomeText } from './outcome.ts'
 import { RibNetwork } from './rib-network.ts'
@@ -66,13 +67,18 @@ export interface Tally {
   readonly never: readonly number[]
 }
 
-/** Seeds from `from` on until `count` were compared, so many networks at a time. */
+export interface CampaignOptions {
+  /** The first seed. */
+  readonly from: number
+  /** How many networks are compared. */
+  readonly count: number
+  readonly atOnce: number
+  readonly without?: Equaliser
+}
+
+/** Seeds from `from` on until `count` were compared. */
 export async function campaign(
-  {
-    from,
-    count,
-    atOnce,
-  }: { readonly from: number; readonly count: number; readonly atOnce: number },
+  { from, count, atOnce, without }: CampaignOptions,
   scratch: string,
 ): Promise<Tally> {
   const equal: number[] = []
@@ -93,7 +99,7 @@ export async function campaign(
       const problem = speakersProblem(topology, settled)
       const result: Compared =
         problem === undefined
-          ? await againstBird(topology, settled, scratch)
+          ? await againstBird(topology, settled, scratch, without)
           : { seed: topology.seed, problem, found: [], relearnt: 0 }
       if (result.problem !== undefined) different.push(result)
       else equal.push(topology.seed)

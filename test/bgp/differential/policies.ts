@@ -12,9 +12,11 @@ import {
   type Policy,
   type PrefixRange,
   type Rule,
+  WELL_KNOWN,
 } from '../../../src/bgp/policy/policy.ts'
 import type { Prefix } from '../../../src/net/mod.ts'
 import type { Dice } from './dice.ts'
+import { addressOf } from './topology.ts'
 
 /** What the other end is to this one. */
 export type Relation = 'customer' | 'peer' | 'provider'
@@ -45,6 +47,11 @@ const LARGE = [
   [4_200_000_001, 5, 7],
 ] as const
 
+const NEXT_HOPS = Array.from({ length: 20 }, (_, index) => [
+  addressOf(index + 1, 1, 'ipv4'),
+  addressOf(index + 1, 1, 'ipv6'),
+]).flat()
+
 /** How a route is marked that came from a neighbour of this kind. */
 function mark(
   asn: number,
@@ -59,11 +66,11 @@ function mark(
 export function importPolicy(roll: Dice, { asn, asns, relation, isValleyFree }: Terms): Policy {
   const base = isValleyFree ? PREFERENCE[relation] : 100
   // What is to be marked at the end may not be taken before.
-  const exceptions = tweaks(roll, { asns, mayAccept: !isValleyFree }, (): Changes => {
+  const exceptions = tweaks(roll, { asns, mayAccept: !isValleyFree, way: 'in' }, (): Changes => {
     switch (roll.below(6)) {
       case 0:
-        // Without an order among neighbours, preferences that differ have no or several outcomes.
-        return { localPref: isValleyFree ? base + 10 * roll.below(3) : base }
+        // Without an order among neighbours, preferences that differ mostly have no or several outcomes.
+        return { localPref: isValleyFree || roll.oneIn(8) ? base + 10 * roll.below(3) : base }
       case 1:
         return { med: roll.oneIn(3) ? 'remove' : 5 * roll.below(3) }
       case 2:
@@ -92,13 +99,17 @@ export function exportPolicy(roll: Dice, { asn, asns, relation, isValleyFree }: 
   const withheld = (['peer', 'provider'] as const).map(
     (each): Rule => ({ when: mark(asn, each), action: 'reject' }),
   )
-  const exceptions = tweaks(roll, { asns, mayAccept: true }, (): Changes => {
+  const exceptions = tweaks(roll, { asns, mayAccept: true, way: 'out' }, (): Changes => {
     switch (roll.below(6)) {
       case 0:
         return { prepend: roll.between(1, 3) }
       case 1:
       case 2:
         return { med: roll.oneIn(4) ? 'remove' : 5 * roll.below(4) }
+      case 4:
+        return roll.oneIn(3)
+          ? { addCommunities: [roll.one(Object.values(WELL_KNOWN))] }
+          : coloured(roll)
       case 3:
         return { nextHop: roll.oneIn(2) ? 'unchanged' : 'self' }
       default:
@@ -114,7 +125,9 @@ export function exportPolicy(roll: Dice, { asn, asns, relation, isValleyFree }: 
 export function internalImport(roll: Dice): Policy | undefined {
   if (!roll.oneIn(8)) return undefined
   const set: Changes = { addCommunities: [roll.one(COLOURS)] }
-  return { name: 'inside', rules: [{ set, action: 'continue' }], otherwise: 'accept' }
+  const rules: Rule[] = [{ set, action: 'continue' }]
+  if (roll.oneIn(3)) rules.push({ when: { prefixes: roll.some(RANGES, 1, 2) }, action: 'reject' })
+  return { name: 'inside', rules, otherwise: 'accept' }
 }
 
 export function internalExport(roll: Dice, isSelf: boolean): Policy | undefined {
@@ -131,13 +144,19 @@ const coloured = (roll: Dice): Changes =>
     ? { addLargeCommunities: [roll.one(LARGE)] }
     : { addCommunities: [roll.one(COLOURS)] }
 
+interface Exceptional {
+  readonly asns: readonly number[]
+  readonly mayAccept: boolean
+  readonly way: 'in' | 'out'
+}
+
 function tweaks(
   roll: Dice,
-  { asns, mayAccept }: { readonly asns: readonly number[]; readonly mayAccept: boolean },
+  { asns, mayAccept, way }: Exceptional,
   change: () => Changes,
 ): readonly Rule[] {
   return Array.from({ length: roll.below(4) }, (): Rule => {
-    const when = condition(roll, asns)
+    const when = condition(roll, asns, way)
     const isRejected = when !== undefined && roll.oneIn(5)
     const rest: Rule = isRejected
       ? { action: 'reject' }
@@ -146,8 +165,8 @@ function tweaks(
   })
 }
 
-function condition(roll: Dice, asns: readonly number[]): Condition | undefined {
-  switch (roll.below(9)) {
+function condition(roll: Dice, asns: readonly number[], way: 'in' | 'out'): Condition | undefined {
+  switch (roll.below(11)) {
     case 0:
     case 1:
     case 2:
@@ -162,6 +181,12 @@ function condition(roll: Dice, asns: readonly number[]): Condition | undefined {
       return { originatesIn: roll.some(asns, 1, 2) }
     case 7:
       return { asPathLengthMax: roll.between(1, 4) }
+    case 8:
+      return way === 'in'
+        ? { nextHops: roll.some(NEXT_HOPS, 2, 4) }
+        : { sources: roll.some(['own', 'ebgp', 'ibgp'] as const, 1, 2) }
+    case 9:
+      return { prefixes: roll.some(RANGES, 1, 3), communities: roll.some(COLOURS, 1, 3) }
     default:
       return undefined
   }
