@@ -21,7 +21,7 @@ import { builtCli, skip } from '../support/e2e.ts'
 /** What differs most between daemons. */
 const SHORT = new Set([
   ...['ipv6', 'ibgp', 'communities', 'as4', 'reflector-ours', 'reflector-theirs'],
-  ...['md5', 'restart-ours', 'restart-theirs', 'refresh-asking'],
+  ...['md5', 'kernel', 'restart-ours', 'restart-theirs', 'refresh-asking'],
   ...['add-path-theirs', 'limit-ours', 'hold-theirs'],
 ])
 /** More wait than they compute. */

@@ -148,6 +148,7 @@ export const some = <T extends object>(object: T): { [K in keyof T]?: Exclude<T[
 export const bird: Implementation = {
   name: 'bird',
   program: '/usr/sbin/bird',
+  enhancedRefresh: /Neighbor capabilities[\s\S]*Enhanced refresh/,
   lacks: {},
   async start(place, spec, isRestart = false): Promise<Router> {
     const file = join(place.folder, 'bird.conf')

@@ -173,11 +173,18 @@ function updated({ routes, updates }: Told, peer: string, message: Message): voi
   }
 }
 
+const refreshes = (file: string): string =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"type": "refresh"'))
+    .join('\n')
+
 const NO_RIB = 'ExaBGP keeps no table: it tells what it is sent'
 
 export const exabgp: Implementation = {
   name: 'exabgp',
   program: '/usr/sbin/exabgp',
+  enhancedRefresh: /"type": "refresh".*"begin/,
   lacks: {
     table: NO_RIB,
     reflector: `${NO_RIB}, and passes nothing on`,
@@ -221,7 +228,7 @@ export const exabgp: Implementation = {
         return {
           isUp: up.has(peer),
           updates: updates.get(peer) ?? 0,
-          told: program.log().slice(-4000),
+          told: `${refreshes(events)}\n${program.log().slice(-4000)}`,
         }
       },
       routes: async () => [...read().routes.values()],

@@ -192,6 +192,7 @@ async function startZebra(place: Place, home: string): Promise<void> {
 export const frr: Implementation = {
   name: 'frr',
   program: '/usr/lib/frr/bgpd',
+  enhancedRefresh: /"enhancedRouteRefresh":"advertisedAndReceived"/,
   lacks: {
     'restart-self':
       'FRR 8.4 says End-of-RIB as soon as it is back, seconds before its own networks',

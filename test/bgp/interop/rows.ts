@@ -7,8 +7,21 @@
  */
 
 import { prng } from '../../../src/prng.ts'
-import { base, exchanged, holdsFor, isDown, isUp, meet, pairUp, seen, until } from './meeting.ts'
+import { ipJson } from '../../support/e2e.ts'
 import {
+  base,
+  exchanged,
+  holdsFor,
+  isDown,
+  isUp,
+  meet,
+  type Pair,
+  pairUp,
+  seen,
+  until,
+} from './meeting.ts'
+import {
+  FAMILIES,
   type Feature,
   familyOf,
   type Implementation,
@@ -21,8 +34,10 @@ export interface Row {
   readonly name: string
   /** What is shown, in a sentence. */
   readonly says: string
-  /** What the other side, and what this side, must have. */
+  /** What the other side must have. */
   readonly needs?: readonly Feature[]
+  /** A row about a speaker of ours, which another one in its place cannot do. */
+  readonly isOurs?: true
   run(us: Implementation, them: Implementation, third: Implementation): Promise<void>
 }
 
@@ -184,9 +199,26 @@ const refresh = (
   },
 })
 
+const enhanced: Row = {
+  name: 'refresh-enhanced',
+  says: 'what is said again has a beginning and an end (RFC 7313)',
+  needs: ['refresh-ask', 'refresh-enhanced'],
+  async run(us, them) {
+    await meet(us, them, { restartSeconds: 30 }, async (pair) => {
+      await pair.b.refresh(pair.address.a)
+      await until('it took place', async () => {
+        const { told } = await pair.b.session(pair.address.a)
+        return them.enhancedRefresh?.test(told) === true ? [] : [told.slice(0, 2000)]
+      })
+      await holdsFor(1000, 'tables are as before', () => exchanged(pair, 'both'))
+    })
+  },
+}
+
 const refreshes: readonly Row[] = [
   refresh('refresh-asked', 'it asks, and we say everything again', 'b', ['refresh-ask']),
   refresh('refresh-asking', 'we ask, and it says everything again', 'a', []),
+  enhanced,
 ]
 
 /** The sender has one route of its own and the same one from a third router; the receiver gets both. */
@@ -307,6 +339,59 @@ const silences: readonly Row[] = [
   silence('hold-ours', 'we stand still: it ends the session', 'a'),
 ]
 
+/** What the kernel has of a speaker of ours: routes of protocol 85, next hops of the other side. */
+async function inKernel({ a, b, specs }: Pair): Promise<readonly string[]> {
+  const complaints: string[] = []
+  for (const family of FAMILIES) {
+    const flag = family === 'ipv4' ? '-4' : '-6'
+    const routes = await ipJson(a.place.netns, flag, 'route', 'show', 'proto', '85')
+    const found = routes.map(({ dst, gateway }) => `${dst} via ${gateway}`)
+    const wanted = specs.b.routes
+      .filter(({ prefix }) => familyOf(prefix) === family)
+      .map(({ prefix }) => `${prefix} via ${b.place[family]}`)
+    const hops =
+      family === 'ipv4' ? found : found.map((each) => each.replace(/fe80:\S+/, b.place.ipv6))
+    complaints.push(...missing(wanted, hops, 'the kernel lacks'))
+    complaints.push(...missing(hops, wanted, 'the kernel has'))
+  }
+  return complaints
+}
+
+const missing = (
+  wanted: readonly string[],
+  found: readonly string[],
+  what: string,
+): readonly string[] =>
+  wanted.filter((each) => !found.includes(each)).map((each) => `${what} ${each}`)
+
+const kernel: Row = {
+  name: 'kernel',
+  says: 'its routes are in our kernel, also while we die and come back; they go with it',
+  isOurs: true,
+  async run(us, them) {
+    await meet(us, them, { restartSeconds: 30 }, async (pair) => {
+      const has = (): Promise<readonly string[]> => inKernel(pair)
+      await until('the kernel has what it announces', has)
+      await pair.a.kill()
+      await holdsFor(500, 'routes stay when we die', has)
+      await pair.startAgain('a')
+      await until('the session is back', async () => {
+        await holdsFor(0, 'routes stay while we come back', has)
+        return exchanged(pair, 'a')
+      })
+      await holdsFor(1500, 'routes stay after we are back', has)
+    })
+    await meet(us, them, {}, async (pair) => {
+      await until('the kernel has what it announces', () => inKernel(pair))
+      await pair.b.kill()
+      await until('they go with it', async () => {
+        const left = await ipJson(pair.a.place.netns, '-4', 'route', 'show', 'proto', '85')
+        return left.map(({ dst }) => `${dst} is still there`)
+      })
+    })
+  },
+}
+
 const RESETS = 20
 
 const storm: Row = {
@@ -334,5 +419,6 @@ export const ROWS: readonly Row[] = [
   ...addPaths,
   ...limits,
   ...silences,
+  kernel,
   storm,
 ]

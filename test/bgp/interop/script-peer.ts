@@ -26,9 +26,9 @@ export interface CallOptions {
 export interface ScriptPeer {
   send(...messages: readonly Uint8Array[]): void
   /** Waits for a message of a kind; undefined when the connection ended before. */
-  next(kind: Message['kind']): Promise<Message | undefined>
+  next(kind: Message['kind'], msMax?: number): Promise<Message | undefined>
   /** Code and subcode of the NOTIFICATION; `closed` when the connection ended without one. */
-  verdict(): Promise<string>
+  verdict(msMax?: number): Promise<string>
   isClosed(): boolean
   /** Without a word. */
   end(): void
@@ -86,8 +86,11 @@ function listening(socket: Socket): ScriptPeer {
     wake()
   })
   socket.resume()
-  const next = async (kind: Message['kind']): Promise<Message | undefined> => {
-    const deadline = performance.now() + ANSWER_MS_MAX
+  const next = async (
+    kind: Message['kind'],
+    msMax = ANSWER_MS_MAX,
+  ): Promise<Message | undefined> => {
+    const deadline = performance.now() + msMax
     for (;;) {
       const place = heard.findIndex((message) => message.kind === kind)
       if (place >= 0) return heard.splice(place, 1)[0]
@@ -104,8 +107,8 @@ function listening(socket: Socket): ScriptPeer {
       for (const message of messages) socket.write(message)
     },
     next,
-    async verdict() {
-      const message = await next('notification')
+    async verdict(msMax) {
+      const message = await next('notification', msMax)
       if (message?.kind !== 'notification') return 'closed'
       return `${message.code}/${message.subcode}`
     },

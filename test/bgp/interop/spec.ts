@@ -99,6 +99,8 @@ export interface Router {
 
 export type Feature =
   | 'table'
+  /** Writes what it learns into the kernel, as protocol 85. */
+  | 'kernel'
   | 'reflector'
   | 'restart-helper'
   | 'restart-self'
@@ -114,6 +116,8 @@ export interface Implementation {
   readonly program: string
   /** What it does not have, with the reason in words. */
   readonly lacks: Readonly<Partial<Record<Feature, string>>>
+  /** In what is told of a session: that enhanced route refresh was agreed on, or took place. */
+  readonly enhancedRefresh?: RegExp
   /** Starts it; it answers questions when this returns. `isRestart`: after a `kill`, with what was kept. */
   start(place: Place, spec: RouterSpec, isRestart?: boolean): Promise<Router>
 }

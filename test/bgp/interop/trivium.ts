@@ -51,6 +51,7 @@ export const triviumFile = (place: Place, spec: RouterSpec): string =>
   JSON.stringify({
     asn: spec.asn,
     routerId: spec.routerId,
+    kernel: { table: 254 },
     policies: { all: { otherwise: 'accept' } },
     originate: spec.routes.map(({ prefix, communities, extended, large, med }) => ({
       prefix,
