@@ -12,15 +12,17 @@
  * RFCs, a line each: done, partly (what lacks), or not yet.
  *
  *     1997  communities                       done
+ *     2385  TCP MD5                           done, by src/live
  *     2545  IPv6 next hops                    done
  *     2918  route refresh                     done
  *     4271  BGP-4                             done but for MRAI and aggregation
- *     4360  extended communities              done in octets
+ *     4360  extended communities              done
  *     4456  route reflection                  done
  *     4486  Cease subcodes                    done
  *     4724  graceful restart                  done
  *     4760  several address families          done: unicast of IPv4 and IPv6
  *     5065  confederations                    octets only
+ *     5082  GTSM                              done, by src/live
  *     5492  capabilities                      done
  *     5880  BFD                               partly: no demand mode of its own, echo, authentication
  *     5881  BFD over one hop                  done
@@ -32,7 +34,7 @@
  *     7606  errors in UPDATE                  done
  *     7607  AS 0                              done
  *     7911  ADD-PATH                          done
- *     8092  large communities                 done in octets
+ *     8092  large communities                 done
  *     8212  no eBGP without policy            done
  *     8326  graceful shutdown                 done for a peer's; none of our own
  *     8538  graceful restart by NOTIFICATION  done

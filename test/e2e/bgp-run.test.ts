@@ -78,14 +78,14 @@ const inKernel = async ({ ours }: Meeting): Promise<readonly string[]> => {
   return [...four, ...six].map(({ dst }) => String(dst)).sort()
 }
 
-/** Segments that the namespace's kernel dropped because of their signature. */
-const md5Failures = async ({ netns }: Place): Promise<number> => {
+/** A counter of the namespace's TCP, e.g. of segments dropped because of their signature. */
+const tcpCount = async ({ netns }: Place, name: string): Promise<number> => {
   const text = await must(inNetns(netns, ['cat', '/proc/net/netstat']))
   const [names = [], values = []] = text
     .split('\n')
     .filter((line) => line.startsWith('TcpExt:'))
     .map((line) => line.split(' '))
-  return Number(values[names.indexOf('TCPMD5Failure')] ?? 0)
+  return Number(values[names.indexOf(name)] ?? 0)
 }
 
 t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
@@ -160,9 +160,37 @@ t.test('another password, and a stranger', { skip }, async (t) => {
   const heard = await must(inNetns(stranger.netns, [process.execPath, '-e', connect]))
   t.match(heard, /closed/, 'a host that is no peer is shown the door')
   t.match(program.log(), new RegExp(`"event":"stranger","address":"${stranger.ipv4}"`))
-  const refused = await settle(async () => ((await md5Failures(ours)) > 2 ? [] : ['none yet']))
+  const refused = await settle(async () =>
+    (await tcpCount(ours, 'TCPMD5Failure')) > 2 ? [] : ['none yet'],
+  )
   t.strictSame(refused, [], 'our kernel drops segments for their signature')
   const [failing] = await meeting.ask('peers')
   t.not(failing?.['state'], 'established')
   t.notOk((await router.session(ours.ipv4)).isUp, 'nor does BIRD think so')
+})
+
+t.test('packets from farther than they should be (RFC 5082)', { skip }, async (t) => {
+  const world = await makeWorld(2)
+  t.teardown(() => world.destroy())
+  const [left, right] = world.places as [Place, Place]
+  const start = (here: Place, there: Place, asn: number, more: string): Program => {
+    const file = join(here.folder, 'speaker.yaml')
+    const peer = `{ address: ${there.ipv4}, asn: ${130_003 - asn}, ${more} }`
+    const head = `asn: ${asn}\nrouterId: ${here.ipv4}\nlisten: [${here.ipv4}]\n`
+    writeFileSync(file, `${head}peers: [${peer}]\n`)
+    const socket = join(here.folder, 'bgp.sock')
+    return startProgram(here, [...builtCli(), 'bgp', 'run', file, '--socket', socket])
+  }
+  const up = (program: Program): boolean => program.log().includes('"event":"bgp.up"')
+  const first = start(left, right, 65001, 'ttlSecurityHops: 1')
+  const second = start(right, left, 65002, 'ttlSecurityHops: 1')
+  t.strictSame(await settle(() => (up(first) ? [] : ['down']), 60_000), [], 'both at 255')
+  second.signal('SIGTERM')
+  await settle(() => (second.hasEnded() ? [] : ['it runs']))
+  t.equal(await tcpCount(left, 'TCPMinTTLDrop'), 0)
+  start(right, left, 65002, 'multihop: 1')
+  const dropped = await settle(async () =>
+    (await tcpCount(left, 'TCPMinTTLDrop')) > 2 ? [] : ['none'],
+  )
+  t.strictSame(dropped, [], 'one that sends less is not heard')
 })
