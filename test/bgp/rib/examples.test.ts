@@ -202,6 +202,31 @@ t.test('a policy that changes says what it changes', async (t) => {
   world.check()
 })
 
+t.test('part of a group goes on from what the group was told', async (t) => {
+  const world = worldOf([A, B, D])
+  const [R, S, T] = ['10.3.0.0/16', '10.4.0.0/16', '10.5.0.0/16'] as [Prefix, Prefix, Prefix]
+  world.learn(A.address, 'ipv4', [{ prefix: P }, { prefix: Q }], route([65_003]))
+  world.learn(B.address, 'ipv4', [{ prefix: R }], route([65_002]))
+  world.settle()
+  world.learn(A.address, 'ipv4', [{ prefix: Q }], undefined)
+  world.settle()
+  world.setPolicies([B.address], B.importPolicy, PICKY)
+  t.strictSame(lines(world.settle()), [`2: ${P} AS_PATH 64512 64512 64512 65003`], 'the change')
+  world.learn(A.address, 'ipv4', [{ prefix: S }, { prefix: T }], route([65_003]))
+  world.settle()
+  world.learn(A.address, 'ipv4', [{ prefix: P }], undefined)
+  world.learn(B.address, 'ipv4', [{ prefix: R }], undefined)
+  t.strictSame(
+    lines(world.settle())
+      .filter((line) => /^[12]:/.test(line))
+      .sort(),
+    [`1: ${R} withdrawn`, `2: ${P} withdrawn`],
+    'who taught it is told nothing',
+  )
+  world.check()
+  world.empty()
+})
+
 t.test('more prefixes than agreed', async (t) => {
   const limited = (action: 'warn' | 'ignore' | 'down'): Peer => ({
     ...A,
