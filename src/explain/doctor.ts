@@ -245,7 +245,8 @@ function neighbours(
   tables: Tables,
 ): readonly Finding[] {
   const direct = view.networks.filter(
-    ({ network }) => network.mode === 'route' || network.options.crossSubnet === true,
+    ({ network: { mode, options } }) =>
+      (mode === 'route' && options.peerRoutes !== 'bgp') || options.crossSubnet === true,
   )
   const peers = Math.max(0, ...direct.map((network) => peersOf(network, view).length))
   return ([4, 6] as const).flatMap((family): readonly Finding[] => {

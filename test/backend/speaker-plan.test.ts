@@ -366,8 +366,12 @@ t.test(
     ]
     t.equal(few.length, 98)
     t.equal(all.length, 3)
-    const racks = all.map(({ routerId }) => Number(routerId.split('.')[3]) % 4)
-    t.equal(new Set(racks).size, 3)
+    for (let racks = 3; racks <= 12; racks++) {
+      const configs = [...configsOf(many(101, racks)).values()]
+      const reflectors = configs.filter(({ peers }) => peers.length > 3)
+      const where = reflectors.map(({ routerId }) => Number(routerId.split('.')[3]) % racks)
+      t.equal(new Set(where).size, 3, `${racks} racks`)
+    }
   },
 )
 

@@ -37,6 +37,8 @@ export interface BgpLabOptions {
   readonly peer?: readonly string[]
   /** Of BIRD, milliseconds; 0: none. @default 0 */
   readonly bfdMs?: number
+  /** Whether BIRD keeps the routes of a node that BFD lost as those of one that restarts. @default false */
+  readonly bfdIsGraceful?: boolean
   /** Of all sessions with routers (RFC 2385). */
   readonly password?: string
   /** Whether packets from beyond the link are not heard (RFC 5082). @default false */
@@ -200,8 +202,10 @@ function birdConfig(
   index: number,
   places: readonly Place[],
   nodes: readonly LabNode[],
-  { bfdMs = 0, holdSeconds = 240, restart = true, password, ttlSecurity }: BgpLabOptions,
+  options: BgpLabOptions,
 ): string {
+  const { bfdMs = 0, bfdIsGraceful = false, holdSeconds = 240, restart = true } = options
+  const { password, ttlSecurity } = options
   const { rack = 0, at = 0 } = places[index] ?? {}
   const own = RACKS[rack]
   const channel = (family: string): string =>
@@ -216,7 +220,7 @@ function birdConfig(
     const family = remote.includes(':') ? 'ipv6' : 'ipv4'
     return `protocol bgp ${name}${family} { local ${local} as ${own?.routers}; neighbor ${remote} as ${asn}; hold time ${holdSeconds}; connect retry time 1; error wait time 1, 2; ${more} ${channel(family)} }`
   }
-  const bfd = bfdMs > 0 ? 'bfd on;' : ''
+  const bfd = bfdMs > 0 ? `bfd ${bfdIsGraceful ? 'graceful' : 'on'};` : ''
   const secret = password === undefined ? '' : `password "${password}";`
   const guards = `${secret} ${ttlSecurity === true ? 'ttl security on;' : ''}`
   const graceful = `graceful restart ${restart ? 'on' : 'off'};`
