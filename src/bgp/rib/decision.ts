@@ -5,9 +5,10 @@
  * only paths of one neighbour AS, does not depend on the order of arrival. What is
  * left behind them can be used together (multipath); `TIE_BREAKING` orders these.
  *
- * Against BIRD 2: the same order of steps. BIRD compares paths two by two unless
- * `deterministic med` is on; here it always is. BIRD prefers own routes by a
- * preference of their protocol, here they are a step. RFC 5004 (the older external
+ * Against BIRD 2 (`test/bgp/differential`): the same order of steps. BIRD compares paths
+ * two by two unless `deterministic med` is on; here it always is. BIRD prefers own routes
+ * by a preference of their protocol, here they are a step. BIRD uses a path without a way
+ * to its next hop when there is no other, here it is left out. RFC 5004 (the older external
  * path wins) is in neither by default, and not here at all: it would make the result
  * depend on history.
  *

@@ -27,7 +27,12 @@ import {
   type Topology,
 } from './topology.ts'
 
-/** What is BIRD's way and not ours (RFC 4271 where it says something), and how it is made equal. */
+/**
+ * What is BIRD's way and not ours (RFC 4271 where it says something), and how it is made
+ * equal. Seen with 2.0.12 in networks that differ without it: next-hop 2 of 12 (first
+ * seed 4), well-known 6 of 12 (3), own-med 11 of 12 (1), graceful-shutdown 7 of 24 (2),
+ * cluster 15 of 60 (106), med 2 of 70 (105).
+ */
 export const EQUALISERS = {
   'next-hop':
     'A path without a way to its next hop is excluded (9.1.2.1); BIRD uses and tells it where there is no other. Not exported: `dest = RTD_UNREACHABLE`.',
