@@ -23,6 +23,10 @@ t.setTimeout(180_000)
 
 /** Of each stream, on a machine with much else to do. */
 const LOST_MAX = 5
+/** Of n1: the router by both families, and n3. */
+const PEERS = 3
+const ROUTER = [/^192\.0\.2\.240$/, /^fe80:/] as const
+const BESIDE = [/^192\.0\.2\.3$/, /^(2001:db8::3|fe80:)/] as const
 const SECRET = 'between-rack-and-node'
 
 /** Blocks of all nodes but this one. */
@@ -36,6 +40,11 @@ async function blocksBeside(
     .map(({ cidr }) => cidr)
     .sort()
 }
+
+const blocksOf = async ({ lab }: BgpLab, node: LabNode): Promise<readonly string[]> =>
+  (await usage(lab))
+    .filter((row) => row.grouping === 'Block' && row.node === node.name)
+    .map(({ cidr }) => cidr)
 
 const destinations = async (netns: string, protocol: string): Promise<readonly string[]> =>
   (await routesBy(netns, protocol)).map(({ dst }) => String(dst)).sort()
@@ -60,11 +69,12 @@ async function disagreements(lab: BgpLab): Promise<readonly string[]> {
 }
 
 t.test('two racks, a router each', async (t) => {
-  const lab = await bgpLab(t, { password: SECRET, ttlSecurity: true })
-  const [first, second] = lab.nodes
-  if (first === undefined || second === undefined) throw new Error('no nodes')
+  const lab = await bgpLab(t, { nodes: 3, password: SECRET, ttlSecurity: true })
+  const [first, second, beside] = lab.nodes
+  if (first === undefined || second === undefined || beside === undefined)
+    throw new Error('no nodes')
   let agents = await Promise.all(lab.nodes.map((node) => lab.start(node)))
-  const pods = [await lab.pod(first), await lab.pod(second)]
+  const pods = [await lab.pod(first), await lab.pod(second), await lab.pod(beside)]
   t.strictSame(
     await settle(() => disagreements(lab), 60_000),
     [],
@@ -75,9 +85,11 @@ t.test('two racks, a router each', async (t) => {
     [],
     'pods reach each other, both families',
   )
+  const near = await blocksOf(lab, beside)
   for (const { dst, gateway, dev } of await routesBy(first.netns, '85')) {
-    const router = String(dst).includes(':') ? /^fe80:/ : /^192\.0\.2\.240$/
-    t.match(`${gateway} ${dev}`.split(' '), [router, 'eth0'], `${dst} by way of the router`)
+    const [four, six] = near.includes(String(dst)) ? BESIDE : ROUTER
+    const way = String(dst).includes(':') ? six : four
+    t.match(`${gateway} ${dev}`.split(' '), [way, 'eth0'], `${dst} by its node, or the router`)
   }
   const planned = await ipJson(first.netns, '-4', 'route', 'show', 'proto', '84')
   t.strictSame(
@@ -102,7 +114,7 @@ t.test('two racks, a router each', async (t) => {
   const hasPeers = async (): Promise<readonly string[]> => {
     const peers = JSON.parse(await lab.bgp(first, 'peers', '-o', 'json')) as Json[]
     const up = peers.filter(({ state }) => state === 'established')
-    return up.length === 2 ? [] : [JSON.stringify(peers)]
+    return up.length === PEERS ? [] : [JSON.stringify(peers)]
   }
   t.strictSame(await settle(hasPeers, 30_000), [], 'its sessions are back')
   await agents[0]?.stop()

@@ -224,12 +224,14 @@ function peerNow(peer: PeerView, bfd: BfdState | undefined): BgpPeerNow {
   }
 }
 
-/** Whether a speaker is told the same by both: most changes of a store are pods. */
+/**
+ * Whether a speaker is told the same by both: most changes of a store are pods. By the very
+ * records, which a store hands out again as long as they are the same; `self` is one of the nodes.
+ */
 function sameForBgp(before: ClusterView, after: ClusterView): boolean {
   return (
     before.bgp === after.bgp &&
     before.nodes === after.nodes &&
-    before.self === after.self &&
     before.networks.length === after.networks.length &&
     before.networks.every(
       ({ network, claims }, at) =>
