@@ -44,17 +44,24 @@ export function attributesJson(attributes: Attributes): AttributesJson {
     ...(med !== undefined && { med }),
     ...(atomicAggregate && { atomicAggregate }),
     ...(aggregator && { aggregator: `${aggregator.asn} ${aggregator.id}` }),
-    ...(communities && { communities: communities.map(communityText) }),
+    ...(communities && { communities: communities.map((each) => colons(communityText(each))) }),
     ...(attributes.extendedCommunities && {
-      extendedCommunities: attributes.extendedCommunities.map(extendedCommunityText),
+      extendedCommunities: attributes.extendedCommunities.map((each) =>
+        colons(extendedCommunityText(each)),
+      ),
     }),
-    ...(largeCommunities && { largeCommunities: largeCommunities.map(largeCommunityText) }),
+    ...(largeCommunities && {
+      largeCommunities: largeCommunities.map((each) => colons(largeCommunityText(each))),
+    }),
     ...(originatorId && { originatorId }),
     ...(clusterList && { clusterList }),
     ...(onlyToCustomer !== undefined && { onlyToCustomer }),
     ...(attributes.unknown && { unknown: attributes.unknown.map(({ code }) => code) }),
   }
 }
+
+/** As files and routers' commands write them: `65001:100` for `(65001,100)`. */
+const colons = (text: string): string => text.replace(/[()]/g, '').replace(/, */g, ':')
 
 export interface PathJson extends AttributesJson {
   /** The peer's address, or `own`. */

@@ -20,6 +20,7 @@ Examples:
   trivium bgp peers                               sessions, and what came over them
   trivium bgp routes ipv6 --within 2001:db8::/32  what is used
   trivium bgp show 10.42.0.0/16                   every path, and why it lost
+  trivium bgp show 10.42.0.0/26 --to 192.0.2.1    what a peer is told of it
   trivium bgp reset 192.0.2.1 --soft refresh      ask the peer for everything again
 
 The file is described in docs/bgp.md.
@@ -71,8 +72,11 @@ function questions(): readonly Command[] {
       }),
     asking('show', 'every path of a prefix, and why it lost')
       .argument('<prefix>')
-      .action((prefix: string, flags: Flags) =>
-        showRows(flags, { ask: 'show', prefix }, PATH_COLUMNS, `no path of ${prefix}`),
+      .option('--to <peer>', 'instead, what this peer is told of it, and by which rule')
+      .action((prefix: string, flags: Flags & { to?: string }) =>
+        flags.to === undefined
+          ? showRows(flags, { ask: 'show', prefix }, PATH_COLUMNS, `no path of ${prefix}`)
+          : showRows(flags, { ask: 'export', prefix, peer: flags.to }, TOLD_COLUMNS, 'nothing'),
       ),
     asking('reset', 'end a session, or say things again without ending it')
       .argument('<peer>', "the peer's address")
@@ -132,6 +136,17 @@ const ROUTE_COLUMNS: readonly Column<RouteJson>[] = [
 const PATH_COLUMNS: readonly Column<RouteJson & { readonly standing: string }>[] = [
   { title: 'FROM', value: ({ from }) => from },
   ...ROUTE_COLUMNS.filter(({ title }) => !['PREFIX', 'FROM'].includes(title)),
+  { title: 'STANDING', value: ({ standing }) => standing },
+]
+
+const TOLD_COLUMNS: readonly Column<
+  Partial<RouteJson> & { readonly to: string; readonly standing: string }
+>[] = [
+  { title: 'TO', value: ({ to }) => to },
+  { title: 'NEXT HOP', value: ({ nextHop = '' }) => nextHop },
+  { title: 'MED', value: ({ med = '' }) => med, wide: true },
+  { title: 'COMMUNITIES', value: ({ communities = [] }) => communities.join(' '), wide: true },
+  { title: 'AS PATH', value: ({ asPath = '' }) => asPath },
   { title: 'STANDING', value: ({ standing }) => standing },
 ]
 

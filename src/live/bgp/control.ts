@@ -137,14 +137,17 @@ function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown
   }
 }
 
+/** What becomes of the best path on its way to a peer, and by which rule. */
 function exported(question: Question, running: RunningSpeaker): unknown {
   const prefix = prefixOf(question, 'prefix')
-  const verdict = running.speaker.exportOf(prefix, peerOf(question, running))
-  if (verdict === undefined)
-    return { kind: 'none', reason: 'there is no best path, or it is the peer’s own' }
-  if (verdict.kind === 'reject') return verdict
+  const peer = peerOf(question, running)
+  const verdict = running.speaker.exportOf(prefix, peer)
+  if (verdict === undefined) {
+    return { to: peer, standing: 'not told: it has no best path, or it is the peer’s own' }
+  }
+  if (verdict.kind === 'reject') return { to: peer, standing: `not told: ${verdict.reason}` }
   const { rule, attributes } = verdict
-  return { kind: 'accept', rule, ...attributesJson(attributes) }
+  return { to: peer, standing: `told by ${rule}`, ...attributesJson(attributes) }
 }
 
 const HOW = ['hard', 'in', 'out', 'refresh'] as const
