@@ -267,9 +267,14 @@ class Draft {
       const ours = planned.get(peer.address)
       planned.delete(peer.address)
       if (ours === undefined) return peer
-      if (this.inputs.hasHosts) return { ...ours, ...peer }
-      const { importPolicy: _in, exportPolicy: _out, ...times } = peer
-      return { ...ours, ...times }
+      const { hasHosts } = this.inputs
+      const { importPolicy, exportPolicy } = hasHosts ? peer : ours
+      return {
+        ...without(ours),
+        ...without(peer),
+        ...(importPolicy && { importPolicy }),
+        ...(exportPolicy && { exportPolicy }),
+      }
     })
     const [lost] = planned.keys()
     invariant(lost === undefined, `a way for the session of node ${node} with ${lost}`)
@@ -338,6 +343,8 @@ class Draft {
 /** Nodes that reflect, spread over all. */
 export const reflectorsOf = (nodes: number, count: number): readonly number[] =>
   Array.from({ length: count }, (_, index) => Math.floor((index * nodes) / count))
+
+const without = ({ importPolicy: _in, exportPolicy: _out, ...rest }: PeerConfig): PeerConfig => rest
 
 const insideOf = (prefix: Prefix): PrefixRange => ({
   prefix,

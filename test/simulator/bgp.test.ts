@@ -1,5 +1,7 @@
 /** Speakers in virtual time: sessions over the fabric, tables against the plan, faults. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { coalescedFor, DAEMON_NAMES, DAEMONS, daemonNamed } from '../../simulator/bgp/daemons.ts'
 import { type ModeResult, runScenario } from '../../simulator/run.ts'
@@ -129,6 +131,13 @@ t.test('a top-of-rack switch that comes back knows nothing, and learns all again
   t.equal(cut?.lostAfter, 0)
 })
 
+t.test('what was deleted while a switch was down is not in its tables afterwards', async (t) => {
+  const routing = 'routing: { protocol: bgp, sessions: reflectors, gracefulRestart: false }'
+  const fault = 'faults: [{ kind: device, name: spine-1, atMs: 500 }]'
+  const result = run(`${routing}\n${fault}`, 'modes: [{ mode: route, announce: host }]')
+  t.strictSame(failed(result), [])
+})
+
 t.test('a reflector that is lost for good: the other one is enough', async (t) => {
   const result = broken(
     'sessions: reflectors, holdSeconds: 9, gracefulRestart: false',
@@ -175,3 +184,16 @@ t.test('timers of the announcer are not those of speakers', async (t) => {
   const text = `${BASE.replace('settleMs', 'protocol: frr, settleMs')}\nmodes: [route]\nrouting: { protocol: bgp }`
   t.throws(() => parseScenario(text, 'bgp.yaml'), { message: /wanted routing.daemon/ })
 })
+
+const isLong = process.env['TRIVIUM_LONG'] === '1'
+for (const name of ['racks', 'reflectors', 'tor-loss', 'agent-restart']) {
+  t.test(`the built-in scenario bgp-${name}`, { skip: !isLong && 'TRIVIUM_LONG=1' }, async (t) => {
+    const file = `bgp-${name}.yaml`
+    const path = join(import.meta.dirname, '../../simulator/scenarios', file)
+    const { modes } = runScenario(parseScenario(readFileSync(path, 'utf8'), file))
+    for (const mode of modes) t.strictSame(failed(mode), [], mode.label)
+    const [first] = modes
+    if (name === 'agent-restart') t.equal(first?.timeline?.blackHoles.affected, 0)
+    if (name === 'reflectors') t.equal(first?.bgp?.coldStart.established, 621)
+  })
+}
