@@ -36,23 +36,25 @@ interface Wire {
   readonly queue: Update[]
 }
 
-/** By number: attributes are objects here, and their octets that number. */
-const known: Attributes[] = []
-const bytesOfObject = new WeakMap<Attributes, AttributeBytes>()
+/** Attributes are objects here, and their octets a number. */
+class Numbered {
+  readonly #known: Attributes[] = []
+  readonly #bytes = new Map<Attributes, AttributeBytes>()
 
-function bytesOf(attributes: Attributes): AttributeBytes {
-  let found = bytesOfObject.get(attributes)
-  if (found === undefined) {
-    const bytes = new Uint8Array(4)
-    new DataView(bytes.buffer).setUint32(0, known.push(attributes) - 1)
-    found = { bytes, start: 0, end: 4 }
-    bytesOfObject.set(attributes, found)
+  bytesOf(attributes: Attributes): AttributeBytes {
+    let found = this.#bytes.get(attributes)
+    if (found === undefined) {
+      const bytes = new Uint8Array(4)
+      new DataView(bytes.buffer).setUint32(0, this.#known.push(attributes) - 1)
+      found = { bytes, start: 0, end: 4 }
+      this.#bytes.set(attributes, found)
+    }
+    return found
   }
-  return found
-}
 
-const decode = ({ bytes, start }: AttributeBytes): Attributes =>
-  known[new DataView(bytes.buffer, bytes.byteOffset).getUint32(start)]!
+  readonly decode = ({ bytes, start }: AttributeBytes): Attributes =>
+    this.#known[new DataView(bytes.buffer, bytes.byteOffset).getUint32(start)]!
+}
 
 export const costOf =
   ({ id, costs }: Router): RibOptions['costOf'] =>
@@ -67,6 +69,7 @@ export class RibNetwork {
   /** By receiver and the sender's address there. */
   readonly #wires = new Map<string, Wire>()
   readonly #prefixes = new Set<Prefix>()
+  readonly #numbered = new Numbered()
   readonly #chance
 
   constructor(topology: Topology, seed: number, steps?: RibOptions['steps']) {
@@ -179,7 +182,7 @@ export class RibNetwork {
         for (const output of rib.work()) this.#send(id, output)
       } else if (pick < ribs.length + wires.length) {
         const { to, sender, queue } = wires[pick - ribs.length]!
-        this.#ribs.get(to)!.learn(sender, queue.shift()!, decode)
+        this.#ribs.get(to)!.learn(sender, queue.shift()!, this.#numbered.decode)
       } else beginnings.splice(pick - ribs.length - wires.length, 1)[0]!()
     }
     return false
@@ -191,7 +194,7 @@ export class RibNetwork {
     const update: Update = {
       withdrawn: attributes === undefined ? [prefixes] : [],
       announced: attributes === undefined ? [] : [prefixes],
-      attributes: attributes && bytesOf(attributes),
+      attributes: attributes && this.#numbered.bytesOf(attributes),
       endOfRib: undefined,
     }
     for (const address of to) {
