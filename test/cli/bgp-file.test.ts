@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseSpeakerFile } from '../../src/cli/bgp/file.ts'
+import { extendedCommunityValue } from '../../src/cli/bgp/values.ts'
 import { ROOT } from '../support/e2e.ts'
 
 const example = readFileSync(join(ROOT, 'docs', 'speaker.yaml'), 'utf8')
@@ -20,6 +21,25 @@ t.test('the example of docs/bgp.md', async (t) => {
   ])
   t.strictSame(peer?.exportPolicy?.rules[0]?.set?.addCommunities, [65001 * 65536 + 100])
   t.strictSame(config.originate[1], { prefix: '2001:db8:42::/64', attributes: { med: 10 } })
+})
+
+t.test('extended communities as RFC 4360 and RFC 5668 have them', async (t) => {
+  const read = (text: string): bigint | undefined => {
+    const found = extendedCommunityValue.safeParse(text)
+    return found.success ? found.data : undefined
+  }
+  t.equal(read('rt:65001:100'), 0x0002_fde9_0000_0064n)
+  t.equal(read('ro:65001:4294967295'), 0x0003_fde9_ffff_ffffn)
+  t.equal(read('rt:4200000000:100'), 0x0202_fa56_ea00_0064n)
+  for (const wrong of [
+    'rt:4200000000:65536',
+    'rt:4294967296:1',
+    'rt:1:4294967296',
+    'xx:1:1',
+    'rt:1',
+  ]) {
+    t.equal(read(wrong), undefined, wrong)
+  }
 })
 
 t.test('every key of the table of peers is known', async (t) => {
