@@ -35,6 +35,8 @@ export interface SpeakerPlan {
 }
 
 const RESTART_SECONDS = 120
+/** A router may refuse for a moment whom it has just lost; until the next try its routes are away. */
+const CONNECT_RETRY_SECONDS = 2
 const MULTIPATH = 8
 /** Of one node, and of all that a reflector or the fabric may know. */
 const NODE_PREFIXES_MAX = 10_000
@@ -138,9 +140,14 @@ function nextHopsOf(self: NodeRecord, family: IpFamily): Pick<PeerConfig, 'famil
   return family === 6 ? {} : { families: ['ipv4'] }
 }
 
-function restartOf({ settings }: BgpView): Pick<PeerConfig, 'gracefulRestart'> {
+function restartOf({
+  settings,
+}: BgpView): Pick<PeerConfig, 'gracefulRestart' | 'connectRetrySeconds'> {
   const { restartSeconds = RESTART_SECONDS } = settings
-  return { gracefulRestart: restartSeconds === 0 ? false : { restartSeconds } }
+  return {
+    connectRetrySeconds: CONNECT_RETRY_SECONDS,
+    gracefulRestart: restartSeconds === 0 ? false : { restartSeconds },
+  }
 }
 
 /** More are left out rather than the session ended: what is known goes on. */
