@@ -88,6 +88,31 @@ const tcpCount = async ({ netns }: Place, name: string): Promise<number> => {
   return Number(values[names.indexOf(name)] ?? 0)
 }
 
+async function tryPolicies(t: Test, meeting: Meeting): Promise<void> {
+  const { ours, theirs } = meeting
+  const [tried] = await meeting.ask('policy', 'test', '10.10.0.0/16', '--peer', theirs.ipv4)
+  t.match(
+    tried,
+    { verdict: 'accepted', by: 'policy from-fabric, rule 1', after: { localPref: 200 } },
+    'a trial at the running policy is what has become of the route',
+  )
+  const outwards = ['policy', 'test', '10.42.0.0/26', '--peer', theirs.ipv4, '--out']
+  t.match(await meeting.ask(...outwards), [{ after: { nextHop: ours.ipv4, asPath: '65001' } }])
+  const around = await run([
+    ...builtCli(),
+    'bgp',
+    'show',
+    '10.10.0.0/28',
+    '--socket',
+    meeting.socket,
+  ])
+  t.match(
+    around.stdout,
+    'around it is 10.10.0.0/26',
+    'a prefix without a path is covered by another',
+  )
+}
+
 t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
   const meeting = await meet(t)
   const { world, ours, theirs, file } = meeting
@@ -111,6 +136,7 @@ t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
   t.match(exported?.['standing'], /^not told: .*the peer/, 'nobody is told what it taught')
   const [own] = await meeting.ask('show', '10.42.0.0/26', '--to', theirs.ipv4)
   t.match(own, { standing: 'told by rule 1', communities: ['65001:100'] })
+  await tryPolicies(t, meeting)
 
   writeFileSync(file, exampleFor(ours, theirs).replace('10.42.0.0/26', '10.42.0.64/26'))
   program.signal('SIGHUP')

@@ -81,7 +81,13 @@ export class CompiledPolicy {
     return found
   }
 
-  decide(attributes: Attributes, prefixClass: number, context: PolicyContext): Verdict {
+  /** @param onMatch Hears of each rule that matched, also of those that go on. */
+  decide(
+    attributes: Attributes,
+    prefixClass: number,
+    context: PolicyContext,
+    onMatch?: (rule: string) => void,
+  ): Verdict {
     let current = attributes
     let bit = 1
     for (const [index, { name, when, set, action = 'accept' }] of this.policy.rules.entries()) {
@@ -90,6 +96,7 @@ export class CompiledPolicy {
       if (list !== undefined) bit <<= 1
       if (!inList || (when !== undefined && !holds(when, current, context.source))) continue
       const rule = name ?? `rule ${index + 1}`
+      onMatch?.(rule)
       if (action === 'reject') return { kind: 'reject', rule }
       if (set !== undefined) current = changed(current, set, context)
       if (action === 'accept') return { kind: 'accept', rule, attributes: current }

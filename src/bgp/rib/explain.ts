@@ -5,12 +5,13 @@
  * @module
  */
 import type { Ip, Prefix } from '../../net/mod.ts'
-import { prefixFamily } from '../../net/mod.ts'
+import { prefixFamily, prefixLength } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
 import type { Family } from '../nlri.ts'
 import type { StepName } from './decision.ts'
 import type { FamilyRib } from './family-rib.ts'
 import type { Imported } from './import.ts'
+import type { LocKind } from './loc-store.ts'
 import type { RouteHop } from './next-hops.ts'
 import { NO_PATH } from './paths.ts'
 import { OWN } from './peers.ts'
@@ -79,6 +80,52 @@ export function* toldTo(
       const prefix = of.table.prefixOf(id)
       for (const told of group.toldTo(member, id)) yield { prefix, ...told }
     }
+  }
+}
+
+/** The prefix, or the longest one around it, that there are paths of. */
+export function covering(rib: Rib, prefix: Prefix): Prefix | undefined {
+  const { table, head } = rib.families[prefixFamily(prefix) === 4 ? 'ipv4' : 'ipv6']
+  table.readPrefix(prefix)
+  for (let bits = prefixLength(prefix); bits >= 0; bits--) {
+    table.cut(bits)
+    const id = table.find()
+    if (id >= 0 && head[id] !== NO_PATH) return table.prefixOf(id)
+  }
+  return undefined
+}
+
+/** What a peer taught of a prefix, as it came. */
+export function received(rib: Rib, prefix: Prefix, address: Ip): readonly Attributes[] {
+  const { table, head, paths, raw } = rib.families[prefixFamily(prefix) === 4 ? 'ipv4' : 'ipv6']
+  const peer = rib.peers.find(address)
+  table.readPrefix(prefix)
+  const id = table.find()
+  const found: Attributes[] = []
+  if (id < 0 || peer === undefined) return found
+  for (let path = head[id]!; path !== NO_PATH; path = paths.next[path]!) {
+    if (paths.peer[path] === peer) found.push(raw.attributesOf(paths.raw[path]!))
+  }
+  return found
+}
+
+/** The path in use of a prefix, and what kind of neighbour it is from. */
+export function best(
+  rib: Rib,
+  prefix: Prefix,
+):
+  | { readonly attributes: Attributes; readonly from: LocKind; readonly peer: Ip | 'own' }
+  | undefined {
+  const of = rib.families[prefixFamily(prefix) === 4 ? 'ipv4' : 'ipv6']
+  of.table.readPrefix(prefix)
+  const id = of.table.find()
+  const path = id < 0 ? NO_PATH : of.decision.decide(of.head[id]!)
+  if (path === NO_PATH) return undefined
+  const loc = of.paths.loc[path]!
+  return {
+    attributes: of.loc.attributesOf(loc),
+    from: of.loc.kindOf(loc),
+    peer: rib.peers.nameOf(of.paths.peer[path]!),
   }
 }
 

@@ -38,7 +38,12 @@ export class ExportContext {
     this.policy = terms.policy && new CompiledPolicy(terms.policy, terms.family)
   }
 
-  decide(used: Attributes, from: LocKind, prefixClass: number): Imported {
+  decide(
+    used: Attributes,
+    from: LocKind,
+    prefixClass: number,
+    onMatch?: (rule: string) => void,
+  ): Imported {
     const { kind, policy, self } = this.terms
     const reason = this.#held(used, from)
     if (reason !== undefined) return { kind: 'reject', reason }
@@ -51,8 +56,8 @@ export class ExportContext {
       return { kind: 'accept', rule: 'no policy', attributes: next }
     }
     const source = from === 'own' || from === 'ebgp' ? from : 'ibgp'
-    const hops = { self, unchanged }
-    const verdict = this.policy.decide(next, prefixClass, { source, asn: this.#self.asn, hops })
+    const context = { source, asn: this.#self.asn, hops: { self, unchanged } } as const
+    const verdict = this.policy.decide(next, prefixClass, context, onMatch)
     if (verdict.kind === 'accept') return verdict
     return { kind: 'reject', reason: `policy ${policy?.name}, ${verdict.rule}` }
   }

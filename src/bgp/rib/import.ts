@@ -52,7 +52,7 @@ export class ImportContext {
     return kind === peer.kind && asn === peer.asn && routerId === peer.routerId
   }
 
-  decide(received: Attributes, prefixClass: number): Imported {
+  decide(received: Attributes, prefixClass: number, onMatch?: (rule: string) => void): Imported {
     const reason = this.#loop(received) ?? this.#leak(received)
     if (reason !== undefined) return { kind: 'reject', reason }
     const { kind, asn, routerId } = this.peer
@@ -74,7 +74,8 @@ export class ImportContext {
         : { kind: 'accept', rule: 'no policy', attributes: next }
     }
     const source = kind === 'ebgp' ? 'ebgp' : 'ibgp'
-    const verdict = this.policy.decide(next, prefixClass, { source, asn: this.#self.asn })
+    const context = { source, asn: this.#self.asn } as const
+    const verdict = this.policy.decide(next, prefixClass, context, onMatch)
     if (verdict.kind === 'reject') {
       return { kind: 'reject', reason: `policy ${this.policy.policy.name}, ${verdict.rule}` }
     }

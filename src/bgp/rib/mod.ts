@@ -6,8 +6,19 @@
  */
 export type { Decode } from './attribute-store.ts'
 export { STEPS, type StepName } from './decision.ts'
-export { type ExplainedPath, exportOf, type Standing, toldTo, used, why } from './explain.ts'
-export type { Imported } from './import.ts'
+export {
+  best,
+  covering,
+  type ExplainedPath,
+  exportOf,
+  received,
+  type Standing,
+  toldTo,
+  used,
+  why,
+} from './explain.ts'
+export type { Imported, Self } from './import.ts'
+export type { LocKind } from './loc-store.ts'
 export type { CostOf, RouteHop } from './next-hops.ts'
 export {
   type Peer,

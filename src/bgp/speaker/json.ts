@@ -11,6 +11,7 @@ import { asPathText } from '../wire/as-path.ts'
 import { communityText, extendedCommunityText, largeCommunityText } from '../wire/communities.ts'
 import { errorName } from '../wire/iana.ts'
 import type { PeerView, Route, Told } from './queries.ts'
+import type { TrialGround } from './trial.ts'
 
 export interface AttributesJson {
   readonly nextHop: string
@@ -112,6 +113,21 @@ export const toldJson = ({ prefix, pathId, attributes }: Told) => ({
   ...(pathId !== 0 && { pathId }),
   ...attributesJson(attributes),
 })
+
+/** Integers of 64 bits as text; attributes that nobody reads are left out. */
+export function trialJson(ground: TrialGround | undefined): unknown {
+  if (ground === undefined) return undefined
+  const plain = ({ unknown: _unread, extendedCommunities: extended, ...rest }: Attributes) => ({
+    ...rest,
+    ...(extended && { extendedCommunities: extended.map(String) }),
+  })
+  const { used } = ground
+  return {
+    ...ground,
+    received: ground.received.map(plain),
+    ...(used && { used: { ...used, attributes: plain(used.attributes) } }),
+  }
+}
 
 export interface PeerJson {
   readonly address: string

@@ -9,11 +9,14 @@ import { containsPrefix, type Ip, type Prefix } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
 import type { Family } from '../nlri.ts'
 import {
+  best,
+  covering,
   type ExplainedPath,
   exportOf,
   type Imported,
   type Rib,
   type RouteHop,
+  received,
   toldTo,
   used,
   why,
@@ -22,6 +25,7 @@ import type { Agreed, DownReason, SessionFacts, SessionState } from '../session/
 import { FAMILIES } from './deferral.ts'
 import type { SpeakerCore } from './machine.ts'
 import type { Peering } from './peering.ts'
+import { configuredPeer, type TrialGround } from './trial.ts'
 
 export interface PeerView {
   readonly address: Ip
@@ -86,6 +90,10 @@ export interface Queries {
   toldTo(peer: Ip, family: Family): Generator<Told>
   /** What becomes of a prefix's best path on its way to a peer. */
   exportOf(prefix: Prefix, peer: Ip): Imported | undefined
+  /** The prefix, or the longest one around it, that there are paths of. */
+  covering(prefix: Prefix): Prefix | undefined
+  /** What it takes to try a prefix at a peer's policies (`trial.ts`); undefined: no such peer. */
+  trialGround(prefix: Prefix, peer: Ip): TrialGround | undefined
   /** Bytes of the RIB's tables. */
   readonly bytes: number
   /** For those who look deeper: nothing of it may be changed. */
@@ -116,6 +124,21 @@ export function queriesOf(core: SpeakerCore): Queries {
       if (core.isConfigured) yield* toldTo(core.rib, peer, family)
     },
     exportOf: (prefix, peer) => (core.isConfigured ? exportOf(core.rib, prefix, peer) : undefined),
+    covering: (prefix) => (core.isConfigured ? covering(core.rib, prefix) : undefined),
+    trialGround(prefix, address) {
+      const peering = peerings.get(address)
+      if (peering === undefined) return undefined
+      const { asn, routerId, clusterId } = core.config
+      const id = core.rib.peers.find(address)
+      const known = id === undefined ? undefined : core.rib.peers.of(id)
+      const used = best(core.rib, prefix)
+      return {
+        self: { asn, routerId, ...(clusterId && { clusterId }) },
+        peer: configuredPeer(peering.config, asn, known),
+        received: received(core.rib, prefix, address),
+        ...(used && { used }),
+      }
+    },
     get bytes() {
       return core.isConfigured ? core.rib.bytes : 0
     },

@@ -5,7 +5,10 @@
  */
 import { createConnection } from 'node:net'
 import { createInterface } from 'node:readline'
+import type { Attributes } from '../../bgp/attributes.ts'
+import type { TrialGround } from '../../bgp/speaker/trial.ts'
 import { TriviumError } from '../../errors.ts'
+import type { Ip, Prefix } from '../../net/mod.ts'
 
 /** @throws {TriviumError} UNAVAILABLE: nobody answers there. NOT_FOUND: what the speaker says. */
 export async function collectRows(
@@ -56,4 +59,30 @@ const isEnd = (row: unknown): boolean =>
 function errorIn(row: unknown): string | undefined {
   if (typeof row !== 'object' || row === null || !('error' in row)) return undefined
   return Object.keys(row).length === 1 ? String(row.error) : undefined
+}
+
+/**
+ * What a trial of a prefix at a peer's policies needs of the running speaker.
+ *
+ * @throws {TriviumError} as `collectRows`
+ */
+export async function askTrialGround(
+  socketPath: string,
+  prefix: Prefix,
+  peer: Ip,
+): Promise<TrialGround> {
+  const [row] = await collectRows(socketPath, { ask: 'trial', prefix, peer })
+  // The speaker is this program, and its socket is root's: the answer is not read with suspicion.
+  const ground = row as TrialGround
+  return {
+    ...ground,
+    received: ground.received.map(revived),
+    ...(ground.used && { used: { ...ground.used, attributes: revived(ground.used.attributes) } }),
+  }
+}
+
+/** JSON has no integers of 64 bits. */
+function revived(attributes: Attributes): Attributes {
+  const { extendedCommunities: extended, ...rest } = attributes
+  return extended === undefined ? rest : { ...rest, extendedCommunities: extended.map(BigInt) }
 }

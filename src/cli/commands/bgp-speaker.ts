@@ -11,6 +11,7 @@ import { LOG_LEVELS, type Logger, type LogLevel, openLog } from '../../live/log.
 import { collectRows } from '../bgp/ask.ts'
 import { print } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { policyCommand } from './bgp-policy.ts'
 
 const SOCKET = '/run/trivium/bgp.sock'
 
@@ -32,7 +33,7 @@ interface Flags {
 }
 
 export function bgpSpeakerCommands(): readonly Command[] {
-  return [runCommand(), ...questions()]
+  return [runCommand(), ...questions(), policyCommand(SOCKET)]
 }
 
 function runCommand(): Command {
@@ -75,7 +76,9 @@ function questions(): readonly Command[] {
       .option('--to <peer>', 'instead, what this peer is told of it, and by which rule')
       .action((prefix: string, flags: Flags & { to?: string }) =>
         flags.to === undefined
-          ? showRows(flags, { ask: 'show', prefix }, PATH_COLUMNS, `no path of ${prefix}`)
+          ? showRows(flags, { ask: 'show', prefix }, PATH_COLUMNS, () =>
+              coveredBy(flags.socket, prefix),
+            )
           : showRows(flags, { ask: 'export', prefix, peer: flags.to }, TOLD_COLUMNS, 'nothing'),
       ),
     asking('reset', 'end a session, or say things again without ending it')
@@ -104,10 +107,22 @@ async function showRows<Row>(
   { socket, output }: Flags,
   question: Readonly<Record<string, unknown>>,
   columns: readonly Column<Row>[],
-  whenEmpty: string,
+  whenEmpty: string | (() => Promise<string>),
 ): Promise<void> {
   const rows = (await collectRows(socket, question)) as readonly Row[]
-  print(renderRows(rows, columns, output, whenEmpty))
+  const isTable = output === 'text' || output === 'wide'
+  const isAsked = isTable && rows.length === 0 && typeof whenEmpty === 'function'
+  const words = isAsked ? await whenEmpty() : String(whenEmpty)
+  print(renderRows(rows, columns, output, words))
+}
+
+/** What a prefix without a path of its own is covered by. */
+async function coveredBy(socket: string, prefix: string): Promise<string> {
+  const [row] = await collectRows(socket, { ask: 'covering', prefix })
+  const around = (row as { readonly prefix: string } | undefined)?.prefix
+  return around === undefined
+    ? `no path of ${prefix}, nor of a prefix around it`
+    : `no path of ${prefix}; the longest prefix around it is ${around}: trivium bgp show ${around}`
 }
 
 const PEER_COLUMNS: readonly Column<PeerJson>[] = [

@@ -6,6 +6,8 @@
  *     {"ask":"told","peer":"192.0.2.1","family":"ipv4"} what a peer was told
  *     {"ask":"show","prefix":"10.0.0.0/16"}             each path, and why it lost
  *     {"ask":"export","prefix":"10.0.0.0/16","peer":"192.0.2.1"}
+ *     {"ask":"trial","prefix":"10.0.0.0/16","peer":"192.0.2.1"} what a policy is tried with
+ *     {"ask":"covering","prefix":"10.0.0.0/16"}         the longest prefix around it
  *     {"ask":"reset","peer":"192.0.2.1","how":"refresh"}
  *
  * The last line is `{"end":true}` or `{"error":"…"}`. One question a connection; whoever
@@ -15,7 +17,14 @@
  */
 import { createServer, type Socket } from 'node:net'
 import type { Family } from '../../bgp/nlri.ts'
-import { attributesJson, pathJson, peerJson, routeJson, toldJson } from '../../bgp/speaker/json.ts'
+import {
+  attributesJson,
+  pathJson,
+  peerJson,
+  routeJson,
+  toldJson,
+  trialJson,
+} from '../../bgp/speaker/json.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
 import { type Ip, type Prefix, parseIp, parsePrefix } from '../../net/mod.ts'
 import { liveClock } from '../clock.ts'
@@ -129,11 +138,25 @@ function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown
     case 'export':
       yield exported(question, running)
       return
+    case 'trial':
+      yield trialJson(
+        running.speaker.trialGround(prefixOf(question, 'prefix'), peerOf(question, running)),
+      )
+      return
+    case 'covering': {
+      const prefix = speaker.covering(prefixOf(question, 'prefix'))
+      if (prefix !== undefined) yield { prefix }
+      return
+    }
     case 'reset':
       reset(question, running)
       return
     default:
-      throw usage('ask', question['ask'], 'peers, routes, told, show, export or reset')
+      throw usage(
+        'ask',
+        question['ask'],
+        'peers, routes, told, show, export, trial, covering or reset',
+      )
   }
 }
 
