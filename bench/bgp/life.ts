@@ -3,10 +3,12 @@
  * the daemon alone on the first processor, everybody else on the second.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inNetns, must } from '../../src/lab/exec.ts'
+import { sweepDeadLabs } from '../../src/lab/sweep.ts'
 import type { Ip } from '../../src/net/mod.ts'
 import { type Helper, openHelper } from '../netns-helper.ts'
 import type { Answer, Ask } from './asks.ts'
@@ -26,11 +28,11 @@ export interface Place {
 }
 
 export async function makePlace(): Promise<Place> {
-  const [daemonNetns, peersNetns] = ['d', 'p'].map((end) => `trv-${process.pid}-bgp-${end}`) as [
-    string,
-    string,
-  ]
-  const folder = mkdtempSync(join(tmpdir(), 'trv-bgp-bench-'))
+  // Named as labs are: what a killed run leaves, the next one removes.
+  await sweepDeadLabs()
+  const id = `trv-${process.pid}-${randomBytes(2).toString('hex')}`
+  const [daemonNetns, peersNetns] = [`${id}-daemon`, `${id}-peers`]
+  const folder = mkdtempSync(join(tmpdir(), `${id}-`))
   const destroy = async (): Promise<void> => {
     for (const netns of [daemonNetns, peersNetns]) {
       await must(['ip', 'netns', 'delete', netns]).catch(() => {})
