@@ -41,6 +41,7 @@ const PEERS = {
   ...NEEDED,
   ...GUEST,
   // BGP daemons, which test/bgp/interop holds our speaker against.
+  bgpdump: '/usr/bin/bgpdump',
   bird2: '/usr/sbin/bird',
   exabgp: '/usr/sbin/exabgp',
   frr: '/usr/lib/frr/bgpd',

@@ -28,12 +28,14 @@
  *     5881  BFD over one hop                  done
  *     5882  BFD and BGP                       done
  *     6286  identifiers of 32 bits            done
+ *     6396  MRT                               partly: TABLE_DUMP_V2 written; no BGP4MP, no ADD-PATH (8050)
  *     6608  subcodes of FSM errors            done
  *     6793  four-octet AS numbers             done
  *     7313  enhanced route refresh            done
  *     7606  errors in UPDATE                  done
  *     7607  AS 0                              done
  *     7911  ADD-PATH                          done
+ *     7947  route server                      not yet: own AS and next hop are in what goes out; a policy may leave the next hop
  *     8092  large communities                 done
  *     8212  no eBGP without policy            done
  *     8326  graceful shutdown                 done for a peer's; none of our own

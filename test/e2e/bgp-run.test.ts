@@ -98,6 +98,19 @@ async function tryPolicies(t: Test, meeting: Meeting): Promise<void> {
   )
   const outwards = ['policy', 'test', '10.42.0.0/26', '--peer', theirs.ipv4, '--out']
   t.match(await meeting.ask(...outwards), [{ after: { nextHop: ours.ipv4, asPath: '65001' } }])
+  const file = join(ours.folder, 'rib.mrt')
+  await must([...builtCli(), 'bgp', 'dump', file, '--socket', meeting.socket])
+  const dumped = (await must(['bgpdump', '-m', file])).trim().split('\n')
+  t.strictSame(
+    dumped.map((line) => line.split('|').slice(3, 8).join(' ')).sort(),
+    [
+      '0.0.0.0 65001 10.42.0.0/26  IGP',
+      '0.0.0.0 65001 2001:db8:42::/64  IGP',
+      `${theirs.ipv4} 65002 10.10.0.0/16 65002 IGP`,
+      `${theirs.ipv4} 65002 2001:db8:10::/48 65002 IGP`,
+    ],
+    'another program reads the dump of the table',
+  )
   const around = await run([
     ...builtCli(),
     'bgp',

@@ -61,6 +61,28 @@ export function* used(
   }
 }
 
+/** Every prefix with its paths that import let in. */
+export function* accepted(
+  rib: Rib,
+  family: Family,
+): Generator<{
+  readonly prefix: Prefix
+  readonly paths: readonly { readonly peer: Ip | 'own'; readonly attributes: Attributes }[]
+}> {
+  const { table, head, paths, loc } = rib.families[family]
+  for (let id = 0; id < table.end; id++) {
+    if (!table.has(id)) continue
+    const found: { peer: Ip | 'own'; attributes: Attributes }[] = []
+    for (let path = head[id]!; path !== NO_PATH; path = paths.next[path]!) {
+      const used = paths.loc[path]!
+      if (used === 0) continue
+      const peer = rib.peers.nameOf(paths.peer[path]!)
+      found.push({ peer, attributes: loc.attributesOf(used) })
+    }
+    if (found.length > 0) yield { prefix: table.prefixOf(id), paths: found }
+  }
+}
+
 /** Adj-RIB-Out of one peer. */
 export function* toldTo(
   rib: Rib,

@@ -7,6 +7,7 @@
 export type { Decode } from './attribute-store.ts'
 export { STEPS, type StepName } from './decision.ts'
 export {
+  accepted,
   best,
   covering,
   type ExplainedPath,

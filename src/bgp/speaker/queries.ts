@@ -7,8 +7,10 @@
 import type { Instant } from '../../machine.ts'
 import { containsPrefix, type Ip, type Prefix } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
+import { peersRecord, prefixRecord } from '../mrt/table-dump.ts'
 import type { Family } from '../nlri.ts'
 import {
+  accepted,
   best,
   covering,
   type ExplainedPath,
@@ -24,6 +26,7 @@ import {
 import type { Agreed, DownReason, SessionFacts, SessionState } from '../session/types.ts'
 import { FAMILIES } from './deferral.ts'
 import type { SpeakerCore } from './machine.ts'
+import { NO_HOP } from './outbound.ts'
 import type { Peering } from './peering.ts'
 import { configuredPeer, type TrialGround } from './trial.ts'
 
@@ -92,6 +95,8 @@ export interface Queries {
   exportOf(prefix: Prefix, peer: Ip): Imported | undefined
   /** The prefix, or the longest one around it, that there are paths of. */
   covering(prefix: Prefix): Prefix | undefined
+  /** The table in MRT (RFC 6396 section 4.3), a record after the other. @param seconds Since 1970. */
+  dump(seconds: number): Generator<Uint8Array>
   /** What it takes to try a prefix at a peer's policies (`trial.ts`); undefined: no such peer. */
   trialGround(prefix: Prefix, peer: Ip): TrialGround | undefined
   /** Bytes of the RIB's tables. */
@@ -125,6 +130,9 @@ export function queriesOf(core: SpeakerCore): Queries {
     },
     exportOf: (prefix, peer) => (core.isConfigured ? exportOf(core.rib, prefix, peer) : undefined),
     covering: (prefix) => (core.isConfigured ? covering(core.rib, prefix) : undefined),
+    *dump(seconds) {
+      if (core.isConfigured) yield* dumpOf(core, seconds)
+    },
     trialGround(prefix, address) {
       const peering = peerings.get(address)
       if (peering === undefined) return undefined
@@ -145,6 +153,30 @@ export function queriesOf(core: SpeakerCore): Queries {
     get rib() {
       return core.isConfigured ? core.rib : undefined
     },
+  }
+}
+
+function* dumpOf({ config, peerings, rib }: SpeakerCore, seconds: number): Generator<Uint8Array> {
+  const { asn, routerId } = config
+  const others = [...peerings.values()].map(({ address, config: { asn: of }, agreed }) => ({
+    address,
+    asn: of,
+    routerId: agreed?.routerId ?? NO_HOP.ipv4,
+  }))
+  // As other speakers have it: this one is the first peer, without an address.
+  const all = [{ address: NO_HOP.ipv4, asn, routerId }, ...others]
+  const places = new Map<Ip | 'own', number>(all.map(({ address }, place) => [address, place]))
+  places.set('own', 0)
+  yield peersRecord(routerId, all, seconds)
+  let sequence = 0
+  for (const family of FAMILIES) {
+    for (const { prefix, paths } of accepted(rib, family)) {
+      const known = paths.flatMap(({ peer, attributes }) => {
+        const place = places.get(peer)
+        return place === undefined ? [] : [{ peer: place, attributes }]
+      })
+      if (known.length > 0) yield prefixRecord(prefix, known, sequence++, seconds)
+    }
   }
 }
 

@@ -20,7 +20,8 @@ export async function collectRows(
   return rows
 }
 
-async function* rowsFrom(
+/** As they come. @throws {TriviumError} as `collectRows` */
+export async function* rowsFrom(
   socketPath: string,
   question: Readonly<Record<string, unknown>>,
 ): AsyncGenerator<unknown> {

@@ -4,11 +4,12 @@
  * @module
  */
 import { createWriteStream, readFileSync } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
 import { Command, Option } from 'commander'
 import type { PeerJson, RouteJson } from '../../bgp/speaker/json.ts'
 import { asTriviumError } from '../../errors.ts'
 import { LOG_LEVELS, type Logger, type LogLevel, openLog } from '../../live/log.ts'
-import { collectRows } from '../bgp/ask.ts'
+import { collectRows, rowsFrom } from '../bgp/ask.ts'
 import { print } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
 import { policyCommand } from './bgp-policy.ts'
@@ -33,7 +34,7 @@ interface Flags {
 }
 
 export function bgpSpeakerCommands(): readonly Command[] {
-  return [runCommand(), ...questions(), policyCommand(SOCKET)]
+  return [runCommand(), ...questions(), policyCommand(SOCKET), dumpCommand()]
 }
 
 function runCommand(): Command {
@@ -95,6 +96,21 @@ function questions(): readonly Command[] {
         await collectRows(flags.socket, { ask: 'reset', peer, how: soft, ...(text && { text }) })
       }),
   ]
+}
+
+function dumpCommand(): Command {
+  return new Command('dump')
+    .description('write the table as MRT (RFC 6396, TABLE_DUMP_V2), for bgpdump and others')
+    .argument('<file>', 'a new one')
+    .option('--socket <path>', "the speaker's socket", SOCKET)
+    .addHelpText('after', '\nExample:\n  trivium bgp dump rib.mrt && bgpdump -m rib.mrt\n')
+    .action(async (file: string, { socket }: Flags) => {
+      const rows = rowsFrom(socket, { ask: 'dump' })
+      async function* octets(): AsyncGenerator<Buffer> {
+        for await (const row of rows) yield Buffer.from((row as { mrt: string }).mrt, 'base64')
+      }
+      await pipeline(octets(), createWriteStream(file, { flags: 'wx', mode: 0o600 }))
+    })
 }
 
 const asking = (name: string, description: string): Command =>

@@ -8,6 +8,7 @@
  *     {"ask":"export","prefix":"10.0.0.0/16","peer":"192.0.2.1"}
  *     {"ask":"trial","prefix":"10.0.0.0/16","peer":"192.0.2.1"} what a policy is tried with
  *     {"ask":"covering","prefix":"10.0.0.0/16"}         the longest prefix around it
+ *     {"ask":"dump"}                                    the table in MRT, base64
  *     {"ask":"reset","peer":"192.0.2.1","how":"refresh"}
  *
  * The last line is `{"end":true}` or `{"error":"…"}`. One question a connection; whoever
@@ -148,6 +149,11 @@ function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown
       if (prefix !== undefined) yield { prefix }
       return
     }
+    case 'dump':
+      for (const record of speaker.dump(Math.floor(Date.now() / 1000))) {
+        yield { mrt: Buffer.from(record).toString('base64') }
+      }
+      return
     case 'reset':
       reset(question, running)
       return
@@ -155,7 +161,7 @@ function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown
       throw usage(
         'ask',
         question['ask'],
-        'peers, routes, told, show, export, trial, covering or reset',
+        'peers, routes, told, show, export, trial, covering, dump or reset',
       )
   }
 }
