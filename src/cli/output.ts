@@ -29,8 +29,9 @@ export interface Column<Row> {
 /** Text columns to the left, numbers to the right; two spaces between. */
 export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const cells = rows.map((row) => columns.map(({ value }) => value(row)))
+  // Not all as arguments of one call: a table of routes has more rows than a call may have arguments.
   const widths = columns.map(({ title }, column) =>
-    Math.max(title.length, ...cells.map((row) => String(row[column]).length)),
+    cells.reduce((width, row) => Math.max(width, String(row[column]).length), title.length),
   )
   const isCount = (cell: Cell | undefined): boolean =>
     typeof cell === 'number' || typeof cell === 'bigint'

@@ -69,3 +69,9 @@ holds(t, 'columns start and end at the same place in every line', rowsArb, (rows
     assert.equal(line, line.trimEnd())
   }
 })
+
+t.test('a table of more rows than a call may have arguments', async (t) => {
+  const rows = Array.from({ length: 200_000 }, (_, row) => row)
+  const text = renderTable(rows, [{ title: 'ROW', value: (row) => row }])
+  t.equal(text.length, 200_001 * 7)
+})

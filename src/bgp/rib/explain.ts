@@ -47,13 +47,14 @@ export function why(rib: Rib, prefix: Prefix): readonly ExplainedPath[] {
 export function* used(
   rib: Rib,
   family: Family,
+  { from, to }: { readonly from: number; readonly to: number } = { from: 0, to: Number.MAX_VALUE },
 ): Generator<{
   readonly prefix: Prefix
   readonly best: ExplainedPath
   readonly nextHops: readonly RouteHop[]
 }> {
   const of = rib.families[family]
-  for (let id = 0; id < of.table.end; id++) {
+  for (let id = from; id < Math.min(to, of.table.end); id++) {
     if (!of.table.has(id)) continue
     const [best] = explain(of, id)
     if (best?.standing.kind !== 'best') continue

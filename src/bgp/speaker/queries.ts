@@ -65,6 +65,8 @@ export interface RouteFilter {
   readonly within?: Prefix
   /** Only those whose best path is of this peer. */
   readonly from?: Ip | 'own'
+  /** Only these numbers of the table: a part of it, for who must not take long. */
+  readonly part?: { readonly from: number; readonly to: number }
 }
 
 export interface Route {
@@ -117,9 +119,9 @@ export function queriesOf(core: SpeakerCore): Queries {
       return peering && viewOf(peering, core.rib)
     },
     peers: () => [...peerings.values()].map((peering) => viewOf(peering, core.rib)),
-    *routes(family, { within, from } = {}) {
+    *routes(family, { within, from, part } = {}) {
       if (!core.isConfigured) return
-      for (const route of used(core.rib, family)) {
+      for (const route of used(core.rib, family, part)) {
         if (within !== undefined && !containsPrefix(within, route.prefix)) continue
         if (from === undefined || route.best.peer === from) yield route
       }

@@ -26,6 +26,7 @@ import {
   toldJson,
   trialJson,
 } from '../../bgp/speaker/json.ts'
+import type { RouteFilter } from '../../bgp/speaker.ts'
 import { asTriviumError, TriviumError } from '../../errors.ts'
 import { type Ip, type Prefix, parseIp, parsePrefix } from '../../net/mod.ts'
 import { liveClock } from '../clock.ts'
@@ -80,6 +81,10 @@ async function answer(socket: Socket, question: string, running: RunningSpeaker)
   try {
     for (const row of rowsOf(questionOf(question), running)) {
       if (socket.destroyed) return
+      if (row === PAUSE) {
+        await new Promise((resolve) => setImmediate(resolve))
+        continue
+      }
       if (!socket.write(`${JSON.stringify(row)}\n`)) await drained(socket)
     }
     socket.end('{"end":true}\n')
@@ -125,7 +130,7 @@ function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown
         ...('within' in question && { within: prefixOf(question, 'within') }),
         ...('from' in question && { from: fromOf(question) }),
       }
-      for (const route of speaker.routes(familyOf(question), filter)) yield routeJson(route)
+      yield* routesOf(running, familyOf(question), filter)
       return
     }
     case 'told':
@@ -167,6 +172,24 @@ function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown
 }
 
 /** What becomes of the best path on its way to a peer, and by which rule. */
+/** The speaker's own work comes between. */
+const PAUSE = Symbol('pause')
+/** Prefixes that are looked at without a pause: some milliseconds. */
+const PART = 2048
+
+/** A filter may pass over all of a million prefixes. */
+function* routesOf(
+  { speaker }: RunningSpeaker,
+  family: Family,
+  filter: RouteFilter,
+): Generator<unknown> {
+  for (let from = 0; from < (speaker.rib?.families[family].table.end ?? 0); from += PART) {
+    const part = { from, to: from + PART }
+    for (const route of speaker.routes(family, { ...filter, part })) yield routeJson(route)
+    yield PAUSE
+  }
+}
+
 function exported(question: Question, running: RunningSpeaker): unknown {
   const prefix = prefixOf(question, 'prefix')
   const peer = peerOf(question, running)
