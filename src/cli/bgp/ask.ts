@@ -28,16 +28,7 @@ export async function* rowsFrom(
   const socket = createConnection(socketPath)
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve)
-    socket.once('error', (error) =>
-      reject(
-        new TriviumError(
-          'UNAVAILABLE',
-          `Cannot ask the speaker at ${socketPath}: ${error.message}`,
-          'Is `trivium bgp run` running, with this --socket? Only root may ask',
-          error,
-        ),
-      ),
-    )
+    socket.once('error', (error: NodeJS.ErrnoException) => reject(notAsked(socketPath, error)))
   })
   socket.on('error', () => {})
   socket.write(`${JSON.stringify(question)}\n`)
@@ -52,6 +43,20 @@ export async function* rowsFrom(
     yield row
   }
   throw new TriviumError('UNAVAILABLE', `Cannot read the answer of ${socketPath}: it broke off`)
+}
+
+function notAsked(socketPath: string, error: NodeJS.ErrnoException): TriviumError {
+  const advice =
+    error.code === 'EACCES'
+      ? 'Only root may ask: run it as root'
+      : 'Wanted a speaker that answers there: an agent of a node with BGP settings, or `trivium bgp run FILE` with this --socket'
+  const found = error.code === 'ENOENT' ? 'there is no socket' : error.message
+  return new TriviumError(
+    'UNAVAILABLE',
+    `Cannot ask the speaker at ${socketPath}: ${found}`,
+    advice,
+    error,
+  )
 }
 
 const isEnd = (row: unknown): boolean =>

@@ -5,7 +5,7 @@
  */
 import { createWriteStream, readFileSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { Command, Option } from 'commander'
+import { Argument, Command, Option } from 'commander'
 import type { PeerJson, RouteJson } from '../../bgp/speaker/json.ts'
 import { asTriviumError } from '../../errors.ts'
 import { LOG_LEVELS, type Logger, type LogLevel, openLog } from '../../live/log.ts'
@@ -64,7 +64,7 @@ function questions(): readonly Command[] {
       showRows(flags, { ask: 'peers' }, PEER_COLUMNS, 'no peers'),
     ),
     asking('routes', 'best routes')
-      .argument('[family]', 'ipv4 or ipv6', 'ipv4')
+      .addArgument(new Argument('[family]').choices(['ipv4', 'ipv6']).default('ipv4'))
       .option('--within <prefix>', 'only those inside of it')
       .option('--from <peer>', "only this peer's, or `own`")
       .action((family: string, flags: Flags & { within?: string; from?: string }) => {

@@ -79,11 +79,13 @@ function converse(socket: Socket, running: RunningSpeaker): void {
 
 async function answer(socket: Socket, question: string, running: RunningSpeaker): Promise<void> {
   try {
+    let count = 0
     for (const row of rowsOf(questionOf(question), running)) {
       if (socket.destroyed) return
-      if (row === PAUSE) {
+      // Whoever reads fast enough drains the socket without a turn of the event loop.
+      if (row === PAUSE || ++count % ROWS_A_TURN === 0) {
         await new Promise((resolve) => setImmediate(resolve))
-        continue
+        if (row === PAUSE) continue
       }
       if (!socket.write(`${JSON.stringify(row)}\n`)) await drained(socket)
     }
@@ -176,6 +178,8 @@ function* rowsOf(question: Question, running: RunningSpeaker): Generator<unknown
 const PAUSE = Symbol('pause')
 /** Prefixes that are looked at without a pause: some milliseconds. */
 const PART = 2048
+/** Rows that are written without one. */
+const ROWS_A_TURN = 256
 
 /** A filter may pass over all of a million prefixes. */
 function* routesOf(
@@ -219,7 +223,12 @@ function reset(question: Question, running: RunningSpeaker): void {
 function peerOf(question: Question, { speaker }: RunningSpeaker): Ip {
   const peer = parseIp(String(question['peer']), 'peer')
   if (speaker.peer(peer) !== undefined) return peer
-  throw new TriviumError('NOT_FOUND', `Cannot find peer ${peer}: it is not configured`)
+  const known = speaker.peers().map(({ address }) => address)
+  const some = known.length > 10 ? [...known.slice(0, 10), '…'] : known
+  throw new TriviumError(
+    'NOT_FOUND',
+    `Cannot find peer ${peer}: the speaker has ${some.join(', ') || 'none'}`,
+  )
 }
 
 function familyOf({ family }: Question): Family {
