@@ -68,6 +68,16 @@ async function disagreements(lab: BgpLab): Promise<readonly string[]> {
   )
 }
 
+/** Sessions that are not back, or have not said everything. */
+async function lacksPeers(lab: BgpLab, node: LabNode): Promise<readonly string[]> {
+  const peers = JSON.parse(await lab.bgp(node, 'peers', '-o', 'json')) as Json[]
+  // Routes and End-of-RIB: who restarts twice before it has said them loses what was kept (RFC 4724 section 4.2).
+  const up = peers.filter(
+    ({ state, updatesOut }) => state === 'established' && Number(updatesOut) >= 2,
+  )
+  return up.length === PEERS ? [] : [JSON.stringify(peers)]
+}
+
 t.test('two racks, a router each', async (t) => {
   const lab = await bgpLab(t, { nodes: 3, password: SECRET, ttlSecurity: true })
   const [first, second, beside] = lab.nodes
@@ -111,14 +121,7 @@ t.test('two racks, a router each', async (t) => {
     'routes outlive a killed agent',
   )
   agents = [await lab.start(first), ...agents.slice(1)]
-  const hasPeers = async (): Promise<readonly string[]> => {
-    const peers = JSON.parse(await lab.bgp(first, 'peers', '-o', 'json')) as Json[]
-    // Routes and End-of-RIB: who restarts twice before it has said them loses what was kept (RFC 4724 section 4.2).
-    const up = peers.filter(
-      ({ state, updatesOut }) => state === 'established' && Number(updatesOut) >= 2,
-    )
-    return up.length === PEERS ? [] : [JSON.stringify(peers)]
-  }
+  const hasPeers = () => lacksPeers(lab, first)
   t.strictSame(await settle(hasPeers, 30_000), [], 'its sessions are back')
   await agents[0]?.stop()
   agents = [await lab.start(first), ...agents.slice(1)]
