@@ -31,6 +31,8 @@ export interface SpeakerConfig {
   readonly medMissing?: MedMissing
   /** @default false */
   readonly alwaysCompareMed?: boolean
+  /** For every peer that does not say otherwise. @default false */
+  readonly gracefulShutdown?: boolean
   /** Steps of the decision that are taken, for tests. @default all */
   readonly steps?: readonly StepName[]
 }
@@ -84,6 +86,12 @@ export interface PeerConfig {
   /** None: eBGP takes nothing (RFC 8212), iBGP everything. */
   readonly importPolicy?: Policy
   readonly exportPolicy?: Policy
+  /**
+   * The session is about to end (RFC 8326 section 4.2): routes go elsewhere as long as it lasts. An
+   * external peer is told GRACEFUL_SHUTDOWN with everything, and what it says is the last to be used;
+   * an internal one is told local preference 0. @default the speaker's
+   */
+  readonly gracefulShutdown?: boolean
   /** RFC 5880-5882: when it says the peer is away, the session ends at once. */
   readonly bfd?: BfdConfig
   /** @default accept */

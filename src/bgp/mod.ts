@@ -38,7 +38,7 @@
  *     7947  route server                      not yet: own AS and next hop are in what goes out; a policy may leave the next hop
  *     8092  large communities                 done
  *     8212  no eBGP without policy            done
- *     8326  graceful shutdown                 done for a peer's; none of our own
+ *     8326  graceful shutdown                 done: a peer's, and our own (`gracefulShutdown`)
  *     8538  graceful restart by NOTIFICATION  done
  *     8654  messages of 65535 octets          done
  *     8950  IPv4 over IPv6 next hops          done

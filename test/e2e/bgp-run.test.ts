@@ -162,6 +162,16 @@ t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
   const [peer] = await meeting.ask('peers')
   t.equal(peer?.['established'], 1, 'without ending the session')
 
+  // RFC 8326: the same routes, about to go; and back.
+  writeFileSync(file, `gracefulShutdown: true\n${readFileSync(file, 'utf8')}`)
+  program.signal('SIGHUP')
+  const going = moved.map((line) => `${line} 65535:0`)
+  t.strictSame(await settle(async () => differs(await learned(router), going)), [])
+  writeFileSync(file, readFileSync(file, 'utf8').replace('gracefulShutdown: true', ''))
+  program.signal('SIGHUP')
+  t.strictSame(await settle(async () => differs(await learned(router), moved)), [])
+  t.equal((await meeting.ask('peers'))[0]?.['established'], 1, 'graceful shutdown ends no session')
+
   program.signal('SIGUSR1')
   await settle(() => (program.hasEnded() ? [] : ['it runs']))
   t.strictSame(await learned(router), moved, 'a graceful end: BIRD keeps the routes')

@@ -89,6 +89,14 @@ export const WELL_KNOWN = {
   noExportSubconfed: 0xffff_ff03,
 } as const
 
+/** What is about to go, as RFC 8326 section 4.2 marks it; `attributes` themselves where they have it. */
+export function withGracefulShutdown(attributes: Attributes): Attributes {
+  const { communities = [] } = attributes
+  if (communities.includes(WELL_KNOWN.gracefulShutdown)) return attributes
+  const all = [...communities, WELL_KNOWN.gracefulShutdown].sort((left, right) => left - right)
+  return { ...attributes, communities: all }
+}
+
 /** A community as people write it, `asn:value`. */
 export const community = (asn: number, value: number): number => asn * 0x1_0000 + value
 

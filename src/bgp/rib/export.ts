@@ -7,7 +7,7 @@
 import type { Attributes } from '../attributes.ts'
 import type { Family } from '../nlri.ts'
 import { CompiledPolicy, type Hop } from '../policy/compiled.ts'
-import { type Policy, prepended, WELL_KNOWN } from '../policy/policy.ts'
+import { type Policy, prepended, WELL_KNOWN, withGracefulShutdown } from '../policy/policy.ts'
 import type { Imported, Self } from './import.ts'
 import type { LocKind } from './loc-store.ts'
 import type { PeerKind, PeerRole } from './peers.ts'
@@ -20,6 +20,8 @@ export interface ExportTerms {
   readonly addPath: boolean
   readonly policy: Policy | undefined
   readonly role: PeerRole | undefined
+  /** Their sessions are about to end (RFC 8326). */
+  readonly gracefulShutdown: boolean
 }
 
 /** Bit 62 of an extended community: not for other ASes (RFC 4360 section 2). */
@@ -53,12 +55,14 @@ export class ExportContext {
       from === 'own' ? self : { nextHop, ...(linkLocal !== undefined && { linkLocal }) }
     const next = kind === 'ebgp' ? this.#outside(used, from) : this.#inside(used, from)
     if (this.policy === undefined) {
-      return { kind: 'accept', rule: 'no policy', attributes: next }
+      return { kind: 'accept', rule: 'no policy', attributes: this.#going(next) }
     }
     const source = from === 'own' || from === 'ebgp' ? from : 'ibgp'
     const context = { source, asn: this.#self.asn, hops: { self, unchanged } } as const
     const verdict = this.policy.decide(next, prefixClass, context, onMatch)
-    if (verdict.kind === 'accept') return verdict
+    if (verdict.kind === 'accept') {
+      return { ...verdict, attributes: this.#going(verdict.attributes) }
+    }
     return { kind: 'reject', reason: `policy ${policy?.name}, ${verdict.rule}` }
   }
 
@@ -75,6 +79,13 @@ export class ExportContext {
     }
     // RFC 4271 section 9.2; RFC 4456 section 6: a reflector passes on between clients and others.
     return from === 'ibgp' && kind === 'ibgp' ? 'from one iBGP peer to another' : undefined
+  }
+
+  /** RFC 8326 section 4.2; behind the policy, which may remove communities. */
+  #going(attributes: Attributes): Attributes {
+    const { gracefulShutdown, kind } = this.terms
+    if (!gracefulShutdown) return attributes
+    return kind === 'ebgp' ? withGracefulShutdown(attributes) : { ...attributes, localPref: 0 }
   }
 
   /** RFC 4271 section 5.1: what another AS is told, and by whom. */

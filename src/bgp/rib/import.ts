@@ -8,7 +8,7 @@ import type { Ip } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
 import type { Family } from '../nlri.ts'
 import { CompiledPolicy } from '../policy/compiled.ts'
-import { WELL_KNOWN } from '../policy/policy.ts'
+import { WELL_KNOWN, withGracefulShutdown } from '../policy/policy.ts'
 import type { Peer } from './peers.ts'
 
 /** RFC 4271 section 9.1.1 leaves it to the speaker; 100 is what others use. */
@@ -42,9 +42,14 @@ export class ImportContext {
 
   /** Whether what comes in here becomes the same there. */
   isLike(other: ImportContext): boolean {
-    const { role, importPolicy } = this.peer
-    const isSamePolicy = role === other.peer.role && importPolicy === other.peer.importPolicy
-    return isSamePolicy && this.isSamePeer(other)
+    const { role, importPolicy, gracefulShutdown = false } = this.peer
+    const { peer } = other
+    return (
+      role === peer.role &&
+      importPolicy === peer.importPolicy &&
+      gracefulShutdown === (peer.gracefulShutdown ?? false) &&
+      this.isSamePeer(other)
+    )
   }
 
   isSamePeer({ peer }: ImportContext): boolean {
@@ -109,12 +114,12 @@ export class ImportContext {
       next.onlyToCustomer ??= asn
   }
 
-  /** RFC 8326 section 4.2: what is about to go is the last to be used. */
+  /** RFC 8326 sections 4.1 and 4.2: what is about to go, at either end, is the last to be used. */
   #shutDown(attributes: Attributes): Attributes {
-    const { communities = [], localPref } = attributes
-    if (this.peer.kind !== 'ebgp' || localPref === 0) return attributes
-    return communities.includes(WELL_KNOWN.gracefulShutdown)
-      ? { ...attributes, localPref: 0 }
-      : attributes
+    const { kind, gracefulShutdown = false } = this.peer
+    if (kind !== 'ebgp') return attributes
+    const marked = gracefulShutdown ? withGracefulShutdown(attributes) : attributes
+    const isGoing = marked.communities?.includes(WELL_KNOWN.gracefulShutdown) ?? false
+    return isGoing && marked.localPref !== 0 ? { ...marked, localPref: 0 } : marked
   }
 }

@@ -25,6 +25,7 @@ export {
   type Peer,
   type PeerFamily,
   type PeerKind,
+  type PeerPolicies,
   type PeerRole,
   type PrefixLimit,
   withLimits,

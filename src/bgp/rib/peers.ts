@@ -29,7 +29,12 @@ export interface Peer {
   /** None: eBGP sends nothing (RFC 8212), iBGP everything. */
   readonly exportPolicy?: Policy
   readonly role?: PeerRole
+  /** Its session is about to end (RFC 8326). @default false */
+  readonly gracefulShutdown?: boolean
 }
+
+/** What of a peer may be different from one moment to the next. */
+export type PeerPolicies = Pick<Peer, 'importPolicy' | 'exportPolicy' | 'gracefulShutdown'>
 
 export interface PeerFamily {
   /** This end of the session, as a next hop. */

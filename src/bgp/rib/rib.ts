@@ -30,7 +30,6 @@ import { invariant } from '../../errors.ts'
 import { type Ip, type Prefix, prefixFamily } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
 import type { Family, NlriSlice, Update } from '../nlri.ts'
-import type { Policy } from '../policy/policy.ts'
 import { type Decode, NO_ATTRIBUTES } from './attribute-store.ts'
 import { Audiences } from './audiences.ts'
 import { STEPS, type StepName } from './decision.ts'
@@ -40,7 +39,7 @@ import { Group } from './group.ts'
 import { ImportContext, LOCAL_PREF_DEFAULT, type Self } from './import.ts'
 import type { MedMissing } from './loc-store.ts'
 import type { CostOf, RouteHop } from './next-hops.ts'
-import { OWN, type Peer, Peers } from './peers.ts'
+import { OWN, type Peer, type PeerPolicies, Peers } from './peers.ts'
 import { type Walk, walk } from './walks.ts'
 
 export interface RibOptions extends Self {
@@ -241,14 +240,11 @@ export class Rib {
   }
 
   /** Other policies from now on; peers of one group stay in one. */
-  setPolicies(
-    addresses: readonly Ip[],
-    policies: { readonly importPolicy?: Policy; readonly exportPolicy?: Policy },
-  ): void {
+  setPolicies(addresses: readonly Ip[], policies: PeerPolicies): void {
     const ids = addresses.map((address) => this.#idOf(address))
     for (const id of ids) {
       const { importPolicy: _in, exportPolicy: _out, ...rest } = this.peers.of(id)
-      this.peers.add({ ...rest, ...policies })
+      this.peers.add({ ...rest, gracefulShutdown: false, ...policies })
     }
     for (const family of FAMILIES) {
       const rib = this.families[family]
@@ -477,9 +473,9 @@ export class Rib {
 }
 
 function termsOf(peer: Peer, family: Family): ExportTerms {
-  const { kind, role, exportPolicy: policy, families } = peer
+  const { kind, role, exportPolicy: policy, gracefulShutdown = false, families } = peer
   const { self, addPathSend: addPath = false } = families[family]!
-  return { family, kind, self, addPath, policy, role }
+  return { family, kind, self, addPath, policy, role, gracefulShutdown }
 }
 
 const sameTerms = (left: ExportTerms, right: ExportTerms): boolean =>
@@ -488,4 +484,5 @@ const sameTerms = (left: ExportTerms, right: ExportTerms): boolean =>
   left.self.linkLocal === right.self.linkLocal &&
   left.addPath === right.addPath &&
   left.policy === right.policy &&
-  left.role === right.role
+  left.role === right.role &&
+  left.gracefulShutdown === right.gracefulShutdown

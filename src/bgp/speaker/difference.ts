@@ -9,6 +9,7 @@
 import type { Ip, Prefix } from '../../net/mod.ts'
 import type { Originated, PeerConfig, SpeakerConfig } from '../config.ts'
 import type { Policy } from '../policy/policy.ts'
+import type { PeerPolicies } from '../rib/mod.ts'
 
 /** Equal text means equal plain data; keys in their order. */
 export function fingerprint(value: unknown): string {
@@ -53,9 +54,9 @@ export class PolicyNames {
 
 /** What no session and no RIB survives. */
 export function isAnotherSpeaker(before: SpeakerConfig, after: SpeakerConfig): boolean {
-  const { peers: _peers, originate: _originate, ...left } = before
-  const { peers: _others, originate: _more, ...right } = after
-  return fingerprint(left) !== fingerprint(right)
+  const hard = ({ peers: _, originate: _own, gracefulShutdown: _going, ...rest }: SpeakerConfig) =>
+    fingerprint(rest)
+  return hard(before) !== hard(after)
 }
 
 /** Changes that a running session takes over; any other ends it. */
@@ -64,6 +65,7 @@ const SOFT = [
   'importPolicy',
   'exportPolicy',
   'prefixesMax',
+  'gracefulShutdown',
   'isShutdown',
   'bfd',
 ] as const satisfies readonly (keyof PeerConfig)[]
@@ -127,3 +129,28 @@ export interface Changed {
 /** Of two with one address the last one counts; whoever reads a file refuses them. */
 export const byAddress = (peers: readonly PeerConfig[]): ReadonlyMap<Ip, PeerConfig> =>
   new Map(peers.map((peer) => [peer.address, peer]))
+
+/** Peers with what the speaker says for all of them. */
+export function withDefaults({ peers, gracefulShutdown }: SpeakerConfig): readonly PeerConfig[] {
+  if (gracefulShutdown === undefined) return peers
+  return peers.map((peer) => ({ gracefulShutdown, ...peer }))
+}
+
+/** What a RIB takes over from a configuration while the session lasts. */
+export function policiesOf(config: PeerConfig): PeerPolicies {
+  const { importPolicy, exportPolicy, gracefulShutdown = false } = config
+  return {
+    gracefulShutdown,
+    ...(importPolicy && { importPolicy }),
+    ...(exportPolicy && { exportPolicy }),
+  }
+}
+
+export function isPolicedAlike(left: PeerConfig, right: PeerConfig): boolean {
+  const [ours, theirs] = [policiesOf(left), policiesOf(right)]
+  return (
+    ours.importPolicy === theirs.importPolicy &&
+    ours.exportPolicy === theirs.exportPolicy &&
+    ours.gracefulShutdown === theirs.gracefulShutdown
+  )
+}

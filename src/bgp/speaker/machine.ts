@@ -18,9 +18,12 @@ import {
   type Changed,
   fingerprint,
   isAnotherSpeaker,
+  isPolicedAlike,
   mustRestart,
   OwnPrefixes,
   PolicyNames,
+  policiesOf,
+  withDefaults,
 } from './difference.ts'
 import { Encodings } from './outbound.ts'
 import type { Peering } from './peering.ts'
@@ -198,7 +201,7 @@ export class SpeakerCore implements SpeakerMachine, Scene {
 
   #configure(given: SpeakerConfig): void {
     const before = this.#config
-    this.#config = { ...given, peers: this.#policies.unify(given.peers) }
+    this.#config = { ...given, peers: this.#policies.unify(withDefaults(given)) }
     const wanted = byAddress(this.config.peers)
     if (before === undefined) this.#begin()
     for (const peering of [...this.peerings.values()]) {
@@ -261,11 +264,9 @@ export class SpeakerCore implements SpeakerMachine, Scene {
         else this.#sessions.start(peering)
         continue
       }
-      const isOther =
-        config.importPolicy !== before.importPolicy || config.exportPolicy !== before.exportPolicy
       if (agreed === undefined) continue
-      if (isOther) {
-        const key = fingerprint([config.importPolicy, config.exportPolicy])
+      if (!isPolicedAlike(config, before)) {
+        const key = fingerprint(policiesOf(config))
         repoliced.set(key, [...(repoliced.get(key) ?? []), peering])
       }
       if (fingerprint(config.prefixesMax) !== fingerprint(before.prefixesMax)) {
@@ -276,10 +277,9 @@ export class SpeakerCore implements SpeakerMachine, Scene {
   }
 
   #setPolicies(peerings: readonly Peering[]): void {
-    const { importPolicy, exportPolicy } = peerings[0]!.config
     this.rib.setPolicies(
       peerings.map(({ address }) => address),
-      { ...(importPolicy && { importPolicy }), ...(exportPolicy && { exportPolicy }) },
+      policiesOf(peerings[0]!.config),
     )
   }
 
@@ -306,10 +306,10 @@ export class SpeakerCore implements SpeakerMachine, Scene {
     }
     // A policy decides the same again and again; another object makes the RIB ask it.
     if (how === 'in' && peering.config.importPolicy !== undefined) {
-      const { exportPolicy, importPolicy } = peering.config
+      const { importPolicy } = peering.config
       this.rib.setPolicies([peer], {
+        ...policiesOf(peering.config),
         importPolicy: { ...importPolicy },
-        ...(exportPolicy && { exportPolicy }),
       })
     }
   }

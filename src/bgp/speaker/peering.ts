@@ -104,6 +104,7 @@ export class Peering implements Alarmed {
       ...(config.importPolicy && { importPolicy: config.importPolicy }),
       ...(config.exportPolicy && { exportPolicy: config.exportPolicy }),
       ...(config.role && { role: config.role }),
+      ...(config.gracefulShutdown && { gracefulShutdown: true }),
     }
   }
 }

@@ -56,12 +56,12 @@ export function tryRoute({ self, peer, prefix, attributes, direction }: Trial): 
     const context = new ImportContext(peer, self, family)
     return { outcome: context.decide(attributes, prefixClass, onMatch), matched }
   }
-  const { kind, role, exportPolicy: policy } = peer
+  const { kind, role, exportPolicy: policy, gracefulShutdown = false } = peer
   const known = peer.families[family]
   if (known === undefined) {
     return { outcome: { kind: 'reject', reason: `the session has no ${family}` }, matched }
   }
-  const terms = { family, kind, role, policy, self: known.self, addPath: false }
+  const terms = { family, kind, role, policy, gracefulShutdown, self: known.self, addPath: false }
   const prefixClass = classOf(policy, family, prefix)
   const context = new ExportContext(terms, self)
   return { outcome: context.decide(attributes, direction.from, prefixClass, onMatch), matched }
@@ -89,6 +89,7 @@ export function configuredPeer(config: PeerConfig, asn: number, known?: Peer): P
     ...(importPolicy && { importPolicy }),
     ...(exportPolicy && { exportPolicy }),
     ...(role && { role }),
+    ...(config.gracefulShutdown && { gracefulShutdown: true }),
   }
 }
 

@@ -120,6 +120,7 @@ const peerSchema = z.strictObject({
   prefixesMax: perFamily(limitSchema).optional(),
   importPolicy: z.string().optional(),
   exportPolicy: z.string().optional(),
+  gracefulShutdown: z.boolean().optional(),
   bfd: z
     .strictObject({
       intervalMs: whole(10, 60_000).optional(),
@@ -155,6 +156,7 @@ const fileSchema = z.strictObject({
   multipath: whole(1, 64).optional(),
   medMissing: word(['best', 'worst']).optional(),
   alwaysCompareMed: z.boolean().optional(),
+  gracefulShutdown: z.boolean().optional(),
 })
 
 type Path = readonly PropertyKey[]

@@ -8,6 +8,7 @@ import { Command, Option } from 'commander'
 import { stringify } from 'yaml'
 import type { Attributes } from '../../bgp/attributes.ts'
 import type { LocKind } from '../../bgp/rib/mod.ts'
+import { withDefaults } from '../../bgp/speaker/difference.ts'
 import { attributesJson } from '../../bgp/speaker/json.ts'
 import { configuredPeer, type Trial, type TrialGround, tryRoute } from '../../bgp/speaker/trial.ts'
 import { TriviumError } from '../../errors.ts'
@@ -100,7 +101,7 @@ async function testPolicy(text: string, flags: Flags): Promise<void> {
 async function groundOf(path: string, address: Ip): Promise<TrialGround> {
   const { parseSpeakerFile } = await import('../bgp/file.ts')
   const { config } = parseSpeakerFile(readFileSync(path, 'utf8'), path)
-  const peer = config.peers.find((each) => each.address === address)
+  const peer = withDefaults(config).find((each) => each.address === address)
   if (peer === undefined) {
     const has = config.peers.map((each) => each.address).slice(0, 10)
     throw new TriviumError(

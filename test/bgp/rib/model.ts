@@ -126,8 +126,9 @@ export class Model {
     const source = isOutside ? 'ebgp' : 'ibgp'
     const passed = this.policies[policy]!(route.prefix, cleared, source)
     if (passed === undefined) return undefined
-    const isGoing = isOutside && passed.communities?.includes(GRACEFUL_SHUTDOWN)
-    return { ...route, attributes: isGoing ? { ...passed, localPref: 0 } : passed }
+    const marked = isOutside && peer.gracefulShutdown ? goingAway(passed) : passed
+    const isGoing = isOutside && marked.communities?.includes(GRACEFUL_SHUTDOWN)
+    return { ...route, attributes: isGoing ? { ...marked, localPref: 0 } : marked }
   }
 
   /** RFC 4271 9.1.2.2; the best first, then those used with it; and all candidates. */
@@ -207,8 +208,14 @@ export class Model {
     return told
   }
 
-  /** RFC 4271 5.1 and 9.2, 4456 section 6 and 8, 1997, 8212. */
-  #exported({ peer: from, prefix, attributes }: Used, to: Peer): Attributes | undefined {
+  /** RFC 4271 5.1 and 9.2, 4456 section 6 and 8, 1997, 8212, 8326 4.2. */
+  #exported(used: Used, to: Peer): Attributes | undefined {
+    const sent = this.#sent(used, to)
+    if (sent === undefined || to.gracefulShutdown !== true) return sent
+    return to.kind === 'ebgp' ? goingAway(sent) : { ...sent, localPref: 0 }
+  }
+
+  #sent({ peer: from, prefix, attributes }: Used, to: Peer): Attributes | undefined {
     if (from?.address === to.address) return undefined
     const { communities = [] } = attributes
     if (communities.includes(NO_ADVERTISE)) return undefined
@@ -237,6 +244,11 @@ export class Model {
     const source = fromKind === 'own' || fromKind === 'ebgp' ? fromKind : 'ibgp'
     return this.policies[policy]!(prefix, sent, source)
   }
+}
+
+function goingAway(attributes: Attributes): Attributes {
+  const all = new Set([...(attributes.communities ?? []), GRACEFUL_SHUTDOWN])
+  return { ...attributes, communities: [...all].sort((a, b) => a - b) }
 }
 
 function pathLength({ asPath }: Attributes): number {

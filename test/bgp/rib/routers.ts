@@ -215,10 +215,11 @@ const others = fc.oneof(
       ),
       aPolicy,
       aPolicy,
+      fc.boolean(),
     )
-    .map(([them, way, out]) =>
-      step(`policies ${them} in ${way?.name} out ${out?.name}`, (world) =>
-        world.setPolicies(them, way, out),
+    .map(([them, way, out, isGoing]) =>
+      step(`policies ${them} in ${way?.name} out ${out?.name} going ${isGoing}`, (world) =>
+        world.setPolicies(them, way, out, isGoing),
       ),
     ),
   fc

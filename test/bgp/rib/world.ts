@@ -154,9 +154,15 @@ export class World {
     this.rib.withdraw(prefix)
   }
 
-  setPolicies(addresses: readonly Ip[], importPolicy?: Policy, exportPolicy?: Policy): void {
+  setPolicies(
+    addresses: readonly Ip[],
+    importPolicy?: Policy,
+    exportPolicy?: Policy,
+    gracefulShutdown = false,
+  ): void {
     const there = addresses.filter((address) => this.model.up.has(address))
     const policies = {
+      gracefulShutdown,
       ...(importPolicy && { importPolicy }),
       ...(exportPolicy && { exportPolicy }),
     }
