@@ -67,3 +67,25 @@ t.test('every verb of ipam has help with examples, and says how it prints', asyn
     t.match(help, /--store <url>/, `${path.join(' ')}: --store`)
   }
 })
+
+t.test(
+  'what asks a BGP speaker, and runs one, has examples and says its exit status',
+  async (t) => {
+    const bgp = root.commands.find((command) => command.name() === 'bgp')
+    const helps = new Map<string, string>()
+    for (const [path, command] of tree(bgp!)) {
+      let help = ''
+      command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp()
+      helps.set(path.join(' '), help)
+    }
+    for (const name of ['peers', 'routes', 'show', 'reset', 'run', 'dump']) {
+      const help = helps.get(name) ?? ''
+      t.match(help, `\nExamples:\n  trivium bgp ${name}`, `${name}: examples`)
+      t.match(help, /\nExit status:\n {2}0 {2}.*\n {2}1 {2}.*\n {2}2 {2}/, `${name}: exit status`)
+      for (const [, flag = ''] of help.split('Examples:')[1]?.matchAll(/trivium .*?(--[a-z]+)/g) ??
+        []) {
+        t.match(help.split('Examples:')[0], flag, `${name}: ${flag} of an example is an option`)
+      }
+    }
+  },
+)

@@ -4,6 +4,7 @@
  * @module
  */
 import { createWriteStream, readFileSync } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { Argument, Command, Option } from 'commander'
 import type { PeerJson, RouteJson } from '../../bgp/speaker/json.ts'
@@ -12,21 +13,10 @@ import { LOG_LEVELS, type Logger, type LogLevel, openLog } from '../../live/log.
 import { collectRows, rowsFrom } from '../bgp/ask.ts'
 import { print } from '../common.ts'
 import { type Column, type OutputFormat, outputOption, renderRows } from '../output.ts'
+import { HELP } from './bgp-help.ts'
 import { policyCommand } from './bgp-policy.ts'
 
 const SOCKET = '/run/trivium/bgp.sock'
-
-const HELP = `
-Examples:
-  trivium bgp run speaker.yaml
-  trivium bgp peers                               sessions, and what came over them
-  trivium bgp routes ipv6 --within 2001:db8::/32  what is used
-  trivium bgp show 10.42.0.0/16                   every path, and why it lost
-  trivium bgp show 10.42.0.0/26 --to 192.0.2.1    what a peer is told of it
-  trivium bgp reset 192.0.2.1 --soft refresh      ask the peer for everything again
-
-The file is described in docs/bgp.md.
-`
 
 interface Flags {
   readonly socket: string
@@ -55,7 +45,7 @@ function runCommand(): Command {
         .default('info'),
     )
     .action(run)
-    .addHelpText('after', HELP)
+    .addHelpText('after', HELP.run)
 }
 
 function questions(): readonly Command[] {
@@ -103,19 +93,27 @@ function dumpCommand(): Command {
     .description('write the table as MRT (RFC 6396, TABLE_DUMP_V2), for bgpdump and others')
     .argument('<file>', 'a new one')
     .option('--socket <path>', "the speaker's socket", SOCKET)
-    .addHelpText('after', '\nExample:\n  trivium bgp dump rib.mrt && bgpdump -m rib.mrt\n')
+    .addHelpText('after', HELP.dump)
     .action(async (file: string, { socket }: Flags) => {
       const rows = rowsFrom(socket, { ask: 'dump' })
       async function* octets(): AsyncGenerator<Buffer> {
         for await (const row of rows) yield Buffer.from((row as { mrt: string }).mrt, 'base64')
       }
-      await pipeline(octets(), createWriteStream(file, { flags: 'wx', mode: 0o600 }))
+      const handle = await open(file, 'wx', 0o600)
+      try {
+        await pipeline(octets(), handle.createWriteStream())
+      } catch (thrown) {
+        // Half a table is none, and the next dump wants the name.
+        await rm(file, { force: true })
+        throw thrown
+      }
     })
 }
 
-const asking = (name: string, description: string): Command =>
+const asking = (name: 'peers' | 'routes' | 'show' | 'reset', description: string): Command =>
   new Command(name)
     .description(description)
+    .addHelpText('after', HELP[name])
     .option('--socket <path>', "the speaker's socket", SOCKET)
     .addOption(outputOption())
 
