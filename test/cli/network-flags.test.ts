@@ -76,6 +76,7 @@ t.strictSame(
     '--flavour',
     '--cross-subnet',
     '--no-cross-subnet',
+    '--peer-routes',
     '--masquerade',
     '--no-masquerade',
     '--checksum-offload',

@@ -145,7 +145,7 @@ const bad: readonly (readonly [what: string, change: object, message: string])[]
   [
     'option with a typo',
     { options: { vnl: 1 } },
-    `${U}unknown option is "vnl", wanted vni, vxlanPort, vlanId, cooldownSeconds, idleSeconds, mtuBytes, flavour, attachment, crossSubnet, masquerade, checksumOffload, anyKernel, cooldownStrict or conflictProbe`,
+    `${U}unknown option is "vnl", wanted vni, vxlanPort, vlanId, cooldownSeconds, idleSeconds, mtuBytes, flavour, attachment, peerRoutes, crossSubnet, masquerade, checksumOffload, anyKernel, cooldownStrict or conflictProbe`,
   ],
 ]
 
