@@ -92,6 +92,11 @@ export interface PeerConfig {
    * an internal one is told local preference 0. @default the speaker's
    */
   readonly gracefulShutdown?: boolean
+  /**
+   * This speaker is a route server, and the external peer its client (RFC 7947): routes of others go to it
+   * as they came, without our AS number, with their next hop, MED and communities. @default false
+   */
+  readonly transparent?: boolean
   /** RFC 5880-5882: when it says the peer is away, the session ends at once. */
   readonly bfd?: BfdConfig
   /** @default accept */

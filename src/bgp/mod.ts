@@ -35,7 +35,7 @@
  *     7606  errors in UPDATE                  done
  *     7607  AS 0                              done
  *     7911  ADD-PATH                          done
- *     7947  route server                      not yet: own AS and next hop are in what goes out; a policy may leave the next hop
+ *     7947  route server                      done but for a table of each client: ADD-PATH shows what the best path hides (2.3)
  *     8092  large communities                 done
  *     8212  no eBGP without policy            done
  *     8326  graceful shutdown                 done: a peer's, and our own (`gracefulShutdown`)

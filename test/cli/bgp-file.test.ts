@@ -93,6 +93,11 @@ const WRONG: readonly (readonly [from: string, to: string, message: string])[] =
     'Cannot read f:19: originate.1.med: found -1, wanted a whole number from 0 to 4294967295',
   ],
   [
+    'asn: 65002',
+    'asn: 65001\n    transparent: true',
+    'Cannot read f:23: peers.0.transparent: only peers of other AS numbers than 65001 are clients of a route server',
+  ],
+  [
     'peers:\n',
     'peers:\n  - { address: 192.0.2.2, asn: 1 }\n',
     'Cannot read f:22: peers.1.address: a second peer 192.0.2.2',

@@ -22,6 +22,8 @@ export interface ExportTerms {
   readonly role: PeerRole | undefined
   /** Their sessions are about to end (RFC 8326). */
   readonly gracefulShutdown: boolean
+  /** Clients of this route server (RFC 7947). */
+  readonly transparent: boolean
 }
 
 /** Bit 62 of an extended community: not for other ASes (RFC 4360 section 2). */
@@ -67,8 +69,11 @@ export class ExportContext {
   }
 
   /** Why the route goes to nobody of the group, whatever a policy says. */
-  #held({ communities = [], onlyToCustomer }: Attributes, from: LocKind): string | undefined {
+  #held(used: Attributes, from: LocKind): string | undefined {
     const { kind, policy, role } = this.terms
+    const { onlyToCustomer } = used
+    // RFC 7947 section 2.2.4: they are for the clients, not for the route server.
+    const { communities = [] } = this.#isPassedOn(used, from) ? {} : used
     if (communities.includes(WELL_KNOWN.noAdvertise)) return 'community no-advertise'
     if (kind === 'ebgp') {
       if (policy === undefined) return 'no export policy (RFC 8212)'
@@ -91,10 +96,15 @@ export class ExportContext {
   /** RFC 4271 section 5.1: what another AS is told, and by whom. */
   #outside(used: Attributes, from: LocKind): Attributes {
     const { self, role } = this.terms
-    const next: Changing = { ...used, asPath: prepended(used.asPath, this.#self.asn, 1) }
+    const next: Changing = { ...used }
     delete next.localPref
     delete next.originatorId
     delete next.clusterList
+    if (role === 'customer' || role === 'peer' || role === 'route-server-client') {
+      next.onlyToCustomer ??= this.#self.asn
+    }
+    if (this.#isPassedOn(used, from)) return next
+    next.asPath = prepended(used.asPath, this.#self.asn, 1)
     // 5.1.4: a metric that a neighbour set is not for other ASes.
     if (from !== 'own') delete next.med
     if (next.extendedCommunities !== undefined) {
@@ -102,10 +112,15 @@ export class ExportContext {
       if (kept.length > 0) next.extendedCommunities = kept
       else delete next.extendedCommunities
     }
-    if (role === 'customer' || role === 'peer' || role === 'route-server-client') {
-      next.onlyToCustomer ??= this.#self.asn
-    }
     return withHop(next, self)
+  }
+
+  /**
+   * Whether it leaves as it came: RFC 7947 section 2.2. Routes of this AS are told as to any other
+   * peer, as a path from outside must not be empty.
+   */
+  #isPassedOn({ asPath }: Attributes, from: LocKind): boolean {
+    return this.terms.transparent && from !== 'own' && asPath.length > 0
   }
 
   /** RFC 4271 section 5.1.3: unchanged inside, but for own routes; RFC 4456 section 8 when reflected. */

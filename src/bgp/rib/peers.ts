@@ -31,10 +31,15 @@ export interface Peer {
   readonly role?: PeerRole
   /** Its session is about to end (RFC 8326). @default false */
   readonly gracefulShutdown?: boolean
+  /** It is told what others say as they say it (RFC 7947); external peers only. @default false */
+  readonly transparent?: boolean
 }
 
 /** What of a peer may be different from one moment to the next. */
-export type PeerPolicies = Pick<Peer, 'importPolicy' | 'exportPolicy' | 'gracefulShutdown'>
+export type PeerPolicies = Pick<
+  Peer,
+  'importPolicy' | 'exportPolicy' | 'gracefulShutdown' | 'transparent'
+>
 
 export interface PeerFamily {
   /** This end of the session, as a next hop. */

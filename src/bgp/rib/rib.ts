@@ -244,7 +244,7 @@ export class Rib {
     const ids = addresses.map((address) => this.#idOf(address))
     for (const id of ids) {
       const { importPolicy: _in, exportPolicy: _out, ...rest } = this.peers.of(id)
-      this.peers.add({ ...rest, gracefulShutdown: false, ...policies })
+      this.peers.add({ ...rest, gracefulShutdown: false, transparent: false, ...policies })
     }
     for (const family of FAMILIES) {
       const rib = this.families[family]
@@ -473,9 +473,19 @@ export class Rib {
 }
 
 function termsOf(peer: Peer, family: Family): ExportTerms {
-  const { kind, role, exportPolicy: policy, gracefulShutdown = false, families } = peer
+  const { kind, role, exportPolicy: policy, families } = peer
+  const { gracefulShutdown = false, transparent = false } = peer
   const { self, addPathSend: addPath = false } = families[family]!
-  return { family, kind, self, addPath, policy, role, gracefulShutdown }
+  return {
+    family,
+    kind,
+    self,
+    addPath,
+    policy,
+    role,
+    gracefulShutdown,
+    transparent: kind === 'ebgp' && transparent,
+  }
 }
 
 const sameTerms = (left: ExportTerms, right: ExportTerms): boolean =>
@@ -485,4 +495,5 @@ const sameTerms = (left: ExportTerms, right: ExportTerms): boolean =>
   left.addPath === right.addPath &&
   left.policy === right.policy &&
   left.role === right.role &&
-  left.gracefulShutdown === right.gracefulShutdown
+  left.gracefulShutdown === right.gracefulShutdown &&
+  left.transparent === right.transparent

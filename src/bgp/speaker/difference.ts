@@ -66,6 +66,7 @@ const SOFT = [
   'exportPolicy',
   'prefixesMax',
   'gracefulShutdown',
+  'transparent',
   'isShutdown',
   'bfd',
 ] as const satisfies readonly (keyof PeerConfig)[]
@@ -138,9 +139,10 @@ export function withDefaults({ peers, gracefulShutdown }: SpeakerConfig): readon
 
 /** What a RIB takes over from a configuration while the session lasts. */
 export function policiesOf(config: PeerConfig): PeerPolicies {
-  const { importPolicy, exportPolicy, gracefulShutdown = false } = config
+  const { importPolicy, exportPolicy, gracefulShutdown = false, transparent = false } = config
   return {
     gracefulShutdown,
+    transparent,
     ...(importPolicy && { importPolicy }),
     ...(exportPolicy && { exportPolicy }),
   }
@@ -151,6 +153,7 @@ export function isPolicedAlike(left: PeerConfig, right: PeerConfig): boolean {
   return (
     ours.importPolicy === theirs.importPolicy &&
     ours.exportPolicy === theirs.exportPolicy &&
-    ours.gracefulShutdown === theirs.gracefulShutdown
+    ours.gracefulShutdown === theirs.gracefulShutdown &&
+    ours.transparent === theirs.transparent
   )
 }

@@ -105,6 +105,7 @@ export class Peering implements Alarmed {
       ...(config.exportPolicy && { exportPolicy: config.exportPolicy }),
       ...(config.role && { role: config.role }),
       ...(config.gracefulShutdown && { gracefulShutdown: true }),
+      ...(config.transparent && { transparent: true }),
     }
   }
 }

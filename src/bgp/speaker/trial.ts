@@ -57,11 +57,22 @@ export function tryRoute({ self, peer, prefix, attributes, direction }: Trial): 
     return { outcome: context.decide(attributes, prefixClass, onMatch), matched }
   }
   const { kind, role, exportPolicy: policy, gracefulShutdown = false } = peer
+  const transparent = kind === 'ebgp' && peer.transparent === true
   const known = peer.families[family]
   if (known === undefined) {
     return { outcome: { kind: 'reject', reason: `the session has no ${family}` }, matched }
   }
-  const terms = { family, kind, role, policy, gracefulShutdown, self: known.self, addPath: false }
+  const { self: hop } = known
+  const terms = {
+    family,
+    kind,
+    role,
+    policy,
+    gracefulShutdown,
+    transparent,
+    self: hop,
+    addPath: false,
+  }
   const prefixClass = classOf(policy, family, prefix)
   const context = new ExportContext(terms, self)
   return { outcome: context.decide(attributes, direction.from, prefixClass, onMatch), matched }
@@ -90,6 +101,7 @@ export function configuredPeer(config: PeerConfig, asn: number, known?: Peer): P
     ...(exportPolicy && { exportPolicy }),
     ...(role && { role }),
     ...(config.gracefulShutdown && { gracefulShutdown: true }),
+    ...(config.transparent && { transparent: true }),
   }
 }
 

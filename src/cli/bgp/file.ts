@@ -121,6 +121,7 @@ const peerSchema = z.strictObject({
   importPolicy: z.string().optional(),
   exportPolicy: z.string().optional(),
   gracefulShutdown: z.boolean().optional(),
+  transparent: z.boolean().optional(),
   bfd: z
     .strictObject({
       intervalMs: whole(10, 60_000).optional(),
@@ -242,6 +243,12 @@ function complaintAbout({
     }
     if (peer.isClient === true && peer.asn !== own) {
       return [at('isClient'), `only peers of AS ${own} are clients`]
+    }
+    if (peer.transparent === true && peer.asn === own) {
+      return [
+        at('transparent'),
+        `only peers of other AS numbers than ${own} are clients of a route server`,
+      ]
     }
   }
   return undefined

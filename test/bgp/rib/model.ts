@@ -218,14 +218,24 @@ export class Model {
   #sent({ peer: from, prefix, attributes }: Used, to: Peer): Attributes | undefined {
     if (from?.address === to.address) return undefined
     const { communities = [] } = attributes
-    if (communities.includes(NO_ADVERTISE)) return undefined
+    const fromKind = from === undefined ? 'own' : this.known.get(from.address)!.kind
+    // RFC 7947 2.2.
+    const isPassedOn =
+      to.transparent === true &&
+      to.kind === 'ebgp' &&
+      from !== undefined &&
+      attributes.asPath.length > 0
+    if (!isPassedOn && communities.includes(NO_ADVERTISE)) return undefined
     const policy = to.exportPolicy?.name
     const { self } = to.families[familyOf(prefix)]!
-    const fromKind = from === undefined ? 'own' : this.known.get(from.address)!.kind
     const { linkLocal, med, localPref, originatorId, clusterList, ...rest } = attributes
     let sent: Attributes
     if (to.kind === 'ebgp') {
       if (policy === undefined) return undefined
+      if (isPassedOn) {
+        sent = { ...rest, ...(linkLocal && { linkLocal }), ...(med !== undefined && { med }) }
+        return this.policies[policy]!(prefix, sent, fromKind === 'ebgp' ? 'ebgp' : 'ibgp')
+      }
       if (communities.some((each) => each === NO_EXPORT || each === NO_EXPORT_SUBCONFED))
         return undefined
       sent = { ...rest, asPath: withOwn(rest.asPath), ...self }

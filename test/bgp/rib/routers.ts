@@ -215,11 +215,11 @@ const others = fc.oneof(
       ),
       aPolicy,
       aPolicy,
-      fc.boolean(),
+      fc.record({ gracefulShutdown: fc.boolean(), transparent: fc.boolean() }),
     )
-    .map(([them, way, out, isGoing]) =>
-      step(`policies ${them} in ${way?.name} out ${out?.name} going ${isGoing}`, (world) =>
-        world.setPolicies(them, way, out, isGoing),
+    .map(([them, way, out, more]) =>
+      step(`policies ${them} in ${way?.name} out ${out?.name} ${JSON.stringify(more)}`, (world) =>
+        world.setPolicies(them, way, out, more),
       ),
     ),
   fc

@@ -158,11 +158,11 @@ export class World {
     addresses: readonly Ip[],
     importPolicy?: Policy,
     exportPolicy?: Policy,
-    gracefulShutdown = false,
+    more: { readonly gracefulShutdown?: boolean; readonly transparent?: boolean } = {},
   ): void {
     const there = addresses.filter((address) => this.model.up.has(address))
     const policies = {
-      gracefulShutdown,
+      ...{ gracefulShutdown: false, transparent: false, ...more },
       ...(importPolicy && { importPolicy }),
       ...(exportPolicy && { exportPolicy }),
     }
