@@ -6,7 +6,7 @@
  *     dist/plugin*        the CNI entry for a host without a running agent
  *     dist/etcd*          the client of a cluster store
  *     dist/bfd.cjs        the thread that a BGP speaker's BFD runs in
- *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`
+ *     dist/sim-*.cjs      the simulator, loaded by `trivium sim`; sim-thread.cjs: a thread of sweeps
  *     dist/bgp-file.cjs   the reader of speakers' files, loaded by `trivium bgp run`
  *     dist/launcher       static C program, where a compiler is present
  *     dist/launcher-arm64 the same for arm64, where a cross compiler is present
@@ -97,7 +97,11 @@ const OPTIONS = {
 async function bundleSimulator() {
   await build({
     ...OPTIONS,
-    entryPoints: { ...simulatorEntries(), 'bgp-file': 'src/cli/bgp/file.ts' },
+    entryPoints: {
+      ...simulatorEntries(),
+      'sim-thread': 'cni-bin/sim-thread.ts',
+      'bgp-file': 'src/cli/bgp/file.ts',
+    },
     outdir: dist,
     external: NATIVE,
     plugins: [simulatorApart],

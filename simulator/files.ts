@@ -60,9 +60,18 @@ export async function readScenario(
   const plain = parseScenario(text, path, { seed })
   const names = filesOf(plain)
   if (names.length === 0) return { text, scenario: plain }
-  const files = new Map<string, string>()
-  for (const name of names) files.set(name, await readInput(resolve(dirname(path), name)))
+  const files = await readInputs(dirname(path), names)
   return { text, scenario: parseScenario(text, path, { seed, files }) }
+}
+
+/** What files of a workload hold, by the names that it has for them. */
+export async function readInputs(
+  folder: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>()
+  for (const name of names) files.set(name, await readInput(resolve(folder, name)))
+  return files
 }
 
 /** A trace or a list of pods. What is too large is not even opened. */
@@ -90,7 +99,8 @@ export async function locate(file: string, scenariosDir: string): Promise<string
   )
 }
 
-async function readText(path: string): Promise<string> {
+/** @throws {TriviumError} BAD_CONFIG */
+export async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (thrown) {

@@ -33,6 +33,7 @@ import type { Scenario } from './scenario.ts'
 import { runSeeds } from './seeds.ts'
 import { runSwarmSeed, SWARM_HEAD, swarmLine } from './swarm.ts'
 
+export { mergeFolders, sweepFile } from './sweep.ts'
 export { describedScenarios, readScenario }
 
 export type OutputFormat = 'text' | 'wide' | 'json' | 'yaml' | 'csv'

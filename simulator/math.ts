@@ -19,6 +19,8 @@ export function bitsFor(count: number): number {
 /** Terms of the series below: the first left out is less than 2^-60 of the sum. */
 const LOG_TERMS = 12
 const { LN2, SQRT1_2: ROOT_HALF } = Math
+/** A constant is the same number everywhere; functions may not be. */
+export const { PI } = Math
 
 /**
  * The natural logarithm of a positive finite number, to a few units in the last

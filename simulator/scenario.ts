@@ -235,7 +235,20 @@ export function parseScenario(
   const refuse = ({ path, message, key }: Complaint): never => {
     throw bad(file, lineOf(document, lines, path, key), path.join('.'), message)
   }
-  const parsed = scenarioSchema.safeParse(document.toJS({ maxAliasCount: 100 }))
+  return scenarioFrom(document.toJS({ maxAliasCount: 100 }), refuse, { seed, files })
+}
+
+/**
+ * Checks what a scenario file, or a part of another file, holds.
+ *
+ * @param refuse Told the first error; throws.
+ */
+export function scenarioFrom(
+  value: unknown,
+  refuse: (complaint: Complaint) => never,
+  { seed, files }: ParseOptions = {},
+): Scenario {
+  const parsed = scenarioSchema.safeParse(value)
   if (!parsed.success) return refuse(first(parsed.error.issues) ?? NO_SCENARIO)
   const plain = seed === undefined ? parsed.data : { ...parsed.data, seed }
   const complaint = checkScenario(plain)

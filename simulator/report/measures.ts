@@ -42,7 +42,12 @@ type Row = readonly [
 
 /** The measures that any of these modes has, in the order of a table. */
 export function measuresOf(modes: readonly ModeResult[]): readonly Measure[] {
-  const all = [
+  return everyMeasure().filter(({ value }) => modes.some((mode) => value(mode) !== undefined))
+}
+
+/** All that there are, in the order of a table. */
+export function everyMeasure(): readonly Measure[] {
+  return [
     holding,
     firstFull,
     ...SWITCH_ROLES.map(fullestOf),
@@ -56,7 +61,6 @@ export function measuresOf(modes: readonly ModeResult[]): readonly Measure[] {
     ...rows('pods and failures', LOSS_ROWS),
     ...rows('packets', PACKET_ROWS),
   ]
-  return all.filter(({ value }) => modes.some((mode) => value(mode) !== undefined))
 }
 
 /** A value in words, with its unit. */

@@ -13,6 +13,7 @@ import { type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
 import { simCapacityCommand } from './sim-capacity.ts'
 import { simCompareCommand } from './sim-compare.ts'
 import { simSwarmCommand } from './sim-swarm.ts'
+import { simSweepCommand } from './sim-sweep.ts'
 import { simValidateCommand } from './sim-validate.ts'
 
 const EXAMPLES = `
@@ -25,6 +26,7 @@ Examples:
   trivium sim run first --seeds 10 --csv figures     ten seeds: median and spread, tables as CSV
   trivium sim compare first --html compare.html      the modes side by side
   trivium sim swarm swarm --seeds 50                 fifty seeds with faults of their own making
+  trivium sim sweep grid.yaml --out results          a grid of values, ten seeds each, all processors
   trivium sim capacity --pods 60                     which mode holds, up to where, what to change
   trivium sim validate                               simulated kernels against this one (root)
   trivium sim profiles                               switches whose table sizes are known
@@ -57,6 +59,7 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
     .addCommand(runCommand(scenariosDir))
     .addCommand(simCompareCommand(scenariosDir))
     .addCommand(simSwarmCommand(scenariosDir))
+    .addCommand(simSweepCommand(scenariosDir))
     .addCommand(simCapacityCommand(scenariosDir))
     .addCommand(simValidateCommand())
     .addCommand(profilesCommand())

@@ -186,7 +186,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { unit: 'src/conformance', units: ['src/lab', 'src/errors.ts'], packages: ['node:*'] },
   {
     unit: 'src/cli',
-    units: [...PURE, 'src/live', 'src/lab', 'src/conformance', 'simulator', 'simulator/main.ts'],
+    units: [
+      ...[...PURE, 'src/live', 'src/lab', 'src/conformance'],
+      ...['simulator', 'simulator/main.ts', 'simulator/sweep.ts', 'simulator/sweep'],
+    ],
     packages: ['commander', 'yaml', 'zod', 'cli-progress', 'node:*'],
   },
   { unit: 'simulator', units: PURE, packages: ['yaml', 'zod'] },
@@ -195,10 +198,28 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['simulator', ...PURE],
     packages: ['echarts/charts', 'echarts/components', 'echarts/core', 'echarts/renderers'],
   },
+  {
+    unit: 'simulator/sweep',
+    units: ['simulator', 'simulator/report', ...PURE],
+    packages: ['yaml', 'zod'],
+  },
   { unit: 'simulator/files.ts', units: ['simulator', ...PURE], packages: ['node:*'] },
   {
+    unit: 'simulator/sweep-folder.ts',
+    units: ['simulator', 'simulator/files.ts', 'simulator/sweep', ...PURE],
+    packages: ['node:*'],
+  },
+  {
+    unit: 'simulator/sweep.ts',
+    units: [
+      ...['simulator', 'simulator/files.ts', 'simulator/sweep-folder.ts'],
+      ...['simulator/sweep', 'simulator/report', ...PURE],
+    ],
+    packages: ['yaml', 'node:*'],
+  },
+  {
     unit: 'simulator/main.ts',
-    units: ['simulator', 'simulator/files.ts', 'simulator/report', ...PURE],
+    units: ['simulator', 'simulator/files.ts', 'simulator/report', 'simulator/sweep.ts', ...PURE],
     packages: ['yaml', 'node:*'],
   },
   {

@@ -1,0 +1,117 @@
+/**
+ * A sweep for terminals and for programs.
+ *
+ * @module
+ */
+import { aligned, type Column } from '../report/align.ts'
+import { valueWords } from '../report/measures.ts'
+import { count } from '../report/words.ts'
+import type { SweepPlan } from './plan.ts'
+import type { FailedRun, MeasureHead, SweepCell, SweepRow, SweepSummary } from './summary.ts'
+
+/** Failed runs that are named. */
+const FAILED_MAX = 12
+
+/** What a report begins with. */
+export function sweepHead({ name, points, seeds, program, id }: SweepPlan): string {
+  const first = seeds[0] ?? 0
+  const last = seeds.at(-1) ?? 0
+  const which = seeds.length === 1 ? `seed ${first}` : `seeds ${first} to ${last}`
+  const runs = count(points.length * seeds.length)
+  return `sweep ${name}  ${id}  program ${program}\n${count(points.length)} points, ${which}: ${runs} runs`
+}
+
+/** A row a point and mode: mean and half of the 95 % interval of each figure. */
+export function sweepText(summary: SweepSummary): string {
+  const { plan, rows, shown, there, failed } = summary
+  const wanted = plan.points.length * plan.seeds.length
+  const columns: readonly Column[] = [
+    ...plan.paths.map((path) => ({
+      title: path,
+      right: isNumeric(rows, plan.paths.indexOf(path)),
+    })),
+    { title: 'MODE' },
+    ...shown.map(({ title }) => ({ title, right: true })),
+  ]
+  const lines = rows.map(({ settings, label, cells }) => [
+    ...settings.map((words) => words ?? '-'),
+    label,
+    ...shown.map(({ name }) => cellWords(cells.get(name), plan.seeds.length)),
+  ])
+  const missing = wanted - there
+  return [
+    ...aligned(columns, lines),
+    '',
+    `mean over seeds, ± half of the 95 % interval (Student's t)`,
+    ...(missing === 0 ? [] : [`missing: ${count(missing)} of ${count(wanted)} runs`]),
+    ...failedLines(failed),
+    '',
+  ].join('\n')
+}
+
+const isNumeric = (rows: readonly SweepRow[], column: number): boolean =>
+  rows.every(({ settings }) => /^(-?\d+(\.\d+)?)?$/.test(settings[column] ?? ''))
+
+function failedLines(failed: readonly FailedRun[]): readonly string[] {
+  if (failed.length === 0) return ['checks: all passed']
+  const named = failed
+    .slice(0, FAILED_MAX)
+    .map(({ point, seed, failed: why }) => `  ${point} seed ${seed}: ${why.join('; ')}`)
+  const more = failed.length - named.length
+  return [
+    `checks: FAILED in ${count(failed.length)} runs`,
+    ...named,
+    ...(more === 0 ? [] : [`  and ${count(more)} more`]),
+  ]
+}
+
+/** `1.10 s ± 0.02 s`, and of how many seeds where not of all; `8 of 10` hold. */
+export function cellWords(cell: SweepCell | undefined, seeds: number): string {
+  if (cell === undefined) return '-'
+  const { measure, mean, half, count: known, values } = cell
+  if (measure.name === 'holds') {
+    return `${values.filter((value) => value === 1).length} of ${known}`
+  }
+  const spread = half === undefined || half === 0 ? '' : ` ± ${valueWords(half, measure.unit)}`
+  const few = known === seeds ? '' : ` (${known} of ${seeds})`
+  return `${valueWords(mean, measure.unit)}${spread}${few}`
+}
+
+/** As plain data: every measure, with the values that it comes from. */
+export function sweepData(summary: SweepSummary): Readonly<Record<string, unknown>> {
+  const { plan, there, failed, rows } = summary
+  const { id, name, about, program, paths, seeds, points } = plan
+  return {
+    sweep: id,
+    name,
+    about,
+    program,
+    paths,
+    seeds,
+    runs: { wanted: points.length * seeds.length, there, failed: failed.length },
+    failed,
+    points: points.map(({ settings }, point) => ({
+      point: Object.fromEntries(settings.map(({ path, value }) => [path, value])),
+      modes: rows.filter((row) => row.point === point).map(modeData),
+    })),
+  }
+}
+
+const modeData = ({ label, cells }: SweepRow): object => ({
+  label,
+  measures: [...cells.values()].map(cellData),
+})
+
+function cellData({ measure, count: n, mean, deviation, half, values }: SweepCell): object {
+  const { name, unit }: MeasureHead = measure
+  return {
+    name,
+    unit,
+    n,
+    mean,
+    deviation: deviation ?? null,
+    low: half === undefined ? null : mean - half,
+    high: half === undefined ? null : mean + half,
+    values: values.map((value) => value ?? null),
+  }
+}
