@@ -28,7 +28,7 @@
  *     5881  BFD over one hop                  done
  *     5882  BFD and BGP                       done
  *     6286  identifiers of 32 bits            done
- *     6396  MRT                               partly: TABLE_DUMP_V2 written; no BGP4MP, no ADD-PATH (8050)
+ *     6396  MRT                               TABLE_DUMP_V2 and BGP4MP written; ADD-PATH (8050) in BGP4MP only
  *     6608  subcodes of FSM errors            done
  *     6793  four-octet AS numbers             done
  *     7313  enhanced route refresh            done

@@ -50,7 +50,10 @@ async function meet(t: Test): Promise<Meeting> {
   writeFileSync(file, exampleFor(ours, theirs))
   return {
     ...{ world, ours, theirs, file, socket },
-    start: () => startProgram(ours, [...builtCli(), 'bgp', 'run', file, '--socket', socket]),
+    start: () => {
+      const run = ['bgp', 'run', file, '--socket', socket, '--mrt', `${file}.mrt`]
+      return startProgram(ours, [...builtCli(), ...run])
+    },
     async ask(...args) {
       const { status, stdout } = await run([
         ...[...builtCli(), 'bgp', ...args, '--socket', socket],
@@ -193,6 +196,17 @@ t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
     'an end with a Cease takes all back',
   )
   t.match((await router.session(ours.ipv4)).told, /Administrative shutdown/i, 'and says so')
+  const said = (await must(['bgpdump', '-m', `${file}.mrt`]))
+    .split('\n')
+    .map((line) => line.split('|'))
+  const announced = said.filter(([, , what]) => what === 'A').map(([, , , , , prefix]) => prefix)
+  t.strictSame(
+    [...new Set(announced)].sort(),
+    ['10.10.0.0/16', '10.10.0.0/26', '2001:db8:10::/48'],
+    'all that BIRD said, policy or not, of both runs',
+  )
+  const ups = said.filter(([, , what, , , , to]) => what === 'STATE' && to === '6')
+  t.equal(ups.length, 2, 'a session in each run')
   t.strictSame(await settle(() => inKernel(meeting)), [], 'nothing is left in the kernel')
 })
 

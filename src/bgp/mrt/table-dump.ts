@@ -12,9 +12,9 @@ import { encodeAttributes, isPlainNextHop, writeAttributeHeader } from '../wire/
 import { type Context, PLAIN_CONTEXT } from '../wire/context.ts'
 import { ATTRIBUTE, FLAG } from '../wire/iana.ts'
 import { ipOctets } from '../wire/octets.ts'
+import { joined, number16, number32, record, TYPE } from './record.ts'
 
-/** RFC 6396 sections 4 and 4.3. */
-const TABLE_DUMP_V2 = 13
+/** RFC 6396 section 4.3. */
 const SUBTYPE = { peers: 1, ipv4: 2, ipv6: 4 } as const
 /** Of entries and peers: counts have two octets. */
 const COUNT_MAX = 0xffff
@@ -58,7 +58,7 @@ export function peersRecord(
     return [Uint8Array.of(type), ipOctets(routerId), octets, number32(asn)]
   })
   const head = [ipOctets(collector), number16(0), number16(known.length)]
-  return record(SUBTYPE.peers, seconds, [...head, ...parts])
+  return record(TYPE.tableDumpV2, SUBTYPE.peers, seconds, [...head, ...parts])
 }
 
 /** One prefix with its paths; `sequence` counts the prefixes of a dump from 0. */
@@ -76,7 +76,8 @@ export function prefixRecord(
   })
   const count = number16(entries.length / 4)
   const head = [number32(sequence), Uint8Array.of(length), address, count]
-  return record(family === 4 ? SUBTYPE.ipv4 : SUBTYPE.ipv6, seconds, [...head, ...entries])
+  const subtype = family === 4 ? SUBTYPE.ipv4 : SUBTYPE.ipv6
+  return record(TYPE.tableDumpV2, subtype, seconds, [...head, ...entries])
 }
 
 /** Of MP_REACH_NLRI only the next hop is there (section 4.3.4). */
@@ -92,23 +93,3 @@ function attributeOctetsOf(attributes: Attributes): Uint8Array {
   reach.set(hop, at + 1)
   return joined([octets, reach])
 }
-
-function record(subtype: number, seconds: number, parts: readonly Uint8Array[]): Uint8Array {
-  const body = joined(parts)
-  const head = [number32(seconds), number16(TABLE_DUMP_V2), number16(subtype)]
-  return joined([...head, number32(body.length), body])
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
-}
-
-const number16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0xff)
-const number32 = (value: number): Uint8Array =>
-  Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)

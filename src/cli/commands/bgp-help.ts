@@ -19,6 +19,7 @@ Examples:
   trivium bgp run speaker.yaml --socket /run/lab.sock --log-level debug
   trivium bgp run speaker.yaml --restarting       after SIGUSR1 or a crash: no packet is lost
   trivium bgp run speaker.yaml --record told.bin  what it was told, to look at elsewhere
+  trivium bgp run speaker.yaml --mrt updates.mrt  then: bgpdump -m updates.mrt
   kill -HUP $PID                                  reads the file again; one with a mistake changes nothing
 
 Exit status:

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createWriteStream, readFileSync } from 'node:fs'
+import { createWriteStream, readFileSync, type WriteStream } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { Argument, Command, Option } from 'commander'
@@ -38,6 +38,10 @@ function runCommand(): Command {
     .option(
       '--record <file>',
       'write down everything that the speaker is told, to replay it (src/bgp/speaker/recorder.ts); passwords are in it',
+    )
+    .option(
+      '--mrt <file>',
+      'append the UPDATEs of peers and the states of sessions as MRT (RFC 6396, BGP4MP); SIGHUP opens the file anew',
     )
     .addOption(
       new Option('--log-level <level>', 'least severe log line')
@@ -192,6 +196,7 @@ interface RunFlags {
   readonly socket: string
   readonly restarting?: boolean
   readonly record?: string
+  readonly mrt?: string
   readonly logLevel: LogLevel
 }
 
@@ -207,14 +212,19 @@ async function run(path: string, flags: RunFlags): Promise<void> {
       ? undefined
       : createWriteStream(flags.record, { flags: 'wx', mode: 0o600 })
   recording?.on('error', ({ message }) => log.error({ event: 'record', error: message }))
+  const mrt = flags.mrt === undefined ? undefined : appendTo(flags.mrt, log)
   const running = await startAlone({
     ...file,
     log,
     socketPath: flags.socket,
     isRestarting: flags.restarting ?? false,
     ...(recording && { record: (bytes) => void recording.write(bytes) }),
+    ...(mrt && { writeMrt: mrt.write }),
   })
-  process.on('SIGHUP', () => reload(log, () => running.speaker.configure(read().config)))
+  process.on('SIGHUP', () => {
+    mrt?.reopen()
+    reload(log, () => running.speaker.configure(read().config))
+  })
   log.info({ event: 'ready', peers: file.config.peers.length }, 'ready')
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT', 'SIGUSR1'] as const) {
@@ -224,6 +234,7 @@ async function run(path: string, flags: RunFlags): Promise<void> {
   log.info({ event: 'stopping', signal })
   await running.stop(signal === 'SIGUSR1')
   if (recording !== undefined) await new Promise<void>((done) => recording.end(done))
+  await mrt?.end()
   log.info({ event: 'stopped' })
 }
 
@@ -234,5 +245,28 @@ function reload(log: Logger, act: () => void): void {
     log.info({ event: 'reloaded' }, 'the file was read again')
   } catch (thrown) {
     log.error({ event: 'reload', error: asTriviumError(thrown).message }, 'nothing was changed')
+  }
+}
+
+/** A file that grows; after `reopen` the one that has the name then. */
+function appendTo(path: string, log: Logger) {
+  const open = (): WriteStream => {
+    const stream = createWriteStream(path, { flags: 'a', mode: 0o600 })
+    stream.on('error', ({ message }) => log.error({ event: 'mrt', error: message }))
+    return stream
+  }
+  let stream = open()
+  return {
+    write: (bytes: Uint8Array) => void stream.write(bytes),
+    reopen(): void {
+      stream.end()
+      stream = open()
+    },
+    end: () =>
+      new Promise<void>((done) => {
+        // Also of one that could not be opened.
+        if (stream.destroyed) done()
+        else stream.end(() => done())
+      }),
   }
 }

@@ -19,6 +19,8 @@ export interface AloneOptions {
   /** Peers kept what an earlier run said, and this host what it learned: RFC 4724. */
   readonly isRestarting: boolean
   readonly record?: (record: Uint8Array) => void
+  /** Takes peers' UPDATEs and states as MRT. */
+  readonly writeMrt?: (record: Uint8Array) => void
 }
 
 export interface Alone {

@@ -5,6 +5,7 @@
  */
 import type { SpeakerConfig } from '../../bgp/config.ts'
 import { createRecordedSpeaker } from '../../bgp/speaker/recorder.ts'
+import { withUpdateLog } from '../../bgp/speaker/update-log.ts'
 import {
   createSpeaker,
   type Speaker,
@@ -34,6 +35,8 @@ export interface StartSpeakerOptions extends SpeakerOptions {
   readonly onRoutes?: (effect: RouteEffect) => void
   /** Takes everything that the speaker is told (`bgp/speaker/recorder.ts`). */
   readonly record?: (record: Uint8Array) => void
+  /** Takes peers' UPDATEs and states as MRT (`bgp/speaker/update-log.ts`). */
+  readonly writeMrt?: (record: Uint8Array) => void
   /** What is logged, for metrics and BFD. */
   readonly onReport?: (report: SpeakerReport) => void
 }
@@ -114,7 +117,7 @@ export async function startSpeaker(options: StartSpeakerOptions): Promise<Runnin
   return running
 }
 
-function speakerOf({ record, ...options }: StartSpeakerOptions): Speaker {
+function speakerOf({ record, writeMrt, ...options }: StartSpeakerOptions): Speaker {
   const { costOf, isRestarting, deferralSeconds, blockedOctetsMax, turnPrefixes } = options
   const plain: SpeakerOptions = {
     ...(costOf !== undefined && { costOf }),
@@ -123,7 +126,9 @@ function speakerOf({ record, ...options }: StartSpeakerOptions): Speaker {
     ...(blockedOctetsMax !== undefined && { blockedOctetsMax }),
     ...(turnPrefixes !== undefined && { turnPrefixes }),
   }
-  return record === undefined ? createSpeaker(plain) : createRecordedSpeaker(plain, record)
+  const speaker = record === undefined ? createSpeaker(plain) : createRecordedSpeaker(plain, record)
+  if (writeMrt === undefined) return speaker
+  return withUpdateLog(speaker, writeMrt, () => Math.floor(Date.now() / 1000))
 }
 
 /** Carries effects out. */
