@@ -220,7 +220,8 @@ function fullFigures(
   }
 }
 
-function startAgents({ engine, nodes }: Cluster, { times }: Scenario, chance: Prng): void {
+/** Every agent starts somewhere in the jitter. */
+export function startAgents({ engine, nodes }: Cluster, { times }: Scenario, chance: Prng): void {
   for (const { index } of nodes) {
     const delayTicks = chance.below(times.startJitterMs * TICKS_PER_MS + 1)
     // The network is there before any agent.

@@ -8,6 +8,8 @@ export interface ImportRule {
   readonly unit: string
   /** Other units; `*` is all but those that nobody imports. */
   readonly units: readonly string[]
+  /** Single files of units that are forbidden otherwise. */
+  readonly files?: readonly string[]
   /** Packages; `node:*` is everything built in, `*` is anything. */
   readonly packages?: readonly string[]
 }
@@ -193,6 +195,12 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['commander', 'yaml', 'zod', 'cli-progress', 'node:*'],
   },
   { unit: 'simulator', units: PURE, packages: ['yaml', 'zod'] },
+  // A second implementation: of the exact engine it knows what a scenario and a switch are.
+  {
+    unit: 'simulator/scaled',
+    units: ['src/net', 'src/kernel', 'src/errors.ts', 'src/prng.ts'],
+    files: ['simulator/scenario.ts', 'simulator/profiles.ts'],
+  },
   {
     unit: 'simulator/report',
     units: ['simulator', ...PURE],

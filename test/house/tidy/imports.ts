@@ -108,6 +108,7 @@ function refusal(each: Import): string | undefined {
   const unit = unitOf(target)?.unit
   if (unit === undefined) return `imports ${target}, which is in no unit of the table`
   if (unit === rule.unit) return strangers(from.path, target)
+  if (rule.files?.includes(target)) return undefined
   const isEnd = NOBODY_IMPORTS.some((end) => end === unit)
   const allowed = rule.units.includes(unit) || (rule.units.includes('*') && !isEnd)
   return allowed ? undefined : `${rule.unit} must not import ${unit} (${target})`

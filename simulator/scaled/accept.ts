@@ -1,0 +1,90 @@
+/**
+ * Which scenarios the scaled engine answers, and which word of any other it does not know.
+ *
+ * @module
+ */
+import { TriviumError } from '../../src/errors.ts'
+import { type Prefix, prefixFamily, prefixLength } from '../../src/net/mod.ts'
+import type { RunMode, Scenario, ScenarioMode } from '../scenario.ts'
+
+/** Racks that the underlay has /24s for, and nodes of one. */
+const RACKS_MAX = 16_384
+const RACK_NODES_MAX = 250
+const BLOCK_LENGTH = 26
+const BLOCK_LENGTH_MAX = 29
+
+/** What is left of a scenario that is accepted. */
+export interface Plan {
+  readonly mode: 'vxlan' | 'route' | 'vlan'
+  readonly scenario: Scenario
+  readonly pool: Prefix
+  readonly blockLength: number
+  readonly network: string
+  readonly vlanId: number
+}
+
+/**
+ * @throws {TriviumError} BAD_CONFIG: names the first word that the engine does not know.
+ */
+export function acceptPlan(scenario: Scenario, mode: RunMode): Plan {
+  for (const [word, found, wanted] of words(scenario)) {
+    if (found !== wanted) throw refusal(word, found, wanted)
+  }
+  if (mode.mode === 'mixed') throw refusal('mode', 'mixed', 'vxlan, route or vlan')
+  for (const [word, found, wanted] of modeWords(mode)) {
+    if (found !== wanted) throw refusal(word, found, wanted)
+  }
+  if (mode.vlanId === 0) throw refusal('vlanId', 0, 'a tag')
+  return { mode: mode.mode, scenario, vlanId: mode.vlanId ?? 100, ...poolOf(scenario) }
+}
+
+type Word = readonly [word: string, found: unknown, wanted: unknown]
+
+function words({ pools, fabric, routing, store, times, talk, allow }: Scenario): readonly Word[] {
+  return [
+    ['pools', pools.length, 1],
+    ['allow', allow.length, 0],
+    ['fabric.kind', fabric.kind, 'leaf-spine'],
+    ['fabric.dataCenters', fabric.dataCenters, 1],
+    ['routing.protocol', routing.protocol, 'timers'],
+    ['store.rack', store.rack, undefined],
+    ['store.dataCenter', store.dataCenter, undefined],
+    ['store.latencyMs', store.latencyMs, 0],
+    ['store.mbps', store.mbps, undefined],
+    ['store.lossPercent', store.lossPercent, 0],
+    ['times.protocol', times.protocol, 'ideal'],
+    ['talk', talk, 'none'],
+  ]
+}
+
+const modeWords = (mode: ScenarioMode): readonly Word[] => [
+  ['announce', mode.announce, 'block'],
+  ['placement', mode.placement ?? 'lowest', 'lowest'],
+  ['flavour', mode.flavour, 'classic'],
+  ['crossSubnet', mode.crossSubnet, false],
+  ['masquerade', mode.masquerade, true],
+  ['attachment', mode.attachment ?? 'bridge', 'bridge'],
+]
+
+function poolOf({ pools, nodes, racks }: Scenario): Pick<Plan, 'pool' | 'blockLength' | 'network'> {
+  const [first] = pools
+  if (first === undefined) throw refusal('pools', 'none', 1)
+  const { cidr: pool, blockLength = BLOCK_LENGTH, network = 'pods' } = first
+  if (prefixFamily(pool) !== 4) throw refusal('pools.cidr', pool, 'an IPv4 prefix')
+  if (blockLength > BLOCK_LENGTH_MAX) {
+    throw refusal('pools.blockLength', blockLength, `at most ${BLOCK_LENGTH_MAX}`)
+  }
+  const blocks = 2 ** (blockLength - prefixLength(pool))
+  if (blocks < nodes) throw refusal('pools', `${blocks} blocks`, `one for each of ${nodes} nodes`)
+  const most = Math.ceil(nodes / racks)
+  if (most > RACK_NODES_MAX) throw refusal('racks', `${most} nodes a rack`, RACK_NODES_MAX)
+  if (racks > RACKS_MAX) throw refusal('racks', racks, `at most ${RACKS_MAX}`)
+  return { pool, blockLength, network }
+}
+
+const refusal = (word: string, found: unknown, wanted: unknown): TriviumError =>
+  new TriviumError(
+    'BAD_CONFIG',
+    `Cannot run ${word} in the scaled engine: found ${String(found)}, wanted ${wanted === undefined ? 'none' : String(wanted)}`,
+    'The exact engine runs it, use: trivium sim run',
+  )

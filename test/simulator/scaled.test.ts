@@ -1,0 +1,249 @@
+/**
+ * The scaled engine against the exact one: on random small scenarios every table of
+ * every node and switch, every counter and every moment of the cold start is the same.
+ */
+import { deepEqual } from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { TICKS_PER_MS } from '../../simulator/clock.ts'
+import { KERNEL_KIND, NODE_TABLES } from '../../simulator/measure.ts'
+import { SWITCH_PROFILES, SWITCH_TABLES } from '../../simulator/profiles.ts'
+import { runScenario, startAgents } from '../../simulator/run.ts'
+import { ScaledColdStart } from '../../simulator/scaled/mod.ts'
+import { type Scenario, scenarioSchema } from '../../simulator/scenario.ts'
+import { Cluster } from '../../simulator/world.ts'
+import type { KernelObject } from '../../src/kernel/mod.ts'
+import { prng } from '../../src/prng.ts'
+import { holds } from '../support/property.ts'
+
+const PATIENCE_TICKS = 3_600_000 * TICKS_PER_MS
+
+type Input = Parameters<typeof scenarioSchema.parse>[0]
+
+const text = (object: KernelObject): string =>
+  JSON.stringify(object, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  )
+
+const TABLE_KINDS: readonly string[] = Object.values(KERNEL_KIND)
+
+/** Everything that is compared, by the exact engine. */
+function exact(scenario: Scenario, mode: Scenario['modes'][number]) {
+  const cluster = new Cluster(scenario, mode)
+  const { engine, nodes, fabric } = cluster
+  const before = nodes.reduce((sum, { kernel }) => sum + kernel.operations, 0)
+  startAgents(cluster, scenario, prng(scenario.seed).fork('start'))
+  const counts = (): readonly number[][] =>
+    nodes.map(({ kernel }) => NODE_TABLES.map((table) => kernel.counts[KERNEL_KIND[table]]))
+  let last = counts()
+  const steps: unknown[] = []
+  const converged = engine.run(() => {
+    const now = counts()
+    for (const [node, entries] of now.entries()) {
+      if (entries.join() === last[node]?.join()) continue
+      steps.push({ tick: engine.tick, node, entries })
+    }
+    last = now
+    return cluster.isQuiet
+  }, PATIENCE_TICKS)
+  const { commits, notes } = cluster.storeLinks.traffic
+  return {
+    converged,
+    tick: engine.tick,
+    events: engine.events,
+    operations: nodes.reduce((sum, { kernel }) => sum + kernel.operations, -before),
+    commits,
+    notes,
+    traffic: fabric.announced.traffic,
+    heardTick: fabric.heardTick,
+    steps,
+    nodes: nodes.map(({ kernel }) =>
+      [...kernel.objects()]
+        .filter(({ kind }) => TABLE_KINDS.includes(kind))
+        .map(text)
+        .sort(),
+    ),
+    counts: last,
+    switches: fabric.devices.map((device) => ({
+      name: device.name,
+      lagMaxTicks: device.lagMaxTicks,
+      queuePeak: device.queuePeak,
+      programmedTick: device.programmedTick,
+      tables: SWITCH_TABLES.map((name) => {
+        const table = device.tables[name]
+        const { demand, demandPeak, usedPeak, evictions, firstOverflow } = table
+        const held = table.entries().filter((entry) => table.ask(entry) === 'taken')
+        const overflow = firstOverflow && {
+          atTick: firstOverflow.atTick,
+          entry: firstOverflow.entry,
+        }
+        const wanted = table.entries()
+        return { demand, demandPeak, usedPeak, evictions, overflow, wanted, held: held.toSorted() }
+      }),
+    })),
+  }
+}
+
+/** The same by the scaled one. */
+function scaled(scenario: Scenario, mode: Scenario['modes'][number]): ReturnType<typeof exact> {
+  const run = new ScaledColdStart(scenario, mode)
+  const { switches } = run
+  const indices = Array.from({ length: scenario.nodes }, (_, node) => node)
+  const devices = Array.from({ length: switches.count }, (_, device) => device)
+  return {
+    converged: run.converged,
+    tick: run.tick,
+    events: run.events,
+    operations: run.kernelOperations,
+    ...run.store,
+    traffic: run.traffic,
+    heardTick: run.heardTick,
+    steps: [...run.steps()].map(({ tick, node, claims }) => ({
+      tick,
+      node,
+      entries: NODE_TABLES.map((table) => run.entriesAt(table, claims)),
+    })),
+    nodes: indices.map((node) => run.contents(node).map(text).sort()),
+    counts: indices.map((node) => NODE_TABLES.map((table) => run.entries(node, table))),
+    switches: devices.map((device) => ({
+      name: switches.name(device),
+      lagMaxTicks: switches.lagMaxTicks[device]!,
+      queuePeak: switches.queuePeaks[device]!,
+      programmedTick: switches.programmedTicks[device]!,
+      tables: SWITCH_TABLES.map((name) => ({
+        demand: switches.demand(device, name),
+        demandPeak: switches.demand(device, name),
+        usedPeak: switches.usedPeak(device, name),
+        evictions: switches.evictions(device, name),
+        overflow: switches.firstOverflow(device, name),
+        wanted: switches.wanted(device, name),
+        held: switches.held(device, name).toSorted(),
+      })),
+    })),
+  }
+}
+
+const few = fc.integer({ min: 1, max: 24 })
+const rate = fc.option(fc.oneof(few, fc.constantFrom(750, 'sonic-measured', 'mx304')), {
+  nil: undefined,
+})
+const behaviour = {
+  overflow: fc.constantFrom('refuse', 'evict', 'software'),
+  routesPerSecond: rate,
+}
+const maybe = fc.option(few, { nil: undefined })
+const anySwitch = fc.oneof(
+  fc.record({ lpm: few, host: few, mac: few, arp: maybe, ecmp: maybe, ...behaviour }),
+  fc.record({
+    profile: fc.constantFrom(...SWITCH_PROFILES.map(({ name }) => name)),
+    ...behaviour,
+  }),
+)
+const anyMode = fc.oneof(
+  fc.constantFrom('vxlan', 'route', 'route', 'vlan'),
+  fc.record({ mode: fc.constant('vlan'), vlanId: fc.integer({ min: 1, max: 4000 }) }),
+)
+/** All at once, closely, and over more than a repair. */
+const anyTimes = fc.record({
+  startJitterMs: fc.constantFrom(0, 1, 2, 10, 300, 1000, 12_000),
+  settleMs: fc.constantFrom(1, 7, 20, 100, 3000),
+  repairMs: fc.constantFrom(100, 333, 1000, 10_000),
+  storeMs: fc.constantFrom(0, 1, 1, 3, 50),
+  announceMs: fc.constantFrom(0, 1, 50, 700),
+})
+
+const anyScenario = fc
+  .record({
+    seed: fc.nat(),
+    nodes: fc.integer({ min: 1, max: 12 }),
+    racks: fc.integer({ min: 1, max: 5 }),
+    spines: fc.integer({ min: 1, max: 3 }),
+    podsPerNode: fc.constant(1),
+    blockLength: fc.integer({ min: 24, max: 29 }),
+    network: fc.constantFrom(undefined, 'red'),
+    mode: anyMode,
+    switch: anySwitch,
+    times: anyTimes,
+  })
+  .map(
+    ({ blockLength, network, mode, ...rest }): Input => ({
+      ...rest,
+      pools: [{ cidr: '10.32.0.0/20', blockLength, ...(network && { network }) }],
+      modes: [mode],
+    }),
+  )
+
+holds(
+  t,
+  'every table, counter and moment is that of the exact engine',
+  anyScenario,
+  (input) => {
+    const scenario = scenarioSchema.parse(input)
+    const [mode] = scenario.modes
+    deepEqual(scaled(scenario, mode!), exact(scenario, mode!))
+  },
+  { numRuns: 50 },
+)
+
+const BASE = {
+  nodes: 7,
+  racks: 3,
+  podsPerNode: 2,
+  pools: [{ cidr: '10.0.0.0/16' }],
+  modes: ['vxlan', 'route', 'vlan'],
+  switch: { lpm: 100, host: 100, mac: 100 },
+} as const
+
+t.test('the cold start that a whole run reports', async (t) => {
+  const scenario = scenarioSchema.parse(BASE)
+  for (const { mode, coldStartMs, samples, label } of runScenario(scenario).modes) {
+    const run = new ScaledColdStart(scenario, mode)
+    t.equal(run.tick / TICKS_PER_MS, coldStartMs, label)
+    const entries = NODE_TABLES.map((table) => [`node ${table}`, run.entries(0, table)] as const)
+    for (const [table, count] of entries) t.equal(count, samples[0]?.entries[table], table)
+  }
+})
+
+t.test('what it does not know is refused by its word', async (t) => {
+  const refused: readonly (readonly [word: string, input: object])[] = [
+    ['announce', { modes: [{ mode: 'route', announce: 'host' }] }],
+    ['placement', { modes: [{ mode: 'route', placement: 'rack' }] }],
+    ['flavour', { modes: [{ mode: 'vxlan', flavour: 'lightweight' }] }],
+    ['crossSubnet', { modes: [{ mode: 'vxlan', crossSubnet: true }] }],
+    ['attachment', { modes: [{ mode: 'vlan', attachment: 'macvlan' }] }],
+    ['vlanId', { modes: [{ mode: 'vlan', vlanId: 0 }] }],
+    ['masquerade', { modes: [{ mode: 'route', masquerade: false }] }],
+    ['mode', { modes: [{ mode: 'mixed', networks: { pods: 'vxlan' } }] }],
+    ['pools', { pools: [{ cidr: '10.0.0.0/16' }, { cidr: '10.1.0.0/16' }] }],
+    ['pools', { pools: [{ cidr: '10.0.0.0/24' }] }],
+    ['pools.cidr', { pools: [{ cidr: 'fd00::/48' }] }],
+    ['pools.blockLength', { pools: [{ cidr: '10.0.0.0/16', blockLength: 30 }] }],
+    ['routing.protocol', { routing: { protocol: 'bgp' } }],
+    ['fabric.kind', { fabric: { kind: 'three-tier' } }],
+    ['fabric.dataCenters', { fabric: { dataCenters: 2 } }],
+    ['store.rack', { store: { rack: 0 } }],
+    ['store.dataCenter', { store: { dataCenter: 0 } }],
+    ['store.latencyMs', { store: { latencyMs: 1 } }],
+    ['store.mbps', { store: { mbps: 100 } }],
+    ['store.lossPercent', { store: { lossPercent: 1 } }],
+    ['times.protocol', { times: { protocol: 'frr' } }],
+    ['talk', { talk: 'all' }],
+  ]
+  for (const [word, input] of refused) {
+    const scenario = scenarioSchema.parse({ ...BASE, modes: ['route'], ...input })
+    const run = () => new ScaledColdStart(scenario, scenario.modes[0]!)
+    t.throws(run, { message: new RegExp(`^Cannot run ${word} in the scaled engine`) }, word)
+  }
+})
+
+t.test('tables are shared', async (t) => {
+  const scenario = { ...scenarioSchema.parse(BASE), nodes: 1000, racks: 10 }
+  const run = new ScaledColdStart(scenario, { ...scenario.modes[1]! })
+  t.ok(run.converged, 'it becomes quiet')
+  // A route to the underlay, one for each node's block, and a link; switches: underlay and blocks.
+  const ofSwitches = 10 * (1000 + 9 + 200) + 2 * (1000 + 10) + 10
+  t.equal(run.sharing.entries, 1000 * (1 + 1 + 1000) + ofSwitches)
+  t.ok(run.sharing.ratio > 200, `${run.sharing.ratio} entries for one that is stored`)
+})
