@@ -129,6 +129,39 @@ async function tryPolicies(t: Test, meeting: Meeting): Promise<void> {
   )
 }
 
+/** RFC 8326: the same routes, about to go; and back. */
+async function goAndComeBack(
+  t: Test,
+  { file, ask }: Meeting,
+  program: Program,
+  router: Router,
+  moved: readonly string[],
+): Promise<void> {
+  writeFileSync(file, `gracefulShutdown: true\n${readFileSync(file, 'utf8')}`)
+  program.signal('SIGHUP')
+  const going = moved.map((line) => `${line} 65535:0`)
+  t.strictSame(await settle(async () => differs(await learned(router), going)), [])
+  writeFileSync(file, readFileSync(file, 'utf8').replace('gracefulShutdown: true', ''))
+  program.signal('SIGHUP')
+  t.strictSame(await settle(async () => differs(await learned(router), moved)), [])
+  t.equal((await ask('peers'))[0]?.['established'], 1, 'graceful shutdown ends no session')
+}
+
+/** What the speaker wrote of what it heard. */
+async function readUpdates(t: Test, { file }: Meeting): Promise<void> {
+  const said = (await must(['bgpdump', '-m', `${file}.mrt`]))
+    .split('\n')
+    .map((line) => line.split('|'))
+  const announced = said.filter(([, , what]) => what === 'A').map(([, , , , , prefix]) => prefix)
+  t.strictSame(
+    [...new Set(announced)].sort(),
+    ['10.10.0.0/16', '10.10.0.0/26', '2001:db8:10::/48'],
+    'all that BIRD said, policy or not, of both runs',
+  )
+  const ups = said.filter(([, , what, , , , to]) => what === 'STATE' && to === '6')
+  t.equal(ups.length, 2, 'a session in each run')
+}
+
 t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
   const meeting = await meet(t)
   const { world, ours, theirs, file } = meeting
@@ -165,15 +198,7 @@ t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
   const [peer] = await meeting.ask('peers')
   t.equal(peer?.['established'], 1, 'without ending the session')
 
-  // RFC 8326: the same routes, about to go; and back.
-  writeFileSync(file, `gracefulShutdown: true\n${readFileSync(file, 'utf8')}`)
-  program.signal('SIGHUP')
-  const going = moved.map((line) => `${line} 65535:0`)
-  t.strictSame(await settle(async () => differs(await learned(router), going)), [])
-  writeFileSync(file, readFileSync(file, 'utf8').replace('gracefulShutdown: true', ''))
-  program.signal('SIGHUP')
-  t.strictSame(await settle(async () => differs(await learned(router), moved)), [])
-  t.equal((await meeting.ask('peers'))[0]?.['established'], 1, 'graceful shutdown ends no session')
+  await goAndComeBack(t, meeting, program, router, moved)
 
   program.signal('SIGUSR1')
   await settle(() => (program.hasEnded() ? [] : ['it runs']))
@@ -196,17 +221,7 @@ t.test('the example of the documentation, beside BIRD', { skip }, async (t) => {
     'an end with a Cease takes all back',
   )
   t.match((await router.session(ours.ipv4)).told, /Administrative shutdown/i, 'and says so')
-  const said = (await must(['bgpdump', '-m', `${file}.mrt`]))
-    .split('\n')
-    .map((line) => line.split('|'))
-  const announced = said.filter(([, , what]) => what === 'A').map(([, , , , , prefix]) => prefix)
-  t.strictSame(
-    [...new Set(announced)].sort(),
-    ['10.10.0.0/16', '10.10.0.0/26', '2001:db8:10::/48'],
-    'all that BIRD said, policy or not, of both runs',
-  )
-  const ups = said.filter(([, , what, , , , to]) => what === 'STATE' && to === '6')
-  t.equal(ups.length, 2, 'a session in each run')
+  await readUpdates(t, meeting)
   t.strictSame(await settle(() => inKernel(meeting)), [], 'nothing is left in the kernel')
 })
 

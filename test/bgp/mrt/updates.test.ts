@@ -131,3 +131,28 @@ t.test(
     ])
   },
 )
+
+t.test('an UPDATE with the end of the session behind it in one chunk', async (t) => {
+  const records: Uint8Array[] = []
+  let last: Extract<SpeakerInput, { kind: 'session' }> | undefined
+  const logged = withUpdateLog(
+    createSpeaker(),
+    (bytes) => void records.push(bytes),
+    () => SECONDS,
+  )
+  const net = new SpeakerNetwork({
+    onInput({ name }, input) {
+      const isHeard = input.kind === 'session' && input.input.kind === 'received'
+      if (name === 'a' && isHeard && input.input.bytes.at(18) === 2) last ??= input
+    },
+  })
+  net.add('a', at(1), speaker(1, OLD_AS, [peer('192.0.2.2', 65002)]), logged)
+  net.add('b', at(2), speaker(2, 65002, [peer('192.0.2.1', OLD_AS)], ['10.2.0.0/16']))
+  net.settle()
+  if (last?.input.kind !== 'received') throw new Error('no UPDATE came')
+  const cease = Buffer.from(`${'ff'.repeat(16)}00150306${'02'}`, 'hex')
+  const bytes = Buffer.concat([last.input.bytes, cease])
+  records.length = 0
+  logged.handle({ ...last, input: { ...last.input, bytes } }, net.now)
+  t.strictSame([...new Set(records.map((record) => record[7]))], [4, 5], 'first it, then the state')
+})
