@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { card, escaped, page, reproduction, table } from '../report/page.ts'
+import { heatMap } from '../report/heat-map.ts'
+import { card, escaped, page, plot, reproduction, table } from '../report/page.ts'
 import { count } from '../report/words.ts'
+import { type FigureMaps, mapsOf } from './maps.ts'
 import type { SweepSummary } from './summary.ts'
 import { cellWords } from './text.ts'
 
@@ -31,6 +33,7 @@ export function sweepHtml(summary: SweepSummary): string {
     `<h1>${escaped(plan.name)}: a sweep</h1>`,
     plan.about === '' ? '' : `<p class="about">${escaped(plan.about)}</p>`,
     checks,
+    ...mapsOf(summary).map(mapsCard),
     card(
       'Every point',
       `Mean over ${count(plan.seeds.length)} seeds, ± half of the 95 % interval (Student's t). Times are virtual.`,
@@ -41,4 +44,19 @@ export function sweepHtml(summary: SweepSummary): string {
       { text: plan.text, command: 'trivium sim sweep FILE --html report.html' },
     ),
   ])
+}
+
+/** Every map of one figure, by one scale. */
+function mapsCard({ measure, maps, more }: FigureMaps): string {
+  const prefix = `map-${measure.name.replaceAll(/[^a-z0-9]/g, '-')}`
+  const body = maps.map(({ title, map }, index) => {
+    const head = title === '' ? '' : `<p><b>${escaped(title)}</b></p>`
+    return `${head}${plot(heatMap(`${prefix}-${index}`, map))}`
+  })
+  const left = more === 0 ? '' : ` ${count(more)} more are left out: the table below has them.`
+  return card(
+    escaped(measure.title),
+    `Mean over seeds, ± half of the 95 % interval; darker is more.${left}`,
+    body.join('\n'),
+  )
 }

@@ -34,6 +34,10 @@ export interface SweepCell extends Estimate {
   readonly values: readonly (number | undefined)[]
 }
 
+/** Of the measure `holds`: with how many seeds no table overflowed. */
+export const holdsWords = ({ values, count }: SweepCell): string =>
+  `${values.filter((value) => value === 1).length} of ${count}`
+
 /** A point in one of its modes. */
 export interface SweepRow {
   readonly point: number

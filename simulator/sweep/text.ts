@@ -7,7 +7,14 @@ import { aligned, type Column } from '../report/align.ts'
 import { valueWords } from '../report/measures.ts'
 import { count } from '../report/words.ts'
 import type { SweepPlan } from './plan.ts'
-import type { FailedRun, MeasureHead, SweepCell, SweepRow, SweepSummary } from './summary.ts'
+import {
+  type FailedRun,
+  holdsWords,
+  type MeasureHead,
+  type SweepCell,
+  type SweepRow,
+  type SweepSummary,
+} from './summary.ts'
 
 /** Failed runs that are named. */
 const FAILED_MAX = 12
@@ -68,10 +75,8 @@ function failedLines(failed: readonly FailedRun[]): readonly string[] {
 /** `1.10 s ± 0.02 s`, and of how many seeds where not of all; `8 of 10` hold. */
 export function cellWords(cell: SweepCell | undefined, seeds: number): string {
   if (cell === undefined) return '-'
-  const { measure, mean, half, count: known, values } = cell
-  if (measure.name === 'holds') {
-    return `${values.filter((value) => value === 1).length} of ${known}`
-  }
+  const { measure, mean, half, count: known } = cell
+  if (measure.name === 'holds') return holdsWords(cell)
   const spread = half === undefined || half === 0 ? '' : ` ± ${valueWords(half, measure.unit)}`
   const few = known === seeds ? '' : ` (${known} of ${seeds})`
   return `${valueWords(mean, measure.unit)}${spread}${few}`

@@ -236,6 +236,13 @@ t.test('whole, in parts, and torn: the same figures', async (t) => {
   t.ok(said.some((words) => /^double, and alike: 3 runs\n {2}nodes=3/.test(words)))
   const some = mergeFolders({ ...report, folders: parts.slice(1), write })
   await t.rejects(some, /3 of 8 runs are missing: nodes=3 times\.protocol=ideal seed 1/)
+  text = ''
+  const folders = parts.slice(1)
+  const html = join(folder, 'report.html')
+  const wide = { ...report, output: 'wide' as const, partial: true, html }
+  await mergeFolders({ ...wide, folders, write })
+  t.match(text, /^nodes +times\.protocol +MODE .*^missing: 3 of 8 runs$.*^report /ms)
+  t.match(readFileSync(html, 'utf8'), /mode route \/32.*<svg role="img"/s)
   writeFileSync(file, GRID.replace('seeds: 2', 'seeds: 3'))
   const other = join(folder, 'other')
   await run({ out: other, shard: { index: 0, count: 12 } })

@@ -5,6 +5,7 @@
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander'
+import { TriviumError } from '../../errors.ts'
 import { print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 import { programId, runOnThreads } from '../sim-pool.ts'
@@ -99,10 +100,18 @@ function mergeCommand(): Command {
     .description('bring the parts of a sweep together')
     .option('--out <folder>', 'write all results there')
     .option('--partial', 'report also when runs are missing')
-  // The parent has some of the same options: each command reads its own.
   return withReport(command)
     .addHelpText('after', MERGE_EXAMPLES)
-    .action(async (folders: readonly string[], flags: Flags & { readonly partial?: boolean }) => {
+    .action(async (folders: readonly string[], _: unknown, command: Command) => {
+      // Those that the parent has, too, were read by it.
+      const flags = command.optsWithGlobals<SweepFlags & { readonly partial?: boolean }>()
+      const alien = (['seeds', 'shard', 'threads'] as const).find((key) => flags[key] !== undefined)
+      if (alien !== undefined) {
+        throw new TriviumError(
+          'USAGE',
+          `Cannot merge with --${alien}: nothing is run, wanted folders`,
+        )
+      }
       const { mergeFolders } = await import('../../../simulator/main.ts')
       await simulate(() => mergeFolders({ ...flags, folders, write: print, warn }))
     })
@@ -110,7 +119,8 @@ function mergeCommand(): Command {
 
 async function sweep(file: string, flags: SweepFlags, scenariosDir: string): Promise<void> {
   if (flags.shard !== undefined && flags.out === undefined) {
-    throw new InvalidArgumentError('--shard needs --out: a part is merged with the others later')
+    const why = 'found no --out, wanted a folder for the part, to be merged with the others'
+    throw new TriviumError('USAGE', `Cannot run a shard of ${file}: ${why}`)
   }
   const { sweepFile } = await import('../../../simulator/main.ts')
   const stopping = new AbortController()
