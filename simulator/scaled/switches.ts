@@ -87,7 +87,12 @@ export class ScaledSwitches {
       lpm: newColumn(),
       ecmp: newColumn(),
     }))
-    this.initial = Array.from({ length: this.count }, (_, device) => this.initialOf(device))
+    // A VLAN is everywhere: what one switch learns, all do.
+    const everywhere = plan.mode === 'vlan' ? this.initialOf(0) : undefined
+    this.initial = Array.from(
+      { length: this.count },
+      (_, device) => everywhere ?? this.initialOf(device),
+    )
   }
 
   /** Switches learn what they are configured with. */
@@ -168,7 +173,7 @@ export class ScaledSwitches {
   /** Entries of all tables, and how many are stored for them. */
   get sharing(): { readonly entries: number; readonly stored: number } {
     let stored = this.log.blocks.length
-    for (const own of this.initial) stored += own.length
+    for (const own of new Set(this.initial)) stored += own.length
     return { entries: this.heard.reduce((sum, count) => sum + count, 0), stored }
   }
 
