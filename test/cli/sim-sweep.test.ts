@@ -1,12 +1,13 @@
 /** Sweeps as people run them: in parts, stopped by a signal, killed, and on any number of threads. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { parse } from 'yaml'
 import { type Finished, run } from '../../src/lab/exec.ts'
-import { builtCli } from '../support/e2e.ts'
+import { builtCli, ROOT } from '../support/e2e.ts'
 import { ownFolder } from '../support/folder.ts'
 
 const folder = ownFolder(t)
@@ -30,19 +31,56 @@ const command = [...builtCli(), 'sim', 'sweep']
 const sweep = (...args: readonly string[]): Promise<Finished> => run([...command, ...args])
 const whole = sweep(file, '--threads', '2', '-o', 'json')
 
-t.test('in parts: two share a folder, the third has its own', async (t) => {
+/** Arguments of the Job's container behind `sim sweep`, for one pod of three. */
+function jobArgs(index: string, out: string): readonly string[] {
+  const text = readFileSync(join(ROOT, 'deploy', 'kubernetes', 'sweep.yaml'), 'utf8')
+  const { spec } = parse(text)
+  const { completions, completionMode, template } = spec
+  const [container] = template.spec.containers
+  t.equal(completionMode, 'Indexed')
+  const mounts = container.volumeMounts.map(({ name }: { readonly name: string }) => name)
+  const volumes = template.spec.volumes.map(({ name }: { readonly name: string }) => name)
+  t.strictSame(mounts, volumes)
+  const [sim, verb, ...args] = container.args as readonly string[]
+  t.strictSame([sim, verb], ['sim', 'sweep'])
+  t.ok(args.includes(`--shard=$(JOB_COMPLETION_INDEX)/${completions}`), 'as many as the Job has')
+  return args.map((arg) =>
+    arg
+      .replace(`$(JOB_COMPLETION_INDEX)/${completions}`, `${index}/3`)
+      .replace('/sweep/grid.yaml', file)
+      .replace('/results', out)
+      .replace(/--threads=\d+/, '--threads=1'),
+  )
+}
+
+/** The script of the array as Slurm starts it, for one task of three. */
+function arrayTask(index: string, out: string): Promise<Finished> {
+  const bin = join(folder, 'bin')
+  mkdirSync(bin)
+  const words = command.slice(0, -2).map((word) => `'${word}'`)
+  writeFileSync(join(bin, 'srun'), '#!/bin/sh\nshift\nexec "$@"\n', { mode: 0o755 })
+  writeFileSync(join(bin, 'trivium'), `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o755 })
+  const variables = [
+    `PATH=${bin}:${process.env['PATH']}`,
+    ...[`SLURM_ARRAY_TASK_ID=${index}`, 'SLURM_ARRAY_TASK_COUNT=3', 'SLURM_CPUS_PER_TASK=1'],
+  ]
+  return run(['env', ...variables, join(ROOT, 'deploy', 'slurm', 'sweep.sh'), file, out])
+}
+
+t.test('in parts, as the Job and the array run them: two share a folder', async (t) => {
   const [shared, own] = [join(folder, 'shared'), join(folder, 'own')]
   const parts = await Promise.all([
-    sweep(file, '--shard', '0/3', '--out', shared, '--threads', '1'),
-    sweep(file, '--shard', '1/3', '--out', shared, '--threads', '1'),
-    sweep(file, '--shard', '2/3', '--out', own, '--threads', '1', '-o', 'yaml'),
+    sweep(...jobArgs('0', shared)),
+    sweep(...jobArgs('1', shared), '-o', 'yaml'),
+    arrayTask('2', own),
   ])
   t.strictSame(
     parts.map(({ status }) => status),
     [0, 0, 0],
   )
   t.match(parts[0]?.stdout, /shard 0\/3: 6 runs in /)
-  t.match(parts[2]?.stdout, /wanted: 5\n/)
+  t.match(parts[1]?.stdout, /wanted: 5\n/)
+  t.match(parts[2]?.stdout, /shard 2\/3: 5 runs in /)
   t.strictSame(readdirSync(shared).sort(), ['runs-0-of-3.jsonl', 'runs-1-of-3.jsonl', 'sweep.json'])
   const html = join(folder, 'report.html')
   const all = join(folder, 'all')
