@@ -26,6 +26,7 @@ import { bench as peers } from './peers.bench.ts'
 import { bench as simBgp } from './sim-bgp.bench.ts'
 import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
+import { bench as simScaled } from './sim-scaled.bench.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   bgp,
@@ -41,6 +42,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'sim-bgp': simBgp,
   'sim-cluster': simCluster,
   'sim-engine': simEngine,
+  'sim-scaled': simScaled,
 }
 
 const OUTPUTS = ['text', 'json', 'markdown'] as const
