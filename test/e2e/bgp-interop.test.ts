@@ -21,7 +21,7 @@ import { builtCli, skip } from '../support/e2e.ts'
 /** What differs most between daemons. */
 const SHORT = new Set([
   ...['ipv6', 'communities', 'as4', 'reflector-ours', 'reflector-theirs'],
-  ...['md5', 'kernel', 'restart-ours', 'restart-theirs'],
+  ...['md5', 'restart-ours', 'restart-theirs'],
   ...['add-path-theirs', 'limit-ours', 'hold-theirs'],
 ])
 /** More wait than they compute. */
