@@ -5,6 +5,8 @@
  * @module
  */
 
+import { CONNECT_RETRY_SECONDS } from '../../src/backend/bgp/speaker-plan.ts'
+
 /** Seconds, but where the name says milliseconds. */
 export interface DaemonProfile {
   readonly name: string
@@ -42,7 +44,7 @@ const NO_ADVERTISE_INTERVAL = { ebgp: 0, ibgp: 0 } as const
 const TRIVIUM = {
   name: 'trivium',
   holdSeconds: 90,
-  connectRetrySeconds: 5,
+  connectRetrySeconds: CONNECT_RETRY_SECONDS,
   idleSeconds: 1,
   connectDelaySeconds: 0,
   ...NO_COALESCING,
@@ -52,7 +54,7 @@ const TRIVIUM = {
   restartSeconds: 120,
   helpsRestart: true,
   routesPerSecond: 1_400_000,
-  sources: ['src/bgp/config.ts', 'bench bgp-rib'],
+  sources: ['src/backend/bgp/speaker-plan.ts', 'src/bgp/config.ts', 'bench bgp-rib'],
 } as const satisfies DaemonProfile
 
 const BIRD = {

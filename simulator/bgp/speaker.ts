@@ -7,6 +7,7 @@
  *
  * @module
  */
+
 import type { Originated, PeerConfig, SpeakerConfig } from '../../src/bgp/config.ts'
 import {
   createSpeaker,
@@ -16,6 +17,7 @@ import {
   type SpeakerReport,
 } from '../../src/bgp/speaker.ts'
 import { type Driven, drive } from '../../src/driver.ts'
+import { assertNever } from '../../src/errors.ts'
 import type { Ip, Prefix } from '../../src/net/mod.ts'
 import { type Engine, EVENT, TICKS_PER_MS, virtualClock } from '../clock.ts'
 import { coalescedFor } from './daemons.ts'
@@ -191,6 +193,8 @@ export class SimSpeaker {
         break
       case 'routes.complete':
         break
+      default:
+        assertNever(effect)
     }
   }
 

@@ -12,6 +12,8 @@ import type { AttributeBytes } from './attributes.ts'
 /** Unicast of one address family; AFI and SAFI numbers stay in `wire/`. */
 export type Family = 'ipv4' | 'ipv6'
 
+export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
+
 /**
  * Prefixes as they came, not copied: `bytes` from `start` to before `end`. Each is
  * its length in bits (one octet) and as few octets as hold them, behind a path

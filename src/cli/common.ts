@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { keys } from '../../ipam/keys.ts'
 import type { Store } from '../../ipam/store.ts'
 import { openAnyStore } from '../live/cluster-store.ts'
@@ -28,6 +28,15 @@ export function storeOption(): Option {
   return new Option('--store <url>', 'where networks and addresses are kept')
     .env('TRIVIUM_STORE')
     .default(DEFAULTS.storeUrl)
+}
+
+/** Reads an option's whole number, at least `least` and at most `most`. */
+export function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`found ${text}, wanted a whole number from ${least} to ${most}`)
+  }
 }
 
 /** For options that may be given several times. */

@@ -1,30 +1,10 @@
 /** `trivium ipam configure` and `trivium ipam pool`, as a person runs them. */
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { openLmdbStore } from '../../ipam/lmdb-store.ts'
-import { allocate, keepBlocks, keys, type Tx } from '../../ipam/mod.ts'
+import { allocate, keepBlocks, keys } from '../../ipam/mod.ts'
 import type { NetworkRecord } from '../../ipam/records.ts'
-import { answerOf } from '../contract/store.ts'
-import { ownFolder } from '../support/folder.ts'
+import { cliOnStore } from '../support/store-cli.ts'
 
-const CLI = fileURLToPath(new URL('../../dist/cli.cjs', import.meta.url))
-const path = `${ownFolder(t)}/store`
-
-function trivium(...args: readonly string[]) {
-  const command = [CLI, ...args, '--store', `lmdb:${path}`]
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' })
-  return { status, stdout, stderr }
-}
-
-async function inStore<T>(body: (tx: Tx) => T): Promise<T> {
-  const store = openLmdbStore(path)
-  try {
-    return await answerOf(store, body)
-  } finally {
-    store.close()
-  }
-}
+const { trivium, inStore } = cliOnStore(t)
 
 const network = (): Promise<NetworkRecord | undefined> =>
   inStore((tx) => tx.get(keys.network('pods')))

@@ -35,8 +35,8 @@ export interface SpeakerPlan {
 }
 
 const RESTART_SECONDS = 120
-/** A router may refuse for a moment whom it has just lost; until the next try its routes are away. */
-const CONNECT_RETRY_SECONDS = 2
+/** What nodes are told (`PeerConfig.connectRetrySeconds`). A router may refuse for a moment whom it has just lost; until the next try its routes are away. */
+export const CONNECT_RETRY_SECONDS = 2
 const MULTIPATH = 8
 /** Of one node, and of all that a reflector or the fabric may know. */
 const NODE_PREFIXES_MAX = 10_000

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { joined } from '../wire/octets.ts'
+
 /** RFC 6396 section 4. */
 export const TYPE = { tableDumpV2: 13, bgp4mp: 16 } as const
 
@@ -17,16 +19,6 @@ export function record(
   const body = joined(parts)
   const head = [number32(seconds), number16(type), number16(subtype)]
   return joined([...head, number32(body.length), body])
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
 }
 
 export const number16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0xff)

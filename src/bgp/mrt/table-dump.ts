@@ -11,8 +11,8 @@ import type { Attributes } from '../attributes.ts'
 import { encodeAttributes, isPlainNextHop, writeAttributeHeader } from '../wire/attributes.ts'
 import { type Context, PLAIN_CONTEXT } from '../wire/context.ts'
 import { ATTRIBUTE, FLAG } from '../wire/iana.ts'
-import { ipOctets } from '../wire/octets.ts'
-import { joined, number16, number32, record, TYPE } from './record.ts'
+import { ipOctets, joined } from '../wire/octets.ts'
+import { number16, number32, record, TYPE } from './record.ts'
 
 /** RFC 6396 section 4.3. */
 const SUBTYPE = { peers: 1, ipv4: 2, ipv6: 4 } as const

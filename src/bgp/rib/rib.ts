@@ -29,7 +29,7 @@
 import { invariant } from '../../errors.ts'
 import { type Ip, type Prefix, prefixFamily } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
-import type { Family, NlriSlice, Update } from '../nlri.ts'
+import { FAMILIES, type Family, type NlriSlice, type Update } from '../nlri.ts'
 import { type Decode, NO_ATTRIBUTES } from './attribute-store.ts'
 import { Audiences } from './audiences.ts'
 import { STEPS, type StepName } from './decision.ts'
@@ -97,8 +97,6 @@ interface Job {
   walk: Walk
   at: number
 }
-
-const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 
 export class Rib {
   readonly peers = new Peers()

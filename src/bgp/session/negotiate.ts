@@ -4,7 +4,7 @@
  * @module
  */
 import type { Ip } from '../../net/mod.ts'
-import type { Family } from '../nlri.ts'
+import { FAMILIES, type Family } from '../nlri.ts'
 import type { PeerRole } from '../rib/peers.ts'
 import {
   type AddPathDirection,
@@ -23,7 +23,6 @@ export const HOLD_SECONDS_DEFAULT = 90
 const RESTART_SECONDS_DEFAULT = 120
 /** What the capability's field can say: RFC 4724 section 3. */
 const RESTART_SECONDS_MAX = 4095
-const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 
 /** What the peer is to us, and what we are to it: RFC 9234 section 4.2. */
 const OUR_ROLE: Readonly<Record<PeerRole, Role>> = {

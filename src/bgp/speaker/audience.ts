@@ -9,9 +9,10 @@
 import { assertNever } from '../../errors.ts'
 import type { Ip } from '../../net/mod.ts'
 import type { RibOutput } from '../rib/mod.ts'
+import { joined } from '../wire/octets.ts'
 import { encodeEndOfRib } from '../wire/pack.ts'
 import { encodeRouteRefresh } from '../wire/route-refresh.ts'
-import { type Encoding, joined, messagesFor } from './outbound.ts'
+import { type Encoding, messagesFor } from './outbound.ts'
 import type { Peering } from './peering.ts'
 import type { Scene } from './scene.ts'
 

@@ -7,10 +7,8 @@
 import type { Instant } from '../../machine.ts'
 import type { Ip } from '../../net/mod.ts'
 import type { PeerConfig } from '../config.ts'
-import type { Family } from '../nlri.ts'
+import { FAMILIES, type Family } from '../nlri.ts'
 import type { Agreed } from '../session/types.ts'
-
-export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 
 export class Deferral {
   /** The selection deferral timer. */

@@ -7,12 +7,12 @@ import { assertNever, invariant } from '../../errors.ts'
 import type { Instant } from '../../machine.ts'
 import type { Ip } from '../../net/mod.ts'
 import type { Originated, PeerConfig, SpeakerConfig } from '../config.ts'
-import type { Family } from '../nlri.ts'
+import { FAMILIES, type Family } from '../nlri.ts'
 import { type CostOf, Rib } from '../rib/mod.ts'
 import type { SpeakerEffect, SpeakerInput, SpeakerMachine } from '../speaker.ts'
 import { CEASE } from '../wire/iana.ts'
 import { Audience } from './audience.ts'
-import { Deferral, FAMILIES } from './deferral.ts'
+import { Deferral } from './deferral.ts'
 import {
   byAddress,
   type Changed,

@@ -119,18 +119,3 @@ function hopFault(
   }
   return undefined
 }
-
-/** Several messages as one piece of a stream. */
-export function joined(messages: readonly Uint8Array[]): Uint8Array {
-  const [first] = messages
-  if (first !== undefined && messages.length === 1) return first
-  let octets = 0
-  for (const message of messages) octets += message.length
-  const bytes = new Uint8Array(octets)
-  let at = 0
-  for (const message of messages) {
-    bytes.set(message, at)
-    at += message.length
-  }
-  return bytes
-}

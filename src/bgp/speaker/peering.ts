@@ -1,5 +1,6 @@
 /**
- * One peer of a speaker: its session, what that agreed on, and what is counted. *
+ * One peer of a speaker: its session, what that agreed on, and what is counted.
+ *
  * @module
  */
 import type { Instant } from '../../machine.ts'

@@ -8,7 +8,7 @@ import type { Instant } from '../../machine.ts'
 import { containsPrefix, type Ip, type Prefix } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
 import { peersRecord, prefixRecord } from '../mrt/table-dump.ts'
-import type { Family } from '../nlri.ts'
+import { FAMILIES, type Family } from '../nlri.ts'
 import {
   accepted,
   best,
@@ -24,7 +24,6 @@ import {
   why,
 } from '../rib/mod.ts'
 import type { Agreed, DownReason, SessionFacts, SessionState } from '../session/types.ts'
-import { FAMILIES } from './deferral.ts'
 import type { SpeakerCore } from './machine.ts'
 import { NO_HOP } from './outbound.ts'
 import type { Peering } from './peering.ts'

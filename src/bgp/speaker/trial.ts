@@ -7,14 +7,13 @@
 import { type Ip, ipFamily, type Prefix, prefixFamily } from '../../net/mod.ts'
 import type { Attributes } from '../attributes.ts'
 import type { PeerConfig } from '../config.ts'
-import type { Family } from '../nlri.ts'
+import { FAMILIES, type Family } from '../nlri.ts'
 import { CompiledPolicy, type Hop } from '../policy/compiled.ts'
 import type { Policy } from '../policy/policy.ts'
 import { ExportContext } from '../rib/export.ts'
 import { ImportContext } from '../rib/import.ts'
 import type { Imported, LocKind, Peer, PeerFamily, Self } from '../rib/mod.ts'
 import { PrefixTable } from '../rib/prefix-table.ts'
-import { FAMILIES } from './deferral.ts'
 import { NO_HOP } from './outbound.ts'
 
 /** All that a trial needs to know of a speaker. */

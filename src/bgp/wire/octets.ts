@@ -65,3 +65,18 @@ export function hexOf(bytes: Uint8Array): string {
   for (const octet of bytes) text += octet.toString(16).padStart(2, '0')
   return text
 }
+
+/** One behind the other, as one piece; a single one is itself, not copied. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [first] = parts
+  if (first !== undefined && parts.length === 1) return first
+  let octets = 0
+  for (const part of parts) octets += part.length
+  const bytes = new Uint8Array(octets)
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}

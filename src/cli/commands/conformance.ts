@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { stringify } from 'yaml'
 import {
   chooseRules,
@@ -21,7 +21,7 @@ import {
 } from '../../conformance/mod.ts'
 import { TriviumError } from '../../errors.ts'
 import { counted } from '../../words.ts'
-import { collect, EXIT, print } from '../common.ts'
+import { collect, EXIT, print, whole } from '../common.ts'
 import { type Column, outputOption, renderRows, renderTable } from '../output.ts'
 
 const HELP = `
@@ -208,12 +208,4 @@ const words = (text: string): readonly string[] => text.split(',').map((word) =>
 
 function showProgress(what: string): void {
   process.stderr.write(`\r\u001b[K${what.slice(0, 100)}`)
-}
-
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value
-    throw new InvalidArgumentError(`wanted a whole number from ${least} to ${most}`)
-  }
 }

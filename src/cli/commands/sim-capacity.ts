@@ -5,7 +5,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isTriviumError, TriviumError } from '../../errors.ts'
-import { collect, print } from '../common.ts'
+import { collect, print, whole } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 
 const HELP = `
@@ -115,14 +115,6 @@ async function run(file: string | undefined, flags: Flags, scenariosDir: string)
   } catch (thrown) {
     const isInput = isTriviumError(thrown) && ['BAD_CONFIG', 'NOT_FOUND'].includes(thrown.code)
     throw isInput ? new TriviumError('USAGE', thrown.message, thrown.details, thrown) : thrown
-  }
-}
-
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value
-    throw new InvalidArgumentError(`found ${text}, wanted a whole number from ${least} to ${most}`)
   }
 }
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Command, InvalidArgumentError } from 'commander'
-import { print } from '../common.ts'
+import { Command } from 'commander'
+import { print, whole } from '../common.ts'
 import { simulate } from '../sim-report.ts'
 
 const EXAMPLES = `
@@ -46,11 +46,3 @@ export function simSwarmCommand(scenariosDir: string): Command {
       )
     })
 }
-
-const whole =
-  (low: number, high: number) =>
-  (text: string): number => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && value >= low && value <= high) return value
-    throw new InvalidArgumentError(`wanted a whole number from ${low} to ${high}`)
-  }

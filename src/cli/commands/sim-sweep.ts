@@ -6,7 +6,7 @@
  */
 import { Command, InvalidArgumentError } from 'commander'
 import { TriviumError } from '../../errors.ts'
-import { print } from '../common.ts'
+import { print, whole } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 import { programId, runOnThreads } from '../sim-pool.ts'
 import { simulate } from '../sim-report.ts'
@@ -150,14 +150,6 @@ async function sweep(file: string, flags: SweepFlags, scenariosDir: string): Pro
 const warn = (text: string): void => {
   process.stderr.write(`${text}\n`)
 }
-
-const whole =
-  (low: number, high: number) =>
-  (text: string): number => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && value >= low && value <= high) return value
-    throw new InvalidArgumentError(`wanted a whole number from ${low} to ${high}`)
-  }
 
 function parseShard(text: string): Shard {
   const [, first, second] = /^(\d{1,5})\/(\d{1,5})$/.exec(text) ?? []

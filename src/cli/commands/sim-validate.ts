@@ -4,10 +4,10 @@
  * @module
  */
 import { realpathSync } from 'node:fs'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { stringify } from 'yaml'
 import { VALIDATE_EXCLUDED } from '../../../simulator/validate-rows.ts'
-import { collect, EXIT, print } from '../common.ts'
+import { collect, EXIT, print, whole } from '../common.ts'
 import { type OutputFormat, outputOption, renderTable } from '../output.ts'
 import { type ModeResult, type ValidateOptions, validate } from '../validate.ts'
 import type { Difference } from '../validate-look.ts'
@@ -153,12 +153,4 @@ const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, each)
 
 function showProgress(what: string): void {
   process.stderr.write(`\r\u001b[K${what}`)
-}
-
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value
-    throw new InvalidArgumentError(`wanted a whole number from ${least} to ${most}`)
-  }
 }

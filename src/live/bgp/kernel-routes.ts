@@ -12,7 +12,7 @@
 import * as nl from 'netlink-ts'
 import { ignoreRoutes, Monitor, NetlinkSocket, pacer } from 'netlink-ts/live'
 import { FamilyFib, NextHopTable, type RouteChange, type RouteOutcome } from '../../bgp/fib/mod.ts'
-import type { Family, NlriSlice } from '../../bgp/nlri.ts'
+import { FAMILIES, type Family, type NlriSlice } from '../../bgp/nlri.ts'
 import type { CostOf, RouteHop } from '../../bgp/rib/mod.ts'
 import { asTriviumError } from '../../errors.ts'
 import { BGP_ROUTE_PROTOCOL } from '../../kernel/mod.ts'
@@ -103,7 +103,6 @@ const DRAIN_CALLS = 8
 /** More next hops than this are looked through for those that nobody uses. */
 const NEXT_HOPS_KEPT = 1024
 
-const FAMILIES = ['ipv4', 'ipv6'] as const
 const VERSION = { ipv4: 4, ipv6: 6 } as const
 const NAME = { 4: 'ipv4', 6: 'ipv6' } as const
 

@@ -14,6 +14,7 @@ import {
   type RouterSpec,
   type RouteSeen,
   type RouteSpec,
+  some,
 } from './spec.ts'
 import { askSocket, insist, startProgram } from './world.ts'
 
@@ -140,10 +141,6 @@ export function parseRoutes(text: string, from: string): readonly RouteSeen[] {
   }
   return seen
 }
-
-/** Without what is undefined. */
-export const some = <T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never
 
 export const bird: Implementation = {
   name: 'bird',

@@ -5,7 +5,6 @@
  */
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { some } from './bird.ts'
 import {
   FAMILIES,
   familyOf,
@@ -16,6 +15,7 @@ import {
   type RouterSpec,
   type RouteSeen,
   type RouteSpec,
+  some,
 } from './spec.ts'
 import { insist, startProgram } from './world.ts'
 

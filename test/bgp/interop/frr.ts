@@ -9,7 +9,6 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { must } from '../../../src/lab/exec.ts'
-import { some } from './bird.ts'
 import {
   FAMILIES,
   type Implementation,
@@ -19,6 +18,7 @@ import {
   type RouterSpec,
   type RouteSeen,
   type RouteSpec,
+  some,
 } from './spec.ts'
 import { askSocket, insist, startProgram } from './world.ts'
 

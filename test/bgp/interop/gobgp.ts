@@ -7,7 +7,6 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inNetns, must } from '../../../src/lab/exec.ts'
 import { ip } from '../../support/e2e.ts'
-import { some } from './bird.ts'
 import {
   FAMILIES,
   familyOf,
@@ -18,6 +17,7 @@ import {
   type RouterSpec,
   type RouteSeen,
   type RouteSpec,
+  some,
 } from './spec.ts'
 import { insist, startProgram } from './world.ts'
 

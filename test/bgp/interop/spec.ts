@@ -123,3 +123,7 @@ export interface Implementation {
 }
 
 export const familyOf = (address: string): Family => (address.includes(':') ? 'ipv6' : 'ipv4')
+
+/** Without what is undefined. */
+export const some = <T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never

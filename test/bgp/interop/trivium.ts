@@ -7,7 +7,6 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PathJson, PeerJson, RouteJson } from '../../../src/bgp/speaker/json.ts'
 import { builtCli } from '../../support/e2e.ts'
-import { some } from './bird.ts'
 import {
   FAMILIES,
   type Implementation,
@@ -16,6 +15,7 @@ import {
   type Router,
   type RouterSpec,
   type RouteSeen,
+  some,
 } from './spec.ts'
 import { askSocket, insist, startProgram } from './world.ts'
 
