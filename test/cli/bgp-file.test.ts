@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseSpeakerFile } from '../../src/cli/bgp/file.ts'
+import { parseSpeakerFile, readSpeakerFile } from '../../src/cli/bgp/file.ts'
 import { extendedCommunityValue } from '../../src/cli/bgp/values.ts'
 import { ROOT } from '../support/e2e.ts'
 
@@ -121,4 +121,12 @@ t.test('a mistake is told with its line', async (t) => {
     }
     t.equal(found.slice(0, message.length), message, to)
   }
+})
+
+t.test('a file that cannot be read is named', async (t) => {
+  const path = join(t.testdir(), 'speaker.yaml')
+  t.throws(() => readSpeakerFile(path), {
+    code: 'BAD_CONFIG',
+    message: `Cannot read speaker file ${path}: there is none, wanted YAML or JSON as in docs/bgp.md`,
+  })
 })

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { readFileSync } from 'node:fs'
 import { isNode, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import type { Originated, PeerConfig, SpeakerConfig } from '../../bgp/config.ts'
@@ -161,6 +162,26 @@ const fileSchema = z.strictObject({
 })
 
 type Path = readonly PropertyKey[]
+
+/**
+ * Reads the file.
+ *
+ * @throws {TriviumError} BAD_CONFIG: it cannot be read, or the first error in it.
+ */
+export function readSpeakerFile(path: string): SpeakerFile {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException
+    const found = code === 'ENOENT' ? 'there is none' : (thrown as Error).message
+    throw new TriviumError(
+      'BAD_CONFIG',
+      `Cannot read speaker file ${path}: ${found}, wanted YAML or JSON as in docs/bgp.md`,
+    )
+  }
+  return parseSpeakerFile(text, path)
+}
 
 /**
  * Reads the file's text.

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { stringify } from 'yaml'
 import type { Attributes } from '../../bgp/attributes.ts'
@@ -99,8 +98,8 @@ async function testPolicy(text: string, flags: Flags): Promise<void> {
 }
 
 async function groundOf(path: string, address: Ip): Promise<TrialGround> {
-  const { parseSpeakerFile } = await import('../bgp/file.ts')
-  const { config } = parseSpeakerFile(readFileSync(path, 'utf8'), path)
+  const { readSpeakerFile } = await import('../bgp/file.ts')
+  const { config } = readSpeakerFile(path)
   const peer = withDefaults(config).find((each) => each.address === address)
   if (peer === undefined) {
     const has = config.peers.map((each) => each.address).slice(0, 10)

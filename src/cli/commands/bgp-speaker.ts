@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createWriteStream, readFileSync, type WriteStream } from 'node:fs'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { Argument, Command, Option } from 'commander'
@@ -202,10 +202,9 @@ interface RunFlags {
 
 /** What it takes is loaded only here: no other command needs it. */
 async function run(path: string, flags: RunFlags): Promise<void> {
-  const { parseSpeakerFile } = await import('../bgp/file.ts')
+  const { readSpeakerFile } = await import('../bgp/file.ts')
   const { startAlone } = await import('../../live/bgp/alone.ts')
-  const read = () => parseSpeakerFile(readFileSync(path, 'utf8'), path)
-  const file = read()
+  const file = readSpeakerFile(path)
   const { log } = openLog(flags.logLevel)
   const recording =
     flags.record === undefined
@@ -223,7 +222,7 @@ async function run(path: string, flags: RunFlags): Promise<void> {
   })
   process.on('SIGHUP', () => {
     mrt?.reopen()
-    reload(log, () => running.speaker.configure(read().config))
+    reload(log, () => running.speaker.configure(readSpeakerFile(path).config))
   })
   log.info({ event: 'ready', peers: file.config.peers.length }, 'ready')
   const signal = await new Promise<string>((resolve) => {
