@@ -74,24 +74,55 @@ export interface ModeResult {
   readonly bgp: { readonly coldStart: BgpFigure; readonly whole: BgpFigure } | undefined
   readonly podsAdded: number
   readonly podsRefused: number
-  readonly kernelOperations: number
-  readonly events: number
-  readonly reachability: Reachability
+  /** Of the whole run, the end of all pods included; undefined: the engine ends before that. */
+  readonly kernelOperations: number | undefined
+  /** As those. */
+  readonly events: number | undefined
+  /** undefined: the engine knows no packets. */
+  readonly reachability: Reachability | undefined
   /** What pods and faults did after that; undefined: nothing was asked for. */
   readonly timeline: TimelineResult | undefined
   /** Each switch, before the pods left. */
   readonly fabric: FabricFigure
   readonly checks: readonly CheckResult[]
-  /** Hash of every event and kernel change. */
-  readonly traceHash: string
+  /** Hash of every event and kernel change; undefined: the engine has none. */
+  readonly traceHash: string | undefined
+  readonly engine: EngineFigure
 }
+
+/** What the exact engine knows besides. */
+export interface ExactModeResult extends ModeResult {
+  readonly kernelOperations: number
+  readonly events: number
+  readonly reachability: Reachability
+  readonly traceHash: string
+  readonly engine: { readonly kind: 'exact' }
+}
+
+/** Which engine ran. */
+export type EngineFigure =
+  | { readonly kind: 'exact' }
+  | {
+      readonly kind: 'scaled'
+      /** Entries of all tables of nodes and switches, and those that are stored for them. */
+      readonly entries: number
+      readonly stored: number
+      /** Bytes of its columns. */
+      readonly bytes: number
+    }
 
 export interface RunResult {
   readonly scenario: Scenario
   readonly modes: readonly ModeResult[]
-  /** Hash over the modes' hashes. */
-  readonly traceHash: string
+  /** Hash over the modes' hashes; undefined: an engine has none. */
+  readonly traceHash: string | undefined
   readonly passed: boolean
+}
+
+/** As the exact engine's. */
+export interface ExactRunResult extends RunResult {
+  readonly modes: readonly ExactModeResult[]
+  readonly traceHash: string
 }
 
 /** Said once a mode, when every pod is there and all is quiet. */
@@ -100,7 +131,7 @@ export const DONE_WHEN_FULL = 0.66
 /** Told now and then: how much of the run is done, from 0 to 1. */
 export type Progress = (done: number, what: string) => void
 
-export function runScenario(scenario: Scenario, progress: Progress = () => {}): RunResult {
+export function runScenario(scenario: Scenario, progress: Progress = () => {}): ExactRunResult {
   const count = scenario.modes.length
   const modes = scenario.modes.map((mode, index) =>
     runMode(scenario, mode, (done, what) => progress((index + done) / count, what)),
@@ -113,7 +144,7 @@ export function runScenario(scenario: Scenario, progress: Progress = () => {}): 
   }
 }
 
-function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeResult {
+function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ExactModeResult {
   const cluster = new Cluster(scenario, mode)
   const { engine } = cluster
   const chance = prng(scenario.seed)
@@ -154,9 +185,9 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
   checks.push(checkUniqueAddresses(cluster), checkConverged(cluster, scenario))
   const reachability = checkReachability(cluster, chance.fork('pairs'))
   checks.push(...checkSpeakers(cluster, scenario), reachability.check)
-  const end = { fabric: fabricFigure(cluster), bgp: bgpSoFar(cluster, coldStart) }
+  const bgp = bgpSoFar(cluster, coldStart)
+  const end = { fabric: fabricFigure(cluster), bgp, engine: { kind: 'exact' } as const }
   progress(0.75, label)
-
   timeline?.mend()
   if (timeline !== undefined) checks.push(settle(cluster, 'mended'))
   checks.push(...deletePods(cluster, scenario, order, chance))

@@ -6,6 +6,7 @@
  */
 import { type CompareResult, largestOf } from '../compare.ts'
 import { type CompareRow, compareRows, compareSentence, pressureWords } from './compare-words.ts'
+import { seedSentence } from './engine-words.ts'
 import { chartCards, introduction, profileSource, verdictCard } from './html.ts'
 import { measuredLines, nodesChart } from './nodes-chart.ts'
 import { card, escaped, type Origin, page, plot, reproduction, table } from './page.ts'
@@ -31,11 +32,7 @@ export function compareHtml(compared: CompareResult, origin: Origin): string {
       ) + skipped.join(''),
     ),
     ...chartCards(result),
-    reproduction(
-      `Seed ${scenario.seed}, trace <code>${result.traceHash}</code>. The same version, scenario and seed give the same trace and this very file, byte for byte.`,
-      origin,
-      profileSource(scenario),
-    ),
+    reproduction(seedSentence(result), origin, profileSource(scenario)),
   ])
 }
 

@@ -9,11 +9,12 @@ import { counted } from '../../src/words.ts'
 import { type CompareResult, largestOf } from '../compare.ts'
 import { aligned, type Column } from './align.ts'
 import { compareRows, compareSentence, pressureWords } from './compare-words.ts'
+import { traceLines } from './engine-words.ts'
 import { count } from './words.ts'
 
 /** @param wide With details. */
 export function compareText(compared: CompareResult, wide: boolean): string {
-  const { modes, scenario, traceHash, passed } = largestOf(compared)
+  const { modes, scenario, passed } = largestOf(compared)
   const size = `${counted(scenario.nodes, 'node', count)}, ${counted(scenario.nodes * scenario.podsPerNode, 'pod', count)}`
   const columns: readonly Column[] = [
     { title: size },
@@ -38,7 +39,7 @@ export function compareText(compared: CompareResult, wide: boolean): string {
     ...compared.skipped.map(({ label, reason }) => `left out: ${label}: ${reason}`),
     passed ? 'checks: all passed' : 'checks: FAILED',
     ...failed.map((words) => `  ${words.join(': ')}`),
-    `trace ${traceHash}`,
+    ...traceLines(largestOf(compared)),
     '',
     compareSentence(compared),
     '',

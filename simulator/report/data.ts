@@ -4,7 +4,7 @@
  * @module
  */
 import { type CompareResult, largestOf } from '../compare.ts'
-import type { RunResult } from '../run.ts'
+import type { ModeResult, RunResult } from '../run.ts'
 import type { TimelineResult } from '../timeline/result.ts'
 import { compareSentence } from './compare-words.ts'
 import { bestOf, measuresOf } from './measures.ts'
@@ -17,7 +17,7 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
   return {
     scenario,
     passed,
-    traceHash,
+    traceHash: traceHash ?? null,
     modes: modes.map((mode) => ({
       label: mode.label,
       ...mode.mode,
@@ -40,26 +40,9 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
       bgp: mode.bgp ?? null,
       podsAdded: mode.podsAdded,
       podsRefused: mode.podsRefused,
-      kernelOperations: mode.kernelOperations,
-      events: mode.events,
-      reachability: {
-        pairs: mode.reachability.pairs,
-        closed: mode.reachability.closed,
-        delivered: mode.reachability.delivered,
-        software: mode.reachability.software,
-        lostToOverflow: mode.reachability.lostToOverflow,
-        lostToFailure: mode.reachability.lostToFailure,
-        divided: mode.reachability.divided,
-        latencyMaxMs: mode.reachability.latencyMaxMs,
-        ways: mode.reachability.ways.map((way) => ({
-          ...way,
-          narrowestMbps: way.narrowestMbps ?? null,
-          reason: way.reason ?? null,
-        })),
-        acrossDataCenters: acrossOf(mode) ?? null,
-        sampled: mode.reachability.sampled,
-        example: mode.reachability.example ?? null,
-      },
+      kernelOperations: mode.kernelOperations ?? null,
+      events: mode.events ?? null,
+      reachability: reachabilityData(mode),
       timeline: mode.timeline === undefined ? null : timelineData(mode.timeline),
       devices: mode.fabric.devices.map(({ table, capacity, pressure, ...device }) => ({
         ...device,
@@ -68,9 +51,33 @@ export function dataReport(result: RunResult): Readonly<Record<string, unknown>>
         pressure: pressure === undefined ? null : rounded(pressure),
       })),
       checks: mode.checks,
-      traceHash: mode.traceHash,
+      traceHash: mode.traceHash ?? null,
+      engine: mode.engine,
       samples: mode.samples,
     })),
+  }
+}
+
+function reachabilityData(mode: ModeResult): unknown {
+  const { reachability } = mode
+  if (reachability === undefined) return null
+  return {
+    pairs: reachability.pairs,
+    closed: reachability.closed,
+    delivered: reachability.delivered,
+    software: reachability.software,
+    lostToOverflow: reachability.lostToOverflow,
+    lostToFailure: reachability.lostToFailure,
+    divided: reachability.divided,
+    latencyMaxMs: reachability.latencyMaxMs,
+    ways: reachability.ways.map((way) => ({
+      ...way,
+      narrowestMbps: way.narrowestMbps ?? null,
+      reason: way.reason ?? null,
+    })),
+    acrossDataCenters: acrossOf(mode) ?? null,
+    sampled: reachability.sampled,
+    example: reachability.example ?? null,
   }
 }
 
@@ -84,7 +91,7 @@ export function compareData(compared: CompareResult): Readonly<Record<string, un
       nodes,
       pods: nodes * result.scenario.podsPerNode,
       passed: result.passed,
-      traceHash: result.traceHash,
+      traceHash: result.traceHash ?? null,
       measures: measuresOf(result.modes).map((measure) => {
         const best = bestOf(measure, result.modes)
         return {

@@ -14,6 +14,7 @@ import type { Scenario } from '../scenario.ts'
 import { BGP_COLUMNS, bgpRows } from './bgp.ts'
 import { growthChart, kernelChart, pressureChart } from './charts.ts'
 import { colorOf } from './draw.ts'
+import { countOrDash, pairsOf, seedSentence } from './engine-words.ts'
 import { curvesOf, nodesChart } from './nodes-chart.ts'
 import { card, escaped, type Origin, page, plot, reproduction, table } from './page.ts'
 import { timelineChart } from './timeline-chart.ts'
@@ -53,11 +54,7 @@ export function htmlReport(result: RunResult, origin: Origin): string {
       'Run beside the cluster; one that fails is a fault of the product, an overflow is a finding.',
       checkTable(modes),
     ),
-    reproduction(
-      `Seed ${scenario.seed}, trace <code>${result.traceHash}</code>. The same version, scenario and seed give the same trace and this very file, byte for byte.`,
-      origin,
-      profileSource(scenario),
-    ),
+    reproduction(seedSentence(result), origin, profileSource(scenario)),
   ])
 }
 
@@ -196,10 +193,10 @@ function timeTable(modes: readonly ModeResult[]): string {
     duration(mode.coldStartMs),
     duration(mode.podsMs),
     duration(mode.tailMs),
-    count(mode.kernelOperations),
-    count(mode.events),
-    `${count(mode.reachability.delivered)} of ${count(mode.reachability.pairs)}`,
-    `<code>${mode.traceHash}</code>`,
+    countOrDash(mode.kernelOperations),
+    countOrDash(mode.events),
+    pairsOf(mode),
+    mode.traceHash === undefined ? '-' : `<code>${mode.traceHash}</code>`,
   ])
   return table([...heads, '+Pairs reached', 'Trace'], rows)
 }

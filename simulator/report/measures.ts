@@ -279,11 +279,13 @@ function holes(value: (holes: Timeline['blackHoles']) => number): Measure['value
   return ({ timeline }) => (timeline === undefined ? undefined : value(timeline.blackHoles))
 }
 
-function reached({ reachability: { delivered, pairs } }: ModeResult): number | undefined {
+function reached({ reachability }: ModeResult): number | undefined {
+  const { delivered = 0, pairs = 0 } = reachability ?? {}
   return pairs === 0 ? undefined : delivered / pairs
 }
 
-function cutOff({ reachability: { lostToOverflow, pairs } }: ModeResult): number | undefined {
+function cutOff({ reachability }: ModeResult): number | undefined {
+  const { lostToOverflow = 0, pairs = 0 } = reachability ?? {}
   return pairs === 0 ? undefined : lostToOverflow / pairs
 }
 

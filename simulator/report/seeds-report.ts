@@ -37,7 +37,7 @@ export function seedsData(results: readonly RunResult[]): Readonly<Record<string
     scenario: first?.scenario,
     seeds: results.map(({ scenario }) => scenario.seed),
     passed: results.every(({ passed }) => passed),
-    traceHashes: results.map(({ traceHash }) => traceHash),
+    traceHashes: results.map(({ traceHash }) => traceHash ?? null),
     modes: (first?.modes ?? []).map(({ label, mode }, index) => ({
       label,
       ...mode,
@@ -76,7 +76,7 @@ export function seedsText(results: readonly RunResult[], wide: boolean): string 
     ...aligned(columns, lines),
     '',
     failed.length === 0 ? 'checks: all passed' : `checks: FAILED with seeds ${failed.join(', ')}`,
-    ...results.map(({ scenario, traceHash }) => `seed ${scenario.seed} trace ${traceHash}`),
+    ...results.map(({ scenario, traceHash }) => `seed ${scenario.seed} trace ${traceHash ?? '-'}`),
     '',
   ].join('\n')
 }

@@ -8,6 +8,7 @@ import type { TableFigure } from '../measure.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import { aligned, type Column } from './align.ts'
 import { BGP_COLUMNS, bgpRows } from './bgp.ts'
+import { countOrDash, pairsOf, traceLines } from './engine-words.ts'
 import { acrossOf, wayRows } from './ways.ts'
 import {
   capacityOf,
@@ -99,7 +100,7 @@ export function textReport(result: RunResult, wide: boolean): string {
     ...faultLines(modes),
     '',
     ...checkLines(result),
-    `trace ${result.traceHash}`,
+    ...traceLines(result),
     '',
   ].join('\n')
 }
@@ -189,7 +190,6 @@ function tableRow(label: string, figure: TableFigure, wide: boolean): readonly s
 }
 
 function timeRow(mode: ModeResult): readonly string[] {
-  const { delivered, pairs } = mode.reachability
   return [
     mode.label,
     duration(mode.coldStartMs),
@@ -197,10 +197,10 @@ function timeRow(mode: ModeResult): readonly string[] {
     duration(mode.tailMs),
     duration(mode.heardMs),
     duration(mode.programming.lagMaxMs),
-    count(mode.kernelOperations),
-    count(mode.events),
-    `${count(delivered)} of ${count(pairs)}`,
-    mode.traceHash,
+    countOrDash(mode.kernelOperations),
+    countOrDash(mode.events),
+    pairsOf(mode),
+    mode.traceHash ?? '-',
   ]
 }
 

@@ -25,7 +25,7 @@ export function qualityOf({ latencyMaxMs, lossMaxPpm, narrowestMbps }: WayFigure
 
 /** One sentence: does the mode work across data centres? Undefined where there is one. */
 export function acrossOf({ reachability }: ModeResult): string | undefined {
-  const way = reachability.ways.find(({ over }) => over === 'WAN')
+  const way = reachability?.ways.find(({ over }) => over === 'WAN')
   if (way === undefined) return undefined
   const { pairs, delivered, reason = '' } = way
   if (delivered === 0) return `does not work across data centres: ${reason}`
@@ -44,9 +44,9 @@ const isTold = ({ latencyMaxMs, lossMaxPpm, narrowestMbps, over }: WayFigure): b
  * link is anything special, nor inside a rack, which no link of the fabric crosses.
  */
 export function wayRows(modes: readonly ModeResult[]): readonly (readonly string[])[] {
-  if (!modes.some(({ reachability }) => reachability.ways.some(isTold))) return []
-  return modes.flatMap(({ label, reachability: { ways } }) =>
-    ways
+  if (!modes.some(({ reachability }) => reachability?.ways.some(isTold))) return []
+  return modes.flatMap(({ label, reachability }) =>
+    (reachability?.ways ?? [])
       .filter(({ over }) => over === 'data centre' || over === 'WAN')
       .map((way, index) => [
         index === 0 ? label : '',

@@ -89,8 +89,10 @@ export function fullest({ tables }: ModeResult): TableFigure | undefined {
 
 /** One sentence a mode: holds, or what overflows first. */
 export function sentenceOf(mode: ModeResult): string {
-  const { firstOverflow, reachability } = mode
-  const down = reachability.lostToFailure / Math.max(1, reachability.pairs)
+  const { firstOverflow } = mode
+  const lost = mode.reachability
+  const pairs = Math.max(1, lost?.pairs ?? 0)
+  const down = (lost?.lostToFailure ?? 0) / pairs
   const failed = down === 0 ? '' : `; ${percent(down)} of pod pairs are cut off by what is down`
   if (firstOverflow === undefined) {
     const figure = fullest(mode)
@@ -103,8 +105,8 @@ export function sentenceOf(mode: ModeResult): string {
   }
   const { role, table, pods, capacity, device } = firstOverflow
   const what = `${ROLE_NAMES[role]} ${TABLE_NAMES[table]} table (${device}, ${count(capacity)} entries)`
-  const cut = reachability.lostToOverflow / Math.max(1, reachability.pairs)
-  const slow = reachability.software / Math.max(1, reachability.pairs)
+  const cut = (lost?.lostToOverflow ?? 0) / pairs
+  const slow = (lost?.software ?? 0) / pairs
   const flooded = table === 'mac' ? '; frames are flooded' : ''
   const slowly = slow === 0 ? flooded : `; ${percent(slow)} of pod pairs go through processors`
   const effect = cut === 0 ? slowly : `; ${percent(cut)} of pod pairs are cut off at the end`

@@ -35,7 +35,7 @@ export function runPoint(key: string, scenario: Scenario): SweepResult {
     return {
       key,
       failed: failed.slice(0, FAILED_MAX),
-      trace: traceHash,
+      trace: traceHash ?? '',
       modes: modes.map((mode) => ({
         label: mode.label,
         figures: Object.fromEntries(

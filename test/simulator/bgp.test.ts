@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { coalescedFor, DAEMON_NAMES, DAEMONS, daemonNamed } from '../../simulator/bgp/daemons.ts'
-import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { type ExactModeResult, runScenario } from '../../simulator/run.ts'
 import { parseScenario } from '../../simulator/scenario.ts'
 import { Cluster } from '../../simulator/world.ts'
 
@@ -15,12 +15,12 @@ pools: [{ cidr: 10.42.0.0/20, blockLength: 28 }]
 switch: { host: 100, lpm: 100, mac: 100 }
 times: { settleMs: 20, startJitterMs: 200 }`
 
-const run = (extra: string, modes = 'modes: [route]'): ModeResult => {
+const run = (extra: string, modes = 'modes: [route]'): ExactModeResult => {
   const scenario = parseScenario(`${BASE}\n${modes}\n${extra}`, 'bgp.yaml')
   return runScenario(scenario).modes[0] ?? assert.fail('one mode')
 }
 
-const failed = ({ checks }: ModeResult) => checks.filter(({ passed }) => !passed)
+const failed = ({ checks }: ExactModeResult) => checks.filter(({ passed }) => !passed)
 
 t.test('every daemon has a profile, with where its figures are', async (t) => {
   t.strictSame(
@@ -87,10 +87,10 @@ t.test('a rack is one summary for other racks, static or as it is', async (t) =>
 })
 
 /** Two racks of three nodes, something breaks, and comes back or not. */
-const broken = (routing: string, fault: string): ModeResult =>
+const broken = (routing: string, fault: string): ExactModeResult =>
   run(`routing: { protocol: bgp, ${routing} }\nfaults: [${fault}]`)
 
-const faultsOf = ({ timeline }: ModeResult) => timeline?.faults ?? []
+const faultsOf = ({ timeline }: ExactModeResult) => timeline?.faults ?? []
 
 t.test('a spine that hangs is found out by BFD, carrier or the hold time', async (t) => {
   const fault = '{ kind: spine, spine: 0, atMs: 500 }'

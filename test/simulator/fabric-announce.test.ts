@@ -10,7 +10,7 @@ import { Fabric } from '../../simulator/fabric.ts'
 import { prefixEntry } from '../../simulator/fabric-device.ts'
 import { topologyOf } from '../../simulator/fabric-plan.ts'
 import { profileNamed } from '../../simulator/profiles.ts'
-import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { type ExactModeResult, runScenario } from '../../simulator/run.ts'
 import { carved, sharesOf } from '../../simulator/shares.ts'
 import { planRacks } from '../../simulator/underlay.ts'
 import { identity, type KernelObject, ROUTE_PROTOCOL } from '../../src/kernel/mod.ts'
@@ -55,10 +55,10 @@ t.test('timers', async (t) => {
   t.equal(heardAfter('calico', 2_000_000, 50), 2_000_050)
 })
 
-const run = (extra: string): ModeResult =>
+const run = (extra: string): ExactModeResult =>
   runScenario(smallScenario(extra, ['modes', 'times'])).modes[0] ?? assert.fail('one mode')
 
-const lpm = ({ tables }: ModeResult, role: string) =>
+const lpm = ({ tables }: ExactModeResult, role: string) =>
   tables.find((figure) => figure.role === role && figure.table === 'lpm')?.demandPeak ?? 0
 
 t.test('a summary a rack: after quiescence tables are what was announced', async (t) => {

@@ -15,7 +15,7 @@ import {
 import { lossTogether } from '../../simulator/link-quality.ts'
 import { textReport } from '../../simulator/report/text.ts'
 import { acrossOf } from '../../simulator/report/ways.ts'
-import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { type ExactModeResult, runScenario } from '../../simulator/run.ts'
 import { parseScenario } from '../../simulator/scenario.ts'
 import { smallScenario } from './support.ts'
 
@@ -147,7 +147,10 @@ t.test('a listed topology: top-of-rack switches first', async (t) => {
   )
 })
 
-const run = (extra: string, instead: readonly string[] = []): ReadonlyMap<string, ModeResult> =>
+const run = (
+  extra: string,
+  instead: readonly string[] = [],
+): ReadonlyMap<string, ExactModeResult> =>
   new Map(runScenario(smallScenario(extra, instead)).modes.map((mode) => [mode.label, mode]))
 
 const ROADS = 'modes: [vxlan, route, { mode: route, announce: host }]'

@@ -5,7 +5,7 @@
 import t from 'tap'
 import { TICKS_PER_MS } from '../../simulator/clock.ts'
 import { topologyOf } from '../../simulator/fabric-plan.ts'
-import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { type ExactModeResult, runScenario } from '../../simulator/run.ts'
 import { Causes } from '../../simulator/timeline/causes.ts'
 import { planFaults } from '../../simulator/timeline/faults.ts'
 import { PointSeries } from '../../simulator/timeline/points.ts'
@@ -18,15 +18,15 @@ import { smallScenario } from './support.ts'
 t.setTimeout(300_000)
 
 /** Runs of six nodes in two racks, by the label of their mode. */
-function run(yaml: string, instead: readonly string[] = ['modes']): readonly ModeResult[] {
+function run(yaml: string, instead: readonly string[] = ['modes']): readonly ExactModeResult[] {
   const modes = instead.includes('modes') ? 'modes: [vxlan, route]\n' : ''
   return runScenario(smallScenario(`${modes}${yaml}`, instead)).modes
 }
 
-const failed = ({ checks }: ModeResult): readonly unknown[] =>
+const failed = ({ checks }: ExactModeResult): readonly unknown[] =>
   checks.filter(({ passed }) => !passed)
 
-const whats = ({ timeline }: ModeResult) =>
+const whats = ({ timeline }: ExactModeResult) =>
   timeline?.faults.map(({ what, settledMs }) => [what, settledMs])
 
 t.test('a spine: lost until all know it, and time without a way is exact', async (t) => {
@@ -75,7 +75,7 @@ t.test('a node that never comes back: stranded is not leaked', async (t) => {
 })
 
 t.test('switches believe a silent node for the hold time, or until it is back', async (t) => {
-  const down = (protocol: string, more = ''): readonly ModeResult[] =>
+  const down = (protocol: string, more = ''): readonly ExactModeResult[] =>
     run(
       `faults: [{ kind: node, atMs: 1000, node: 0${more} }]
 times: { settleMs: 20, announceMs: 50, protocol: ${protocol} }`,

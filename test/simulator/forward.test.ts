@@ -4,14 +4,16 @@ import { SimKernel } from '../../simulator/kernel.ts'
 import { NeighborTable, neighborFor } from '../../simulator/neighbors.ts'
 import { textReport } from '../../simulator/report/text.ts'
 import { sentenceOf, verdictOf } from '../../simulator/report/words.ts'
-import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { type ExactModeResult, runScenario } from '../../simulator/run.ts'
 import type { KernelObject } from '../../src/kernel/mod.ts'
 import { mustIp, mustMac, mustPrefix, smallScenario } from './support.ts'
 
-const byLabel = (scenario: ReturnType<typeof smallScenario>): ReadonlyMap<string, ModeResult> =>
+const byLabel = (
+  scenario: ReturnType<typeof smallScenario>,
+): ReadonlyMap<string, ExactModeResult> =>
   new Map(runScenario(scenario).modes.map((mode) => [mode.label, mode]))
 
-const learned = (mode: ModeResult | undefined) =>
+const learned = (mode: ExactModeResult | undefined) =>
   mode?.tables.find(({ table }) => table === 'learned')
 
 t.test('NeighborTable: 1 024 of 2 999 stay, as on Linux', async (t) => {

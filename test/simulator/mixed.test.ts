@@ -1,7 +1,7 @@
 /** Networks of several modes in one cluster: what each switch holds, and who reaches whom. */
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { type ModeResult, runScenario } from '../../simulator/run.ts'
+import { type ExactModeResult, runScenario } from '../../simulator/run.ts'
 import { smallScenario } from './support.ts'
 
 const POOLS = `pools:
@@ -11,7 +11,7 @@ const POOLS = `pools:
   - { cidr: 10.44.0.0/20, network: green }`
 
 /** Six nodes in two racks, a pod of each network on every node. */
-const run = (networks: string, extra = ''): ModeResult =>
+const run = (networks: string, extra = ''): ExactModeResult =>
   runScenario(
     smallScenario(`${POOLS}\nmodes: [{ mode: mixed, networks: { ${networks} } }]\n${extra}`, [
       'pools',
@@ -19,10 +19,10 @@ const run = (networks: string, extra = ''): ModeResult =>
     ]),
   ).modes[0] ?? assert.fail('one mode')
 
-const peak = ({ tables }: ModeResult, role: string, table: string): number =>
+const peak = ({ tables }: ExactModeResult, role: string, table: string): number =>
   tables.find((figure) => figure.role === role && figure.table === table)?.demandPeak ?? 0
 
-const failed = ({ checks }: ModeResult): readonly unknown[] =>
+const failed = ({ checks }: ExactModeResult): readonly unknown[] =>
   checks.filter(({ passed }) => !passed)
 
 t.test('vxlan, route and vlan side by side', async (t) => {
