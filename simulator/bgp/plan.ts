@@ -17,6 +17,7 @@
 import type { PeerConfig, SpeakerConfig } from '../../src/bgp/config.ts'
 import { ownRoutes } from '../../src/bgp/policy/own-routes.ts'
 import type { Policy, PrefixRange } from '../../src/bgp/policy/policy.ts'
+import type { CostOf } from '../../src/bgp/rib/mod.ts'
 import type { NetworkRecord } from '../../src/cluster/view.ts'
 import { invariant } from '../../src/errors.ts'
 import {
@@ -63,6 +64,8 @@ export interface SpeakerPlan {
   readonly device: number
   readonly daemon: DaemonProfile
   readonly config: SpeakerConfig
+  /** What an interior protocol says of next hops. @default every one is as near as the others */
+  readonly costOf?: CostOf
 }
 
 /** Nodes come first, by their numbers, then switches by theirs. */

@@ -97,14 +97,14 @@ export class SimSpeaker {
     const { engine } = this.world
     this.life++
     this.startTick = engine.tick
-    const { life } = this
-    const machine = createSpeaker({ isRestarting })
+    const { life, plan } = this
+    const machine = createSpeaker({ isRestarting, ...(plan.costOf && { costOf: plan.costOf }) })
     this.machine = machine
     const clock = virtualClock(engine, this.index)
     this.driven = drive(machine, clock, (effect) => {
       if (life === this.life) this.perform(effect)
     })
-    this.feed({ kind: 'configure', config: this.plan.config })
+    this.feed({ kind: 'configure', config: plan.config })
     const add = own.map((prefix) => ({ prefix }))
     if (add.length > 0) this.feed({ kind: 'originate', add, remove: [] })
   }

@@ -1,13 +1,17 @@
 /**
- * Many seeds: ours in several orders, then BIRD, then both side by side.
+ * Many seeds: ours in several orders, as whole speakers and in the simulator, then BIRD,
+ * then both side by side.
  *
  * @module
  */
+import { daemonNamed } from '../../../simulator/bgp/daemons.ts'
 import { againstBird, type Compared } from './against-bird.ts'
 import type { Equaliser } from './bird-config.ts'
 import { generate } from './generate.ts'
+import { latenciesOf } from './latencies.ts'
 import { differences, differenceText, type Outcome, outcomeText } from './outcome.ts'
 import { RibNetwork } from './rib-network.ts'
+import { SimulatedNetwork } from './simulated-network.ts'
 import { SpeakersOfTopology } from './speaker-network.ts'
 import type { Topology } from './topology.ts'
 
@@ -40,25 +44,42 @@ export function settle(topology: Topology, orders = ORDERS): Settled {
   return { kind: 'one', ...first! }
 }
 
+type Expected = Pick<Extract<Settled, { readonly kind: 'one' }>, 'outcome' | 'after'>
+
 /**
  * The same network of whole speakers: undefined where it comes to what its RIBs came to.
  *
  * @throws {TriviumError} INTERNAL: it does not come to rest.
  */
-function speakersProblem(
-  topology: Topology,
-  expected: { readonly outcome: Outcome; readonly after: Outcome },
-): string | undefined {
+function speakersProblem(topology: Topology, expected: Expected): string | undefined {
   const network = new SpeakersOfTopology(topology)
   const isWrong = (wanted: Outcome): string | undefined => {
     if (network.down.length > 0) return `speakers: ${network.down.join(', ')}`
-    const [found] = differences(network.outcome(), wanted)
-    return found && `speakers and RIBs: ${differenceText(found)}`
+    return firstOf('speakers', network.outcome(), wanted)
   }
   const before = isWrong(expected.outcome)
   if (before !== undefined) return before
   network.carryOut(topology.events)
   return isWrong(expected.after)
+}
+
+/**
+ * The same on the simulator's road, with BIRD's times and sessions of some length.
+ *
+ * @throws {TriviumError} INTERNAL: it does not come to rest.
+ */
+function simulatedProblem(topology: Topology, expected: Expected): string | undefined {
+  const latenciesMs = latenciesOf(topology)
+  const network = new SimulatedNetwork({ topology, daemon: daemonNamed('bird'), latenciesMs })
+  const before = firstOf('simulator', network.outcome(), expected.outcome)
+  if (before !== undefined) return before
+  network.carryOut(topology.events)
+  return firstOf('simulator', network.outcome(), expected.after)
+}
+
+function firstOf(who: string, found: Outcome, wanted: Outcome): string | undefined {
+  const [first] = differences(found, wanted)
+  return first && `${who} and RIBs: ${differenceText(first)}`
 }
 
 export interface Tally {
@@ -102,7 +123,7 @@ export async function campaign(
       }
       let problem: string | undefined
       try {
-        problem = speakersProblem(topology, settled)
+        problem = speakersProblem(topology, settled) ?? simulatedProblem(topology, settled)
       } catch (error) {
         // In step with each other they may change their minds for ever where any other order ends.
         if (!String(error).includes('did not come to rest')) throw error

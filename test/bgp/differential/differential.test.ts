@@ -1,6 +1,7 @@
 /**
  * The same networks of ours and of BIRD 2: random ASes, reflectors and policies, and what
- * every router came to is equal, before and after routes and sessions went. Networks with
+ * every router came to is equal, before and after routes and sessions went. Ours are RIBs
+ * in several orders, whole speakers, and the simulator's with its transport. Networks with
  * several outcomes or none are left out and counted.
  *
  * TRIVIUM_LONG=1 compares a thousand; `FC_SEED=N` begins with network N, `run.ts` shows the

@@ -4,21 +4,19 @@
  *
  * @module
  */
-import type { PeerConfig, SpeakerConfig } from '../../../src/bgp/config.ts'
+import type { SpeakerConfig } from '../../../src/bgp/config.ts'
 import type { StepName } from '../../../src/bgp/rib/decision.ts'
 import { SpeakerNetwork, type SpeakerNode } from '../../../src/bgp/speaker/in-memory.ts'
-import type { Ip, Prefix } from '../../../src/net/mod.ts'
+import type { Prefix } from '../../../src/net/mod.ts'
 import type { Outcome, SeenPath } from './outcome.ts'
 import { costOf, seenPaths } from './rib-network.ts'
+import { speakerConfig } from './speaker-config.ts'
 import {
   addressOf,
-  type End,
   type Event,
   endAddress,
   FAMILIES,
   type Router,
-  routerOf,
-  type Session,
   sidesOf,
   type Topology,
 } from './topology.ts'
@@ -115,34 +113,7 @@ export class SpeakersOfTopology {
   }
 
   #config(id: number): SpeakerConfig {
-    const { alwaysCompareMed, medMissing } = this.#topology
-    const { asn, routerId, clusterId, originate } = this.#routers.get(id)!
-    return {
-      ...{ asn, routerId, originate, alwaysCompareMed, medMissing },
-      ...(clusterId && { clusterId }),
-      ...(this.#steps && { steps: this.#steps }),
-      peers: sidesOf(this.#topology, id).map(({ session, near, far }) =>
-        this.#peer(session, near, far),
-      ),
-    }
-  }
-
-  #peer(session: Session, near: End, far: End): PeerConfig {
-    const { kind, role, importPolicy, exportPolicy, router, alias } = near
-    const nextHops: Record<string, Ip> = {}
-    for (const family of FAMILIES) nextHops[family] = addressOf(router, alias, family)
-    return {
-      address: endAddress(session, far),
-      localAddress: endAddress(session, near),
-      asn: routerOf(this.#topology, far.router).asn,
-      families: session.families,
-      nextHops,
-      gracefulRestart: false,
-      isClient: kind === 'client',
-      isShutdown: this.#cut.has(session.id),
-      ...(role && { role }),
-      ...(importPolicy && { importPolicy }),
-      ...(exportPolicy && { exportPolicy }),
-    }
+    const config = speakerConfig(this.#topology, this.#routers.get(id)!, this.#cut)
+    return { ...config, ...(this.#steps && { steps: this.#steps }) }
   }
 }
