@@ -7,9 +7,10 @@
  *     FC_SEED=7 npm test            another slice; the seed is printed first
  *     TRIVIUM_LONG=1 npm test       the full counts (npm run test:long)
  */
-import { spawn } from 'node:child_process'
-import { readdirSync, writeFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
+import type { ChildProcess } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { type Outcome, runFile } from './one-file.ts'
+import { longestFirst } from './order.ts'
 import { scratch } from './support/scratch.ts'
 import { together } from './together.ts'
 
@@ -35,67 +36,22 @@ function testFiles(): readonly string[] {
   return unitOnly ? chosen.filter((file) => !NOT_UNIT.test(file)) : chosen
 }
 
-interface Counts {
-  pass: number
-  fail: number
-  skip: number
-}
-
-/** The tests themselves, where tap says the name of a file that imports them. */
-function named(line: string): string {
-  const [found = ''] = /\.tap\/together-\S+\.mjs/.exec(line) ?? []
-  const files = joined.members.get(found)
-  return files === undefined ? line : line.replace(found, files.join(' '))
-}
-
-/**
- * Prints a line a file, and everything of a failure; reads the totals at the end.
- *
- * @param unborn Takes the files whose process ended before its first test. Absent: that is a failure.
- */
-function follow(lines: AsyncIterable<string>, unborn?: string[]): Promise<Counts> {
-  return (async () => {
-    const counts: Counts = { pass: 0, fail: 0, skip: 0 }
-    let block: string[] = []
-    let [hasFailed, isWhy] = [false, false]
-    for await (const line of lines) {
-      // What tap has to say of a failed file, like the signal that ended it, comes after its line.
-      if (line === '  ---') isWhy = hasFailed
-      if (isWhy) {
-        console.log(line)
-        isWhy = line !== '  ...'
-        continue
-      }
-      const totals = /^# \{ total: \d+(.*)\}$/.exec(line)?.[1]
-      if (totals !== undefined) {
-        for (const [, key, value] of totals.matchAll(/(pass|fail|skip|todo): (\d+)/g)) {
-          if (key === 'pass' || key === 'fail' || key === 'skip') counts[key] = Number(value)
-        }
-      }
-      block.push(line)
-      if (!/^(not )?ok \d+ - /.test(line)) continue
-      const failed = line.startsWith('not ok')
-      hasFailed = failed
-      if (failed && unborn !== undefined && block.includes('    1..0 # no tests found')) {
-        unborn.push(/^not ok \d+ - (\S+)/.exec(line)?.[1] ?? '')
-        console.log(named(line).replace(/^not ok \d+ - /, 'ended before its first test: '))
-        block = []
-        continue
-      }
-      const shown = block.map(named)
-      if (failed) console.log(shown.join('\n'))
-      else console.log(named(line).replace(/^ok \d+ - /, 'ok   '))
-      // What a long run counted is what it was made for.
-      const told =
-        isLong && !failed ? block.filter((each) => /^\s+# (?!Subtest|time=)/.test(each)) : []
-      for (const comment of told) console.log(`     ${comment}`)
-      for (const skip of block.filter((each) => /^\s+ok .*# SKIP/.test(each))) {
-        console.log(`       skipped: ${skip.trim().replace(/^ok \d+ - /, '')}`)
-      }
-      block = []
-    }
-    return counts
-  })()
+/** A line for the file, and everything of a failure. */
+function show(file: string, { isOk, lines, skipped, trouble, ms }: Outcome): void {
+  const name = (joined.members.get(file) ?? [file]).join(' ')
+  const time = `# time=${ms.toFixed(0)}ms`
+  if (!isOk) {
+    console.log(lines.join('\n'))
+    console.log(`not ok ${name} ${trouble === undefined ? '' : `(${trouble}) `}${time}`)
+    return
+  }
+  console.log(`ok   ${name} ${skipped === undefined ? time : `# SKIP ${skipped}`}`)
+  // What a long run counted is what it was made for.
+  const told = isLong ? lines.filter((line) => /^\s+# (?!Subtest|time=)/.test(line)) : []
+  for (const comment of told) console.log(`     ${comment.trimStart()}`)
+  for (const skip of lines.filter((line) => /^\s*ok .*# SKIP/.test(line))) {
+    console.log(`       skipped: ${skip.trim().replace(/^ok \d+ - /, '')}`)
+  }
 }
 
 const files = testFiles()
@@ -108,53 +64,45 @@ console.log(
 )
 const joined = together(files)
 const { env: places, remove: removeScratch } = scratch()
+const running = new Set<ChildProcess>()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
+    for (const child of running) child.kill(signal)
+    joined.remove()
     removeScratch()
     process.kill(process.pid, signal)
   })
 }
 const started = performance.now()
-/** A run inside another: only where tap is given a list does it leave the folder of the outer one alone. */
-const listFile = process.env['TRIVIUM_TEST_LIST']
-const timeoutSeconds = isLong ? 7200 : 900
+const options = {
+  env: { ...process.env, ...places, FC_SEED: seed },
+  secondsMax: isLong ? 7200 : 900,
+  running,
+}
 /** Most of the end-to-end tests wait more than they compute. */
-const jobs = process.env['TRIVIUM_TEST_JOBS'] ?? '3'
+const jobs = Number(process.env['TRIVIUM_TEST_JOBS'] ?? 3)
+const total = { pass: 0, fail: 0, skip: 0 }
 
-/** Starts tap, and says what it found and how it ended. */
-async function tapped(some: readonly string[], unborn?: string[]): Promise<[Counts, number]> {
-  if (listFile !== undefined) writeFileSync(listFile, some.map((file) => `${file}\n`).join(''))
-  const tap = spawn(
-    process.execPath,
-    [
-      'node_modules/tap/dist/esm/run.mjs',
-      '--reporter=tap',
-      `--jobs=${jobs}`,
-      `--timeout=${timeoutSeconds}`,
-      ...(listFile === undefined ? [] : [`--save=${listFile}`]),
-      ...some,
-    ],
-    { env: { ...process.env, ...places, FC_SEED: seed }, stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  const status = new Promise<number>((resolve) => tap.once('close', (code) => resolve(code ?? 1)))
-  const counts = await follow(createInterface({ input: tap.stdout }), unborn)
-  return [counts, await status]
+async function runInTurn(waiting: string[]): Promise<void> {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    let outcome = await runFile(file, options)
+    if (outcome.isUnborn) {
+      // Seen once in a thousand starts, for a reason not known. Nothing was tested then, so nothing
+      // is hidden by starting it again; a file that cannot start fails now.
+      console.log(`ended before its first test: ${file}`)
+      outcome = await runFile(file, options)
+    }
+    show(file, outcome)
+    total.pass += outcome.counts.pass
+    total.fail += outcome.counts.fail
+    total.skip += outcome.counts.skip
+  }
 }
 
-const unborn: string[] = []
-let [counts, code] = await tapped(joined.files, unborn)
-if (unborn.length > 0) {
-  // Seen once in a thousand starts, for a reason not known. Nothing was tested then, so nothing
-  // is hidden by starting it again; a file that cannot start fails now.
-  const [more, then] = await tapped(unborn)
-  const fail = counts.fail - unborn.length
-  if (fail === 0) code = then
-  counts = { pass: counts.pass + more.pass, fail: fail + more.fail, skip: counts.skip + more.skip }
-}
+const waiting = longestFirst(joined.files, joined.members)
+await Promise.all(Array.from({ length: Math.max(1, jobs) }, () => runInTurn(waiting)))
 joined.remove()
 removeScratch()
-// A file that dies before its first assertion fails without being counted.
-if (code !== 0 && counts.fail === 0) counts.fail = 1
 console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`)
-console.log(`${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped`)
-process.exitCode = code === 0 ? 0 : 1
+console.log(`${total.pass} passed, ${total.fail} failed, ${total.skip} skipped`)
+process.exitCode = total.fail === 0 ? 0 : 1

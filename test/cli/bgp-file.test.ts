@@ -5,6 +5,7 @@ import t from 'tap'
 import { parseSpeakerFile, readSpeakerFile } from '../../src/cli/bgp/file.ts'
 import { extendedCommunityValue } from '../../src/cli/bgp/values.ts'
 import { ROOT } from '../support/e2e.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const example = readFileSync(join(ROOT, 'docs', 'speaker.yaml'), 'utf8')
 
@@ -124,7 +125,7 @@ t.test('a mistake is told with its line', async (t) => {
 })
 
 t.test('a file that cannot be read is named', async (t) => {
-  const path = join(t.testdir(), 'speaker.yaml')
+  const path = join(ownFolder(t), 'speaker.yaml')
   t.throws(() => readSpeakerFile(path), {
     code: 'BAD_CONFIG',
     message: `Cannot read speaker file ${path}: there is none, wanted YAML or JSON as in docs/bgp.md`,

@@ -81,7 +81,6 @@ t.test(`unit tests under Node ${NEWER_MAJOR}`, options, async (t) => {
   const inside = {
     TRIVIUM_NO_NEWER_NODE: '1',
     TRIVIUM_TEST_JOBS: '1',
-    TRIVIUM_TEST_LIST: join(CACHE, 'tests.txt'),
   }
   const counts = { TRIVIUM_LONG: '0', TRIVIUM_FEWER: named.length === 0 ? '0' : '1' }
   const env = { ...Object.fromEntries(inherited), ...inside, ...counts }
