@@ -3,6 +3,7 @@
  *
  *     npm run bench                       all of them
  *     npm run bench -- cni                by name
+ *     npm run bench -- sim                a group: all whose names begin with sim-
  *     npm run bench -- cni --samples 200  more rounds
  *     npm run bench -- -o json            for programs
  *     npm run bench -- dataplane --html roads.html
@@ -50,12 +51,28 @@ const withFormat = (format: 'markdown' | 'html'): readonly string[] =>
   Object.keys(BENCHES).filter((name) => BENCHES[name]?.formats?.[format] !== undefined)
 const [SMALL, PAGED] = [withFormat('markdown'), withFormat('html')]
 
-const USAGE = `usage: npm run bench -- [NAME…] [--samples N] [-o text|json|markdown] [--json FILE] [--html FILE]
+/** Names begin with these, and no bench has one of them. */
+const GROUPS: readonly string[] = [
+  ...new Set(Object.keys(BENCHES).map((name) => name.replace(/-.*/, ''))),
+].filter((group) => BENCHES[group] === undefined)
+
+/** Benches of these names and groups, each once; undefined: there is no such. */
+function named(words: readonly string[]): readonly string[] | undefined {
+  const names = words.map((word) =>
+    GROUPS.includes(word)
+      ? Object.keys(BENCHES).filter((name) => name.startsWith(`${word}-`))
+      : Object.keys(BENCHES).filter((name) => name === word),
+  )
+  return names.some((found) => found.length === 0) ? undefined : [...new Set(names.flat())]
+}
+
+const USAGE = `usage: npm run bench -- [NAME|GROUP…] [--samples N] [-o text|json|markdown] [--json FILE] [--html FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`)
   .join('\n')}
 
+  GROUP          ${GROUPS.map((group) => `${group}: ${named([group])?.join(', ')}`).join('; ')}
   --samples N    rounds at most; benches that take long have a limit of their own
   -o, --output   markdown: a small table for the docs (${SMALL.join(', ')})
   --json FILE    what -o json prints, besides
@@ -63,6 +80,7 @@ ${Object.entries(BENCHES)
 
 examples:
   npm run bench -- cni --samples 200
+  npm run bench -- sim
   npm run bench -- dataplane --samples 2
   npm run bench -- dataplane --html roads.html --json roads.json`
 
@@ -88,12 +106,12 @@ function askedFor(args: readonly string[]): Asked | 'help' | undefined {
     },
   })
   if (values.help) return 'help'
-  const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)
+  const names = positionals.length > 0 ? named(positionals) : Object.keys(BENCHES)
   const samples = Number(values.samples)
   const output = OUTPUTS.find((each) => each === values.output)
   const can = (list: readonly string[]): boolean =>
-    names.length === 1 && list.includes(names[0] ?? '')
-  if (names.some((name) => BENCHES[name] === undefined)) return undefined
+    names?.length === 1 && list.includes(names[0] ?? '')
+  if (names === undefined) return undefined
   if (!Number.isInteger(samples) || samples < 1 || output === undefined) return undefined
   if (output === 'markdown' && !can(SMALL)) return undefined
   if (values.html !== undefined && !can(PAGED)) return undefined
