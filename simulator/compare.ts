@@ -11,6 +11,7 @@ import { labelOf } from './network.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
 import { NODES_MAX, type RunMode, type Scenario, type ScenarioMode } from './scenario.ts'
 import { checkScenario } from './scenario-rules.ts'
+import type { SeededRun } from './seeds.ts'
 import { nearest } from './suggest.ts'
 
 /** Short words for what `modeNames` lists. */
@@ -33,9 +34,8 @@ export interface Skipped {
 }
 
 /** One number of nodes. */
-export interface ComparedRun {
+export interface ComparedRun extends SeededRun {
   readonly nodes: number
-  readonly result: RunResult
 }
 
 export interface CompareResult {
@@ -47,6 +47,12 @@ export interface CompareResult {
 /** The largest run: what a comparison is mostly about. */
 export function largestOf({ runs }: CompareResult): RunResult {
   return runs.at(-1)!.result
+}
+
+/** The largest size under every seed, the scenario's own first. */
+export function largestSeeds({ runs }: CompareResult): readonly RunResult[] {
+  const { result, others } = runs.at(-1)!
+  return [result, ...others]
 }
 
 /**
@@ -110,7 +116,7 @@ export function planCompare(
   return { scenarios, skipped }
 }
 
-/** Runs what was planned, sizes one after the other. */
+/** Runs what was planned under its own seed, sizes one after the other. */
 export function runCompare(
   { scenarios, skipped }: ComparePlan,
   progress: Progress = () => {},
@@ -123,7 +129,7 @@ export function runCompare(
       progress((done + share * nodes) / total, `${nodes} nodes, ${what}`),
     )
     done += nodes
-    return { nodes, result }
+    return { nodes, result, others: [] }
   })
   return { runs, skipped }
 }

@@ -20,18 +20,18 @@ import {
   writeWhole,
 } from './files.ts'
 import { memoryNeeded } from './memory.ts'
+import { type RunTasks, runOtherSeeds } from './other-seeds.ts'
 import { capacityCsv, capacityData } from './report/capacity-data.ts'
 import { capacityText } from './report/capacity-text.ts'
 import { compareText } from './report/compare-text.ts'
 import { csvTables, measuresCsv } from './report/csv.ts'
 import { compareData, dataReport } from './report/data.ts'
 import { headerOf } from './report/header.ts'
-import { seedsData, seedsHtml, seedsText } from './report/seeds-report.ts'
+import { seedsData, seedsText } from './report/seeds-report.ts'
 import { textReport } from './report/text.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
 import type { Scenario } from './scenario.ts'
-import { runSeeds } from './seeds.ts'
-import { runSwarmSeed, SWARM_HEAD, swarmLine } from './swarm.ts'
+import { runSwarmSeed, SWARM_HEAD, type SwarmSeed, swarmLine, swarmSummary } from './swarm.ts'
 
 export { mergeFolders, sweepFile } from './sweep.ts'
 export { describedScenarios, readScenario }
@@ -52,13 +52,12 @@ export interface ReportOptions {
   readonly csv?: string
   /** Folder of the built-in scenarios. */
   readonly scenariosDir: string
+  /** Runs so many seeds, and reports what varies. @default 1 */
+  readonly seeds?: number
+  /** Runs the other seeds. @default here, one after the other */
+  readonly runTasks?: RunTasks<RunResult>
   readonly progress?: Progress
   readonly write: (text: string) => void
-}
-
-export interface RunOptions extends ReportOptions {
-  /** Runs this many seeds, and reports their spread. */
-  readonly seeds?: number
 }
 
 export interface CompareOptions extends ReportOptions {
@@ -76,26 +75,33 @@ export interface CompareOptions extends ReportOptions {
  * @returns 0 when every checker passed, 1 when one failed. An overflow is a finding, not a failure.
  * @throws {TriviumError} NOT_FOUND or BAD_CONFIG for the file, its contents or a path.
  */
-export async function runScenarioFile(options: RunOptions): Promise<0 | 1> {
+export async function runScenarioFile(options: ReportOptions): Promise<0 | 1> {
   const path = await locate(options.file, options.scenariosDir)
   const { text, scenario } = await readScenario(path, options.seed)
-  const { seeds = 1 } = options
+  const { seeds = 1, output, write } = options
   await introduce(options, path, scenario)
-  if (seeds > 1) {
-    const results = runSeeds(scenario, seeds, options.progress)
-    options.write(seedsOf(results, options.output))
-    const command = `trivium sim run ${options.file} --seed ${scenario.seed} --seeds ${seeds}`
-    await writeReports(options, results, () => seedsHtml(results, { text, command }))
-    return results.every(({ passed }) => passed) ? 0 : 1
-  }
   const result = runScenario(scenario, options.progress)
-  options.write(reportOf(result, options.output))
-  const command = `trivium sim run ${options.file} --seed ${scenario.seed}`
-  await writeReports(options, [result], async () => {
+  if (isForPeople(output)) write(textReport(result, output === 'wide'))
+  const [others = []] = await seeded(options, [scenario])
+  const results = [result, ...others]
+  if (output === 'csv') write(measuresCsv(results))
+  else if (!isForPeople(output)) write(dataText(runData(results), output))
+  else if (seeds > 1) write(`\n${seedsText(results, output === 'wide')}`)
+  const command = `trivium sim run ${options.file} --seed ${scenario.seed} --seeds ${seeds}`
+  await writeReports(options, results, async () => {
     const { htmlReport } = await import('./report/html.ts')
-    return htmlReport(result, { text, command })
+    return htmlReport(result, { text, command }, others)
   })
-  return result.passed ? 0 : 1
+  return results.every(({ passed }) => passed) ? 0 : 1
+}
+
+/** Of each scenario the results of the other seeds that were asked for. */
+function seeded(
+  { seeds = 1, runTasks, progress }: ReportOptions,
+  scenarios: readonly Scenario[],
+): Promise<readonly (readonly RunResult[])[]> {
+  const bytes = seeds === 1 ? 0 : Math.max(...scenarios.map(memoryNeeded))
+  return runOtherSeeds(scenarios, seeds, bytes, runTasks, progress)
 }
 
 /**
@@ -113,8 +119,11 @@ export async function compareScenarioFile(options: CompareOptions): Promise<0 | 
   const bytes = Math.max(...plan.scenarios.map(memoryNeeded))
   if ((await options.mayUse?.(bytes)) === false) return 0
   await introduce(options, path, plan.scenarios.at(-1) ?? scenario)
-  const compared = runCompare(plan, options.progress)
-  const results = compared.runs.map(({ result }) => result)
+  const own = runCompare(plan, options.progress)
+  const others = await seeded(options, plan.scenarios)
+  const runs = own.runs.map((run, index) => ({ ...run, others: others[index] ?? [] }))
+  const compared = { ...own, runs }
+  const results = runs.flatMap((run) => [run.result, ...run.others])
   if (output === 'csv') options.write(measuresCsv(results))
   else if (isForPeople(output)) options.write(compareText(compared, output === 'wide'))
   else options.write(dataText(compareData(compared), output))
@@ -122,7 +131,8 @@ export async function compareScenarioFile(options: CompareOptions): Promise<0 | 
     ...(options.modes === undefined ? [] : [`--modes ${options.modes.join(',')}`]),
     ...(nodes === undefined ? [] : [`--nodes ${nodes.join(',')}`]),
   ]
-  const command = ['trivium sim compare', options.file, `--seed ${scenario.seed}`, ...flags]
+  const seeds = `--seed ${scenario.seed} --seeds ${options.seeds ?? 1}`
+  const command = ['trivium sim compare', options.file, seeds, ...flags]
   await writeReports(options, results, async () => {
     const { compareHtml } = await import('./report/compare-html.ts')
     return compareHtml(compared, { text, command: command.join(' ') })
@@ -157,16 +167,22 @@ export async function swarmScenarioFile(options: SwarmOptions): Promise<0 | 1> {
     throw new TriviumError('BAD_CONFIG', `Cannot read scenario ${path}: it has no swarm, ${wanted}`)
   }
   const from = options.from ?? scenario.seed
+  const all: SwarmSeed[] = []
   write(`${SWARM_HEAD}\n`)
   for (let at = 0; at < seeds; at++) {
     const seed = (from + at) % 2 ** 32
     options.progress?.(at / seeds, `seed ${seed}`)
     const found = run(scenario, seed)
     write(`${swarmLine(found)}\n`)
+    all.push(found)
     if (found.failed.length === 0) continue
-    write(`\n${found.failed.join('\n')}\n\nagain: trivium sim run ${file} --seed ${seed}\n`)
+    write(
+      `\n${found.failed.join('\n')}\n\nagain: trivium sim run ${file} --seed ${seed} --seeds 1\n`,
+    )
     return 1
   }
+  const summary = swarmSummary(all)
+  if (summary !== '') write(`\n${summary}\n`)
   return 0
 }
 
@@ -264,17 +280,11 @@ function capacityReport(given: CapacityAnswer, output: OutputFormat): string {
   }
 }
 
-function reportOf(result: RunResult, output: OutputFormat): string {
-  if (output === 'csv') return measuresCsv([result])
-  if (isForPeople(output)) return textReport(result, output === 'wide')
-  return dataText(dataReport(result), output)
-}
-
-function seedsOf(results: readonly RunResult[], output: OutputFormat): string {
-  if (output === 'csv') return measuresCsv(results)
-  if (isForPeople(output)) return seedsText(results, output === 'wide')
-  return dataText(seedsData(results), output)
-}
+/** @param results The scenario's own seed first. */
+const runData = (results: readonly RunResult[]): object => ({
+  ...dataReport(results[0]!),
+  seeds: results.length > 1 ? seedsData(results) : null,
+})
 
 const dataText = (data: unknown, output: 'json' | 'yaml'): string =>
   output === 'json'

@@ -5,38 +5,30 @@
  *
  * @module
  */
-import { type Progress, type RunResult, runScenario } from './run.ts'
+import type { RunResult } from './run.ts'
 import type { Scenario } from './scenario.ts'
 
 const SEED_RANGE = 2 ** 32
 
-/** Runs under the scenario's seed and those that follow it. @param count At least 1. */
-export function runSeeds(
-  scenario: Scenario,
-  count: number,
-  progress: Progress = () => {},
-): readonly RunResult[] {
-  return Array.from({ length: count }, (_, index) => {
-    const seed = (scenario.seed + index) % SEED_RANGE
-    return runScenario({ ...scenario, seed }, (done, what) =>
-      progress((index + done) / count, `seed ${seed}, ${what}`),
-    )
-  })
+/** A run, and the same under the seeds that follow. */
+export interface SeededRun {
+  readonly result: RunResult
+  /** In the order of their seeds; empty: one seed was asked for. */
+  readonly others: readonly RunResult[]
 }
 
-/** Middle and ends of some numbers. */
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
+/** Something to run. */
+export interface Task {
+  readonly key: string
+  readonly scenario: Scenario
+  /** For errors. */
+  readonly words: string
 }
 
-/** @returns undefined for no numbers. */
-export function spreadOf(values: readonly number[]): Spread | undefined {
-  if (values.length === 0) return undefined
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = (index: number): number => sorted[Math.min(sorted.length - 1, index)] ?? 0
-  const middle = Math.floor(sorted.length / 2)
-  const median = sorted.length % 2 === 1 ? at(middle) : (at(middle - 1) + at(middle)) / 2
-  return { median, min: at(0), max: at(sorted.length - 1) }
+/** The scenario under the seeds that follow its own. @param count Of all seeds, its own included. */
+export function otherSeeds(scenario: Scenario, count: number): readonly Scenario[] {
+  return Array.from({ length: count - 1 }, (_, index) => ({
+    ...scenario,
+    seed: (scenario.seed + index + 1) % SEED_RANGE,
+  }))
 }

@@ -8,6 +8,7 @@ import { asTriviumError } from '../src/errors.ts'
 import { topologyOf } from './fabric-plan.ts'
 import { type RunResult, runScenario } from './run.ts'
 import type { Scenario } from './scenario.ts'
+import { estimate } from './statistics.ts'
 import { planFaults } from './timeline/faults.ts'
 import { swarmKinds } from './timeline/swarm.ts'
 import { possibleKinds } from './timeline/targets.ts'
@@ -73,6 +74,21 @@ function summary({ modes }: RunResult): Summary {
 const WIDTHS = { seed: 10, faults: 6, pods: 12, lost: 12, checks: 8 } as const
 
 export const SWARM_HEAD = row('SEED', 'FAULTS', 'PODS', 'PAIR-SECONDS', 'CHECKS', 'KINDS')
+
+/** What the seeds have in common; nothing for one. */
+export function swarmSummary(all: readonly SwarmSeed[]): string {
+  if (all.length < 2) return ''
+  const mean = (value: (found: SwarmSeed) => number): string => {
+    const { mean: middle = 0, half = 0 } = estimate(all.map(value)) ?? {}
+    return `${middle.toFixed(1)} ± ${half.toFixed(1)}`
+  }
+  return [
+    `${all.length} seeds, mean ± half of the 95 % interval:`,
+    `faults ${mean(({ faults }) => faults)},`,
+    `pods +${mean(({ added }) => added)} -${mean(({ removed }) => removed)},`,
+    `pair-seconds ${mean(({ pairSeconds }) => pairSeconds)}`,
+  ].join(' ')
+}
 
 /** One aligned line. */
 export function swarmLine(found: SwarmSeed): string {

@@ -10,9 +10,11 @@ import { TriviumError } from '../src/errors.ts'
 import { counted } from '../src/words.ts'
 import { exists, locate, readInputs, readScenario, readText, writeWhole } from './files.ts'
 import { memoryNeeded } from './memory.ts'
+import type { RunTasks } from './other-seeds.ts'
 import { count } from './report/words.ts'
 import type { Progress } from './run.ts'
 import { type Scenario, scenarioFrom } from './scenario.ts'
+import type { Task } from './seeds.ts'
 import { parseSweep } from './sweep/file.ts'
 import { demandSame, jobWords, type Merged, mergeResults } from './sweep/merge.ts'
 import { jobsOf, planSweep, type Shard, type SweepJob, type SweepPlan } from './sweep/plan.ts'
@@ -27,21 +29,6 @@ export { runPoint }
 
 /** Runs that are named of those that are missing or double. */
 const NAMED_MAX = 12
-
-/** A run and what it runs. */
-export interface SweepTask {
-  readonly key: string
-  readonly scenario: Scenario
-  /** For errors. */
-  readonly words: string
-}
-
-/** Runs tasks in any order and tells each result; ends early, without an error, when it is told to. */
-export type RunTasks = (
-  tasks: readonly SweepTask[],
-  bytes: number,
-  onResult: (result: SweepResult) => void,
-) => Promise<void>
 
 export interface SweepReport {
   readonly output: 'text' | 'wide' | 'json' | 'yaml'
@@ -63,7 +50,7 @@ export interface SweepOptions extends SweepReport {
   readonly program: string
   readonly scenariosDir: string
   readonly progress?: Progress
-  readonly runTasks: RunTasks
+  readonly runTasks: RunTasks<SweepResult>
 }
 
 /** How a sweep ended: 0 all passed, 1 a check failed, or somebody stopped it. */
@@ -113,7 +100,7 @@ export async function sweepFile(options: SweepOptions): Promise<SweepEnd> {
   return shardReport(options, shard, plan, own, results)
 }
 
-const taskOf = (plan: SweepPlan, scenarios: readonly Scenario[], job: SweepJob): SweepTask => ({
+const taskOf = (plan: SweepPlan, scenarios: readonly Scenario[], job: SweepJob): Task => ({
   key: job.key,
   scenario: { ...scenarios[job.point]!, seed: job.seed },
   words: jobWords(plan, job),

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { type CompareResult, largestOf } from '../compare.ts'
+import { type CompareResult, largestOf, largestSeeds } from '../compare.ts'
 import { type CompareRow, compareRows, compareSentence, pressureWords } from './compare-words.ts'
 import { seedSentence } from './engine-words.ts'
 import { chartCards, introduction, profileSource, verdictCard } from './html.ts'
 import { measuredLines, nodesChart } from './nodes-chart.ts'
 import { card, escaped, type Origin, page, plot, reproduction, table } from './page.ts'
+import { seedsCard } from './seeds-report.ts'
 import { count } from './words.ts'
 
 export function compareHtml(compared: CompareResult, origin: Origin): string {
@@ -31,6 +32,7 @@ export function compareHtml(compared: CompareResult, origin: Origin): string {
         modes.map(({ label }) => label),
       ) + skipped.join(''),
     ),
+    seedsCard(largestSeeds(compared)),
     ...chartCards(result),
     reproduction(seedSentence(result), origin, profileSource(scenario)),
   ])

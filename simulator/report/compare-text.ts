@@ -6,15 +6,17 @@
  */
 
 import { counted } from '../../src/words.ts'
-import { type CompareResult, largestOf } from '../compare.ts'
+import { type CompareResult, largestOf, largestSeeds } from '../compare.ts'
 import { aligned, type Column } from './align.ts'
 import { compareRows, compareSentence, pressureWords } from './compare-words.ts'
 import { traceLines } from './engine-words.ts'
+import { seedsText } from './seeds-report.ts'
 import { count } from './words.ts'
 
 /** @param wide With details. */
 export function compareText(compared: CompareResult, wide: boolean): string {
   const { modes, scenario, passed } = largestOf(compared)
+  const { others = [] } = compared.runs.at(-1) ?? {}
   const size = `${counted(scenario.nodes, 'node', count)}, ${counted(scenario.nodes * scenario.podsPerNode, 'pod', count)}`
   const columns: readonly Column[] = [
     { title: size },
@@ -41,6 +43,7 @@ export function compareText(compared: CompareResult, wide: boolean): string {
     ...failed.map((words) => `  ${words.join(': ')}`),
     ...traceLines(largestOf(compared)),
     '',
+    ...(others.length === 0 ? [] : [seedsText(largestSeeds(compared), wide)]),
     compareSentence(compared),
     '',
   ].join('\n')

@@ -8,6 +8,7 @@ import type { ModeResult, RunResult } from '../run.ts'
 import type { TimelineResult } from '../timeline/result.ts'
 import { compareSentence } from './compare-words.ts'
 import { bestOf, measuresOf } from './measures.ts'
+import { seedsData } from './seeds-report.ts'
 import { acrossOf } from './ways.ts'
 import { sentenceOf, verdictOf } from './words.ts'
 
@@ -87,7 +88,7 @@ export function compareData(compared: CompareResult): Readonly<Record<string, un
   return {
     verdict: compareSentence(compared),
     skipped,
-    runs: runs.map(({ nodes, result }) => ({
+    runs: runs.map(({ nodes, result, others }) => ({
       nodes,
       pods: nodes * result.scenario.podsPerNode,
       passed: result.passed,
@@ -105,6 +106,7 @@ export function compareData(compared: CompareResult): Readonly<Record<string, un
           })),
         }
       }),
+      seeds: others.length === 0 ? null : seedsData([result, ...others]),
     })),
     largest: dataReport(largestOf(compared)),
   }

@@ -17,6 +17,7 @@ import { colorOf } from './draw.ts'
 import { countOrDash, pairsOf, seedSentence } from './engine-words.ts'
 import { curvesOf, nodesChart } from './nodes-chart.ts'
 import { card, escaped, type Origin, page, plot, reproduction, table } from './page.ts'
+import { seedsCard } from './seeds-report.ts'
 import { timelineChart } from './timeline-chart.ts'
 import { failedNames, topologyPicture } from './topology-picture.ts'
 import {
@@ -30,11 +31,17 @@ import {
   verdictOf,
 } from './words.ts'
 
-export function htmlReport(result: RunResult, origin: Origin): string {
+/** @param others The same under other seeds. */
+export function htmlReport(
+  result: RunResult,
+  origin: Origin,
+  others: readonly RunResult[] = [],
+): string {
   const { scenario, modes } = result
   return page(scenario.name, [
     ...introduction(scenario, `${scenario.name}: which mode holds?`),
     `<div class="verdicts">\n${modes.map(verdictCard).join('\n')}\n</div>`,
+    seedsCard([result, ...others]),
     ...chartCards(result),
     card(
       'All figures',

@@ -300,7 +300,7 @@ function mtuOf({ mode }: ModeResult): number {
 }
 
 function bytesWords(bytes: number): string {
-  if (bytes < 10_000) return `${count(bytes)} B`
+  if (bytes < 10_000) return `${count(Math.round(bytes))} B`
   if (bytes < 10_000_000) return `${count(Math.round(bytes / 1000))} kB`
   return `${count(Math.round(bytes / 1_000_000))} MB`
 }

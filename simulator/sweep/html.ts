@@ -5,10 +5,10 @@
  */
 import { heatMap } from '../report/heat-map.ts'
 import { card, escaped, page, plot, reproduction, table } from '../report/page.ts'
+import { cellWords } from '../report/seeds-report.ts'
 import { count } from '../report/words.ts'
 import { type FigureMaps, mapsOf } from './maps.ts'
 import type { SweepSummary } from './summary.ts'
-import { cellWords } from './text.ts'
 
 export function sweepHtml(summary: SweepSummary): string {
   const { plan, rows, shown, there, failed } = summary

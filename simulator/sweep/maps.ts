@@ -5,7 +5,8 @@
  */
 import type { HeatMap } from '../report/heat-map.ts'
 import { valueWords } from '../report/measures.ts'
-import { holdsWords, type MeasureHead, type SweepRow, type SweepSummary } from './summary.ts'
+import { holdsWords } from '../report/seeds-report.ts'
+import type { MeasureHead, SweepRow, SweepSummary } from './summary.ts'
 
 /** Maps of one figure. */
 const MAPS_MAX = 12

@@ -5,11 +5,11 @@
  */
 import { TriviumError } from '../../src/errors.ts'
 import { everyMeasure, type Measure } from '../report/measures.ts'
+import { type Estimate, estimate } from '../statistics.ts'
 import { among } from '../suggest.ts'
 import { pointWords, wordsOf } from './place.ts'
 import type { SweepPlan } from './plan.ts'
 import type { SweepResult } from './result.ts'
-import { type Estimate, estimate } from './statistics.ts'
 
 /** Shown when nobody asked for others: what people ask first. */
 const FIRST_FIGURES = [
@@ -33,10 +33,6 @@ export interface SweepCell extends Estimate {
   /** By seeds; undefined: the run is missing, failed, or has no such thing. */
   readonly values: readonly (number | undefined)[]
 }
-
-/** Of the measure `holds`: with how many seeds no table overflowed. */
-export const holdsWords = ({ values, count }: SweepCell): string =>
-  `${values.filter((value) => value === 1).length} of ${count}`
 
 /** A point in one of its modes. */
 export interface SweepRow {

@@ -4,17 +4,10 @@
  * @module
  */
 import { aligned, type Column } from '../report/align.ts'
-import { valueWords } from '../report/measures.ts'
+import { cellData, cellWords } from '../report/seeds-report.ts'
 import { count } from '../report/words.ts'
 import type { SweepPlan } from './plan.ts'
-import {
-  type FailedRun,
-  holdsWords,
-  type MeasureHead,
-  type SweepCell,
-  type SweepRow,
-  type SweepSummary,
-} from './summary.ts'
+import type { FailedRun, SweepRow, SweepSummary } from './summary.ts'
 
 /** Failed runs that are named. */
 const FAILED_MAX = 12
@@ -72,16 +65,6 @@ function failedLines(failed: readonly FailedRun[]): readonly string[] {
   ]
 }
 
-/** `1.10 s ± 0.02 s`, and of how many seeds where not of all; `8 of 10` hold. */
-export function cellWords(cell: SweepCell | undefined, seeds: number): string {
-  if (cell === undefined) return '-'
-  const { measure, mean, half, count: known } = cell
-  if (measure.name === 'holds') return holdsWords(cell)
-  const spread = half === undefined || half === 0 ? '' : ` ± ${valueWords(half, measure.unit)}`
-  const few = known === seeds ? '' : ` (${known} of ${seeds})`
-  return `${valueWords(mean, measure.unit)}${spread}${few}`
-}
-
 /** As plain data: every measure, with the values that it comes from. */
 export function sweepData(summary: SweepSummary): Readonly<Record<string, unknown>> {
   const { plan, there, failed, rows } = summary
@@ -106,17 +89,3 @@ const modeData = ({ label, cells }: SweepRow): object => ({
   label,
   measures: [...cells.values()].map(cellData),
 })
-
-function cellData({ measure, count: n, mean, deviation, half, values }: SweepCell): object {
-  const { name, unit }: MeasureHead = measure
-  return {
-    name,
-    unit,
-    n,
-    mean,
-    deviation: deviation ?? null,
-    low: half === undefined ? null : mean - half,
-    high: half === undefined ? null : mean + half,
-    values: values.map((value) => value ?? null),
-  }
-}

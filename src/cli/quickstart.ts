@@ -272,7 +272,7 @@ async function simulate(tour: Tour, trivium: readonly string[]): Promise<void> {
   tour.step('Simulation: the same planners, with switches whose tables are finite')
   const report = join('/tmp', `trivium-report-${process.pid}.html`)
   const { status, stdout, stderr } = await run(
-    [...trivium, 'sim', 'run', 'first', '--html', report],
+    [...trivium, 'sim', 'run', 'first', '--seeds', '1', '--html', report],
     { timeoutMs: 300_000 },
   )
   print(indent(stdout))

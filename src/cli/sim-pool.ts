@@ -1,5 +1,5 @@
 /**
- * Runs of a sweep on several threads: as many as the machine has processors, and memory for.
+ * Runs of a sweep, or of other seeds, on several threads: as many as the machine has processors, and memory for.
  *
  * What a run gives depends on its scenario alone, so neither the number of threads nor
  * who was faster shows in the results.
@@ -11,10 +11,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { RunTasks, SweepResult, SweepTask } from '../../simulator/sweep.ts'
+import type { RunTasks } from '../../simulator/other-seeds.ts'
+import type { RunResult } from '../../simulator/run.ts'
+import type { Task } from '../../simulator/seeds.ts'
+import type { SweepResult } from '../../simulator/sweep.ts'
 import { TriviumError } from '../errors.ts'
 import { VERSION } from '../version.ts'
-import type { RunOrder } from './sim-thread.ts'
+import type { RunOrder, Wanted, WholeResult } from './sim-thread.ts'
 
 /** Of the memory that is free; what is counted is within a factor of one and a half. */
 const MEMORY_SHARE = 0.8
@@ -32,15 +35,26 @@ export interface PoolOptions {
   readonly signal: AbortSignal
 }
 
+/** Runs of a sweep, for their figures. */
+export const runFigures = (options: PoolOptions): RunTasks<SweepResult> =>
+  runOnThreads<SweepResult>('figures', options)
+
+/** Runs of other seeds, for their reports. */
+export function runWhole(options: PoolOptions): RunTasks<RunResult> {
+  const run = runOnThreads<WholeResult>('whole', options)
+  return (tasks, bytes, onResult) =>
+    run(tasks, bytes, (result, task) => onResult({ ...result, scenario: task.scenario }, task))
+}
+
 /** Each thread takes the next task when it has done one. */
-export function runOnThreads({ threads, signal }: PoolOptions): RunTasks {
+function runOnThreads<Result>(wants: Wanted, { threads, signal }: PoolOptions): RunTasks<Result> {
   return async (tasks, bytes, onResult) => {
     const queue = tasks.values()
     const count = Math.min(threadsFor(bytes, threads), tasks.length)
     const own = new AbortController()
     const stop = AbortSignal.any([signal, own.signal])
     const running = Array.from({ length: count }, () =>
-      runThread(queue, bytes, onResult, stop).catch((thrown: unknown) => {
+      runThread({ wants, queue, bytes, onResult, stop }).catch((thrown: unknown) => {
         own.abort()
         throw thrown
       }),
@@ -51,17 +65,21 @@ export function runOnThreads({ threads, signal }: PoolOptions): RunTasks {
   }
 }
 
-function runThread(
-  queue: Iterator<SweepTask>,
-  bytes: number,
-  onResult: (result: SweepResult) => void,
-  stop: AbortSignal,
-): Promise<void> {
+interface ThreadWork<Result> {
+  readonly wants: Wanted
+  readonly queue: Iterator<Task>
+  readonly bytes: number
+  readonly onResult: (result: Result, task: Task) => void
+  readonly stop: AbortSignal
+}
+
+function runThread<Result>(work: ThreadWork<Result>): Promise<void> {
+  const { wants, queue, bytes, onResult, stop } = work
   if (stop.aborted) return Promise.resolve()
   const worker = new Worker(threadFile(), {
     resourceLimits: { maxOldGenerationSizeMb: Math.ceil((bytes * 2) / 2 ** 20) },
   })
-  let now: SweepTask | undefined
+  let now: Task | undefined
   let hasEnded = false
   return new Promise<void>((resolve, reject) => {
     const end = (why?: unknown): void => {
@@ -76,14 +94,15 @@ function runThread(
       if (done === true) end()
       else {
         now = value
-        worker.postMessage({ key: value.key, scenario: value.scenario } satisfies RunOrder)
+        const { key, scenario } = value
+        worker.postMessage({ key, scenario, wants } satisfies RunOrder)
       }
     }
     stop.addEventListener('abort', onStop)
-    worker.on('message', (result: SweepResult) => {
-      if (hasEnded) return
+    worker.on('message', (result: Result) => {
+      if (hasEnded || now === undefined) return
       try {
-        onResult(result)
+        onResult(result, now)
         next()
       } catch (thrown) {
         end(thrown)
@@ -95,7 +114,7 @@ function runThread(
   })
 }
 
-const lost = (task: SweepTask | undefined, why: string): TriviumError =>
+const lost = (task: Task | undefined, why: string): TriviumError =>
   new TriviumError(
     'INTERNAL',
     `Cannot run ${task?.words ?? 'a sweep'}: its thread ended: ${why}`,

@@ -5,9 +5,11 @@
  * @module
  */
 import { SingleBar } from 'cli-progress'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { RunTasks } from '../../simulator/other-seeds.ts'
+import type { RunResult } from '../../simulator/run.ts'
 import { isTriviumError, TriviumError } from '../errors.ts'
-import { EXIT } from './common.ts'
+import { EXIT, print, whole } from './common.ts'
 import { type OutputFormat, outputOption } from './output.ts'
 
 /** Of the options below. */
@@ -17,11 +19,32 @@ export interface ReportFlags {
   readonly html?: string
   readonly csv?: string
   readonly yes?: boolean
+  readonly seeds: number
+  readonly threads?: number
 }
+
+/** What one run says of the next is nothing; ten say how far chance goes. */
+const SEEDS = 10
+const SEEDS_MAX = 1000
+const THREADS_MAX = 1024
+/** From here on a wait is announced. */
+const LONG_MS = 10_000
+
+export const threadsOption = (): Option =>
+  new Option('--threads <number>', 'at once; as many as processors without it').argParser(
+    whole(1, THREADS_MAX),
+  )
 
 export function withReportOptions(command: Command): Command {
   return command
     .option('--seed <number>', "in place of the scenario's seed", parseSeed)
+    .option(
+      '--seeds <number>',
+      'under so many seeds, from that one on: mean and 95 % interval of what varies; 1 is one run',
+      whole(1, SEEDS_MAX),
+      SEEDS,
+    )
+    .addOption(threadsOption())
     .option(
       '--html <path>',
       'write a report with plots: one file, no script, nothing from elsewhere',
@@ -31,17 +54,27 @@ export function withReportOptions(command: Command): Command {
     .addOption(outputOption(['csv']))
 }
 
-type Progress = (done: number, what: string) => void
+interface Terminal {
+  readonly progress: (done: number, what: string) => void
+  /** Prints, with the bar out of the way. */
+  readonly write: (text: string) => void
+}
 
 /** Shows how far `work` is, on a terminal, and turns its answer into an exit status. */
-export async function simulate(work: (progress: Progress) => Promise<0 | 1>): Promise<void> {
+export async function simulate(work: (terminal: Terminal) => Promise<0 | 1>): Promise<void> {
   let bar: SingleBar | undefined
+  const progress: Terminal['progress'] = (done, what) => {
+    if (!process.stderr.isTTY) return
+    bar ??= startBar()
+    bar.update(done, { what })
+  }
+  const write: Terminal['write'] = (text) => {
+    bar?.stop()
+    bar = undefined
+    print(text)
+  }
   try {
-    const status = await work((done, what) => {
-      if (!process.stderr.isTTY) return
-      bar ??= startBar()
-      bar.update(done, { what })
-    })
+    const status = await work({ progress, write })
     if (status !== 0) process.exitCode = EXIT.failed
   } catch (thrown) {
     const isInput = isTriviumError(thrown) && ['BAD_CONFIG', 'NOT_FOUND'].includes(thrown.code)
@@ -50,6 +83,25 @@ export async function simulate(work: (progress: Progress) => Promise<0 | 1>): Pr
     bar?.stop()
   }
 }
+
+/** Runs other seeds on threads, and says before when that will take long. */
+export function otherSeedsRunner({ seeds, threads }: ReportFlags): RunTasks<RunResult> {
+  const began = performance.now()
+  return async (tasks, bytes, onResult) => {
+    const { runWhole, threadsFor } = await import('./sim-pool.ts')
+    const atOnce = Math.min(threadsFor(bytes, threads), tasks.length)
+    const left = ((performance.now() - began) * (seeds - 1)) / atOnce
+    if (left > LONG_MS) {
+      const what = `${seeds - 1} more seeds will take about ${waitWords(left)}`
+      process.stderr.write(`${what}; --seeds 1 runs one alone\n`)
+    }
+    const signal = new AbortController().signal
+    await runWhole({ threads: atOnce, signal })(tasks, bytes, onResult)
+  }
+}
+
+const waitWords = (ms: number): string =>
+  ms < 90_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`
 
 function startBar(): SingleBar {
   const bar = new SingleBar({

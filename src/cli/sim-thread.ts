@@ -4,6 +4,7 @@
  * @module
  */
 import type { MessagePort } from 'node:worker_threads'
+import { type RunResult, runScenario } from '../../simulator/run.ts'
 import type { Scenario } from '../../simulator/scenario.ts'
 import { runPoint, type SweepResult } from '../../simulator/sweep/result.ts'
 
@@ -11,12 +12,20 @@ import { runPoint, type SweepResult } from '../../simulator/sweep/result.ts'
 export interface RunOrder {
   readonly key: string
   readonly scenario: Scenario
+  readonly wants: Wanted
 }
+
+/** `figures`: what a sweep keeps. `whole`: what a report shows, but for the scenario, which the asker has. */
+export type Wanted = 'figures' | 'whole'
+export type WholeResult = Omit<RunResult, 'scenario'>
 
 /** Answers each order with a result. */
 export function serveRuns(port: MessagePort): void {
-  port.on('message', ({ key, scenario }: RunOrder) => {
-    const result: SweepResult = runPoint(key, scenario)
-    port.postMessage(result)
+  port.on('message', ({ key, scenario, wants }: RunOrder) => {
+    if (wants === 'figures') port.postMessage(runPoint(key, scenario) satisfies SweepResult)
+    else {
+      const { scenario: _, ...result } = runScenario(scenario)
+      port.postMessage(result satisfies WholeResult)
+    }
   })
 }

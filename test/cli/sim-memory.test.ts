@@ -29,7 +29,7 @@ const scenario = (nodes: number, pods: number): string => {
 /** @param heapMb What Node may use. */
 function run(heapMb: number, ...args: readonly string[]) {
   const env = { ...process.env, NODE_OPTIONS: `--max-old-space-size=${heapMb}` }
-  return spawnSync(process.execPath, [...SOURCE, CLI, 'sim', 'run', ...args], {
+  return spawnSync(process.execPath, [...SOURCE, CLI, 'sim', 'run', '--seeds', '1', ...args], {
     encoding: 'utf8',
     env,
   })

@@ -13,10 +13,9 @@ import { modesNamed, planCompare, runCompare } from '../../simulator/compare.ts'
 import { capacityHtml } from '../../simulator/report/capacity-html.ts'
 import { compareHtml } from '../../simulator/report/compare-html.ts'
 import { htmlReport } from '../../simulator/report/html.ts'
-import { seedsHtml } from '../../simulator/report/seeds-report.ts'
 import { type RunResult, runScenario } from '../../simulator/run.ts'
 import { parseScenario, type Scenario } from '../../simulator/scenario.ts'
-import { runSeeds } from '../../simulator/seeds.ts'
+import { otherSeeds } from '../../simulator/seeds.ts'
 import { findings } from '../bench/dataplane-findings.ts'
 import { type Browser, type Look, noBrowser, startBrowser } from '../support/browser.ts'
 import { CONTRAST_COMPLAINTS, LAYOUT_COMPLAINTS, UNFOLD } from '../support/page-layout.ts'
@@ -44,6 +43,7 @@ ${words}`
   return parseScenario(text, 'report.yaml')
 }
 
+const runAlone = (each: Scenario): RunResult => runScenario(each)
 const origin = { text: 'nodes: 8 # <b>\n', command: 'trivium sim run report.yaml' }
 
 function withTimeline(result: RunResult): RunResult {
@@ -56,7 +56,13 @@ function withTimeline(result: RunResult): RunResult {
 
 /** Name and page. Small and big fabrics, of few and many modes, whole and broken. */
 const PAGES: readonly (readonly [string, () => string])[] = [
-  ['a run', () => htmlReport(runScenario(scenario('nodes: 12\npodsPerNode: 6\nracks: 4')), origin)],
+  [
+    'a run under three seeds',
+    () => {
+      const own = scenario('nodes: 12\npodsPerNode: 6\nracks: 4')
+      return htmlReport(runScenario(own), origin, otherSeeds(own, 3).map(runAlone))
+    },
+  ],
   [
     'a run with faults',
     () =>
@@ -96,7 +102,6 @@ const PAGES: readonly (readonly [string, () => string])[] = [
   ],
   ['capacity', () => capacityHtml(answer(questionOf({})), 'trivium sim capacity')],
   ['the roads', roadsPage],
-  ['seeds', () => seedsHtml(runSeeds(scenario('nodes: 8\npodsPerNode: 6\nracks: 2'), 3), origin)],
 ]
 
 /** Every road, measured or not, with long whiskers. */

@@ -5,6 +5,7 @@ import t from 'tap'
 import { modesNamed, planCompare, runCompare } from '../../simulator/compare.ts'
 import { SWITCH_ROLES } from '../../simulator/fabric-device.ts'
 import { labelOf } from '../../simulator/network.ts'
+import { runOtherSeeds } from '../../simulator/other-seeds.ts'
 import { compareText } from '../../simulator/report/compare-text.ts'
 import { compareRows, compareSentence } from '../../simulator/report/compare-words.ts'
 import { csvTables, measuresCsv } from '../../simulator/report/csv.ts'
@@ -16,7 +17,6 @@ import { spansOf } from '../../simulator/report/timeline-chart.ts'
 import { layoutOf } from '../../simulator/report/topology-layout.ts'
 import { type RunResult, runScenario } from '../../simulator/run.ts'
 import { parseScenario, type Scenario } from '../../simulator/scenario.ts'
-import { runSeeds, spreadOf } from '../../simulator/seeds.ts'
 import { holds } from '../support/property.ts'
 import { timelineFixture } from './timeline-fixture.ts'
 
@@ -167,32 +167,57 @@ t.test('a comparison in words and as data', async (t) => {
   t.strictSame(data.largest.traceHash, run.traceHash, 'the largest is the run itself')
 })
 
-t.test('several seeds', async (t) => {
-  const results = runSeeds(scenario(), 3)
+t.test('the own seed in full, and beside it what varies with others', async (t) => {
+  const [others = []] = await runOtherSeeds([scenario()], 3, 0)
+  const results = [run, ...others]
   t.strictSame(
     results.map(({ scenario: { seed } }) => seed),
     [1, 2, 3],
   )
-  t.equal(results[0]?.traceHash, run.traceHash, 'the first is the plain run')
-  t.match(seedsText(results, false), / {2}holds\? +3 of 3 +3 of 3 +0 of 3 +3 of 3/)
+  const values = results.map(({ modes }) => modes[0]!.coldStartMs)
   const data = JSON.parse(JSON.stringify(seedsData(results)))
+  t.strictSame(data.seeds, [1, 2, 3])
   const cold = data.modes[0].measures.find(
     ({ name }: { readonly name: string }) => name === 'cold_start',
   )
-  const values = results.map(({ modes }) => modes[0]?.coldStartMs)
   t.strictSame(cold.values, values)
-  t.equal(cold.min, Math.min(...(values as number[])))
+  // By hand: Student's t of two degrees of freedom is 4.303 (any table of it).
+  const mean = values.reduce((sum, value) => sum + value, 0) / 3
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  const half = (4.3027 * Math.sqrt(squares / 2)) / Math.sqrt(3)
+  t.ok(Math.abs(cold.high - cold.low - 2 * half) < 0.01, `${cold.low} to ${cold.high}`)
+  t.ok(half > 1, 'chance changes it')
+
+  const text = seedsText(results, false)
+  const seconds = (ms: number): string =>
+    ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
+  t.match(text, new RegExp(` {2}cold start +${seconds(mean)} ± ${seconds(half)} `))
+  t.notMatch(text, 'holds?', 'what is the same with every seed has no row')
+  t.match(
+    text,
+    /the same with each seed: \d+ other measures\nchecks: all passed with each of 3 seeds/,
+  )
+  t.equal(seedsText([run], false), '', 'one seed says nothing of chance')
+
+  const bad = { name: 'no leak', scope: '', passed: false, findings: ['10.42.0.1 is left'] }
+  const [first, second, third] = results
+  const broken = second!.modes.map((mode) => ({ ...mode, checks: [bad] }))
+  const failed = seedsText([first!, { ...second!, modes: broken, passed: false }, third!], false)
+  t.match(failed, /checks: FAILED with seeds 2; to see one: --seed 2 --seeds 1\n/)
+  t.match(failed, / {2}seed 2 vxlan: no leak: 10.42.0.1 is left/)
 })
 
-const numbers = fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 1, maxLength: 30 })
-holds(t, 'half lie on each side of a median', numbers, (values) => {
-  const { median, min, max } = spreadOf(values)!
-  assert.ok(values.filter((value) => value < median).length <= values.length / 2)
-  assert.ok(values.filter((value) => value > median).length <= values.length / 2)
-  assert.equal(min, Math.min(...values))
-  assert.equal(max, Math.max(...values))
+t.test('a table that overflows with some seeds only', async (t) => {
+  const at = (seed: number, first: number | undefined): RunResult => {
+    const firstOverflow = first === undefined ? undefined : { ...overflow, pods: first }
+    const modes = [{ ...modeOf('vxlan'), firstOverflow }]
+    return { ...run, scenario: { ...run.scenario, seed }, modes }
+  }
+  const overflow = { ...modeOf('route /32').firstOverflow! }
+  const text = seedsText([at(1, undefined), at(2, 40), at(3, 44)], false)
+  t.match(text, / {2}holds\? +1 of 3\n/)
+  t.match(text, / {2}first full table, at pod +42 ± 25.4 \(2 of 3\)\n/)
 })
-t.equal(spreadOf([]), undefined)
 
 t.test('what is down and what is up again', async (t) => {
   const spans = spansOf(timelineFixture(1).faults)

@@ -60,10 +60,11 @@ t.test('a line a seed, and what to do with one that fails', async (t) => {
   const swarm = (file: string, seeds: number): Promise<0 | 1> =>
     swarmScenarioFile({ file, from: 7, seeds, scenariosDir, write: (text) => lines.push(text) })
   t.equal(await swarm('swarm', 2), 0)
-  t.equal(lines.length, 3)
+  t.equal(lines.length, 4)
   t.equal(lines[0], `${SWARM_HEAD}\n`)
   t.match(lines[1], /^ +7 +10 +\+\d+ -\d+ +\d+\.\d +\d+ ok {2}\w/)
   t.match(lines[2], /^ +8 +10 /)
+  t.match(lines[3], /^\n2 seeds, mean ± half of the 95 % interval: faults 10.0 ± 0.0, pods \+\d/)
 
   lines.length = 0
   const run: typeof runSwarmSeed = (_scenario, seed) => ({
@@ -78,7 +79,7 @@ t.test('a line a seed, and what to do with one that fails', async (t) => {
   t.match(lines[2], /^ +9 .*FAILED/)
   t.equal(
     lines[3],
-    '\nvxlan: no leak\n  the store still gives 10.42.0.1 to pod-1\n\nagain: trivium sim run swarm --seed 9\n',
+    '\nvxlan: no leak\n  the store still gives 10.42.0.1 to pod-1\n\nagain: trivium sim run swarm --seed 9 --seeds 1\n',
   )
   await t.rejects(swarm('first', 1), /Cannot read scenario .*first\.yaml: it has no swarm, wanted/)
   await t.rejects(swarm('no-such', 1), /there is no such file/)

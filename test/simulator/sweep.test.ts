@@ -4,17 +4,17 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import type { RunTasks } from '../../simulator/other-seeds.ts'
+import { estimate, studentT } from '../../simulator/statistics.ts'
 import { parseSweep } from '../../simulator/sweep/file.ts'
 import { mergeResults } from '../../simulator/sweep/merge.ts'
 import { jobsOf, planSweep, type SweepPlan } from '../../simulator/sweep/plan.ts'
 import { readPlan } from '../../simulator/sweep/plan-file.ts'
 import { readLines } from '../../simulator/sweep/result.ts'
-import { estimate, studentT } from '../../simulator/sweep/statistics.ts'
 import { summaryOf } from '../../simulator/sweep/summary.ts'
 import { sweepData } from '../../simulator/sweep/text.ts'
 import {
   mergeFolders,
-  type RunTasks,
   runPoint,
   type SweepOptions,
   type SweepResult,
@@ -181,9 +181,9 @@ function sweeper(file: string) {
   const said: string[] = []
   let ran = 0
   const most =
-    (runs: number): RunTasks =>
+    (runs: number): RunTasks<SweepResult> =>
     async (tasks, _bytes, onResult) => {
-      for (const { key, scenario } of tasks.slice(0, runs)) onResult(runPoint(key, scenario))
+      for (const task of tasks.slice(0, runs)) onResult(runPoint(task.key, task.scenario), task)
       ran += Math.min(runs, tasks.length)
     }
   const run = async (more: Partial<SweepOptions>) => {

@@ -4,9 +4,8 @@
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander'
-import { print } from '../common.ts'
 import { hasRoom } from '../sim-memory.ts'
-import { type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
+import { otherSeedsRunner, type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
 
 const EXAMPLES = `
 FILE is a path, or the name of a built-in scenario. A scenario of one mode is compared in all of them:
@@ -18,6 +17,7 @@ Examples:
   trivium sim compare racks.yaml --modes vxlan,blocks,hosts
   trivium sim compare first --nodes 20,40,80         how pressure grows with nodes; racks stay as full as they are
   trivium sim compare first --html compare.html      the same, with plots
+  trivium sim compare first --seeds 1                one seed: quicker, and nothing said about chance
   trivium sim compare first -o csv                   one row a mode and measure, for a data frame
 
 Exit status:
@@ -44,13 +44,13 @@ export function simCompareCommand(scenariosDir: string): Command {
 
 async function compare(file: string, flags: CompareFlags, scenariosDir: string): Promise<void> {
   const { compareScenarioFile } = await import('../../../simulator/main.ts')
-  await simulate((progress) =>
+  await simulate((terminal) =>
     compareScenarioFile({
       ...flags,
       file,
       scenariosDir,
-      write: print,
-      progress,
+      runTasks: otherSeedsRunner(flags),
+      ...terminal,
       mayUse: (bytes) => hasRoom(`comparison of ${file}`, bytes, flags.yes === true),
     }),
   )

@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from 'commander'
-import { print, whole } from '../common.ts'
+import { whole } from '../common.ts'
 import { simulate } from '../sim-report.ts'
 
 const EXAMPLES = `
@@ -15,7 +15,7 @@ Examples:
   trivium sim swarm swarm                            ten seeds of the built-in scenario "swarm"
   trivium sim swarm racks.yaml --seeds 200           two hundred of your own
   trivium sim swarm racks.yaml --from 41 --seeds 1   one of them again
-  trivium sim run racks.yaml --seed 41               the same seed, with its whole report
+  trivium sim run racks.yaml --seed 41 --seeds 1     the same seed, with its whole report
 
 Columns: faults; pods that came and went; seconds without a way, summed over the watched pairs, in
 the worst mode; checks; kinds of faults that the seed took.
@@ -41,8 +41,6 @@ export function simSwarmCommand(scenariosDir: string): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, flags: SwarmFlags) => {
       const { swarmScenarioFile } = await import('../../../simulator/main.ts')
-      await simulate((progress) =>
-        swarmScenarioFile({ ...flags, file, scenariosDir, write: print, progress }),
-      )
+      await simulate((terminal) => swarmScenarioFile({ ...flags, file, scenariosDir, ...terminal }))
     })
 }

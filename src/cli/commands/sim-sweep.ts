@@ -6,10 +6,10 @@
  */
 import { Command, InvalidArgumentError } from 'commander'
 import { TriviumError } from '../../errors.ts'
-import { print, whole } from '../common.ts'
+import { whole } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
-import { programId, runOnThreads } from '../sim-pool.ts'
-import { simulate } from '../sim-report.ts'
+import { programId, runFigures } from '../sim-pool.ts'
+import { simulate, threadsOption } from '../sim-report.ts'
 
 const EXAMPLES = `
 FILE names a scenario, and what changes in it:
@@ -50,7 +50,6 @@ Examples:
 /** By the shell's custom: 128 and the signal's number. */
 const STOPPED = { SIGINT: 130, SIGTERM: 143 } as const
 const SHARDS_MAX = 10_000
-const THREADS_MAX = 1024
 
 interface Flags {
   readonly output: OutputFormat
@@ -77,11 +76,7 @@ export function simSweepCommand(scenariosDir: string): Command {
     .option('--seeds <number>', "in place of the file's", whole(1, 1000))
     .option('--out <folder>', 'keep results there; what is there is not run again')
     .option('--shard <I/N>', 'run this part of N, from 0 on; merge them afterwards', parseShard)
-    .option(
-      '--threads <number>',
-      'at once; as many as processors without it',
-      whole(1, THREADS_MAX),
-    )
+    .addOption(threadsOption())
   return withReport(command)
     .addHelpText('after', EXAMPLES)
     .action((file: string, flags: SweepFlags) => sweep(file, flags, scenariosDir))
@@ -113,7 +108,7 @@ function mergeCommand(): Command {
         )
       }
       const { mergeFolders } = await import('../../../simulator/main.ts')
-      await simulate(() => mergeFolders({ ...flags, folders, write: print, warn }))
+      await simulate(({ write }) => mergeFolders({ ...flags, folders, write, warn }))
     })
 }
 
@@ -130,13 +125,13 @@ async function sweep(file: string, flags: SweepFlags, scenariosDir: string): Pro
     stopping.abort()
   }
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
-  const runTasks = runOnThreads({ threads: flags.threads, signal: stopping.signal })
+  const runTasks = runFigures({ threads: flags.threads, signal: stopping.signal })
   try {
-    await simulate(async (progress) => {
+    await simulate(async (terminal) => {
       const program = programId()
       const end = await sweepFile({
         ...flags,
-        ...{ file, scenariosDir, program, runTasks, progress, write: print, warn },
+        ...{ file, scenariosDir, program, runTasks, ...terminal, warn },
       })
       if (end !== 'stopped') return end
       process.exitCode = STOPPED[stopped]

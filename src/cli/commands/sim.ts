@@ -5,11 +5,11 @@
  */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 import { hasRoom } from '../sim-memory.ts'
-import { type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
+import { otherSeedsRunner, type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
 import { simCapacityCommand } from './sim-capacity.ts'
 import { simCompareCommand } from './sim-compare.ts'
 import { simSwarmCommand } from './sim-swarm.ts'
@@ -23,7 +23,8 @@ Examples:
   trivium sim run first                              the built-in scenario "first"
   trivium sim run first --html report.html           the same, with plots in one file
   trivium sim run racks.yaml --seed 7 -o json        your own, another seed, for a program
-  trivium sim run first --seeds 10 --csv figures     ten seeds: median and spread, tables as CSV
+  trivium sim run first --seeds 1                    one seed alone: quicker, nothing said about chance
+  trivium sim run first --seeds 30 --csv figures     thirty seeds, and every table as CSV
   trivium sim compare first --html compare.html      the modes side by side
   trivium sim swarm swarm --seeds 50                 fifty seeds with faults of their own making
   trivium sim sweep grid.yaml --out results          a grid of values, ten seeds each, all processors
@@ -45,12 +46,6 @@ Write it beside your scenarios and name it in their first line:
   # yaml-language-server: $schema=scenario.schema.json
 `
 
-interface RunFlags extends ReportFlags {
-  readonly seeds?: number
-}
-
-const SEEDS_MAX = 1000
-
 /** @param scenariosDir Folder of the built-in scenarios; found beside the program when not given. */
 export function simCommand(scenariosDir: string = builtInDir()): Command {
   return new Command('sim')
@@ -71,30 +66,20 @@ function runCommand(scenariosDir: string): Command {
   const command = new Command('run')
     .argument('<file>', 'scenario file, or the name of a built-in one')
     .description('run one scenario in each of its modes')
-    .option(
-      '--seeds <number>',
-      'run so many seeds, from the first on, and report the spread',
-      parseSeeds,
-    )
   return withReportOptions(command)
     .addHelpText('after', EXAMPLES)
-    .action((file: string, flags: RunFlags) => run(file, flags, scenariosDir))
+    .action((file: string, flags: ReportFlags) => run(file, flags, scenariosDir))
 }
 
-async function run(file: string, flags: RunFlags, scenariosDir: string): Promise<void> {
+async function run(file: string, flags: ReportFlags, scenariosDir: string): Promise<void> {
   // The simulator and its plots load only when somebody simulates.
   const { memoryOfScenario, runScenarioFile } = await import('../../../simulator/main.ts')
-  await simulate(async (progress) => {
+  await simulate(async (terminal) => {
     const bytes = await memoryOfScenario(file, scenariosDir)
     if (!(await hasRoom(`scenario ${file}`, bytes, flags.yes === true))) return 0
-    return runScenarioFile({ ...flags, file, scenariosDir, write: print, progress })
+    const runTasks = otherSeedsRunner(flags)
+    return runScenarioFile({ ...flags, file, scenariosDir, runTasks, ...terminal })
   })
-}
-
-function parseSeeds(text: string): number {
-  const seeds = Number(text)
-  if (/^\d+$/.test(text) && seeds >= 1 && seeds <= SEEDS_MAX) return seeds
-  throw new InvalidArgumentError(`wanted a whole number from 1 to ${SEEDS_MAX}`)
 }
 
 function profilesCommand(): Command {

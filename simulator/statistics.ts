@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { PI } from '../math.ts'
+import { PI } from './math.ts'
 
 /** What some seeds gave for one figure. */
 export interface Estimate {
