@@ -133,8 +133,11 @@ t.test('a top-of-rack switch that comes back knows nothing, and learns all again
 
 t.test('what was deleted while a switch was down is not in its tables afterwards', async (t) => {
   const routing = 'routing: { protocol: bgp, sessions: reflectors, gracefulRestart: false }'
-  const fault = 'faults: [{ kind: device, name: spine-1, atMs: 500 }]'
-  const result = run(`${routing}\n${fault}`, 'modes: [{ mode: route, announce: host }]')
+  // Moved pods have other addresses: the old ones are withdrawn before the switch is back.
+  const drain = 'workload: [{ kind: drain, node: 1, atMs: 1000 }]'
+  const fault = 'faults: [{ kind: device, name: spine-1, atMs: 500, forMs: 20000 }]'
+  const text = [routing, drain, fault].join('\n')
+  const result = run(text, 'modes: [{ mode: route, announce: host }]')
   t.strictSame(failed(result), [])
 })
 

@@ -227,6 +227,25 @@ t.test('part of a group goes on from what the group was told', async (t) => {
   world.empty()
 })
 
+t.test(
+  'what a part of a group is told later does not take the place of what it was told',
+  async (t) => {
+    const other: Policy = { name: 'other', rules: [], otherwise: 'accept' }
+    const world = worldOf([A, B, D], { policies: { ...POLICY_FUNCTIONS, other: (_, set) => set } })
+    const teach = (prefix: Prefix, asns: readonly number[]): readonly string[] => {
+      world.learn(D.address, 'ipv4', [{ prefix }], route(asns))
+      return lines(world.settle()).filter((line) => line.startsWith('2:'))
+    }
+    for (const prefix of [P, Q]) teach(prefix, [65_004])
+    world.setPolicies([B.address], undefined, other)
+    world.settle()
+    t.strictSame(teach('10.3.0.0/16' as Prefix, [65_005]), ['2: 10.3.0.0/16 AS_PATH 64512 65005'])
+    t.strictSame(teach(P, [65_005]), [`2: ${P} AS_PATH 64512 65005`])
+    t.strictSame(teach(Q, [65_005]), [`2: ${Q} AS_PATH 64512 65005`])
+    world.check()
+  },
+)
+
 t.test('more prefixes than agreed', async (t) => {
   const limited = (action: 'warn' | 'ignore' | 'down'): Peer => ({
     ...A,
