@@ -44,9 +44,10 @@ export async function pingAll(endpoints: readonly Endpoint[]): Promise<readonly 
   return reached
 }
 
-/** One echo request; a second one when the first is lost to address resolution. */
+/** Echo requests until the first answer: some are lost to address resolution. */
 export async function ping(netns: string, ip: string): Promise<{ ok: boolean; rttMs?: number }> {
-  const { status, stdout } = await run(inNetns(netns, ['ping', '-n', '-c', '1', '-w', '3', ip]))
+  const until = ['-c', '1', '-w', '3', '-i', '0.1']
+  const { status, stdout } = await run(inNetns(netns, ['ping', '-n', ...until, ip]))
   const rtt = /time[=<]([\d.]+) ms/.exec(stdout)?.[1]
   return { ok: status === 0, ...(rtt === undefined ? {} : { rttMs: Number(rtt) }) }
 }

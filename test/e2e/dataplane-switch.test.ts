@@ -38,8 +38,9 @@ t.test(
         return before.length > 0 ? compareDumps(before, now) : missing(now, all)
       })
       t.strictSame(left, [], `${round}: ${flavour}, as planned`)
-      seen[flavour] = await everything(all, pods)
+      // Running pods follow a little later.
       await checkMtu(t, all, pods, 1500 - OVERHEAD_BYTES[flavour])
+      seen[flavour] = await everything(all, pods)
       t.strictSame(await reaches(pods, pods, true), [], `${round}: all pairs by ${flavour}`)
     }
     t.strictSame(

@@ -158,7 +158,7 @@ async function pings({ pods: [a], ips: [, far], mtu }: Scene): Promise<readonly 
     far.map(async (target) => {
       const headers = target.includes(':') ? 48 : 28
       const size = ['-M', 'do', '-s', String(mtu - headers)]
-      const command = ['ping', '-n', '-c', '3', '-i', '0.3', '-W', '1', ...size, target]
+      const command = ['ping', '-n', '-c', '5', '-i', '0.1', '-W', '0.5', ...size, target]
       return (await run(inNetns(a.netns, command))).status === 0
     }),
   )
@@ -166,7 +166,7 @@ async function pings({ pods: [a], ips: [, far], mtu }: Scene): Promise<readonly 
 
 /** The verdict of each family is what pings say. */
 async function agree(t: Test, scene: Scene): Promise<Answer> {
-  const [{ status, answer }, reached] = [await ask(scene), await pings(scene)]
+  const [{ status, answer }, reached] = await Promise.all([ask(scene), pings(scene)])
   const said = scene.ips[1].map((target) => {
     const family = target.includes(':') ? 6 : 4
     return !answer.paths.some((path) => path.family === family && path.verdict === 'broken')

@@ -136,9 +136,12 @@ export async function echoes(netns: string, ip: string, options: EchoOptions = {
   const header = ECHO_HEADER_BYTES[ip.includes(':') ? 6 : 4]
   const size = bytes === undefined ? [] : ['-s', String(bytes - header), '-M', 'do']
   const source = from === undefined ? [] : ['-I', from]
-  // Patient: repeated until the first answer. Otherwise one echo, and a second of waiting.
-  const wait = expected ? ['-c', '1', '-w', '5'] : ['-c', '1', '-W', '1']
-  const { status } = await run(inNetns(netns, ['ping', '-n', ...wait, ...size, ...source, ip]))
+  // Patient: repeated until the first answer. Otherwise a few, and half a second in all.
+  const wait = expected ? ['-c', '1', '-w', '5'] : ['-c', '3', '-W', '0.3']
+  const often = ['-i', '0.1']
+  const { status } = await run(
+    inNetns(netns, ['ping', '-n', ...often, ...wait, ...size, ...source, ip]),
+  )
   return status === 0
 }
 
