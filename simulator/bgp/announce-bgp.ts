@@ -105,6 +105,8 @@ export class BgpAnnouncements implements Announcements {
       ends: this.ends(),
       wayOf: (session) => this.ways.of(session),
       chance: prng(seed).fork('sessions'),
+      isNagle: (session, side) =>
+        speakers[sessions[session]?.ends[side] ?? -1]?.daemon.hasNagle === true,
     })
     this.speakers = speakers.map((each, index) => this.newSpeaker(index, each))
     paths.watch((change, phase) => this.follow(change, phase))

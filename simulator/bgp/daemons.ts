@@ -34,6 +34,8 @@ export interface DaemonProfile {
   readonly helpsRestart: boolean
   /** Prefixes learned a second: what a turn of decisions takes. Measured with 100 prefixes an UPDATE, where not said. */
   readonly routesPerSecond: number
+  /** Whether its small messages wait for each other (RFC 896), because it does not set TCP_NODELAY. */
+  readonly hasNagle: boolean
   /** Where the figures are. */
   readonly sources: readonly string[]
 }
@@ -54,6 +56,7 @@ const TRIVIUM = {
   restartSeconds: 120,
   helpsRestart: true,
   routesPerSecond: 1_400_000,
+  hasNagle: false,
   sources: ['src/backend/bgp/speaker-plan.ts', 'src/bgp/config.ts', 'bench bgp-rib'],
 } as const satisfies DaemonProfile
 
@@ -68,6 +71,7 @@ const BIRD = {
   // It helps others, and does not ask for help itself.
   restartSeconds: false,
   routesPerSecond: 1_300_000,
+  hasNagle: true,
   sources: ['CZ-NIC/bird proto/bgp/config.Y', 'doc/bird.sgml', 'measured: BIRD 2.0.12'],
 } as const satisfies DaemonProfile
 

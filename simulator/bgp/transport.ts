@@ -2,8 +2,9 @@
  * Connections between speakers: TCP as far as BGP sees it.
  *
  * What is sent arrives in its order after the latency of the way. When the way is cut it
- * waits, and is there at the first retransmission after the way is back. A machine
- * without power says nothing; one that is back refuses what it does not know. A process
+ * waits, and is there at the first retransmission after the way is back. By Nagle's rule,
+ * where a daemon does not turn it off, a small segment waits until the one before is
+ * acknowledged, which is done at once. A machine without power says nothing; one that is back refuses what it does not know. A process
  * that ends closes its connections. There is no flow control: whoever receives reads.
  *
  * @module
@@ -49,10 +50,17 @@ const RTO_MAX_TICKS = 120_000 * TICKS_PER_MS
 
 type Segment = Uint8Array | 'end'
 
+/** Octets of a segment that is not small. Source: RFC 879, an MTU of 1500. */
+const SEGMENT_OCTETS = 1460
+
 /** One direction of a connection. */
 interface Pipe {
   readonly queue: Segment[]
   head: number
+  /** What Nagle's rule holds back; empty where it is off. */
+  readonly held: Uint8Array[]
+  /** When the last small segment is acknowledged. */
+  ackTick: number
   /** When the last segment arrives. */
   arrival: number
   /** When the first one was lost; undefined: nothing is. */
@@ -69,7 +77,10 @@ interface Connection {
   readonly isClosed: [boolean, boolean]
 }
 
-const newPipe = (): Pipe => ({ queue: [], head: 0, arrival: 0, lostTick: undefined })
+const newPipe = (): Pipe => ({
+  ...{ queue: [], head: 0, held: [], ackTick: 0 },
+  ...{ arrival: 0, lostTick: undefined },
+})
 
 export class Transport {
   /** Messages under way that change something, and connections that begin or end. */
@@ -82,6 +93,7 @@ export class Transport {
   private readonly ends: Ends
   private readonly wayOf: (session: number) => WayState
   private readonly chance: Prng
+  private readonly isNagle: (session: number, side: Side) => boolean
   private readonly open: Set<Connection>[]
   private readonly accepted: number[]
   private readonly byNumber: (Connection | undefined)[] = []
@@ -94,6 +106,8 @@ export class Transport {
       readonly ends: Ends
       readonly wayOf: (session: number) => WayState
       readonly chance: Prng
+      /** Whether small segments of a side wait for each other (RFC 896). @default none do */
+      readonly isNagle?: (session: number, side: Side) => boolean
     },
   ) {
     this.engine = engine
@@ -101,6 +115,7 @@ export class Transport {
     this.ends = options.ends
     this.wayOf = options.wayOf
     this.chance = options.chance
+    this.isNagle = options.isNagle ?? (() => false)
     this.open = this.sessions.map(() => new Set())
     this.accepted = this.sessions.flatMap(() => [0, 0])
     engine.on(EVENT.segment, (number, side) => {
@@ -164,7 +179,8 @@ export class Transport {
     }
     if (connection.isClosed[side]) return
     this.bytes += bytes.length
-    this.put(connection, side, bytes)
+    if (this.isNagle(session, side)) this.hold(connection, side, bytes)
+    else this.put(connection, side, bytes)
   }
 
   close(session: number, side: Side, id: number): void {
@@ -210,8 +226,57 @@ export class Transport {
     })
   }
 
+  /** RFC 896, as Linux has it: full segments go at once. Source: net/ipv4/tcp_output.c, tcp_nagle_test. */
+  private hold(connection: Connection, side: Side, bytes: Uint8Array): void {
+    const { held, ackTick } = connection.pipes[side]
+    held.push(bytes)
+    if (counts(bytes)) this.pending++
+    if (ackTick <= this.engine.tick) {
+      this.release(connection, side)
+      return
+    }
+    let octets = 0
+    let whole = 0
+    for (const each of held) octets += each.length
+    let left = octets - (octets % SEGMENT_OCTETS)
+    for (const each of held) {
+      left -= each.length
+      if (left < 0) break
+      whole++
+    }
+    if (whole > 0) this.release(connection, side, whole)
+    if (held.length === 1 && whole === 0) this.releaseLater(connection, side)
+  }
+
+  /** What is held back goes, or so much of it that fills segments. */
+  private release(connection: Connection, side: Side, count?: number): void {
+    const pipe = connection.pipes[side]
+    const { held } = pipe
+    let octets = 0
+    for (const bytes of held.splice(0, count ?? held.length)) {
+      octets += bytes.length
+      if (counts(bytes)) this.pending--
+      this.put(connection, side, bytes)
+    }
+    if (count !== undefined || octets % SEGMENT_OCTETS === 0) return
+    const way = this.wayOf(connection.session)
+    pipe.ackTick = pipe.lostTick === undefined ? pipe.arrival + way.latencyTicks : 0
+  }
+
+  private releaseLater(connection: Connection, side: Side): void {
+    const pipe = connection.pipes[side]
+    const { tick } = this.engine
+    this.engine.later(Math.max(0, pipe.ackTick - tick), EVENT.bgp, connection.session, 3, () => {
+      if (pipe.held.length === 0 || !this.numbers.has(connection)) return
+      if (pipe.ackTick <= this.engine.tick) this.release(connection, side)
+      else this.releaseLater(connection, side)
+    })
+  }
+
   private finish(connection: Connection, side: Side): void {
     connection.isClosed[side] = true
+    // The last one does not wait.
+    this.release(connection, side)
     const { isClosed, session } = connection
     // What neither end hears any more is not waited for.
     if (isClosed[0] && isClosed[1] && !this.wayOf(session).isUp) this.forget(connection)
@@ -312,8 +377,11 @@ export class Transport {
   /** What waits in one direction will not come any more. */
   private clear(connection: Connection, side: Side): void {
     const pipe = connection.pipes[side]
-    for (const segment of pipe.queue.slice(pipe.head)) if (counts(segment)) this.pending--
+    for (const segment of [...pipe.queue.slice(pipe.head), ...pipe.held]) {
+      if (counts(segment)) this.pending--
+    }
     pipe.queue.length = 0
+    pipe.held.length = 0
     pipe.head = 0
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Equaliser } from './bird-config.ts'
+import { birdConfig, type Equaliser } from './bird-config.ts'
 import { BirdLab } from './bird-lab.ts'
 import { breaksRules } from './bird-rules.ts'
 import { type Difference, differences, type Outcome } from './outcome.ts'
@@ -34,7 +34,9 @@ export async function againstBird(
   without?: Equaliser,
 ): Promise<Compared> {
   const { seed, events } = topology
-  const lab = new BirdLab(topology, scratch, without)
+  const lab = new BirdLab(topology, scratch, {
+    configOf: (id) => birdConfig(topology, id, { without }),
+  })
   const cut = new Set(events.flatMap((event) => (event.kind === 'cut' ? [event.session] : [])))
   try {
     await pause(800)

@@ -14,7 +14,7 @@ import {
   type Source,
   WELL_KNOWN,
 } from '../../../src/bgp/policy/policy.ts'
-import { type Prefix, prefixFamily } from '../../../src/net/mod.ts'
+import { type Ip, type Prefix, prefixFamily } from '../../../src/net/mod.ts'
 import {
   addressOf,
   type End,
@@ -72,8 +72,17 @@ export function ownRoutes(
   })
 }
 
-/** The text of a router's configuration, `without` one of the equalisers. */
-export function birdConfig(topology: Topology, id: number, without?: Equaliser): string {
+export interface BirdOptions {
+  /** One of the equalisers that is left out. */
+  readonly without?: Equaliser | undefined
+  /** The address by which a router is known to others. @default its own */
+  readonly seenAs?: (address: Ip) => Ip
+  /** Further lines. */
+  readonly more?: readonly string[]
+}
+
+/** The text of a router's configuration. */
+export function birdConfig(topology: Topology, id: number, options: BirdOptions = {}): string {
   const router = routerOf(topology, id)
   const sides = sidesOf(topology, id)
   return [
@@ -82,7 +91,8 @@ export function birdConfig(topology: Topology, id: number, without?: Equaliser):
     'protocol device { scan time 3600; }',
     ...FAMILIES.map((family) => igp(topology, router, family)),
     ...ownRoutes(topology, router).map(ownRoute),
-    ...sides.map(({ session, near, far }) => protocol(topology, { session, near, far }, without)),
+    ...sides.map(({ session, near, far }) => protocol(topology, { session, near, far }, options)),
+    ...(options.more ?? []),
     '',
   ].join('\n')
 }
@@ -124,14 +134,14 @@ function ownRoute({ name, route, isLater }: ReturnType<typeof ownRoutes>[number]
 function protocol(
   topology: Topology,
   { session, near, far }: ReturnType<typeof sidesOf>[number],
-  without: Equaliser | undefined,
+  { without, seenAs = (address) => address }: BirdOptions,
 ): string {
   const { medMissing, alwaysCompareMed } = topology
   const [router, other] = [routerOf(topology, near.router), routerOf(topology, far.router)]
   const { clusterId } = router
   const lines = [
     `local ${endAddress(session, near)} as ${router.asn};`,
-    `neighbor ${endAddress(session, far)} as ${other.asn};`,
+    `neighbor ${seenAs(endAddress(session, far))} as ${other.asn};`,
     'multihop; strict bind on; graceful restart off;',
     'connect delay time 1; connect retry time 1; error wait time 1, 2;',
     alwaysCompareMed ? 'med metric on;' : without === 'med' ? '' : 'deterministic med on;',

@@ -11,12 +11,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
-import { birdConfig, type Equaliser, ownRoutes, protocolName } from './bird-config.ts'
+import { birdConfig, ownRoutes, protocolName } from './bird-config.ts'
 import { parseRoutes } from './bird-routes.ts'
 import type { Outcome } from './outcome.ts'
 import { type Event, endAddress, routerOf, sidesOf, type Topology } from './topology.ts'
 
-const LINKS = `link set lo up
+export const LINKS = `link set lo up
 link add d0 type veth peer name d1
 link set d0 up
 link set d1 up
@@ -35,24 +35,39 @@ done
 read -r _
 `
 
+/** What another lab of BIRDs has in place of this one's. */
+export interface LabOptions {
+  /** The text of a router's configuration. */
+  readonly configOf?: (router: number) => string
+  /** A batch of `ip`. */
+  readonly links?: string
+  /** For a shell in the namespaces; ends with its input. */
+  readonly script?: string
+  /** Other files of its folder. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
 export class BirdLab {
   readonly topology: Topology
-  readonly #folder: string
+  protected readonly folder: string
   readonly #child: ChildProcess
   #said = ''
 
   /** `scratch` is a folder for configurations and sockets. */
-  constructor(topology: Topology, scratch: string, without?: Equaliser) {
+  constructor(topology: Topology, scratch: string, options: LabOptions = {}) {
+    const { links = LINKS, script = SCRIPT, files = {} } = options
+    const configOf = options.configOf ?? ((id) => birdConfig(topology, id))
     this.topology = topology
     mkdirSync(scratch, { recursive: true })
-    this.#folder = mkdtempSync(join(scratch, `seed-${topology.seed}-`))
-    writeFileSync(join(this.#folder, 'links'), LINKS)
-    for (const { id } of topology.routers) {
-      writeFileSync(join(this.#folder, `r${id}.conf`), birdConfig(topology, id, without))
+    this.folder = mkdtempSync(join(scratch, `seed-${topology.seed}-`))
+    const configs = topology.routers.map(({ id }) => [`r${id}.conf`, configOf(id)] as const)
+    for (const [name, text] of [...configs, ...Object.entries({ ...files, links })]) {
+      writeFileSync(join(this.folder, name), text)
     }
-    const inside = ['--net', '--pid', '--mount', '--fork', '--kill-child', 'sh', '-c', SCRIPT]
+    const inside = ['--net', '--pid', '--mount', '--fork', '--kill-child', 'sh', '-c', script]
     this.#child = spawn('unshare', inside, {
-      cwd: this.#folder,
+      cwd: this.folder,
+      env: { ...process.env, TZ: 'UTC' },
       stdio: ['pipe', 'ignore', 'pipe'],
     })
     this.#child.stderr?.on('data', (chunk: Buffer) => {
@@ -108,7 +123,7 @@ export class BirdLab {
   /** What a router's BIRD answers; empty while it is not there yet. */
   ask(router: number, command: string): Promise<string> {
     return new Promise((done) => {
-      const socket = createConnection(join(this.#folder, `r${router}.ctl`))
+      const socket = createConnection(join(this.folder, `r${router}.ctl`))
       let text = ''
       let isAsked = false
       socket.on('error', () => done(''))
@@ -128,6 +143,11 @@ export class BirdLab {
     })
   }
 
+  /** A line for the script. */
+  protected tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
+  }
+
   /** Text of its errors, for a failure. */
   get said(): string {
     return this.#said
@@ -137,7 +157,7 @@ export class BirdLab {
     const isOver = new Promise((done) => this.#child.once('close', done))
     this.#child.stdin?.end()
     if (this.#child.exitCode === null) await isOver
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true })
   }
 
   #each(command: string): Promise<readonly string[]> {

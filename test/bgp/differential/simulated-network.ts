@@ -9,8 +9,9 @@ import type { DaemonProfile } from '../../../simulator/bgp/daemons.ts'
 import type { SessionPlan } from '../../../simulator/bgp/plan.ts'
 import { SimSpeaker } from '../../../simulator/bgp/speaker.ts'
 import { type Side, Transport } from '../../../simulator/bgp/transport.ts'
-import { Engine, TICKS_PER_MS } from '../../../simulator/clock.ts'
+import { Engine, EVENT, TICKS_PER_MS } from '../../../simulator/clock.ts'
 import type { SpeakerConfig } from '../../../src/bgp/config.ts'
+import { type ExplainedPath, why } from '../../../src/bgp/rib/explain.ts'
 import type { SessionInput } from '../../../src/bgp/session/types.ts'
 import { invariant } from '../../../src/errors.ts'
 import type { Prefix } from '../../../src/net/mod.ts'
@@ -59,6 +60,17 @@ export class SimulatedNetwork {
     this.settle()
   }
 
+  get nowMs(): number {
+    return this.engine.tick / TICKS_PER_MS
+  }
+
+  /** What a router uses for a prefix. */
+  best(router: number, prefix: Prefix): ExplainedPath | undefined {
+    const rib = this.#speakers[this.#indexOf(router)]?.core?.rib
+    const [first] = rib === undefined ? [] : why(rib, prefix)
+    return first?.standing.kind === 'best' ? first : undefined
+  }
+
   /** The last choice of any speaker. */
   get learnedMs(): number {
     return this.#learnedTick / TICKS_PER_MS
@@ -67,26 +79,40 @@ export class SimulatedNetwork {
   /**
    * Until nothing is under way and every session is as it should be.
    *
+   * @param look Called after every moment at which something happened.
    * @throws {TriviumError} INTERNAL: it does not come to rest.
    */
-  settle(): void {
-    const until = this.engine.tick + LIMIT_MS * TICKS_PER_MS
-    const isDone = this.engine.run(() => this.#isQuiet(), until)
+  settle(look: () => void = () => {}): void {
+    const { engine } = this
+    const until = engine.tick + LIMIT_MS * TICKS_PER_MS
+    const isDone = engine.run(() => {
+      look()
+      return this.#isQuiet()
+    }, until)
     invariant(isDone, `network ${this.#options.topology.seed} did not come to rest`)
   }
 
+  /** So much time passes, in which acknowledgements and timers have their way. */
+  wait(ms: number): void {
+    let isOver = false
+    this.engine.later(ms * TICKS_PER_MS, EVENT.bgp, 0, 0, () => {
+      isOver = true
+    })
+    this.engine.run(() => isOver, Number.MAX_SAFE_INTEGER)
+  }
+
   /** All at this moment, one after the other, each a new configuration; then rest. */
-  carryOut(events: readonly Event[]): void {
+  carryOut(events: readonly Event[], look?: () => void): void {
     for (const event of events) {
       for (const id of this.#happen(event)) {
         this.#speakers[this.#indexOf(id)]?.feed({ kind: 'configure', config: this.#config(id) })
       }
     }
-    this.settle()
+    this.settle(look)
   }
 
   /** The process of a router ends at once, and its kernel closes what it had; then rest. */
-  kill(router: number): void {
+  kill(router: number, look?: () => void): void {
     this.#dead.add(router)
     this.#speakers[this.#indexOf(router)]?.end()
     for (const [index, { ends }] of this.#options.topology.sessions.entries()) {
@@ -96,7 +122,7 @@ export class SimulatedNetwork {
         this.#transport.endProcess(index, side)
       }
     }
-    this.settle()
+    this.settle(look)
   }
 
   outcome(): Outcome {
@@ -191,7 +217,7 @@ export class SimulatedNetwork {
   }
 
   #newTransport(): Transport {
-    const { topology, latenciesMs } = this.#options
+    const { topology, latenciesMs, daemon } = this.#options
     const { sessions } = topology
     const plans = sessions.map((session): SessionPlan => {
       const { ends } = session
@@ -215,6 +241,7 @@ export class SimulatedNetwork {
       sessions: plans,
       wayOf: (session) => ways[session]!,
       chance: prng(`simulated ${topology.seed}`),
+      isNagle: () => daemon.hasNagle,
       ends: {
         connected: (session, side, connection) =>
           tell(session, side, {

@@ -241,9 +241,14 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     unit: 'bench/dataplane',
     units: ['simulator/report', 'src/cli', 'src/kernel-release.ts', 'src/words.ts'],
   },
-  { unit: 'bench', units: ['*', 'test/runtimes', 'test/support/etcd.ts'], packages: ['*'] },
+  {
+    unit: 'bench',
+    units: ['*', 'test/runtimes', 'test/support/etcd.ts', 'test/bgp/differential'],
+    packages: ['*'],
+  },
   { unit: 'test', units: ['*'], packages: ['*'] },
-  // These start real runtimes and a real etcd, for tests and benches.
+  // These start real runtimes, a real etcd and BIRDs, for tests and benches.
+  { unit: 'test/bgp/differential', units: ['*'], packages: ['tap', 'node:*'] },
   { unit: 'test/runtimes', units: ['*', 'test'], packages: ['*'] },
   { unit: 'test/support/etcd.ts', units: ['src/lab'], packages: ['node:*'] },
 ]
