@@ -260,13 +260,13 @@ export function startAgents({ engine, nodes }: Cluster, { times }: Scenario, cha
   }
 }
 
-interface PodPlace {
+export interface PodPlace {
   readonly node: number
   readonly pod: number
 }
 
 /** The first pods and their nodes, in the order of creation; those of a file have one of their own. */
-function podOrder(scenario: Scenario, chance: Prng): readonly PodPlace[] {
+export function podOrder(scenario: Scenario, chance: Prng): readonly PodPlace[] {
   const places = initialPods(scenario).map(({ node }, pod): PodPlace => ({ node, pod }))
   return fillOf(scenario) === undefined ? shuffled(places, chance) : places
 }
@@ -284,7 +284,7 @@ function leavingPods(
 }
 
 /** Spreads the pods at the scenario's rate, each somewhere in its own slice of time. */
-function schedulePods(
+export function schedulePods(
   cluster: Cluster,
   scenario: Scenario,
   order: readonly PodPlace[],
@@ -315,7 +315,7 @@ function settle(cluster: Cluster, phase: string): CheckResult {
   )
 }
 
-function firstOverflow(tables: readonly TableFigure[]): FirstOverflow | undefined {
+export function firstOverflow(tables: readonly TableFigure[]): FirstOverflow | undefined {
   let first: FirstOverflow | undefined
   for (const { role, table, capacity, firstOverflow: overflow } of tables) {
     if (overflow === undefined || capacity === undefined) continue

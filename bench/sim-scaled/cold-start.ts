@@ -2,7 +2,7 @@
  * One cold start in one mode by the scaled engine: what it took and what it holds, as
  * JSON. Called by sim-scaled.bench.ts. The exact engine's limit of nodes does not count here.
  */
-import { ScaledColdStart } from '../../simulator/scaled/mod.ts'
+import { ScaledRun } from '../../simulator/scaled/mod.ts'
 import { scenarioSchema } from '../../simulator/scenario.ts'
 
 const [nodesText = '5000', modeName = 'route'] = process.argv.slice(2)
@@ -21,12 +21,14 @@ const [mode] = small.modes
 if (mode === undefined) throw new Error('Cannot run: the scenario has no mode')
 const startMs = performance.now()
 const startCpu = process.cpuUsage()
-const run = new ScaledColdStart({ ...small, nodes }, mode)
+const run = new ScaledRun({ ...small, nodes, podsPerNode: 0 }, mode, { isWatched: true })
+const isQuiet = run.coldStart()
 const ms = performance.now() - startMs
 const { user, system } = process.cpuUsage(startCpu)
-if (!run.converged) throw new Error('Cannot measure: it is not quiet')
+if (!isQuiet) throw new Error('Cannot measure: it is not quiet')
 const rssBytes = process.resourceUsage().maxRSS * 1024
-const { tick, events, bytes, sharing, store } = run
+const { tick, events, bytes, sharing, agents } = run
+const ratio = sharing.entries / sharing.stored
 const cpuMs = (user + system) / 1000
 const batches = [...run.steps()].length
 console.log(
@@ -38,7 +40,8 @@ console.log(
     bytes,
     rssBytes,
     ...sharing,
+    ratio,
     batches,
-    notes: store.notes,
+    notes: agents.notes,
   }),
 )

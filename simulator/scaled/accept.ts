@@ -21,6 +21,8 @@ export interface Plan {
   readonly blockLength: number
   readonly network: string
   readonly vlanId: number
+  /** What switches hear of nodes. */
+  readonly announces: 'nothing' | 'blocks' | 'hosts' | 'macs'
 }
 
 /**
@@ -35,12 +37,22 @@ export function acceptPlan(scenario: Scenario, mode: RunMode): Plan {
     if (found !== wanted) throw refusal(word, found, wanted)
   }
   if (mode.vlanId === 0) throw refusal('vlanId', 0, 'a tag')
-  return { mode: mode.mode, scenario, vlanId: mode.vlanId ?? 100, ...poolOf(scenario) }
+  if (mode.announce !== 'block' && mode.announce !== 'host') {
+    throw refusal('announce', mode.announce, 'block or host')
+  }
+  const vlanId = mode.vlanId ?? 100
+  return { mode: mode.mode, scenario, vlanId, announces: announcedIn(mode), ...poolOf(scenario) }
+}
+
+function announcedIn({ mode, announce }: ScenarioMode): Plan['announces'] {
+  if (mode === 'vlan') return 'macs'
+  if (mode === 'vxlan') return 'nothing'
+  return announce === 'host' ? 'hosts' : 'blocks'
 }
 
 type Word = readonly [word: string, found: unknown, wanted: unknown]
 
-function words({ pools, fabric, routing, store, times, talk, allow }: Scenario): readonly Word[] {
+function words({ pools, fabric, routing, store, talk, allow }: Scenario): readonly Word[] {
   return [
     ['pools', pools.length, 1],
     ['allow', allow.length, 0],
@@ -52,13 +64,11 @@ function words({ pools, fabric, routing, store, times, talk, allow }: Scenario):
     ['store.latencyMs', store.latencyMs, 0],
     ['store.mbps', store.mbps, undefined],
     ['store.lossPercent', store.lossPercent, 0],
-    ['times.protocol', times.protocol, 'ideal'],
     ['talk', talk, 'none'],
   ]
 }
 
 const modeWords = (mode: ScenarioMode): readonly Word[] => [
-  ['announce', mode.announce, 'block'],
   ['placement', mode.placement ?? 'lowest', 'lowest'],
   ['flavour', mode.flavour, 'classic'],
   ['crossSubnet', mode.crossSubnet, false],

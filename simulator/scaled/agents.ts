@@ -3,22 +3,25 @@
  * knows. What a node knows of the others is how much it has read of one list, the
  * claims of blocks in their order, which all nodes share.
  *
- * It follows the product's reconciler (`src/agent/agent.ts`) in what a cold start can
- * meet: rounds that begin with the store, with the kernel or with a look, and changes
- * that are heard meanwhile.
+ * It follows the product's reconciler (`src/agent/agent.ts`) in what a cluster can
+ * meet in which nothing is ever taken back: rounds that begin with the store, with
+ * the kernel or with a look, and changes that are heard meanwhile.
+ *
+ * Nodes that hear of one commit together wake, look and apply together: such a batch
+ * is one event here, and its nodes are gone through in their order.
  *
  * @module
  */
-import type { Plan } from './accept.ts'
+import { AgentColumns, PHASE, PREPARE } from './agent-columns.ts'
 
 /** Times in milliseconds are as the reconciler counts them, in ticks of a microsecond over 1000. */
 const TICKS_PER_MS = 1000
 const DUMP_TICKS = 100
-
-/** What an agent is at; only one that is idle has a time to wake. */
-const PHASE = { off: 0, idle: 1, looking: 2, busy: 3, applying: 4 } as const
-/** Whether the next round begins with the store. */
-const PREPARE = { no: 0, timer: 1, asked: 2 } as const
+/** Peers that a step takes at most, beside a share of all. */
+const STEP_PEERS_MAX = 8
+const STEP_SHARE_MAX = 0.25
+/** Before everything else at its tick. */
+const BEFORE = -1
 
 export const EVENT = {
   network: 0,
@@ -29,225 +32,338 @@ export const EVENT = {
   observed: 5,
   read: 6,
   applied: 7,
-  timer: 8,
+  timers: 8,
   announce: 9,
   program: 10,
+  repair: 11,
+  watched: 12,
+  podCommit: 13,
+  podMade: 14,
 } as const
 
-/** What one mode costs in a node's kernel: microseconds, operations and objects. */
-interface Price {
-  readonly ticks: number
-  readonly operations: number
-}
-
-/**
- * Measured on Linux 6.18 as in the exact engine's kernel: sysctl 5, nftables table 50, set
- * 50, element 4, chain 200, link 600, address 20, route 6 or onlink 87, neighbour 14,
- * forwarding entry 10.
- */
-const FIRST: Readonly<Record<Plan['mode'], Price & { readonly objects: number }>> = {
-  // Forwarding on; table, 17 sets, 4 elements, 4 chains; the own block's blackhole.
-  route: { ticks: 5 + 50 + 17 * 50 + 4 * 4 + 4 * 200 + 6, operations: 28, objects: 5 },
-  // Two elements more, the tunnel and its address.
-  vxlan: { ticks: 5 + 50 + 17 * 50 + 6 * 4 + 4 * 200 + 600 + 20 + 6, operations: 32, objects: 6 },
-  // Table, 3 sets and a chain of the bridge; bridge and VLAN.
-  vlan: { ticks: 50 + 3 * 50 + 200 + 2 * 600, operations: 7, objects: 5 },
-}
-/** One peer with its block. */
-const PEER: Readonly<Record<Plan['mode'], Price>> = {
-  route: { ticks: 4 + 6, operations: 2 },
-  vxlan: { ticks: 4 + 10 + 14 + 87, operations: 4 },
-  vlan: { ticks: 0, operations: 0 },
-}
-/** Sysctls are changed, not added. */
-const CHANGED: Readonly<Record<Plan['mode'], number>> = { route: 1, vxlan: 1, vlan: 0 }
-
-export interface AgentPorts {
-  now(): number
-  post(delayTicks: number, kind: number, node: number, mark?: number): void
-  /** The node's own block is in its kernel. */
-  announce(node: number): void
-}
-
-export class ScaledAgents {
-  /** Node by claim, in the order of claims; the k-th has the k-th block. */
-  readonly owners: Int32Array
-  readonly claims: Int32Array
-  claimed = 0
-  /** Commits that every node reads. */
-  version = 0
-  operations = 0
-  notes = 0
-  /** Claims that each node's kernel shows; -1: none, not even its own. */
-  readonly shown: Int32Array
-  /** How tables grew: when whose kernel showed how many claims. */
-  readonly steps = { ticks: [] as number[], nodes: [] as number[], shown: [] as number[] }
-
-  private readonly plan: Plan
-  private readonly ports: AgentPorts
-  private readonly phase: Uint8Array
-  private readonly prepare: Uint8Array
-  private readonly changed: Uint8Array
-  private readonly lookFirst: Uint8Array
-  private readonly whole: Uint8Array
-  /** Milliseconds; NaN: never. */
-  private readonly due: Float64Array
-  private readonly armed: Float64Array
-  private readonly repairAt: Float64Array
-  /** Of the timer that counts. */
-  private readonly mark: Int32Array
-  private readonly readVersion: Int32Array
-  private readonly readClaims: Int32Array
-  private readonly settledVersion: Int32Array
-  private settledCount = 0
-  private hearing = false
-  private readonly commitTicks: number
-  private readonly settleMs: number
-  private readonly repairMs: number
-
-  constructor(plan: Plan, ports: AgentPorts) {
-    this.plan = plan
-    this.ports = ports
-    const { nodes, times } = plan.scenario
-    this.commitTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
-    this.settleMs = times.settleMs
-    this.repairMs = times.repairMs
-    const ints = (): Int32Array => new Int32Array(nodes).fill(-1)
-    const bytes = (): Uint8Array => new Uint8Array(nodes)
-    const numbers = (): Float64Array => new Float64Array(nodes)
-    this.owners = ints()
-    this.claims = ints()
-    this.shown = ints()
-    this.mark = ints()
-    this.readVersion = ints()
-    this.readClaims = ints()
-    this.settledVersion = ints()
-    this.phase = bytes()
-    this.prepare = bytes().fill(PREPARE.asked)
-    this.changed = bytes()
-    this.lookFirst = bytes()
-    this.whole = bytes()
-    this.due = numbers()
-    this.armed = numbers().fill(Number.NaN)
-    this.repairAt = numbers()
-  }
-
+export class ScaledAgents extends AgentColumns {
   /** Whether every kernel shows what the store asks for. */
   get isSettled(): boolean {
     return this.settledCount === this.shown.length
   }
 
-  /** Bytes of the columns. */
-  get bytes(): number {
-    const columns = [this.owners, this.claims, this.shown, this.mark, this.readVersion]
-    const more = [this.readClaims, this.settledVersion, this.phase, this.prepare, this.changed]
-    const last = [this.lookFirst, this.whole, this.due, this.armed, this.repairAt]
-    const sum = [...columns, ...more, ...last].reduce((all, each) => all + each.byteLength, 0)
-    return sum + 3 * 8 * this.steps.ticks.length
-  }
-
   start(node: number): void {
     this.phase[node] = PHASE.idle
-    this.wake(node)
+    if (this.wake(node)) this.postReads([node])
   }
 
-  /** The store holds something that every node reads: a note a node, all at one moment. */
-  committed(): void {
+  /**
+   * The store holds something that every node reads: a note a node, all at one moment.
+   *
+   * @param first Its own note comes before those of the others; -1: none does.
+   */
+  committed(first = -1): void {
     this.version++
     this.settledCount = 0
-    if (this.hearing) return
-    this.hearing = true
-    this.ports.post(this.commitTicks, EVENT.hear, -1)
+    const { hearing } = this
+    const list = this.lists.take()
+    if (first >= 0 && hearing[first] === 0) {
+      hearing[first] = 1
+      list.push(first)
+    }
+    for (let node = 0; node < hearing.length; node++) {
+      if (hearing[node] === 1) continue
+      hearing[node] = 1
+      list.push(node)
+    }
+    if (list.length === 0) this.lists.give(list)
+    else this.ports.post(this.commitTicks, EVENT.hear, this.lists.keep(list))
+  }
+
+  /** A pod of the node has its address. @param isShared Whether every node hears of a block. */
+  recordedPod(node: number, isShared: boolean, isFirst: boolean): void {
+    const isSettled = this.isSettledNode(node)
+    this.recorded[node]!++
+    if (isShared) {
+      this.committed(isFirst ? node : -1)
+      return
+    }
+    if (isSettled) this.settledCount--
+    if (this.hearing[node] === 1) return
+    this.hearing[node] = 1
+    const list = this.lists.take()
+    list.push(node)
+    this.ports.post(this.commitTicks, EVENT.hear, this.lists.keep(list))
   }
 
   /** The store is asked to register the node and to give it a block; nothing is asked twice. */
   prepared(node: number): void {
-    if (this.claims[node]! < 0) this.ports.post(this.commitTicks, EVENT.commit, node)
+    if (this.blocks.owned[node] === 0) this.ports.post(this.commitTicks, EVENT.commit, node)
     else this.observe(node)
   }
 
   commit(node: number): void {
-    this.claims[node] = this.claimed
-    this.owners[this.claimed++] = node
+    this.ports.watch()
+    this.blocks.ensure(node)
     this.committed()
     this.observe(node)
   }
 
-  /** Notes arrive, at every node at once: each of them was told of each commit. */
-  hear(): void {
-    this.hearing = false
-    const { phase, shown } = this
-    this.notes += shown.length
-    for (let node = 0; node < shown.length; node++) {
-      if (phase[node] !== PHASE.off) this.touch(node)
+  /** Notes arrive. @returns how many. */
+  hear(index: number): number {
+    const list = this.lists.at(index)
+    const { hearing, phase } = this
+    this.notes += list.length
+    const soon = this.lists.take()
+    for (const node of list) {
+      hearing[node] = 0
+      if (phase[node] !== PHASE.off) this.touch(node, soon)
     }
+    this.postTimers(soon)
+    const { length } = list
+    this.lists.drop(index)
+    return length
   }
 
   observed(node: number): void {
-    this.ports.post(1, EVENT.read, node)
+    this.postReads([node])
   }
 
-  read(node: number): void {
-    this.readVersion[node] = this.version
-    this.readClaims[node] = this.claimed
-    const whole = this.phase[node] === PHASE.looking ? 0 : 1
-    this.whole[node] = whole
-    const { ticks, operations } = this.missing(node)
-    if (operations > 0) {
-      this.phase[node] = PHASE.applying
-      this.operations += operations
-      this.ports.post(ticks, EVENT.applied, node)
-      return
+  /** Nodes read the store. @returns how many. */
+  read(index: number): number {
+    const list = this.lists.at(index)
+    const soon = this.lists.take()
+    let [applying, lastTick] = [this.lists.take(), -1]
+    let served = 0
+    for (const node of list) {
+      if (served > 0 && this.ports.isQuiet()) break
+      served++
+      const tick = this.readOne(node, soon)
+      if (tick < 0) continue
+      if (tick !== lastTick && applying.length > 0) {
+        this.postApplied(applying, lastTick)
+        applying = this.lists.take()
+      }
+      lastTick = tick
+      applying.push(node)
     }
-    this.finish(node)
+    if (applying.length > 0) this.postApplied(applying, lastTick)
+    else this.lists.give(applying)
+    this.postTimers(soon)
+    this.putBack(list, served, EVENT.read)
+    this.lists.drop(index)
+    return served
   }
 
-  applied(node: number): void {
-    const isFirst = this.shown[node]! < 0
-    this.shown[node] = this.readClaims[node]!
+  /** The cluster is quiet in the middle of a batch: the rest comes first in what follows. */
+  private putBack(list: readonly number[], served: number, kind: number): void {
+    if (served === list.length) return
+    const rest = this.lists.take()
+    for (const node of list.slice(served)) rest.push(node)
+    this.ports.post(0, kind, this.lists.keep(rest), 0, BEFORE)
+  }
+
+  /** Kernels have done what they were asked for. @returns how many. */
+  applied(index: number): number {
+    const list = this.lists.at(index)
+    const soon = this.lists.take()
+    let served = 0
+    for (const node of list) {
+      if (served > 0 && this.ports.isQuiet()) break
+      served++
+      this.appliedOne(node, soon)
+    }
+    this.postTimers(soon)
+    this.putBack(list, served, EVENT.applied)
+    this.lists.drop(index)
+    return served
+  }
+
+  /** Timers that were set together. @returns how many of them still count. */
+  timers(index: number): number {
+    const list = this.lists.at(index)
+    const now = this.ports.now()
+    const looks = this.lists.take()
+    let served = 0
+    for (const node of list) {
+      if (this.timerTick[node] !== now || this.phase[node] !== PHASE.idle) continue
+      served++
+      this.disarm(node)
+      if (this.wake(node)) looks.push(node)
+    }
+    this.lists.drop(index)
+    if (looks.length === 0) this.lists.give(looks)
+    else this.ports.post(1, EVENT.read, this.lists.keep(looks))
+    return served
+  }
+
+  /** A timer for a repair; it may have been put off meanwhile. @returns whether it counts. */
+  repair(node: number): boolean {
+    this.hasRepair[node] = 0
+    if (this.phase[node] !== PHASE.idle || this.due[node] !== this.repairAt[node]) return false
+    const now = this.ports.now()
+    if (this.timerTick[node] !== now) {
+      this.hasRepair[node] = 1
+      const delay = this.timerTick[node]! - now
+      this.ports.post(delay, EVENT.repair, node, 0, this.armedTick[node]!)
+      return false
+    }
+    this.disarm(node)
+    if (this.wake(node)) this.postReads([node])
+    return true
+  }
+
+  /** A node's kernel takes one request at a time. @returns ticks until it has done this one. */
+  work(node: number, ticks: number): number {
+    const now = this.ports.now()
+    this.busyTick[node] = Math.max(this.busyTick[node]!, now) + ticks
+    return this.busyTick[node]! - now
+  }
+
+  /** A pod has its link. */
+  madePod(node: number): void {
+    this.made[node]!++
+    this.operations += this.prices.pod.operations
+  }
+
+  /** How a node's tables are now. */
+  note(node: number): void {
+    if (!this.isWatched) return
     this.steps.ticks.push(this.ports.now())
     this.steps.nodes.push(node)
     this.steps.shown.push(this.shown[node]!)
-    if (isFirst) this.ports.announce(node)
-    this.finish(node)
+    this.steps.pods.push(this.made[node]!)
   }
 
-  /** @param mark Of the timer; an old one is not served. */
-  isCurrent(node: number, mark: number): boolean {
-    return this.mark[node] === mark
+  /** @returns when the kernel will have done what is missing; -1: nothing is, or not known yet. */
+  private readOne(node: number, soon: number[]): number {
+    const { claimed } = this.blocks
+    const isLook = this.phase[node] === PHASE.looking
+    this.whole[node] = isLook ? 0 : 1
+    this.readVersion[node] = this.version
+    this.readRecorded[node] = this.recorded[node]!
+    if (isLook && !this.mayStep(node, claimed)) {
+      this.observe(node)
+      return -1
+    }
+    this.planned[node] = claimed
+    this.readPods[node] = this.recorded[node]!
+    this.readClaims[node] = claimed
+    this.readOwned[node] = this.blocks.owned[node]!
+    const ticks = this.missing(node)
+    if (ticks < 0) {
+      if (!isLook) this.tableNew[node] = 0
+      this.finish(node, soon)
+      return -1
+    }
+    this.phase[node] = PHASE.applying
+    return this.ports.now() + this.work(node, ticks)
   }
 
-  timer(node: number): void {
-    this.armed[node] = Number.NaN
-    this.wake(node)
+  /** Whether what has changed is a step from the plan before: peers, and not too many of them. */
+  private mayStep(node: number, claimed: number): boolean {
+    const from = this.planned[node]!
+    const isOwn = this.blocks.last[node]! >= from
+    if (isOwn || (claimed > from && this.isTooMuch(from, claimed))) return false
+    const cameMeanwhile = this.tableNew[node] === 1 && this.recorded[node]! > this.readPods[node]!
+    this.tableNew[node] = 0
+    if (!cameMeanwhile) return true
+    this.planned[node] = claimed
+    this.readPods[node] = this.recorded[node]!
+    return false
   }
 
-  /** What the kernel lacks of what was read. */
-  private missing(node: number): Price {
-    const { mode } = this.plan
+  private isTooMuch(from: number, to: number): boolean {
+    const { lastStep, blocks } = this
+    const known = Math.min(to, this.shown.length)
+    const most = STEP_PEERS_MAX + known * STEP_SHARE_MAX
+    if (to - from <= most) return false
+    if (lastStep.from === from && lastStep.to === to) return lastStep.tooMuch
+    this.stamp++
+    let owners = 0
+    for (let claim = from; claim < to; claim++) {
+      const owner = blocks.owners.values[claim]!
+      if (this.stamps[owner] === this.stamp) continue
+      this.stamps[owner] = this.stamp
+      owners++
+    }
+    this.lastStep = { from, to, tooMuch: owners > most }
+    return this.lastStep.tooMuch
+  }
+
+  /** Ticks for what the kernel lacks of what was read; -1: nothing. */
+  private missing(node: number): number {
+    const { first, peer, block, own } = this.prices
+    const { peers, blocks, owned, isFirst } = this.lacking(node)
+    const ticks = peers * peer.ticks + blocks * block.ticks + owned * own.ticks
+    const isNothing = peers * peer.operations + blocks * block.operations + owned * own.operations
+    if (isFirst) return ticks + first.ticks
+    return isNothing === 0 ? -1 : ticks
+  }
+
+  private lacking(node: number) {
+    const nodes = this.shown.length
     const shown = this.shown[node]!
-    const [first, peer] = [FIRST[mode], PEER[mode]]
-    const count = this.readClaims[node]! - Math.max(shown, 0) - (shown < 0 ? 1 : 0)
-    const ticks = count * peer.ticks + (shown < 0 ? first.ticks : 0)
-    return { ticks, operations: count * peer.operations + (shown < 0 ? first.operations : 0) }
+    const to = this.readClaims[node]!
+    const isFirst = shown < 0
+    const from = Math.max(shown, 0)
+    const peers = Math.min(to, nodes) - Math.min(from, nodes) - (isFirst ? 1 : 0)
+    const owned = this.readOwned[node]! - Math.max(this.ownShown[node]!, 1)
+    const blocks = Math.max(to, nodes) - Math.max(from, nodes) - owned
+    return { peers, blocks, owned, isFirst }
+  }
+
+  private appliedOne(node: number, soon: number[]): void {
+    const { first, peer, block, own } = this.prices
+    const { peers, blocks, owned, isFirst } = this.lacking(node)
+    this.operations += peers * peer.operations + blocks * block.operations + owned * own.operations
+    if (isFirst) this.operations += first.operations
+    if (this.whole[node] === 1) this.tableNew[node] = isFirst ? 1 : 0
+    this.shown[node] = this.readClaims[node]!
+    this.note(node)
+    const before = this.ownShown[node]!
+    this.ownShown[node] = this.readOwned[node]!
+    if (before !== this.readOwned[node]) this.announceOwn(node, before)
+    this.finish(node, soon)
+  }
+
+  private announceOwn(node: number, from: number): void {
+    let at = 0
+    for (const claim of this.blocks.of(node)) {
+      if (at >= from && at < this.readOwned[node]!) this.ports.announce(node, claim)
+      at++
+    }
   }
 
   /** Objects in the node's kernel. */
   private objects(node: number): number {
-    const { mode } = this.plan
+    const { objects, first, changed, peer, block, own, pod } = this.prices
     const shown = this.shown[node]!
-    const { objects, operations } = FIRST[mode]
     if (shown < 0) return objects
-    return objects + operations - CHANGED[mode] + (shown - 1) * PEER[mode].operations
+    const nodes = this.shown.length
+    const owned = this.ownShown[node]! - 1
+    const more = Math.max(0, shown - nodes) - owned
+    return (
+      objects +
+      first.operations -
+      changed +
+      (Math.min(shown, nodes) - 1) * peer.operations +
+      more * block.operations +
+      owned * own.operations +
+      this.made[node]! * pod.operations
+    )
   }
 
   private observe(node: number): void {
     this.phase[node] = PHASE.busy
-    this.ports.post(DUMP_TICKS + this.objects(node), EVENT.observed, node)
+    const ticks = this.work(node, DUMP_TICKS + this.objects(node))
+    this.ports.post(ticks, EVENT.observed, node)
+  }
+
+  private isSettledNode(node: number): boolean {
+    return (
+      this.settledVersion[node] === this.version &&
+      this.settledRecorded[node] === this.recorded[node]
+    )
   }
 
   /** A round is over, and the kernel shows what was read. */
-  private finish(node: number): void {
+  private finish(node: number, soon: number[]): void {
     const nowMs = this.ports.now() / TICKS_PER_MS
     if (this.whole[node] === 1) this.repairAt[node] = nowMs + this.repairMs
     const changed = this.changed[node] === 1
@@ -256,13 +372,15 @@ export class ScaledAgents {
     this.lookFirst[node] = changed ? 1 : 0
     if (!changed && this.prepare[node] === PREPARE.no) this.prepare[node] = PREPARE.timer
     this.changed[node] = 0
-    this.arm(node)
-    if (this.readVersion[node] !== this.version) return
-    if (this.settledVersion[node] !== this.version) this.settledCount++
-    this.settledVersion[node] = this.version
+    this.arm(node, soon)
+    const isBefore = this.isSettledNode(node)
+    this.settledVersion[node] = this.readVersion[node]!
+    this.settledRecorded[node] = this.readRecorded[node]!
+    const isAfter = this.isSettledNode(node)
+    if (isBefore !== isAfter) this.settledCount += isAfter ? 1 : -1
   }
 
-  private touch(node: number): void {
+  private touch(node: number, soon: number[]): void {
     if (this.phase[node] !== PHASE.idle) {
       this.changed[node] = 1
       return
@@ -272,15 +390,12 @@ export class ScaledAgents {
     this.due[node] = soonMs
     this.lookFirst[node] = 1
     if (this.prepare[node] === PREPARE.timer) this.prepare[node] = PREPARE.no
-    this.arm(node)
+    this.arm(node, soon)
   }
 
-  private wake(node: number): void {
+  /** @returns whether it looks at the store now. */
+  private wake(node: number): boolean {
     const nowMs = this.ports.now() / TICKS_PER_MS
-    if (this.due[node]! > nowMs) {
-      this.arm(node)
-      return
-    }
     // Under steady change the timer's round still has its turn.
     if (nowMs >= this.repairAt[node]! && this.prepare[node] === PREPARE.no) {
       this.prepare[node] = PREPARE.timer
@@ -289,19 +404,56 @@ export class ScaledAgents {
       this.prepare[node] = PREPARE.no
       this.phase[node] = PHASE.busy
       this.ports.post(1, EVENT.prepare, node)
-    } else if (this.lookFirst[node] === 1) {
-      this.phase[node] = PHASE.looking
-      this.ports.post(1, EVENT.read, node)
-    } else this.observe(node)
+      return false
+    }
+    if (this.lookFirst[node] === 0) {
+      this.observe(node)
+      return false
+    }
+    this.phase[node] = PHASE.looking
+    return true
   }
 
-  /** Sets the timer of an idle agent; the one before counts no more. */
-  private arm(node: number): void {
+  private disarm(node: number): void {
+    this.armed[node] = Number.NaN
+    this.timerTick[node] = -1
+  }
+
+  /** Sets the timer of an idle agent; the one before counts no more. @param soon Those with the same. */
+  private arm(node: number, soon: number[]): void {
     const due = this.due[node]!
     if (due === this.armed[node]) return
+    const now = this.ports.now()
     this.armed[node] = due
+    this.armedTick[node] = now
     let tick = Math.ceil(due * TICKS_PER_MS)
     while (tick / TICKS_PER_MS < due) tick++
-    this.ports.post(Math.max(0, tick - this.ports.now()), EVENT.timer, node, ++this.mark[node]!)
+    this.timerTick[node] = Math.max(now, tick)
+    if (due !== this.repairAt[node]) soon.push(node)
+    else if (this.hasRepair[node] === 0) {
+      this.hasRepair[node] = 1
+      this.ports.post(this.timerTick[node]! - now, EVENT.repair, node)
+    }
+  }
+
+  private postReads(nodes: readonly number[]): void {
+    const list = this.lists.take()
+    for (const node of nodes) list.push(node)
+    this.ports.post(1, EVENT.read, this.lists.keep(list))
+  }
+
+  private postApplied(list: number[], tick: number): void {
+    this.ports.post(tick - this.ports.now(), EVENT.applied, this.lists.keep(list))
+  }
+
+  /** All of them wake at one moment. */
+  private postTimers(list: number[]): void {
+    const [node] = list
+    if (node === undefined) {
+      this.lists.give(list)
+      return
+    }
+    const delay = this.timerTick[node]! - this.ports.now()
+    this.ports.post(delay, EVENT.timers, this.lists.keep(list))
   }
 }

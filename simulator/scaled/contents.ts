@@ -4,16 +4,34 @@
  *
  * @module
  */
-import { DEFAULT_METRIC, type KernelObject, ROUTE_PROTOCOL } from '../../src/kernel/mod.ts'
-import { type Ip, networkAddress, type Prefix, prefixOf, subPrefixAt } from '../../src/net/mod.ts'
+import {
+  DEFAULT_METRIC,
+  type KernelObject,
+  podLinkName,
+  ROUTE_PROTOCOL,
+} from '../../src/kernel/mod.ts'
+import {
+  hostPrefix,
+  type Ip,
+  ipFromInteger,
+  type Mac,
+  macFromName,
+  networkAddress,
+  type Prefix,
+  prefixOf,
+  subPrefixAt,
+} from '../../src/net/mod.ts'
 import type { Plan } from './accept.ts'
 import type { ScaledAgents } from './agents.ts'
+import type { ScaledBlocks } from './blocks.ts'
 import { type Places, UNDERLAY } from './places.ts'
-
-export type ScaledNodeTable = 'links' | 'routes' | 'neighbors' | 'fdb'
+import type { ScaledPods } from './pods.ts'
 
 const UPLINK = 'eth0'
 const UPLINK_MTU = 1500
+export const POD_LINK = 'eth0'
+/** Of every pair's host end: locally administered, then "triv". */
+const HOST_END_MAC = '02:74:72:69:76:01' as Mac
 const VXLAN_PORT = 8472
 const VXLAN_OVERHEAD = 50
 /** rtm_protocol. Source: rtnetlink.h, RTPROT_KERNEL and RTPROT_STATIC. */
@@ -23,41 +41,76 @@ const [PROTOCOL_KERNEL, PROTOCOL_STATIC] = [2, 4]
 export const blockOf = ({ pool, blockLength }: Plan, claim: number): Prefix =>
   subPrefixAt(pool, blockLength, BigInt(claim))
 
-/** Entries of a table, by how many claims the node's kernel shows; -1: none. */
-export function countOf({ mode }: Plan, table: ScaledNodeTable, shown: number): number {
-  const isOn = shown >= 0
-  const peers = Math.max(0, shown - 1)
-  switch (table) {
-    case 'links':
-      return 1 + (isOn ? { route: 0, vxlan: 1, vlan: 2 }[mode] : 0)
-    case 'routes':
-      return (mode === 'vxlan' ? 2 : 1) + (isOn && mode !== 'vlan' ? 1 + peers : 0)
-    case 'neighbors':
-    case 'fdb':
-      return mode === 'vxlan' ? peers : 0
-  }
+/** What a node's tables are written out of. */
+export interface Written {
+  readonly plan: Plan
+  readonly places: Places
+  readonly blocks: Pick<ScaledBlocks, 'owners' | 'first'>
+  readonly agents: Pick<ScaledAgents, 'shown'>
+  readonly pods: Pick<ScaledPods, 'firstOf' | 'addresses' | 'sequences' | 'isMade'>
 }
 
 /** Everything in the four tables of a node. */
-export function contentsOf(
-  plan: Plan,
-  places: Places,
-  agents: Pick<ScaledAgents, 'owners' | 'claims' | 'shown'>,
-  node: number,
-): readonly KernelObject[] {
+export function contentsOf(run: Written, node: number): readonly KernelObject[] {
+  const { plan, places, agents } = run
   const { mode } = plan
   const shown = agents.shown[node]!
   const objects = [...bare(plan, places, node)]
   if (shown < 0) return objects
-  if (mode === 'vlan') return [...objects, ...vlanLinks(plan, places, node)]
+  const pods = podsOf(run, node)
+  if (mode === 'vlan') {
+    const macs = pods.flatMap((object) => (object.kind === 'link' ? (object.mac ?? []) : []))
+    return [...objects, ...vlanLinks(plan, places, node, macs), ...pods]
+  }
   if (mode === 'vxlan') objects.push(tunnel(plan, places, node))
-  for (let claim = 0; claim < shown; claim++) {
-    const block = blockOf(plan, claim)
-    const owner = agents.owners[claim]!
-    if (owner === node) objects.push(route(block, { type: 'blackhole' }))
-    else if (mode === 'route') {
-      objects.push(route(block, { type: 'unicast', link: UPLINK, via: places.ip(owner) }))
-    } else objects.push(...peerByTunnel(block, places, owner))
+  for (let claim = 0; claim < shown; claim++) objects.push(...wayTo(run, node, claim))
+  return [...objects, ...pods]
+}
+
+/** A node's own block, or a peer's. */
+function wayTo({ plan, places, blocks }: Written, node: number, claim: number): KernelObject[] {
+  const block = blockOf(plan, claim)
+  const owner = blocks.owners.values[claim]!
+  if (owner === node) return [route(block, { type: 'blackhole' })]
+  if (plan.mode === 'route') {
+    return [route(block, { type: 'unicast', link: UPLINK, via: places.ip(owner) })]
+  }
+  const first = blocks.first[owner]!
+  const via = networkAddress(blockOf(plan, first))
+  const way = route(block, { type: 'unicast', link: TUNNEL, via, onlink: true })
+  if (first !== claim) return [way]
+  const mac = places.vtepMac(owner)
+  return [
+    { kind: 'fdb', link: TUNNEL, mac, dst: places.ip(owner) },
+    { kind: 'neigh', link: TUNNEL, ip: via, mac },
+    way,
+  ]
+}
+
+/** The host's end of each pod's pair, and the way to it. */
+function podsOf({ plan, pods }: Written, node: number): readonly KernelObject[] {
+  const { mode, network, vlanId, scenario } = plan
+  const objects: KernelObject[] = []
+  const first = pods.firstOf(node)
+  for (let pod = first; pod < first + scenario.podsPerNode; pod++) {
+    if (pods.isMade[pod] === 0) continue
+    const id = `pod-${pod}`
+    const name = podLinkName(network, id, POD_LINK)
+    const mtuBytes = UPLINK_MTU - (mode === 'vxlan' ? VXLAN_OVERHEAD : 0)
+    objects.push({
+      kind: 'link',
+      name,
+      link: { type: 'veth' },
+      up: true,
+      mtuBytes,
+      peerMtuBytes: mtuBytes,
+      alias: `trivium ${network} ${id} ${POD_LINK} ${pods.sequences[pod]}`,
+      mac: mode === 'vlan' ? macFromName(name) : HOST_END_MAC,
+      ...(mode === 'vlan' ? { master: `trvb.${vlanId}` } : {}),
+    })
+    if (mode === 'vlan') continue
+    const ip = ipFromInteger(4, BigInt(pods.addresses[pod]!))
+    objects.push(route(hostPrefix(ip), { type: 'unicast', link: name }))
   }
   return objects
 }
@@ -107,26 +160,19 @@ const tunnel = ({ network }: Plan, places: Places, node: number): KernelObject =
   mac: places.vtepMac(node),
 })
 
-function peerByTunnel(block: Prefix, places: Places, owner: number): readonly KernelObject[] {
-  const ip = networkAddress(block)
-  const mac = places.vtepMac(owner)
-  return [
-    { kind: 'fdb', link: TUNNEL, mac, dst: places.ip(owner) },
-    { kind: 'neigh', link: TUNNEL, ip, mac },
-    route(block, { type: 'unicast', link: TUNNEL, via: ip, onlink: true }),
-  ]
-}
-
 function vlanLinks(
   { network, vlanId }: Plan,
   places: Places,
   node: number,
+  ports: readonly Mac[],
 ): readonly KernelObject[] {
   const about = { up: true, mtuBytes: UPLINK_MTU, alias: `trivium ${network}` } as const
   const bridge = `trvb.${vlanId}`
   const mac = places.mac(node)
+  // A bridge has the lowest MAC of its ports.
+  const lowest = ports.reduce((low, port) => (port < low ? port : low), mac)
   return [
-    { kind: 'link', name: bridge, link: { type: 'bridge' }, ...about, mac },
+    { kind: 'link', name: bridge, link: { type: 'bridge' }, ...about, mac: lowest },
     {
       kind: 'link',
       name: `trvl.${vlanId}`,

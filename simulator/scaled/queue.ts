@@ -1,5 +1,6 @@
 /**
- * Events by (tick, order of scheduling) in typed arrays: a binary heap of slots.
+ * Events by (tick, when they were scheduled, order) in typed arrays: a binary heap of
+ * slots. The second is of those that are written down later than they would have been.
  *
  * @module
  */
@@ -16,6 +17,7 @@ export class ScaledQueue {
   private size = 0
   private order = 0
   private ticks = new Float64Array(FIRST_ROOM)
+  private since = new Float64Array(FIRST_ROOM)
   private orders = new Float64Array(FIRST_ROOM)
   /** Kind, a, b of each slot. */
   private words = new Int32Array(3 * FIRST_ROOM)
@@ -23,17 +25,36 @@ export class ScaledQueue {
   private heap = Int32Array.from({ length: FIRST_ROOM }, (_, slot) => slot)
 
   get bytes(): number {
-    const { ticks, orders, words, heap } = this
-    return ticks.byteLength + orders.byteLength + words.byteLength + heap.byteLength
+    const { ticks, since, orders, words, heap } = this
+    const keys = ticks.byteLength + since.byteLength + orders.byteLength
+    return keys + words.byteLength + heap.byteLength
   }
 
-  post(tick: number, kind: number, a: number, b: number): void {
+  /** Events that were posted so far. */
+  get posted(): number {
+    return this.order
+  }
+
+  /** Whether the first event comes before one of that tick, which was scheduled at `since` after `order` others. */
+  isFirstBefore(tick: number, since: number, order: number): boolean {
+    if (this.size === 0) return false
+    const slot = this.heap[0]!
+    if (this.ticks[slot] !== tick) return this.ticks[slot]! < tick
+    if (this.since[slot] !== since) return this.since[slot]! < since
+    return this.orders[slot]! < order
+  }
+
+  /** @param since When it was scheduled. */
+  post(tick: number, since: number, kind: number, a: number, b: number): void {
     if (this.size === this.heap.length) this.grow()
     const at = this.size++
     const slot = this.heap[at]!
     this.ticks[slot] = tick
+    this.since[slot] = since
     this.orders[slot] = this.order++
-    this.words.set([kind, a, b], 3 * slot)
+    this.words[3 * slot] = kind
+    this.words[3 * slot + 1] = a
+    this.words[3 * slot + 2] = b
     this.rise(at, slot)
   }
 
@@ -53,9 +74,11 @@ export class ScaledQueue {
   }
 
   private isBefore(left: number, right: number): boolean {
-    const { ticks, orders } = this
+    const { ticks, since, orders } = this
     const apart = ticks[left]! - ticks[right]!
-    return apart !== 0 ? apart < 0 : orders[left]! < orders[right]!
+    if (apart !== 0) return apart < 0
+    const later = since[left]! - since[right]!
+    return later !== 0 ? later < 0 : orders[left]! < orders[right]!
   }
 
   private rise(from: number, slot: number): void {
@@ -92,6 +115,7 @@ export class ScaledQueue {
     }
     const from = this.heap.length
     this.ticks = wider(new Float64Array(room), this.ticks)
+    this.since = wider(new Float64Array(room), this.since)
     this.orders = wider(new Float64Array(room), this.orders)
     this.words = wider(new Int32Array(3 * room), this.words)
     this.heap = wider(new Int32Array(room), this.heap)

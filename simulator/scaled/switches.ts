@@ -1,129 +1,157 @@
 /**
  * Switches in columns: what each holds before there is any node, then the shared
- * list of announced blocks, of which every switch has heard the same and written as
- * much as its rate allows. Nothing is ever taken back in a cold start, so a table is
- * a stretch of that list.
+ * list of what nodes announced, of which every switch has heard the same and written as
+ * much as its rate allows. Nothing is ever taken back, so a table is a stretch of that list.
+ *
+ * Switches are one group that hold as many entries of each table from the start: they
+ * hear the same list at the same moments through a queue of the same rate, so from then
+ * on their counters and clocks are the same to the last tick. What each held before
+ * is its own.
  *
  * @module
  */
-import { hostPrefix, type Prefix } from '../../src/net/mod.ts'
-import { type Capacities, PROGRAMMING_RATES, profileNamed, type SwitchTable } from '../profiles.ts'
+import type { SwitchTable } from '../profiles.ts'
 import type { Plan } from './accept.ts'
+import { podOf } from './announcements.ts'
+import { EntryNames } from './entry-names.ts'
+import { ints, numbers } from './growing.ts'
+import { InitialTables, OWN_TABLES, type OwnTable, type Stretch, totalOf } from './initial.ts'
 import type { Places } from './places.ts'
+import { type SwitchModel, switchModelOf } from './switch-model.ts'
 
 const TICKS_PER_SECOND = 1_000_000
+/** Octets of an UPDATE but for prefixes: header, lengths and attributes; and of a longest one. */
+const UPDATE_OCTETS = 19 + 4 + 30
+const MESSAGE_OCTETS_MAX = 4096
+const HOST_OCTETS = 1 + 4
 
 /** The first entry that found no room. */
 export interface ScaledOverflow {
   readonly atTick: number
+  readonly pods: number
   readonly entry: string
 }
 
 interface Column {
-  /** Entries asked for, and tried: `asked` from the start, `tried` by now. */
   asked: number
+  /** Entries of the list that were tried. */
   tried: number
   used: number
-  usedPeak: number
   evictions: number
-  overflow: ScaledOverflow | undefined
+  /** Place in the list, tick and pods of the first that found no room; undefined: all did. */
+  overflow: { readonly at: number; readonly tick: number; readonly pods: number } | undefined
 }
 
-const OF_SWITCH = ['mac', 'host', 'arp', 'lpm', 'ecmp'] as const
-type OwnTable = (typeof OF_SWITCH)[number]
+/** Switches that are the same from their first announcement on. */
+interface Group {
+  readonly members: readonly number[]
+  /** Entries from the start. */
+  readonly initial: number
+  readonly columns: Readonly<Record<OwnTable, Column>>
+  /** Writes that were done, and waits for them. */
+  done: number
+  carried: number
+  lagMaxTicks: number
+  queuePeak: number
+  programmedTick: number
+}
 
-interface Entry {
-  readonly table: OwnTable
-  readonly entry: string
-  readonly cost: number
+export interface SwitchPorts {
+  /** Schedules the turn of a group's first write. */
+  post(ticks: number, group: number): void
+  /** A pod's address. */
+  address(pod: number): number
 }
 
 export class ScaledSwitches {
   readonly count: number
   /** Writes that wait, of all switches. */
   queued = 0
-  readonly lagMaxTicks: Float64Array
-  readonly queuePeaks: Int32Array
-  readonly programmedTicks: Float64Array
+  /** Pods that switches have heard of. */
+  pods = 0
+  readonly model: SwitchModel
 
   private readonly plan: Plan
-  private readonly places: Places
-  private readonly capacities: Capacities
-  private readonly overflow: 'refuse' | 'evict' | 'software'
-  private readonly rate: number
-  /** Writes that were heard and done, by switch. */
-  private readonly heard: Int32Array
-  private readonly done: Int32Array
-  private readonly carried: Int32Array
-  private readonly columns: readonly Readonly<Record<OwnTable, Column>>[]
-  private readonly initial: readonly (readonly Entry[])[]
-  /** Announced blocks in the order in which they were heard, and when the kernel had each. */
-  private readonly log: { blocks: Prefix[]; sinceTicks: number[] } = { blocks: [], sinceTicks: [] }
-  private readonly postProgram: (device: number, ticks: number) => void
+  private readonly ports: SwitchPorts
+  private readonly names: EntryNames
+  private readonly initials: InitialTables
+  private readonly groups: readonly Group[]
+  private readonly groupOf: Int32Array
+  /** The table that announcements go to. */
+  private readonly table: OwnTable
+  /** What was heard, since when a kernel had it, and pods by then. */
+  private readonly log = { entries: ints(), since: numbers(), pods: ints() }
+  private readonly sent = { updates: 0, prefixesTold: 0, bytes: 0 }
+  private batchOctets = 0
 
-  /** @param postProgram Schedules the turn of a switch's first write. */
-  constructor(plan: Plan, places: Places, postProgram: (device: number, ticks: number) => void) {
+  constructor(plan: Plan, places: Places, ports: SwitchPorts) {
     this.plan = plan
-    this.places = places
-    this.postProgram = postProgram
-    const { racks, spines, switch: choice } = plan.scenario
+    this.ports = ports
+    const { racks, spines } = plan.scenario
     this.count = racks + spines
-    const known = 'profile' in choice ? profileNamed(choice.profile)?.capacities : choice
-    this.capacities = known ?? {}
-    this.overflow = choice.overflow ?? 'refuse'
-    const { routesPerSecond: rate } = choice
-    const named = PROGRAMMING_RATES.find(({ name }) => name === rate)?.routesPerSecond
-    this.rate = typeof rate === 'number' ? rate : (named ?? 0)
-    this.heard = new Int32Array(this.count)
-    this.done = new Int32Array(this.count)
-    this.carried = new Int32Array(this.count)
-    this.lagMaxTicks = new Float64Array(this.count)
-    this.queuePeaks = new Int32Array(this.count)
-    this.programmedTicks = new Float64Array(this.count)
-    this.columns = Array.from({ length: this.count }, () => ({
-      mac: newColumn(),
-      host: newColumn(),
-      arp: newColumn(),
-      lpm: newColumn(),
-      ecmp: newColumn(),
-    }))
-    // A VLAN is everywhere: what one switch learns, all do.
-    const everywhere = plan.mode === 'vlan' ? this.initialOf(0) : undefined
-    this.initial = Array.from(
-      { length: this.count },
-      (_, device) => everywhere ?? this.initialOf(device),
-    )
+    this.model = switchModelOf(plan.scenario)
+    this.table = { blocks: 'lpm', hosts: 'host', macs: 'mac', nothing: 'lpm' }[
+      plan.announces
+    ] as OwnTable
+    this.names = new EntryNames(plan, ports)
+    this.initials = new InitialTables(plan, places, this.model)
+    this.groupOf = new Int32Array(this.count)
+    this.groups = this.grouped()
   }
 
   /** Switches learn what they are configured with. */
   start(): void {
-    for (let device = 0; device < this.count; device++) {
-      for (const entry of this.initial[device] ?? []) this.hear(device, entry, 0, 0)
+    for (const [index, group] of this.groups.entries()) {
+      if (this.model.rate === 0) group.done = group.initial
+      else if (group.initial > 0) {
+        this.queued += group.initial * group.members.length
+        group.queuePeak = group.initial
+        this.wait(index)
+      }
     }
   }
 
-  /** Every switch hears of a block. */
-  announce(block: Prefix, sinceTick: number, tick: number): void {
-    this.log.blocks.push(block)
-    this.log.sinceTicks.push(sinceTick)
-    const entry: Entry = { table: 'lpm', entry: block, cost: 1 }
-    for (let device = 0; device < this.count; device++) this.hear(device, entry, sinceTick, tick)
+  /** Every switch hears of an entry. */
+  tell(entry: number, sinceTick: number, tick: number): void {
+    const isPod = podOf(entry) >= 0
+    if (isPod) this.pods++
+    const { announces } = this.plan
+    if (announces === 'nothing' || (isPod && announces === 'blocks')) return
+    this.log.entries.push(entry)
+    this.log.since.push(sinceTick)
+    this.log.pods.push(this.pods)
+    if (announces !== 'macs') {
+      this.batchOctets += isPod ? HOST_OCTETS : 1 + Math.ceil(this.plan.blockLength / 8)
+      this.sent.prefixesTold += this.count
+    }
+    for (const [index, group] of this.groups.entries()) this.hear(index, group, tick)
   }
 
-  /** The first write's turn has come. */
-  program(device: number, tick: number): void {
-    const index = this.done[device]!
-    const own = this.initial[device]!
-    const entry = own[index]
-    const { blocks, sinceTicks } = this.log
-    const at = index - own.length
-    this.queued--
-    if (entry !== undefined) this.write(device, entry, 0, tick)
-    else {
-      const block: Entry = { table: 'lpm', entry: blocks[at]!, cost: 1 }
-      this.write(device, block, sinceTicks[at]!, tick)
-    }
-    if (this.done[device]! < this.heard[device]!) this.wait(device)
+  /** The batch of a node is over: messages for it, of at most so many octets. */
+  told(): void {
+    if (this.batchOctets === 0) return
+    const messages = Math.ceil(this.batchOctets / (MESSAGE_OCTETS_MAX - UPDATE_OCTETS))
+    this.sent.updates += messages * this.count
+    this.sent.bytes += (this.batchOctets + messages * UPDATE_OCTETS) * this.count
+    this.batchOctets = 0
+  }
+
+  /** What announcements cost, as BGP would carry them. */
+  get traffic(): {
+    readonly updates: number
+    readonly prefixesTold: number
+    readonly bytes: number
+  } {
+    return { ...this.sent }
+  }
+
+  /** The turn of a group's first write has come. @returns how many switches write. */
+  program(index: number, tick: number): number {
+    const group = this.groups[index]!
+    this.queued -= group.members.length
+    this.write(group, tick)
+    if (group.done < group.initial + this.log.entries.length) this.wait(index)
+    return group.members.length
   }
 
   name(device: number): string {
@@ -131,143 +159,204 @@ export class ScaledSwitches {
     return device < racks ? `tor-${device}` : `spine-${device - racks}`
   }
 
-  /** Entries asked for, at the peak and now. */
-  demand(device: number, table: SwitchTable): number {
-    return isOwn(table) ? this.columns[device]![table].asked : 0
+  lagMaxTicks(device: number): number {
+    return this.of(device).lagMaxTicks
   }
 
-  usedPeak(device: number, table: SwitchTable): number {
-    return isOwn(table) ? this.columns[device]![table].usedPeak : 0
+  queuePeak(device: number): number {
+    return this.of(device).queuePeak
+  }
+
+  programmedTick(device: number): number {
+    return this.of(device).programmedTick
+  }
+
+  /** Entries asked for, now and at the peak. */
+  demand(device: number, table: SwitchTable): number {
+    return isOwn(table) ? this.of(device).columns[table].asked : 0
+  }
+
+  /** Entries in the hardware, now and at the peak. */
+  used(device: number, table: SwitchTable): number {
+    return isOwn(table) ? this.of(device).columns[table].used : 0
   }
 
   evictions(device: number, table: SwitchTable): number {
-    return isOwn(table) ? this.columns[device]![table].evictions : 0
+    return isOwn(table) ? this.of(device).columns[table].evictions : 0
   }
 
   firstOverflow(device: number, table: SwitchTable): ScaledOverflow | undefined {
-    return isOwn(table) ? this.columns[device]![table].overflow : undefined
+    if (!isOwn(table)) return undefined
+    const group = this.of(device)
+    const first = this.initialOverflow(device, table, group.done)
+    if (first !== undefined) return first
+    const { overflow } = group.columns[table]
+    if (overflow === undefined) return undefined
+    const { at, tick, pods } = overflow
+    return { atTick: tick, pods, entry: this.names.of(this.log.entries.values[at]!) }
   }
 
   /** Everything asked for, in that order. */
   wanted(device: number, table: SwitchTable): readonly string[] {
-    return this.sequence(device, table).map(({ entry }) => entry)
+    if (!isOwn(table)) return []
+    const own = this.initials.entries(device).filter((each) => each.table === table)
+    return [...own.map(({ entry }) => entry), ...this.heard(table)]
   }
 
   /** What is in the hardware. */
   held(device: number, table: SwitchTable): readonly string[] {
     if (!isOwn(table)) return []
-    const { tried } = this.columns[device]![table]
-    const entries = this.sequence(device, table).slice(0, tried)
-    const capacity = this.capacities[table] ?? Number.POSITIVE_INFINITY
-    const kept: Entry[] = []
+    const own = this.initials.entries(device).filter((each) => each.table === table)
+    const { tried } = this.of(device).columns[table]
+    const heard = this.heard(table).slice(0, tried)
+    const entries = [...own, ...heard.map((entry) => ({ entry, cost: 1 }))]
+    const capacity = this.capacity(table)
+    const kept: string[] = []
     let used = 0
-    const order = this.overflow === 'evict' ? entries.toReversed() : entries
-    for (const each of order) {
-      if (used + each.cost > capacity) continue
-      used += each.cost
-      kept.push(each)
+    const order = this.model.overflow === 'evict' ? entries.toReversed() : entries
+    for (const { entry, cost } of order) {
+      if (used + cost > capacity) continue
+      used += cost
+      kept.push(entry)
     }
-    return kept.map(({ entry }) => entry)
+    return kept
   }
 
   /** Entries of all tables, and how many are stored for them. */
   get sharing(): { readonly entries: number; readonly stored: number } {
-    let stored = this.log.blocks.length
-    for (const own of new Set(this.initial)) stored += own.length
-    return { entries: this.heard.reduce((sum, count) => sum + count, 0), stored }
+    const { length } = this.log.entries
+    let [entries, stored] = [0, length]
+    for (const { initial, members } of this.groups) {
+      entries += (initial + length) * members.length
+      stored += initial
+    }
+    return { entries, stored }
   }
 
-  private sequence(device: number, table: SwitchTable): readonly Entry[] {
-    const own = this.initial[device]!.filter((each) => each.table === table)
-    if (table !== 'lpm') return own
-    return [...own, ...this.log.blocks.map((entry): Entry => ({ table: 'lpm', entry, cost: 1 }))]
+  /** Kinds of switches that are the same from their first announcement on. */
+  get kinds(): number {
+    return this.groups.length
   }
 
-  private hear(device: number, entry: Entry, sinceTick: number, tick: number): void {
-    this.columns[device]![entry.table].asked += entry.cost
-    this.heard[device]!++
-    if (this.rate === 0) {
-      this.write(device, entry, sinceTick, tick)
+  get bytes(): number {
+    const { entries, since, pods } = this.log
+    return entries.bytes + since.bytes + pods.bytes + this.groupOf.byteLength
+  }
+
+  private heard(table: OwnTable): readonly string[] {
+    if (table !== this.table) return []
+    const { entries } = this.log
+    return Array.from({ length: entries.length }, (_, at) => this.names.of(entries.values[at]!))
+  }
+
+  private of(device: number): Group {
+    return this.groups[this.groupOf[device]!]!
+  }
+
+  private capacity(table: OwnTable): number {
+    return this.model.capacities[table] ?? Number.POSITIVE_INFINITY
+  }
+
+  private grouped(): readonly Group[] {
+    const byTotals = new Map<string, number[]>()
+    for (let device = 0; device < this.count; device++) {
+      const stretches = this.initials.stretches(device)
+      const key = OWN_TABLES.map((table) => totalOf(stretches, table).count).join()
+      const members = byTotals.get(key) ?? []
+      byTotals.set(key, members)
+      members.push(device)
+    }
+    return [...byTotals.values()].map((members, index): Group => {
+      const stretches = this.initials.stretches(members[0]!)
+      for (const device of members) this.groupOf[device] = index
+      const column = (table: OwnTable): Column => this.columnOf(stretches, table)
+      const [mac, host, arp] = [column('mac'), column('host'), column('arp')]
+      return {
+        members,
+        initial: stretches.reduce((sum, { count }) => sum + count, 0),
+        columns: { mac, host, arp, lpm: column('lpm'), ecmp: column('ecmp') },
+        done: 0,
+        carried: 0,
+        lagMaxTicks: 0,
+        queuePeak: 0,
+        programmedTick: 0,
+      }
+    })
+  }
+
+  /** A table with everything in it that is there from the start; entries of a table cost alike. */
+  private columnOf(stretches: readonly Stretch[], table: OwnTable): Column {
+    const { count, cost } = totalOf(stretches, table)
+    const fits = Math.min(count, Math.floor(this.capacity(table) / Math.max(1, cost)))
+    const isEvicting = this.model.overflow === 'evict' && cost <= this.capacity(table)
+    const evictions = isEvicting ? count - fits : 0
+    return { asked: count * cost, tried: 0, used: fits * cost, evictions, overflow: undefined }
+  }
+
+  /** What a switch held from the start may have been too much already. */
+  private initialOverflow(
+    device: number,
+    table: OwnTable,
+    done: number,
+  ): ScaledOverflow | undefined {
+    let [at, used] = [0, 0]
+    for (const each of this.initials.stretches(device)) {
+      const room = Math.floor(this.capacity(table) / Math.max(1, each.cost)) - used
+      if (each.table === table && each.count > room) {
+        const place = at + Math.max(0, room)
+        if (place >= done) return undefined
+        const { rate } = this.model
+        const atTick = rate === 0 ? 0 : Math.floor(((place + 1) * TICKS_PER_SECOND) / rate)
+        return { atTick, pods: 0, entry: this.initials.entries(device)[place]!.entry }
+      }
+      if (each.table === table) used += each.count
+      at += each.count
+    }
+    return undefined
+  }
+
+  private hear(index: number, group: Group, tick: number): void {
+    group.columns[this.table].asked++
+    if (this.model.rate === 0) {
+      this.write(group, tick)
       return
     }
-    this.queued++
-    const waiting = this.heard[device]! - this.done[device]!
-    if (waiting > this.queuePeaks[device]!) this.queuePeaks[device] = waiting
-    if (waiting === 1) this.wait(device)
+    this.queued += group.members.length
+    const waiting = group.initial + this.log.entries.length - group.done
+    if (waiting > group.queuePeak) group.queuePeak = waiting
+    if (waiting === 1) this.wait(index)
   }
 
-  private write(device: number, { table, entry, cost }: Entry, since: number, tick: number): void {
-    const column = this.columns[device]![table]
-    const capacity = this.capacities[table] ?? Number.POSITIVE_INFINITY
-    this.done[device]!++
+  private write(group: Group, tick: number): void {
+    const at = group.done++ - group.initial
+    group.programmedTick = tick
+    const since = at < 0 ? 0 : this.log.since.values[at]!
+    if (tick - since > group.lagMaxTicks) group.lagMaxTicks = tick - since
+    if (at < 0) return
+    const column = group.columns[this.table]
+    const capacity = this.capacity(this.table)
     column.tried++
-    if (column.used + cost > capacity) {
-      column.overflow ??= { atTick: tick, entry }
-      if (this.overflow === 'evict' && cost <= capacity) column.evictions++
-    } else {
-      column.used += cost
-      column.usedPeak = Math.max(column.usedPeak, column.used)
+    if (column.used + 1 <= capacity) {
+      column.used++
+      return
     }
-    this.programmedTicks[device] = tick
-    this.lagMaxTicks[device] = Math.max(this.lagMaxTicks[device]!, tick - since)
+    column.overflow ??= { at, tick, pods: this.log.pods.values[at]! }
+    if (this.model.overflow === 'evict') column.evictions++
   }
 
   /** A second holds exactly `rate` writes: what whole ticks leave over is carried on. */
-  private wait(device: number): void {
-    const { rate, carried } = this
+  private wait(index: number): void {
+    const group = this.groups[index]!
+    const { rate } = this.model
     let ticks = Math.floor(TICKS_PER_SECOND / rate)
-    carried[device]! += TICKS_PER_SECOND % rate
-    if (carried[device]! >= rate) {
-      carried[device]! -= rate
+    group.carried += TICKS_PER_SECOND % rate
+    if (group.carried >= rate) {
+      group.carried -= rate
       ticks++
     }
-    this.postProgram(device, ticks)
-  }
-
-  /** Nodes and racks, then links and groups of equal paths. */
-  private initialOf(device: number): readonly Entry[] {
-    const { places, plan } = this
-    const { racks, spines } = plan.scenario
-    const entries: Entry[] = []
-    const isVlan = plan.mode === 'vlan'
-    for (let rack = 0; rack < racks; rack++) {
-      const isNear = rack === device
-      if (!isVlan && !isNear) {
-        entries.push({ table: 'lpm', entry: places.rackPrefix(rack), cost: 1 })
-        continue
-      }
-      const nodes = places.nodesOf(rack)
-      entries.push(...nodes.map((node) => one('mac', `node ${places.mac(node)}`)))
-      if (isVlan) continue
-      entries.push(...nodes.map((node) => one('host', hostPrefix(places.ip(node)))))
-      entries.push(...nodes.map((node) => one('arp', `node ${places.ip(node)}`)))
-    }
-    if (!isVlan) {
-      const isTor = device < racks
-      const links = Array.from({ length: isTor ? spines : racks }, (_, other) =>
-        isTor ? device * spines + other : other * spines + (device - racks),
-      )
-      entries.push(...links.map((link) => one('arp', `link ${link}`)))
-      if (isTor && racks > 1 && spines > 1) {
-        entries.push({ table: 'ecmp', entry: `group ${links.join(' ')}`, cost: spines })
-      }
-    }
-    // Next hops without a table of their own are in that of hosts.
-    return this.capacities.arp === undefined
-      ? entries.filter(({ table }) => table !== 'arp')
-      : entries
+    this.ports.post(ticks, index)
   }
 }
 
-const one = (table: OwnTable, entry: string): Entry => ({ table, entry, cost: 1 })
-
-const newColumn = (): Column => ({
-  asked: 0,
-  tried: 0,
-  used: 0,
-  usedPeak: 0,
-  evictions: 0,
-  overflow: undefined,
-})
-
-const isOwn = (table: SwitchTable): table is OwnTable => OF_SWITCH.includes(table as OwnTable)
+const isOwn = (table: SwitchTable): table is OwnTable =>
+  (OWN_TABLES as readonly SwitchTable[]).includes(table)

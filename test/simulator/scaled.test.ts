@@ -5,11 +5,11 @@
 import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { TICKS_PER_MS } from '../../simulator/clock.ts'
+import { EVENT, TICKS_PER_MS } from '../../simulator/clock.ts'
 import { KERNEL_KIND, NODE_TABLES } from '../../simulator/measure.ts'
 import { SWITCH_PROFILES, SWITCH_TABLES } from '../../simulator/profiles.ts'
-import { runScenario, startAgents } from '../../simulator/run.ts'
-import { ScaledColdStart } from '../../simulator/scaled/mod.ts'
+import { podOrder, runScenario, schedulePods, startAgents } from '../../simulator/run.ts'
+import { contentsOf, countOf, ScaledRun } from '../../simulator/scaled/mod.ts'
 import { type Scenario, scenarioSchema } from '../../simulator/scenario.ts'
 import { Cluster } from '../../simulator/world.ts'
 import type { KernelObject } from '../../src/kernel/mod.ts'
@@ -29,100 +29,121 @@ const text = (object: KernelObject): string =>
 
 const TABLE_KINDS: readonly string[] = Object.values(KERNEL_KIND)
 
-/** Everything that is compared, by the exact engine. */
+/** Every table of every switch, by the exact engine. */
+const devicesOf = ({ fabric }: Cluster) =>
+  fabric.devices.map((device) => ({
+    name: device.name,
+    lagMaxTicks: device.lagMaxTicks,
+    queuePeak: device.queuePeak,
+    programmedTick: device.programmedTick,
+    tables: SWITCH_TABLES.map((name) => {
+      const table = device.tables[name]
+      const { demand, demandPeak, usedPeak, evictions, firstOverflow: overflow } = table
+      const held = table.entries().filter((entry) => table.ask(entry) === 'taken')
+      const wanted = table.entries()
+      return { demand, demandPeak, usedPeak, evictions, overflow, wanted, held: held.toSorted() }
+    }),
+  }))
+
+/** Everything that is compared, by the exact engine: after the cold start, and with all pods. */
 function exact(scenario: Scenario, mode: Scenario['modes'][number]) {
   const cluster = new Cluster(scenario, mode)
   const { engine, nodes, fabric } = cluster
   const before = nodes.reduce((sum, { kernel }) => sum + kernel.operations, 0)
-  startAgents(cluster, scenario, prng(scenario.seed).fork('start'))
+  const chance = prng(scenario.seed)
+  const order = podOrder(scenario, chance.fork('pods'))
+  startAgents(cluster, scenario, chance.fork('start'))
   const counts = (): readonly number[][] =>
     nodes.map(({ kernel }) => NODE_TABLES.map((table) => kernel.counts[KERNEL_KIND[table]]))
   let last = counts()
-  const steps: unknown[] = []
-  const converged = engine.run(() => {
-    const now = counts()
-    for (const [node, entries] of now.entries()) {
-      if (entries.join() === last[node]?.join()) continue
-      steps.push({ tick: engine.tick, node, entries })
+  const settle = () => {
+    const steps: unknown[] = []
+    const converged = engine.run(() => {
+      const now = counts()
+      for (const [node, entries] of now.entries()) {
+        if (entries.join() === last[node]?.join()) continue
+        steps.push({ tick: engine.tick, node, entries })
+      }
+      last = now
+      return cluster.isQuiet
+    }, engine.tick + PATIENCE_TICKS)
+    const { commits, notes } = cluster.storeLinks.traffic
+    return {
+      converged,
+      tick: engine.tick,
+      events: engine.events,
+      operations: nodes.reduce((sum, { kernel }) => sum + kernel.operations, -before),
+      commits,
+      notes,
+      traffic: fabric.announced.traffic,
+      heardTick: fabric.heardTick,
+      steps,
+      pods: { added: cluster.podsAdded, refused: cluster.refusals.count, heard: fabric.pods },
+      nodes: nodes.map(({ kernel }) =>
+        [...kernel.objects()]
+          .filter(({ kind }) => TABLE_KINDS.includes(kind))
+          .map(text)
+          .sort(),
+      ),
+      counts: last,
+      switches: devicesOf(cluster),
     }
-    last = now
-    return cluster.isQuiet
-  }, PATIENCE_TICKS)
-  const { commits, notes } = cluster.storeLinks.traffic
-  return {
-    converged,
-    tick: engine.tick,
-    events: engine.events,
-    operations: nodes.reduce((sum, { kernel }) => sum + kernel.operations, -before),
-    commits,
-    notes,
-    traffic: fabric.announced.traffic,
-    heardTick: fabric.heardTick,
-    steps,
-    nodes: nodes.map(({ kernel }) =>
-      [...kernel.objects()]
-        .filter(({ kind }) => TABLE_KINDS.includes(kind))
-        .map(text)
-        .sort(),
-    ),
-    counts: last,
-    switches: fabric.devices.map((device) => ({
-      name: device.name,
-      lagMaxTicks: device.lagMaxTicks,
-      queuePeak: device.queuePeak,
-      programmedTick: device.programmedTick,
-      tables: SWITCH_TABLES.map((name) => {
-        const table = device.tables[name]
-        const { demand, demandPeak, usedPeak, evictions, firstOverflow } = table
-        const held = table.entries().filter((entry) => table.ask(entry) === 'taken')
-        const overflow = firstOverflow && {
-          atTick: firstOverflow.atTick,
-          entry: firstOverflow.entry,
-        }
-        const wanted = table.entries()
-        return { demand, demandPeak, usedPeak, evictions, overflow, wanted, held: held.toSorted() }
-      }),
-    })),
   }
+  const cold = settle()
+  const spanTicks = schedulePods(cluster, scenario, order, EVENT.podAdd, chance.fork('arrivals'))
+  return { cold, full: settle(), spanTicks }
 }
+
+const devicesOfScaled = ({ switches }: ScaledRun) =>
+  Array.from({ length: switches.count }, (_, device) => ({
+    name: switches.name(device),
+    lagMaxTicks: switches.lagMaxTicks(device),
+    queuePeak: switches.queuePeak(device),
+    programmedTick: switches.programmedTick(device),
+    tables: SWITCH_TABLES.map((name) => ({
+      demand: switches.demand(device, name),
+      demandPeak: switches.demand(device, name),
+      usedPeak: switches.used(device, name),
+      evictions: switches.evictions(device, name),
+      overflow: switches.firstOverflow(device, name),
+      wanted: switches.wanted(device, name),
+      held: switches.held(device, name).toSorted(),
+    })),
+  }))
 
 /** The same by the scaled one. */
 function scaled(scenario: Scenario, mode: Scenario['modes'][number]): ReturnType<typeof exact> {
-  const run = new ScaledColdStart(scenario, mode)
-  const { switches } = run
+  const run = new ScaledRun(scenario, mode, { isWatched: true })
+  const { agents, switches, plan } = run
   const indices = Array.from({ length: scenario.nodes }, (_, node) => node)
-  const devices = Array.from({ length: switches.count }, (_, device) => device)
-  return {
-    converged: run.converged,
-    tick: run.tick,
-    events: run.events,
-    operations: run.kernelOperations,
-    ...run.store,
-    traffic: run.traffic,
-    heardTick: run.heardTick,
-    steps: [...run.steps()].map(({ tick, node, claims }) => ({
+  let known = 0
+  const look = (converged: boolean) => {
+    const all = [...run.steps()]
+    const steps = all.slice(known).map(({ tick, node, claims, pods }) => ({
       tick,
       node,
-      entries: NODE_TABLES.map((table) => run.entriesAt(table, claims)),
-    })),
-    nodes: indices.map((node) => run.contents(node).map(text).sort()),
-    counts: indices.map((node) => NODE_TABLES.map((table) => run.entries(node, table))),
-    switches: devices.map((device) => ({
-      name: switches.name(device),
-      lagMaxTicks: switches.lagMaxTicks[device]!,
-      queuePeak: switches.queuePeaks[device]!,
-      programmedTick: switches.programmedTicks[device]!,
-      tables: SWITCH_TABLES.map((name) => ({
-        demand: switches.demand(device, name),
-        demandPeak: switches.demand(device, name),
-        usedPeak: switches.usedPeak(device, name),
-        evictions: switches.evictions(device, name),
-        overflow: switches.firstOverflow(device, name),
-        wanted: switches.wanted(device, name),
-        held: switches.held(device, name).toSorted(),
-      })),
-    })),
+      entries: NODE_TABLES.map((table) => countOf(plan, table, claims, pods)),
+    }))
+    known = all.length
+    return {
+      converged,
+      tick: run.tick,
+      events: run.events,
+      operations: agents.operations,
+      commits: run.commits,
+      notes: agents.notes,
+      traffic: switches.traffic,
+      heardTick: run.heardTick,
+      steps,
+      pods: { added: run.podsAdded, refused: run.podsRefused, heard: switches.pods },
+      nodes: indices.map((node) => contentsOf(run, node).map(text).sort()),
+      counts: indices.map((node) => NODE_TABLES.map((table) => run.entries(node, table))),
+      switches: devicesOfScaled(run),
+    }
   }
+  const cold = look(run.coldStart())
+  const full = look(run.addPods())
+  return { cold, full, spanTicks: run.pods.lastTicks }
 }
 
 const few = fc.integer({ min: 1, max: 24 })
@@ -142,7 +163,8 @@ const anySwitch = fc.oneof(
   }),
 )
 const anyMode = fc.oneof(
-  fc.constantFrom('vxlan', 'route', 'route', 'vlan'),
+  fc.constantFrom('vxlan', 'route', 'vlan'),
+  fc.constant({ mode: 'route', announce: 'host' }),
   fc.record({ mode: fc.constant('vlan'), vlanId: fc.integer({ min: 1, max: 4000 }) }),
 )
 /** All at once, closely, and over more than a repair. */
@@ -152,6 +174,8 @@ const anyTimes = fc.record({
   repairMs: fc.constantFrom(100, 333, 1000, 10_000),
   storeMs: fc.constantFrom(0, 1, 1, 3, 50),
   announceMs: fc.constantFrom(0, 1, 50, 700),
+  podsPerSecond: fc.constantFrom(1, 7, 100, 900, 1_000_000),
+  protocol: fc.constantFrom('ideal', 'ideal', 'frr', 'frr-datacenter', 'calico'),
 })
 
 const anyScenario = fc
@@ -160,7 +184,7 @@ const anyScenario = fc
     nodes: fc.integer({ min: 1, max: 12 }),
     racks: fc.integer({ min: 1, max: 5 }),
     spines: fc.integer({ min: 1, max: 3 }),
-    podsPerNode: fc.constant(1),
+    podsPerNode: fc.integer({ min: 0, max: 8 }),
     blockLength: fc.integer({ min: 24, max: 29 }),
     network: fc.constantFrom(undefined, 'red'),
     mode: anyMode,
@@ -199,7 +223,8 @@ const BASE = {
 t.test('the cold start that a whole run reports', async (t) => {
   const scenario = scenarioSchema.parse(BASE)
   for (const { mode, coldStartMs, samples, label } of runScenario(scenario).modes) {
-    const run = new ScaledColdStart(scenario, mode)
+    const run = new ScaledRun(scenario, mode)
+    t.ok(run.coldStart(), 'it becomes quiet')
     t.equal(run.tick / TICKS_PER_MS, coldStartMs, label)
     const entries = NODE_TABLES.map((table) => [`node ${table}`, run.entries(0, table)] as const)
     for (const [table, count] of entries) t.equal(count, samples[0]?.entries[table], table)
@@ -208,7 +233,7 @@ t.test('the cold start that a whole run reports', async (t) => {
 
 t.test('what it does not know is refused by its word', async (t) => {
   const refused: readonly (readonly [word: string, input: object])[] = [
-    ['announce', { modes: [{ mode: 'route', announce: 'host' }] }],
+    ['announce', { modes: [{ mode: 'route', announce: 'rack' }] }],
     ['placement', { modes: [{ mode: 'route', placement: 'rack' }] }],
     ['flavour', { modes: [{ mode: 'vxlan', flavour: 'lightweight' }] }],
     ['crossSubnet', { modes: [{ mode: 'vxlan', crossSubnet: true }] }],
@@ -228,22 +253,23 @@ t.test('what it does not know is refused by its word', async (t) => {
     ['store.latencyMs', { store: { latencyMs: 1 } }],
     ['store.mbps', { store: { mbps: 100 } }],
     ['store.lossPercent', { store: { lossPercent: 1 } }],
-    ['times.protocol', { times: { protocol: 'frr' } }],
     ['talk', { talk: 'all' }],
   ]
   for (const [word, input] of refused) {
     const scenario = scenarioSchema.parse({ ...BASE, modes: ['route'], ...input })
-    const run = () => new ScaledColdStart(scenario, scenario.modes[0]!)
+    const run = () => new ScaledRun(scenario, scenario.modes[0]!)
     t.throws(run, { message: new RegExp(`^Cannot run ${word} in the scaled engine`) }, word)
   }
 })
 
 t.test('tables are shared', async (t) => {
   const scenario = { ...scenarioSchema.parse(BASE), nodes: 1000, racks: 10 }
-  const run = new ScaledColdStart(scenario, { ...scenario.modes[1]! })
-  t.ok(run.converged, 'it becomes quiet')
+  const run = new ScaledRun(scenario, { ...scenario.modes[1]! })
+  t.ok(run.coldStart(), 'it becomes quiet')
   // A route to the underlay, one for each node's block, and a link; switches: underlay and blocks.
   const ofSwitches = 10 * (1000 + 9 + 200) + 2 * (1000 + 10) + 10
   t.equal(run.sharing.entries, 1000 * (1 + 1 + 1000) + ofSwitches)
-  t.ok(run.sharing.ratio > 200, `${run.sharing.ratio} entries for one that is stored`)
+  const { entries, stored } = run.sharing
+  t.ok(entries / stored > 200, `${entries} entries, ${stored} stored`)
+  t.ok(run.switches.kinds === 2, 'switches are of two kinds: top-of-rack and spine')
 })

@@ -1,0 +1,117 @@
+/**
+ * Who owns which block and which address a pod has, in columns: as the product's
+ * allocator gives them where nothing is ever given back. Blocks are claimed in their
+ * order, the lowest free one first; a node fills one after the other and keeps one
+ * spare, so its pods' addresses are a count.
+ *
+ * @module
+ */
+import { ipToInteger, networkAddress, prefixLength } from '../../src/net/mod.ts'
+import type { Plan } from './accept.ts'
+import { ints } from './growing.ts'
+
+const NONE = -1
+/** The allocator found no address. */
+export const REFUSED = -1
+
+export class ScaledBlocks {
+  /** Blocks of the pool. */
+  readonly count: number
+  readonly size: number
+  /** Node by claim; the k-th claim has the k-th block. */
+  readonly owners = ints()
+  /** By node: its first claim and its last one; -1: none. */
+  readonly first: Int32Array
+  readonly last: Int32Array
+  /** By node: how many claims. */
+  readonly owned: Int32Array
+
+  private readonly start: number
+  /** By claim: the next one of the same node. */
+  private readonly next = ints()
+  /** By node: the block that its pods' addresses are of now, and the one that is kept ready. */
+  private readonly current: Int32Array
+  private readonly spare: Int32Array
+  /** Next place in the current block. */
+  private readonly cursor: Int32Array
+
+  constructor({ pool, blockLength, scenario }: Plan) {
+    const { nodes } = scenario
+    this.count = 2 ** (blockLength - prefixLength(pool))
+    this.size = 2 ** (32 - blockLength)
+    this.start = Number(ipToInteger(networkAddress(pool)))
+    const column = (): Int32Array => new Int32Array(nodes).fill(NONE)
+    this.first = column()
+    this.last = column()
+    this.current = column()
+    this.spare = column()
+    this.owned = new Int32Array(nodes)
+    this.cursor = new Int32Array(nodes)
+  }
+
+  get claimed(): number {
+    return this.owners.length
+  }
+
+  get bytes(): number {
+    const { first, last, owned, current, spare, cursor, owners, next } = this
+    const columns = [first, last, owned, current, spare, cursor]
+    return columns.reduce((sum, { byteLength }) => sum + byteLength, owners.bytes + next.bytes)
+  }
+
+  /** A node without a spare block claims one. False: it has one, or there is none left. */
+  ensure(node: number): boolean {
+    if (this.spare[node] !== NONE || this.claimed === this.count) return false
+    this.spare[node] = this.claim(node)
+    return true
+  }
+
+  /** The next address for a pod of the node; `REFUSED`: there is none. */
+  allocate(node: number): number {
+    let place = this.place(node)
+    while (place === NONE) {
+      if (!this.turn(node)) return REFUSED
+      place = this.place(node)
+    }
+    this.cursor[node] = place + 1
+    return this.start + this.current[node]! * this.size + place
+  }
+
+  /** Claims of a node, from the first on. */
+  *of(node: number): Generator<number> {
+    for (let at = this.first[node]!; at !== NONE; at = this.next.values[at]!) yield at
+  }
+
+  /** To the spare block, or a new one. */
+  private turn(node: number): boolean {
+    const spare = this.spare[node]!
+    if (spare === NONE && this.claimed === this.count) return false
+    this.current[node] = spare === NONE ? this.claim(node) : spare
+    this.spare[node] = NONE
+    this.cursor[node] = 0
+    return true
+  }
+
+  /** The next place in the current block that a pod may have. */
+  private place(node: number): number {
+    const block = this.current[node]!
+    if (block === NONE) return NONE
+    let place = this.cursor[node]!
+    // The tunnel endpoint of its node, the pool's first address, its last one.
+    if (place === 0 && (block === 0 || block === this.first[node])) place = 1
+    const end = block === this.count - 1 ? this.size - 1 : this.size
+    return place < end ? place : NONE
+  }
+
+  private claim(node: number): number {
+    const claim = this.claimed
+    this.owners.push(node)
+    this.next.push(NONE)
+    const last = this.last[node]!
+    if (last === NONE) this.first[node] = claim
+    else this.next.values[last] = claim
+    this.last[node] = claim
+    this.owned[node]!++
+    return claim
+  }
+}
