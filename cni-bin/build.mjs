@@ -12,6 +12,7 @@
  *     dist/launcher-arm64 the same for arm64, where a cross compiler is present
  *     dist/node_modules/  koffi and lmdb with what they need at run time
  *     dist/scenarios/     scenarios that `trivium sim run` knows by name
+ *     dist/incidents/     incidents that `trivium sim incidents` knows by name
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
@@ -183,10 +184,12 @@ await buildPlugin(root, dist, OPTIONS)
 await buildBfd(root, dist, OPTIONS)
 await buildCli(root, dist, { ...OPTIONS, plugins: [simulatorApart, bgpFileApart] })
 compileLauncher()
-cpSync(join(root, 'simulator', 'scenarios'), join(dist, 'scenarios'), {
-  recursive: true,
-  filter: (path) => !path.endsWith('.ts'),
-})
+for (const folder of ['scenarios', 'incidents']) {
+  cpSync(join(root, 'simulator', folder), join(dist, folder), {
+    recursive: true,
+    filter: (path) => !path.endsWith('.ts'),
+  })
+}
 chmodSync(join(dist, 'cli.cjs'), 0o755)
 linkCommand()
 rmSync(`${dist}-old`, { recursive: true, force: true })

@@ -33,6 +33,7 @@ import { type Progress, type RunResult, runScenario } from './run.ts'
 import type { Scenario } from './scenario.ts'
 import { runSwarmSeed, SWARM_HEAD, type SwarmSeed, swarmLine, swarmSummary } from './swarm.ts'
 
+export { reportIncidents } from './incidents.ts'
 export { mergeFolders, sweepFile } from './sweep.ts'
 export { describedScenarios, readScenario }
 

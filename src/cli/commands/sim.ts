@@ -12,6 +12,7 @@ import { hasRoom } from '../sim-memory.ts'
 import { otherSeedsRunner, type ReportFlags, simulate, withReportOptions } from '../sim-report.ts'
 import { simCapacityCommand } from './sim-capacity.ts'
 import { simCompareCommand } from './sim-compare.ts'
+import { simIncidentsCommand } from './sim-incidents.ts'
 import { simSwarmCommand } from './sim-swarm.ts'
 import { simSweepCommand } from './sim-sweep.ts'
 import { simValidateCommand } from './sim-validate.ts'
@@ -29,6 +30,7 @@ Examples:
   trivium sim swarm swarm --seeds 50                 fifty seeds with faults of their own making
   trivium sim sweep grid.yaml --out results          a grid of values, ten seeds each, all processors
   trivium sim capacity --pods 60                     which mode holds, up to where, what to change
+  trivium sim incidents --quick                      known incidents, reported beside simulated
   trivium sim validate                               simulated kernels against this one (root)
   trivium sim profiles                               switches whose table sizes are known
   trivium sim scenarios                              built-in scenarios
@@ -56,6 +58,7 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
     .addCommand(simSwarmCommand(scenariosDir))
     .addCommand(simSweepCommand(scenariosDir))
     .addCommand(simCapacityCommand(scenariosDir))
+    .addCommand(simIncidentsCommand(join(scenariosDir, '..', 'incidents')))
     .addCommand(simValidateCommand())
     .addCommand(profilesCommand())
     .addCommand(scenariosCommand(scenariosDir))

@@ -226,8 +226,21 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['yaml', 'node:*'],
   },
   {
+    unit: 'simulator/incidents',
+    units: ['simulator', 'simulator/report', 'simulator/sweep', ...PURE],
+    packages: ['yaml', 'zod'],
+  },
+  {
+    unit: 'simulator/incidents.ts',
+    units: ['simulator', 'simulator/files.ts', 'simulator/incidents', ...PURE],
+    packages: ['yaml', 'node:*'],
+  },
+  {
     unit: 'simulator/main.ts',
-    units: ['simulator', 'simulator/files.ts', 'simulator/report', 'simulator/sweep.ts', ...PURE],
+    units: [
+      ...['simulator', 'simulator/files.ts', 'simulator/report', 'simulator/sweep.ts'],
+      ...['simulator/incidents.ts', ...PURE],
+    ],
     packages: ['yaml', 'node:*'],
   },
   {

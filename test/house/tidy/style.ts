@@ -16,7 +16,7 @@ export const FILE_LINES_SOFT = 400
 const PURE =
   /^(src\/(net|wire|cluster|kernel|backend|agent|cni|explain|bgp|netlink-ts)\/|src\/[a-z-]+\.ts$|ipam\/|simulator\/|bench\/dataplane\/)/
 const IMPURE =
-  /^(src\/netlink-ts\/live\/|ipam\/(lmdb|etcd)-store\.ts$|ipam\/(lmdb|etcd)\/|simulator\/(main|files|other-seeds|sweep|sweep-folder)\.ts$)/
+  /^(src\/netlink-ts\/live\/|ipam\/(lmdb|etcd)-store\.ts$|ipam\/(lmdb|etcd)\/|simulator\/(main|files|other-seeds|sweep|sweep-folder|incidents)\.ts$)/
 
 export const isPure = (path: string): boolean => PURE.test(path) && !IMPURE.test(path)
 
