@@ -4,7 +4,6 @@
  * @module
  */
 import { Command } from 'commander'
-import { print } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
 import { simulate } from '../sim-report.ts'
 
@@ -47,8 +46,8 @@ export function simIncidentsCommand(incidentsDir: string): Command {
     .addHelpText('after', HELP)
     .action(async (names: readonly string[], { quick = false, output }: Flags) => {
       const { reportIncidents } = await import('../../../simulator/main.ts')
-      await simulate(async (progress) => {
-        await reportIncidents({ names, quick, output, incidentsDir, progress, write: print })
+      await simulate(async (terminal) => {
+        await reportIncidents({ names, quick, output, incidentsDir, ...terminal })
         return 0
       })
     })
