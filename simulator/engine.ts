@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { TriviumError } from '../src/errors.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
+import { runScaled } from './run-scaled.ts'
 import type { Scenario } from './scenario.ts'
 
 /** `auto`: the exact one where the scenario is small. */
@@ -26,8 +26,5 @@ export function engineFor(_scenario: Scenario): EngineKind {
 export function runWith(choice: EngineChoice, scenario: Scenario, progress?: Progress): RunResult {
   const kind = choice === 'auto' ? engineFor(scenario) : choice
   if (kind === 'exact') return runScenario(scenario, progress)
-  throw new TriviumError(
-    'BAD_CONFIG',
-    'Cannot run pods in the scaled engine: found some, wanted none',
-  )
+  return runScaled(scenario, progress)
 }

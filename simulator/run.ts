@@ -160,7 +160,7 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ExactMo
   progress(0.05, label)
 
   const samples: Sample[] = [sample(cluster)]
-  const step = Math.max(1, Math.floor(total / SAMPLES))
+  const step = sampleStep(total)
   cluster.onPodAdded = () => {
     if (cluster.podsAdded % step !== 0) return
     samples.push(sample(cluster))
@@ -250,6 +250,9 @@ function fullFigures(
     traffic: trafficFigure(cluster),
   }
 }
+
+/** Pods between two points of a curve. */
+export const sampleStep = (total: number): number => Math.max(1, Math.floor(total / SAMPLES))
 
 /** Every agent starts somewhere in the jitter. */
 export function startAgents({ engine, nodes }: Cluster, { times }: Scenario, chance: Prng): void {

@@ -23,8 +23,6 @@ export interface AgentPorts {
   post(delayTicks: number, kind: number, a: number, b?: number, since?: number): void
   /** A block of the node's own is in its kernel. */
   announce(node: number, claim: number): void
-  /** Something was committed: the store's own watchers will hear. */
-  watch(): void
   /** Whether nothing is left to do in the cluster. */
   isQuiet(): boolean
 }
@@ -35,6 +33,8 @@ export class AgentColumns {
   version = 0
   operations = 0
   notes = 0
+  /** Octets of what nodes were told. */
+  bytesNoted = 0
   /** Claims that each node's kernel shows; -1: none, not even its own. */
   readonly shown: Int32Array
   /** Pods of each node that the store knows, and that its kernel shows. */
@@ -52,6 +52,8 @@ export class AgentColumns {
   protected readonly lookFirst: Uint8Array
   protected readonly whole: Uint8Array
   protected readonly hearing: Uint8Array
+  /** Octets of the note that is on its way. */
+  protected readonly noteBytes: Float64Array
   /** Whether it has made the nftables table, and not looked since. */
   protected readonly tableNew: Uint8Array
   /** Whether a timer for its repair waits in the queue, perhaps too early a one. */
@@ -63,6 +65,8 @@ export class AgentColumns {
   /** Ticks: of the timer that counts, when it was set; until when the kernel is busy. */
   protected readonly timerTick: Float64Array
   protected readonly armedTick: Float64Array
+  /** When the timer was set that waits in the queue for its repair. */
+  protected readonly repairSince: Float64Array
   protected readonly busyTick: Float64Array
   protected readonly readVersion: Int32Array
   protected readonly readClaims: Int32Array
@@ -123,7 +127,9 @@ export class AgentColumns {
     this.repairAt = times64()
     this.timerTick = times64().fill(-1)
     this.armedTick = times64()
+    this.repairSince = times64()
     this.busyTick = times64()
+    this.noteBytes = times64()
   }
 
   /** Bytes of the columns. */

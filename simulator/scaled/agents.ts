@@ -55,18 +55,20 @@ export class ScaledAgents extends AgentColumns {
   /**
    * The store holds something that every node reads: a note a node, all at one moment.
    *
+   * @param bytes Of what is new for all of them.
    * @param first Its own note comes before those of the others; -1: none does.
    */
-  committed(first = -1): void {
+  committed(bytes: number, first = -1): void {
     this.version++
     this.settledCount = 0
-    const { hearing } = this
+    const { hearing, noteBytes } = this
     const list = this.lists.take()
     if (first >= 0 && hearing[first] === 0) {
       hearing[first] = 1
       list.push(first)
     }
     for (let node = 0; node < hearing.length; node++) {
+      noteBytes[node]! += bytes
       if (hearing[node] === 1) continue
       hearing[node] = 1
       list.push(node)
@@ -75,12 +77,18 @@ export class ScaledAgents extends AgentColumns {
     else this.ports.post(this.commitTicks, EVENT.hear, this.lists.keep(list))
   }
 
-  /** A pod of the node has its address. @param isShared Whether every node hears of a block. */
-  recordedPod(node: number, isShared: boolean, isFirst: boolean): void {
+  /**
+   * A pod of the node has its address.
+   *
+   * @param own Octets that are new for the node alone.
+   * @param shared For every node: of blocks that were claimed; 0: none was.
+   */
+  recordedPod(node: number, own: number, shared: number, isFirst: boolean): void {
     const isSettled = this.isSettledNode(node)
     this.recorded[node]!++
-    if (isShared) {
-      this.committed(isFirst ? node : -1)
+    this.noteBytes[node]! += own
+    if (shared > 0) {
+      this.committed(shared, isFirst ? node : -1)
       return
     }
     if (isSettled) this.settledCount--
@@ -97,21 +105,22 @@ export class ScaledAgents extends AgentColumns {
     else this.observe(node)
   }
 
-  commit(node: number): void {
-    this.ports.watch()
-    this.blocks.ensure(node)
-    this.committed()
+  /** The node has its first block. @param bytes Octets of what is new for every node. */
+  commit(node: number, bytes: number): void {
+    this.committed(bytes)
     this.observe(node)
   }
 
   /** Notes arrive. @returns how many. */
   hear(index: number): number {
     const list = this.lists.at(index)
-    const { hearing, phase } = this
+    const { hearing, phase, noteBytes } = this
     this.notes += list.length
     const soon = this.lists.take()
     for (const node of list) {
       hearing[node] = 0
+      this.bytesNoted += noteBytes[node]!
+      noteBytes[node] = 0
       if (phase[node] !== PHASE.off) this.touch(node, soon)
     }
     this.postTimers(soon)
@@ -197,10 +206,12 @@ export class ScaledAgents extends AgentColumns {
     this.hasRepair[node] = 0
     if (this.phase[node] !== PHASE.idle || this.due[node] !== this.repairAt[node]) return false
     const now = this.ports.now()
-    if (this.timerTick[node] !== now) {
+    const armedTick = this.armedTick[node]!
+    // Put off, or set anew for the same moment: then others that were set before come first.
+    if (this.timerTick[node] !== now || this.repairSince[node] !== armedTick) {
       this.hasRepair[node] = 1
-      const delay = this.timerTick[node]! - now
-      this.ports.post(delay, EVENT.repair, node, 0, this.armedTick[node]!)
+      this.repairSince[node] = armedTick
+      this.ports.post(this.timerTick[node]! - now, EVENT.repair, node, 0, armedTick)
       return false
     }
     this.disarm(node)
@@ -432,6 +443,7 @@ export class ScaledAgents extends AgentColumns {
     if (due !== this.repairAt[node]) soon.push(node)
     else if (this.hasRepair[node] === 0) {
       this.hasRepair[node] = 1
+      this.repairSince[node] = now
       this.ports.post(this.timerTick[node]! - now, EVENT.repair, node)
     }
   }

@@ -77,6 +77,22 @@ export class ScaledBlocks {
     return this.start + this.current[node]! * this.size + place
   }
 
+  /** First address of a claim's block. */
+  startOf(claim: number): number {
+    return this.start + claim * this.size
+  }
+
+  /** The block of the last address that the node gave: its claim, its cursor, and how many pods have. */
+  state(node: number): { readonly claim: number; readonly cursor: number; readonly used: number } {
+    const claim = this.current[node]!
+    const cursor = this.cursor[node]!
+    return { claim, cursor: cursor % this.size, used: cursor - this.closedBelow(node, claim) }
+  }
+
+  isFirst(node: number, claim: number): boolean {
+    return this.first[node] === claim
+  }
+
   /** Claims of a node, from the first on. */
   *of(node: number): Generator<number> {
     for (let at = this.first[node]!; at !== NONE; at = this.next.values[at]!) yield at
@@ -96,11 +112,15 @@ export class ScaledBlocks {
   private place(node: number): number {
     const block = this.current[node]!
     if (block === NONE) return NONE
-    let place = this.cursor[node]!
-    // The tunnel endpoint of its node, the pool's first address, its last one.
-    if (place === 0 && (block === 0 || block === this.first[node])) place = 1
+    const place = Math.max(this.cursor[node]!, this.closedBelow(node, block))
+    // The pool's last address is nobody's.
     const end = block === this.count - 1 ? this.size - 1 : this.size
     return place < end ? place : NONE
+  }
+
+  /** The tunnel endpoint of its node, or the pool's first address. */
+  private closedBelow(node: number, claim: number): number {
+    return claim === 0 || claim === this.first[node] ? 1 : 0
   }
 
   private claim(node: number): number {

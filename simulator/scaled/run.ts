@@ -14,6 +14,7 @@ import { Places } from './places.ts'
 import { ScaledPods } from './pods.ts'
 import { pricesOf } from './prices.ts'
 import { ScaledQueue } from './queue.ts'
+import { RecordSizes } from './record-sizes.ts'
 import { ScaledSwitches } from './switches.ts'
 
 const TICKS_PER_MS = 1000
@@ -23,6 +24,8 @@ const PATIENCE_TICKS = 3_600_000 * TICKS_PER_MS
 export interface RunOptions {
   /** Whether every step of every node's tables is kept. */
   readonly isWatched?: boolean
+  /** Octets of the network's record, key and value as JSON. */
+  readonly networkBytes?: number
   /** Called after each pod that came. */
   readonly onPodAdded?: () => void
 }
@@ -43,6 +46,7 @@ export class ScaledRun {
   /** When switches heard of something last. */
   heardTick = 0
   commits = 0
+  bytesWritten = 0
   podsAdded = 0
   podsRefused = 0
   /** ADDs under way. */
@@ -59,6 +63,7 @@ export class ScaledRun {
   private readonly queue = new ScaledQueue()
   private isNotifying = false
   private readonly commitTicks: number
+  private readonly sizes: RecordSizes
   /** When the pods began to come, and how many events had been posted by then. */
   private podsFrom = { tick: 0, posted: 0 }
 
@@ -70,6 +75,7 @@ export class ScaledRun {
     this.commitTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
     this.places = new Places(nodes, racks)
     this.blocks = new ScaledBlocks(this.plan)
+    this.sizes = new RecordSizes(this.plan, this.places)
     this.pods = new ScaledPods(scenario)
     const now = (): number => this.tick
     const post = (ticks: number, kind: number, a: number, b = 0, since = this.tick): void =>
@@ -93,7 +99,6 @@ export class ScaledRun {
         announce: (node, claim) => {
           if (this.plan.announces === 'blocks') this.announcements.came(node, claim)
         },
-        watch: () => this.watch(),
         isQuiet: () => this.isQuiet,
       },
       options.isWatched ?? false,
@@ -136,6 +141,12 @@ export class ScaledRun {
         pods: pods.values[at]!,
       }
     }
+  }
+
+  /** What went between nodes and the store, octets of keys and values as JSON. */
+  get storeTraffic() {
+    const { commits, bytesWritten, agents } = this
+    return { commits, bytesWritten, notes: agents.notes, bytesNoted: agents.bytesNoted }
   }
 
   /** Bytes of the columns, queue included. */
@@ -231,16 +242,18 @@ export class ScaledRun {
     else if (kind === EVENT.observed) agents.observed(a)
     else if (kind === EVENT.watched) this.isNotifying = false
     else if (kind === EVENT.start) agents.start(a)
-    else if (kind === EVENT.commit) agents.commit(a)
+    else if (kind === EVENT.commit) this.register(a)
     else {
-      this.watch()
-      agents.committed()
+      const { networkBytes = 0 } = this.options
+      this.watch(networkBytes)
+      agents.committed(networkBytes)
     }
   }
 
   /** A commit wrote something: whoever watches the store itself hears, once for all until then. */
-  private watch(): void {
+  private watch(bytes: number): void {
     this.commits++
+    this.bytesWritten += bytes
     if (this.isNotifying) return
     this.isNotifying = true
     this.queue.post(this.tick + this.commitTicks, this.tick, EVENT.watched, 0, 0)
@@ -258,13 +271,46 @@ export class ScaledRun {
     }
     // A block that is claimed for the address is written before the pod's record, a spare one after it.
     const isFirst = blocks.claimed === before
+    const { claim, cursor, used } = blocks.state(node)
     blocks.ensure(node)
-    this.watch()
+    const sequence = agents.recorded[node]! + 1
     pods.addresses[pod] = address
-    agents.recordedPod(node, blocks.claimed > before, isFirst)
-    pods.sequences[pod] = agents.recorded[node]!
+    pods.sequences[pod] = sequence
+    const { sizes } = this
+    const block = blocks.startOf(claim)
+    const own = sizes.attachment(node, pod, address, sequence)
+    const written =
+      sizes.sequence(node, sequence) +
+      sizes.use(node, block, blocks.isFirst(node, claim), cursor, used) +
+      sizes.address(pod, address, block, sequence)
+    const shared = this.claimedSince(node, before)
+    this.watch(own + written + shared.claims + shared.uses)
+    agents.recordedPod(node, own, shared.claims, isFirst)
     const ticks = agents.work(node, pricesOf(this.plan).pod.ticks)
     this.queue.post(this.tick + ticks, this.tick, EVENT.podMade, pod, 0)
+  }
+
+  /** A node says who it is and claims its first block. */
+  private register(node: number): void {
+    const { agents, blocks } = this
+    const before = blocks.claimed
+    blocks.ensure(node)
+    const { claims, uses } = this.claimedSince(node, before)
+    const noted = this.sizes.node(node) + claims
+    this.watch(noted + uses)
+    agents.commit(node, noted)
+  }
+
+  /** Octets of what was written for blocks that a node has claimed. */
+  private claimedSince(node: number, before: number) {
+    const { blocks, sizes } = this
+    let [claims, uses] = [0, 0]
+    for (let claim = before; claim < blocks.claimed; claim++) {
+      const isFirst = blocks.isFirst(node, claim)
+      claims += sizes.claim(node, blocks.startOf(claim), isFirst)
+      uses += sizes.use(node, blocks.startOf(claim), isFirst, 0, 0)
+    }
+    return { claims, uses }
   }
 
   private madePod(pod: number): void {

@@ -195,6 +195,9 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['commander', 'yaml', 'zod', 'cli-progress', 'node:*'],
   },
   { unit: 'simulator', units: PURE, packages: ['yaml', 'zod'] },
+  // Where the one or the other engine is chosen.
+  { unit: 'simulator/engine.ts', units: ['simulator', 'simulator/run-scaled.ts', ...PURE] },
+  { unit: 'simulator/run-scaled.ts', units: ['simulator', 'simulator/scaled', ...PURE] },
   // A second implementation: of the exact engine it knows what a scenario and a switch are.
   {
     unit: 'simulator/scaled',
