@@ -75,7 +75,7 @@ export async function readInputs(
 }
 
 /** A trace or a list of pods. What is too large is not even opened. */
-async function readInput(path: string): Promise<string> {
+export async function readInput(path: string): Promise<string> {
   try {
     const { size } = await stat(path)
     if (size <= INPUT_BYTES_MAX) return await readFile(path, 'utf8')

@@ -10,23 +10,26 @@ import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
 import { answer, type CapacityAnswer } from './capacity/answer.ts'
 import { type QuestionFlags, questionOf } from './capacity/question.ts'
-import { modesNamed, planCompare, runCompare } from './compare.ts'
+import { type ComparePlan, modesNamed, planCompare, runCompare } from './compare.ts'
 import {
   describedScenarios,
   exists,
   locate,
   makeFolder,
+  readInput,
   readScenario,
   writeWhole,
 } from './files.ts'
 import { memoryNeeded } from './memory.ts'
 import { type RunTasks, runOtherSeeds } from './other-seeds.ts'
+import { atItsPeak, type ReplayFlags, recordedFrom, replayScenario } from './replay/plan.ts'
 import { capacityCsv, capacityData } from './report/capacity-data.ts'
 import { capacityText } from './report/capacity-text.ts'
 import { compareText } from './report/compare-text.ts'
 import { csvTables, measuresCsv } from './report/csv.ts'
 import { compareData, dataReport } from './report/data.ts'
 import { headerOf } from './report/header.ts'
+import type { Origin } from './report/page.ts'
 import { seedsData, seedsText } from './report/seeds-report.ts'
 import { textReport } from './report/text.ts'
 import { type Progress, type RunResult, runScenario } from './run.ts'
@@ -83,7 +86,7 @@ export async function runScenarioFile(options: ReportOptions): Promise<0 | 1> {
   await introduce(options, path, scenario)
   const result = runScenario(scenario, options.progress)
   if (isForPeople(output)) write(textReport(result, output === 'wide'))
-  const [others = []] = await seeded(options, [scenario])
+  const [others = []] = await seeded(options, [scenario], memoryNeeded(scenario))
   const results = [result, ...others]
   if (output === 'csv') write(measuresCsv(results))
   else if (!isForPeople(output)) write(dataText(runData(results), output))
@@ -98,10 +101,10 @@ export async function runScenarioFile(options: ReportOptions): Promise<0 | 1> {
 
 /** Of each scenario the results of the other seeds that were asked for. */
 function seeded(
-  { seeds = 1, runTasks, progress }: ReportOptions,
+  { seeds = 1, runTasks, progress }: Omit<ReportOptions, 'scenariosDir'>,
   scenarios: readonly Scenario[],
+  bytes: number,
 ): Promise<readonly (readonly RunResult[])[]> {
-  const bytes = seeds === 1 ? 0 : Math.max(...scenarios.map(memoryNeeded))
   return runOtherSeeds(scenarios, seeds, bytes, runTasks, progress)
 }
 
@@ -114,31 +117,66 @@ function seeded(
 export async function compareScenarioFile(options: CompareOptions): Promise<0 | 1> {
   const path = await locate(options.file, options.scenariosDir)
   const { text, scenario } = await readScenario(path, options.seed)
-  const { nodes, output } = options
+  const { nodes } = options
   const modes = options.modes && modesNamed(options.modes)
   const plan = planCompare(scenario, modes, nodes)
   const bytes = Math.max(...plan.scenarios.map(memoryNeeded))
   if ((await options.mayUse?.(bytes)) === false) return 0
-  await introduce(options, path, plan.scenarios.at(-1) ?? scenario)
-  const own = runCompare(plan, options.progress)
-  const others = await seeded(options, plan.scenarios)
-  const runs = own.runs.map((run, index) => ({ ...run, others: others[index] ?? [] }))
-  const compared = { ...own, runs }
-  const results = runs.flatMap((run) => [run.result, ...run.others])
-  if (output === 'csv') options.write(measuresCsv(results))
-  else if (isForPeople(output)) options.write(compareText(compared, output === 'wide'))
-  else options.write(dataText(compareData(compared), output))
   const flags = [
     ...(options.modes === undefined ? [] : [`--modes ${options.modes.join(',')}`]),
     ...(nodes === undefined ? [] : [`--nodes ${nodes.join(',')}`]),
   ]
   const seeds = `--seed ${scenario.seed} --seeds ${options.seeds ?? 1}`
-  const command = ['trivium sim compare', options.file, seeds, ...flags]
+  const command = ['trivium sim compare', options.file, seeds, ...flags].join(' ')
+  return compared({ ...options, file: path }, plan, bytes, { text, command })
+}
+
+/** Runs what was planned, and reports it. */
+async function compared(
+  options: Omit<CompareOptions, 'scenariosDir'>,
+  plan: ComparePlan,
+  bytes: number,
+  origin: Origin,
+): Promise<0 | 1> {
+  const { output } = options
+  await introduce(options, options.file, plan.scenarios.at(-1)!)
+  const own = runCompare(plan, options.progress)
+  const others = await seeded(options, plan.scenarios, bytes)
+  const runs = own.runs.map((run, index) => ({ ...run, others: others[index] ?? [] }))
+  const whole = { ...own, runs }
+  const results = runs.flatMap((run) => [run.result, ...run.others])
+  if (output === 'csv') options.write(measuresCsv(results))
+  else if (isForPeople(output)) options.write(compareText(whole, output === 'wide'))
+  else options.write(dataText(compareData(whole), output))
   await writeReports(options, results, async () => {
     const { compareHtml } = await import('./report/compare-html.ts')
-    return compareHtml(compared, { text, command: command.join(' ') })
+    return compareHtml(whole, origin)
   })
   return results.every(({ passed }) => passed) ? 0 : 1
+}
+
+export interface ReplayOptions extends Omit<CompareOptions, 'nodes' | 'scenariosDir' | 'seed'> {
+  readonly flags: ReplayFlags
+  /** What was asked, for the HTML report. */
+  readonly command: string
+}
+
+/**
+ * Runs the trace of a real cluster in several modes, side by side.
+ *
+ * @returns As `runScenarioFile`.
+ * @throws {TriviumError} As that; USAGE for the name of a mode.
+ */
+export async function replayFile(options: ReplayOptions): Promise<0 | 1> {
+  const { file, flags, command } = options
+  const modes = options.modes && modesNamed(options.modes)
+  const recorded = recordedFrom(await readInput(file), file, flags)
+  const scenario = replayScenario(recorded, file, flags)
+  const plan = planCompare(scenario, modes, undefined)
+  const bytes = Math.max(...plan.scenarios.map((each) => memoryNeeded(atItsPeak(each, recorded))))
+  if ((await options.mayUse?.(bytes)) === false) return 0
+  if (isForPeople(options.output)) options.write(`${scenario.about}\n`)
+  return compared(options, plan, bytes, { text: scenario.about, command })
 }
 
 export interface SwarmOptions {
@@ -195,7 +233,7 @@ const isForPeople = (output: OutputFormat): output is 'text' | 'wide' =>
  * ends; and a place that is not there is said now, not after an hour.
  */
 async function introduce(
-  { output, html, csv, write }: ReportOptions,
+  { output, html, csv, write }: Omit<ReportOptions, 'scenariosDir'>,
   path: string,
   scenario: Scenario,
 ): Promise<void> {
@@ -209,7 +247,7 @@ async function introduce(
 
 /** The HTML page and the CSV tables, where they were asked for. */
 async function writeReports(
-  { output, html, csv, write }: ReportOptions,
+  { output, html, csv, write }: Omit<ReportOptions, 'scenariosDir'>,
   results: readonly RunResult[],
   page: () => string | Promise<string>,
 ): Promise<void> {

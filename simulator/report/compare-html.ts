@@ -5,6 +5,7 @@
  * @module
  */
 import { type CompareResult, largestOf, largestSeeds } from '../compare.ts'
+import { firstPods } from '../timeline/workload.ts'
 import { type CompareRow, compareRows, compareSentence, pressureWords } from './compare-words.ts'
 import { seedSentence } from './engine-words.ts'
 import { chartCards, introduction, profileSource, verdictCard } from './html.ts'
@@ -50,7 +51,7 @@ function sweepCards({ runs }: CompareResult): readonly string[] {
   const heads = ['+Nodes', '+Pods', ...first.result.modes.map(({ label }) => `+${escaped(label)}`)]
   const rows = runs.map(({ nodes, result }) => [
     count(nodes),
-    count(nodes * result.scenario.podsPerNode),
+    count(firstPods(result.scenario)),
     ...result.modes.map((mode) => escaped(pressureWords(mode))),
   ])
   const body = `${chart === undefined ? '' : plot(chart)}${table(heads, rows, 'dense')}`

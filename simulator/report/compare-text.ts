@@ -7,17 +7,18 @@
 
 import { counted } from '../../src/words.ts'
 import { type CompareResult, largestOf, largestSeeds } from '../compare.ts'
+import { firstPods } from '../timeline/workload.ts'
 import { aligned, type Column } from './align.ts'
 import { compareRows, compareSentence, pressureWords } from './compare-words.ts'
 import { traceLines } from './engine-words.ts'
 import { seedsText } from './seeds-report.ts'
-import { count } from './words.ts'
+import { count, podsWords } from './words.ts'
 
 /** @param wide With details. */
 export function compareText(compared: CompareResult, wide: boolean): string {
   const { modes, scenario, passed } = largestOf(compared)
   const { others = [] } = compared.runs.at(-1) ?? {}
-  const size = `${counted(scenario.nodes, 'node', count)}, ${counted(scenario.nodes * scenario.podsPerNode, 'pod', count)}`
+  const size = `${counted(scenario.nodes, 'node', count)}, ${podsWords(scenario)}`
   const columns: readonly Column[] = [
     { title: size },
     ...modes.map(({ label }) => ({ title: `${label}  `, right: true })),
@@ -60,7 +61,7 @@ function sweepLines({ runs }: CompareResult): readonly string[] {
   ]
   const rows = runs.map(({ nodes, result }) => [
     count(nodes),
-    count(nodes * result.scenario.podsPerNode),
+    count(firstPods(result.scenario)),
     ...result.modes.map(pressureWords),
   ])
   return ['fullest switch table (! no room left)', ...aligned(columns, rows), '']

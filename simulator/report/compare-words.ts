@@ -3,11 +3,13 @@
  *
  * @module
  */
+
+import { counted } from '../../src/words.ts'
 import { type CompareResult, largestOf } from '../compare.ts'
 import type { ModeResult } from '../run.ts'
 import type { Scenario } from '../scenario.ts'
 import { bestOf, cellOf, type Measure, measuresOf, standOf } from './measures.ts'
-import { count, fullest, percent, SHORT_ROLES, TABLE_NAMES } from './words.ts'
+import { count, fullest, percent, podsWords, SHORT_ROLES, TABLE_NAMES } from './words.ts'
 
 /** One row of a comparison: a cell a mode. */
 export interface CompareRow {
@@ -66,8 +68,7 @@ export function compareSentence(compared: CompareResult): string {
     ...by('OVERFLOW').map(overflowWords),
     ...by('unknown').map(({ label }) => `of ${label} nobody knows: no public size of its tables`),
   ]
-  const pods = count(scenario.nodes * scenario.podsPerNode)
-  return `On ${switchName(scenario)} with ${count(scenario.nodes)} nodes and ${pods} pods ${parts.join('; ')}.`
+  return `On ${switchName(scenario)} with ${counted(scenario.nodes, 'node', count)} and ${podsWords(scenario)}: ${parts.join('; ')}.`
 }
 
 function holdWords(modes: readonly ModeResult[]): string {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ModeResult, RunResult } from '../run.ts'
+import { firstPods } from '../timeline/workload.ts'
 import { measuresOf } from './measures.ts'
 
 type Cell = string | number | boolean | undefined
@@ -23,7 +24,7 @@ const runCells = ({ scenario }: RunResult, { label }: ModeResult): Row => [
   scenario.name,
   scenario.seed,
   scenario.nodes,
-  scenario.nodes * scenario.podsPerNode,
+  firstPods(scenario),
   label,
 ]
 

@@ -6,6 +6,7 @@
 import { type CompareResult, largestOf } from '../compare.ts'
 import type { ModeResult, RunResult } from '../run.ts'
 import type { TimelineResult } from '../timeline/result.ts'
+import { firstPods } from '../timeline/workload.ts'
 import { compareSentence } from './compare-words.ts'
 import { bestOf, measuresOf } from './measures.ts'
 import { seedsData } from './seeds-report.ts'
@@ -90,7 +91,7 @@ export function compareData(compared: CompareResult): Readonly<Record<string, un
     skipped,
     runs: runs.map(({ nodes, result, others }) => ({
       nodes,
-      pods: nodes * result.scenario.podsPerNode,
+      pods: firstPods(result.scenario),
       passed: result.passed,
       traceHash: result.traceHash ?? null,
       measures: measuresOf(result.modes).map((measure) => {

@@ -25,6 +25,7 @@ import {
   count,
   duration,
   percent,
+  podsWords,
   ROLE_NAMES,
   sentenceOf,
   TABLE_NAMES,
@@ -68,7 +69,8 @@ export function htmlReport(
 /** Title and size of a scenario. */
 export function introduction(scenario: Scenario, title: string): readonly string[] {
   const { about, nodes, podsPerNode, racks } = scenario
-  const size = `${counted(nodes, 'node', count)} with ${counted(podsPerNode, 'pod', count)} each (${counted(nodes * podsPerNode, 'pod', count)}) in ${counted(racks, 'rack', count)}`
+  const each = podsPerNode === 0 ? '' : `${counted(podsPerNode, 'pod', count)} each: `
+  const size = `${counted(nodes, 'node', count)} in ${counted(racks, 'rack', count)}, ${each}${podsWords(scenario)}`
   return [
     `<h1>${escaped(title)}</h1>`,
     about === '' ? '' : `<p class="about">${escaped(about)}</p>`,
@@ -112,6 +114,7 @@ export function chartCards(result: RunResult): readonly string[] {
 
 /** How far each mode would go, by arithmetic. */
 function nodesCard({ scenario, modes }: RunResult): string {
+  if (scenario.podsPerNode === 0) return ''
   const lines = curvesOf(scenario, modes.map(({ mode }) => mode).filter(isCounted))
   const here = { nodes: scenario.nodes, name: `this run: ${count(scenario.nodes)}` }
   const chart = nodesChart('nodes', lines, [here])

@@ -192,8 +192,20 @@ const TIME_ROWS: readonly Row[] = [
   ['all_pods', 'all pods', 'ms', ({ podsMs }) => podsMs, 'detail'],
   ['add_latency.median', 'ADD, median', 'ms', ({ timeline: t }) => added(t)?.addMedianMs, 'less'],
   ['add_latency.max', 'ADD, longest', 'ms', ({ timeline: t }) => added(t)?.addMaxMs, 'less'],
-  ['converged.heard', 'last pod heard everywhere', 'ms', ({ heardMs }) => heardMs, 'less'],
-  ['converged.programmed', 'last pod written everywhere', 'ms', ({ tailMs }) => tailMs, 'less'],
+  [
+    'converged.heard',
+    'last pod heard everywhere',
+    'ms',
+    (mode) => (mode.podsMs === 0 ? undefined : mode.heardMs),
+    'less',
+  ],
+  [
+    'converged.programmed',
+    'last pod written everywhere',
+    'ms',
+    (mode) => (mode.podsMs === 0 ? undefined : mode.tailMs),
+    'less',
+  ],
   ['gap.max', 'longest gap, kernel to switch', 'ms', ({ programming: p }) => p.lagMaxMs, 'less'],
   ['queue.peak', 'most writes that waited', 'count', ({ programming: p }) => p.queuePeak, 'detail'],
 ]

@@ -3,8 +3,11 @@
  *
  * @module
  */
+import { counted } from '../../src/words.ts'
 import type { Role, TableFigure } from '../measure.ts'
 import type { ModeResult } from '../run.ts'
+import type { Scenario } from '../scenario.ts'
+import { firstPods } from '../timeline/workload.ts'
 
 export const ROLE_NAMES: Readonly<Record<Role, string>> = {
   tor: 'ToR switch',
@@ -39,6 +42,20 @@ export const TABLE_NAMES: Readonly<Record<TableFigure['table'], string>> = {
   neighbors: 'neighbors',
   fdb: 'FDB',
   learned: 'learned neighbors',
+}
+
+/** The pods that are there first, and those that a trace has after them. */
+export function podsWords(scenario: Scenario): string {
+  const pods = firstPods(scenario)
+  const first = counted(pods, 'pod', count)
+  const rows = [...(scenario.inputs?.values() ?? [])].flatMap((input) =>
+    input.kind === 'trace' ? input.rows : [],
+  )
+  if (rows.length === 0) return first
+  const came = rows.filter(({ action }) => action === 'add').length
+  const gone = `and ${count(rows.length - came)} that go`
+  if (pods === 0) return `${counted(came, 'pod', count)} that come ${gone}`
+  return `${first}, ${count(came)} that come ${gone}`
 }
 
 /** From here on a table has little room left. */

@@ -117,11 +117,12 @@ export class ControlPlane {
   }
 
   /** A pod that is there from the start, and costs no action. */
-  existing(node: number, nature: PodNature): void {
+  existing(node: number, nature: PodNature): PlannedPod {
     const pod = this.draft({ nature, node })
     pod.sandbox = this.sandboxes++
     this.nodeAt(node).pods.add(pod)
     this.rank(node)
+    return pod
   }
 
   /** Somebody wants a pod. */

@@ -3,7 +3,7 @@
  * PodList) of Pod objects of the core/v1 API.
  *
  * Read of each pod: metadata.name, namespace, creationTimestamp, ownerReferences;
- * spec.nodeName, hostNetwork; status.phase. Left out, and counted: pods in their
+ * spec.nodeName, hostNetwork; status.phase, podIP. Left out, and counted: pods in their
  * host's network, those that have ended (their sandboxes are gone), those without a
  * node. Nodes become simulated ones in the order of their names.
  *
@@ -31,6 +31,9 @@ export interface ClusterPods {
   readonly pods: readonly ClusterPod[]
   /** Names of the nodes, by index. */
   readonly nodes: readonly string[]
+  /** When each was created and which address it has, as the API writes them; where it says. */
+  readonly created: readonly string[]
+  readonly addresses: readonly string[]
   readonly skipped: {
     readonly hostNetwork: number
     readonly ended: number
@@ -49,6 +52,7 @@ interface Found {
   readonly nodeName: string
   readonly nature: PodNature
   readonly created: string
+  readonly address: string
 }
 
 type Skipped = { -readonly [Reason in keyof ClusterPods['skipped']]: number }
@@ -85,7 +89,10 @@ export function parsePodList(text: string, options: PodListOptions): ClusterPods
   const pods = found.map(({ name, nodeName, nature }): ClusterPod => {
     return { name, nature, node: indexes.get(nodeName) ?? 0 }
   })
-  return { pods, nodes, skipped }
+  const told = (values: readonly string[]): readonly string[] =>
+    values.filter((text) => text !== '')
+  const created = told(found.map((pod) => pod.created))
+  return { pods, nodes, created, addresses: told(found.map(({ address }) => address)), skipped }
 }
 
 /** Times of the API are all in UTC and of one length, so their text is their order. */
@@ -125,12 +132,13 @@ function podOf(item: unknown, skipped: Skipped, place: Place): Found | undefined
   const name = `${namespace}/${at.below('name').text(metadata['name'])}`
   const created = at.below('creationTimestamp').text(metadata['creationTimestamp'] ?? '')
   const phase = statusAt.below('phase').text(status['phase'] ?? 'Pending')
+  const address = statusAt.below('podIP').text(status['podIP'] ?? '')
   const nodeName = specAt.below('nodeName').text(spec['nodeName'] ?? '')
   const nature = natureOf(metadata['ownerReferences'] ?? [], at.below('ownerReferences'))
   if (phase === 'Succeeded' || phase === 'Failed') skipped.ended++
   else if (spec['hostNetwork'] === true) skipped.hostNetwork++
   else if (nodeName === '') skipped.unscheduled++
-  else return { name, nodeName, nature, created }
+  else return { name, nodeName, nature, created, address }
   return undefined
 }
 

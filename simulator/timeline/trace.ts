@@ -25,6 +25,8 @@ import { nodeName, nodeNamed } from '../underlay.ts'
 export const TRACE_LENGTH_MAX = 64 * 2 ** 20
 const DAY_MS = 24 * HOUR_MS
 const LINE_LENGTH_MAX = 1000
+/** Different ones that a trace may name. */
+const NODES_MAX = 100_000
 /** As a pod's in Kubernetes. */
 const NAME_LENGTH_MAX = 253
 const COLUMNS = ['at_ms', 'action', 'pod', 'node', 'network'] as const
@@ -45,8 +47,10 @@ interface Line extends TraceRow {
 export interface TraceOptions {
   /** Name for errors. */
   readonly file: string
-  readonly nodes: number
-  readonly networks: readonly string[]
+  /** How many there are; or a book of any names, which takes those that it does not have. */
+  readonly nodes: number | Map<string, number>
+  /** Undefined: of any name. */
+  readonly networks: readonly string[] | undefined
 }
 
 /**
@@ -128,11 +132,8 @@ function rowOf(
   if (pod === '' || pod.length > NAME_LENGTH_MAX) {
     throw fail(`pod: found ${show(pod)}, wanted a name of at most ${NAME_LENGTH_MAX} characters`)
   }
-  const index = action === 'add' ? nodeNamed(node, nodes) : undefined
-  if (action === 'add' && node !== '' && index === undefined) {
-    throw fail(`node: ${unknownNode(node, nodes)}`)
-  }
-  if (network !== '' && !networks.includes(network)) {
+  const index = action === 'add' && node !== '' ? indexIn(nodes, node, fail) : undefined
+  if (network !== '' && networks !== undefined && !networks.includes(network)) {
     throw fail(`network: no network ${show(network)}, ${among(network, networks)}`)
   }
   return {
@@ -143,6 +144,26 @@ function rowOf(
     network: network === '' ? undefined : network,
     line,
   }
+}
+
+function indexIn(
+  nodes: TraceOptions['nodes'],
+  node: string,
+  fail: (message: string) => TriviumError,
+): number {
+  if (typeof nodes === 'number') {
+    const index = nodeNamed(node, nodes)
+    if (index === undefined) throw fail(`node: ${unknownNode(node, nodes)}`)
+    return index
+  }
+  const known = nodes.get(node)
+  if (known !== undefined) return known
+  if (node.length > NAME_LENGTH_MAX) {
+    throw fail(`node: ${node.length} characters, wanted at most ${NAME_LENGTH_MAX}`)
+  }
+  if (nodes.size === NODES_MAX) throw fail(`node: wanted at most ${NODES_MAX} different ones`)
+  nodes.set(node, nodes.size)
+  return nodes.size - 1
 }
 
 /** What there is instead of a node. */

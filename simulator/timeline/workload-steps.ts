@@ -20,12 +20,18 @@ import type { TraceRow } from './trace.ts'
 
 const TICKS_PER_S = 1000 * TICKS_PER_MS
 
+export interface Beginning {
+  readonly step: WorkloadStep
+  readonly input: StepInput | undefined
+  /** First pods that have names. */
+  readonly first: ReadonlyMap<string, PlannedPod>
+}
+
 /** A step begins. @param chance The step's own. */
 export function beginStep(
   plane: ControlPlane,
   scenario: Scenario,
-  step: WorkloadStep,
-  input: StepInput | undefined,
+  { step, input, first }: Beginning,
   chance: Prng,
 ): void {
   switch (step.kind) {
@@ -48,7 +54,7 @@ export function beginStep(
       restart(plane, scenario, step, chance)
       break
     case 'trace':
-      trace(plane, input?.kind === 'trace' ? input.rows : [])
+      trace(plane, input?.kind === 'trace' ? input.rows : [], first)
       break
     case 'kubernetes':
       kubernetes(plane, scenario, step, input?.kind === 'kubernetes' ? input.pods : [])
@@ -148,8 +154,12 @@ function restart(
   }
 }
 
-function trace(plane: ControlPlane, rows: readonly TraceRow[]): void {
-  const pods = new Map<string, PlannedPod>()
+function trace(
+  plane: ControlPlane,
+  rows: readonly TraceRow[],
+  first: ReadonlyMap<string, PlannedPod>,
+): void {
+  const pods = new Map(first)
   for (const { atTick, action, pod: name, node, network } of rows) {
     plane.at(atTick, () => {
       const known = pods.get(name)

@@ -11,7 +11,7 @@ import type { Scenario } from '../scenario.ts'
 import type { Complaint } from '../scenario-rules.ts'
 import type { StepOf, WorkloadStep } from '../scenario-workload.ts'
 import type { Fault, PodAction } from './action.ts'
-import { ControlPlane, type PodNature } from './control-plane.ts'
+import { ControlPlane, type PlannedPod, type PodNature } from './control-plane.ts'
 import { reachChanges } from './reach.ts'
 import { beginStep, rollable, runSwarmPods } from './workload-steps.ts'
 
@@ -19,6 +19,8 @@ import { beginStep, rollable, runSwarmPods } from './workload-steps.ts'
 export interface InitialPod {
   readonly node: number
   readonly nature: PodNature
+  /** By which a trace removes it. */
+  readonly name?: string
 }
 
 export interface WorkloadPlan {
@@ -60,14 +62,18 @@ export function tryPlan(scenario: Scenario, faults: readonly Fault[], chance: Pr
     evictTicks: times.evictMs * TICKS_PER_MS,
     changes: reachChanges(scenario, faults),
   })
-  for (const { node, nature } of initialPods(scenario)) plane.existing(node, nature)
+  const first = new Map<string, PlannedPod>()
+  for (const { node, nature, name } of initialPods(scenario)) {
+    const pod = plane.existing(node, nature)
+    if (name !== undefined) first.set(name, pod)
+  }
   let complaint: Complaint | undefined
   for (const [index, step] of workload.entries()) {
     plane.at(step.atMs * TICKS_PER_MS, () => {
       complaint ??= misfit(plane, step, ['workload', String(index)])
       if (complaint !== undefined) return
       const input = scenario.inputs?.get(index)
-      beginStep(plane, scenario, step, input, chance.fork(`step ${index}`))
+      beginStep(plane, scenario, { step, input, first }, chance.fork(`step ${index}`))
     })
   }
   if (swarm !== undefined) runSwarmPods(plane, swarm, chance.fork('swarm'))
@@ -85,6 +91,12 @@ export function initialPods(scenario: Scenario): readonly InitialPod[] {
     return { node: Math.floor(pod / podsPerNode), nature: 'free' }
   })
 }
+
+/** How many they are. */
+export const firstPods = (scenario: Scenario): number =>
+  fillOf(scenario) === undefined
+    ? scenario.nodes * scenario.podsPerNode
+    : initialPods(scenario).length
 
 const isFill = (step: WorkloadStep): boolean => step.kind === 'kubernetes' && step.fill
 

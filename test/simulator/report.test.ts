@@ -154,7 +154,7 @@ t.test('a comparison in words and as data', async (t) => {
   const at = modeOf('route /32').firstOverflow?.pods
   const sentence = compareSentence(compared)
   t.match(sentence, `route /32 overflows the ToR host table at pod ${at}.`)
-  t.match(sentence, /^On switches of these sizes with 8 nodes and 48 pods vxlan holds with/)
+  t.match(sentence, /^On switches of these sizes with 8 nodes and 48 pods: vxlan holds with/)
   const text = compareText(compared, false)
   t.match(text, /^NODES {2}PODS/m)
   t.match(text, / holds\? +holds +holds +NO +holds/)

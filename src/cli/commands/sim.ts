@@ -13,6 +13,7 @@ import { otherSeedsRunner, type ReportFlags, simulate, withReportOptions } from 
 import { simCapacityCommand } from './sim-capacity.ts'
 import { simCompareCommand } from './sim-compare.ts'
 import { simIncidentsCommand } from './sim-incidents.ts'
+import { simReplayCommand } from './sim-replay.ts'
 import { simSwarmCommand } from './sim-swarm.ts'
 import { simSweepCommand } from './sim-sweep.ts'
 import { simValidateCommand } from './sim-validate.ts'
@@ -27,6 +28,7 @@ Examples:
   trivium sim run first --seeds 1                    one seed alone: quicker, nothing said about chance
   trivium sim run first --seeds 30 --csv figures     thirty seeds, and every table as CSV
   trivium sim compare first --html compare.html      the modes side by side
+  trivium sim replay pods.json                       a real cluster's pods, through every mode
   trivium sim swarm swarm --seeds 50                 fifty seeds with faults of their own making
   trivium sim sweep grid.yaml --out results          a grid of values, ten seeds each, all processors
   trivium sim capacity --pods 60                     which mode holds, up to where, what to change
@@ -55,6 +57,7 @@ export function simCommand(scenariosDir: string = builtInDir()): Command {
     .addHelpText('after', EXAMPLES)
     .addCommand(runCommand(scenariosDir))
     .addCommand(simCompareCommand(scenariosDir))
+    .addCommand(simReplayCommand())
     .addCommand(simSwarmCommand(scenariosDir))
     .addCommand(simSweepCommand(scenariosDir))
     .addCommand(simCapacityCommand(scenariosDir))

@@ -214,6 +214,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     units: ['simulator', 'simulator/report', ...PURE],
     packages: ['yaml', 'zod'],
   },
+  { unit: 'simulator/replay', units: ['simulator', ...PURE] },
   { unit: 'simulator/files.ts', units: ['simulator', ...PURE], packages: ['node:*'] },
   {
     unit: 'simulator/sweep-folder.ts',
@@ -241,8 +242,8 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   {
     unit: 'simulator/main.ts',
     units: [
-      ...['simulator', 'simulator/files.ts', 'simulator/report', 'simulator/sweep.ts'],
-      ...['simulator/incidents.ts', ...PURE],
+      ...['simulator', 'simulator/files.ts', 'simulator/replay', 'simulator/report'],
+      ...['simulator/sweep.ts', 'simulator/incidents.ts', ...PURE],
     ],
     packages: ['yaml', 'node:*'],
   },
