@@ -2,9 +2,8 @@
  * Connections between speakers: TCP as far as BGP sees it.
  *
  * What is sent arrives in its order after the latency of the way. When the way is cut it
- * waits, and is there at the first retransmission after the way is back. By Nagle's rule,
- * where a daemon does not turn it off, a small segment waits until the one before is
- * acknowledged, which is done at once. A machine without power says nothing; one that is back refuses what it does not know. A process
+ * waits, and is there at the first retransmission after the way is back. Small
+ * segments wait for each other where a daemon has it so (`nagle.ts`). A machine without power says nothing; one that is back refuses what it does not know. A process
  * that ends closes its connections. There is no flow control: whoever receives reads.
  *
  * @module
@@ -13,6 +12,7 @@ import { invariant } from '../../src/errors.ts'
 import type { Prng } from '../../src/prng.ts'
 import { type Engine, EVENT, TICKS_PER_MS } from '../clock.ts'
 import { retransmissionTicks, transmissionTicks } from '../tcp.ts'
+import { Nagle } from './nagle.ts'
 import type { SessionPlan } from './plan.ts'
 
 /** What is at one end of a way now. */
@@ -50,17 +50,10 @@ const RTO_MAX_TICKS = 120_000 * TICKS_PER_MS
 
 type Segment = Uint8Array | 'end'
 
-/** Octets of a segment that is not small. Source: RFC 879, an MTU of 1500. */
-const SEGMENT_OCTETS = 1460
-
 /** One direction of a connection. */
 interface Pipe {
   readonly queue: Segment[]
   head: number
-  /** What Nagle's rule holds back; empty where it is off. */
-  readonly held: Uint8Array[]
-  /** When the last small segment is acknowledged. */
-  ackTick: number
   /** When the last segment arrives. */
   arrival: number
   /** When the first one was lost; undefined: nothing is. */
@@ -73,14 +66,13 @@ interface Connection {
   readonly lives: readonly [number, number]
   /** By the side that sends. */
   readonly pipes: readonly [Pipe, Pipe]
+  /** Where small segments of a side wait. */
+  nagle?: Nagle
   /** Sides that know of its end. */
   readonly isClosed: [boolean, boolean]
 }
 
-const newPipe = (): Pipe => ({
-  ...{ queue: [], head: 0, held: [], ackTick: 0 },
-  ...{ arrival: 0, lostTick: undefined },
-})
+const newPipe = (): Pipe => ({ queue: [], head: 0, arrival: 0, lostTick: undefined })
 
 export class Transport {
   /** Messages under way that change something, and connections that begin or end. */
@@ -154,6 +146,8 @@ export class Transport {
       isClosed: [false, false],
     }
     connection.ids[side] = id
+    const isOn = [this.isNagle(session, 0), this.isNagle(session, 1)] as const
+    if (isOn[0] || isOn[1]) connection.nagle = this.newNagle(connection, isOn)
     const number = this.byNumber.length
     this.byNumber[number] = connection
     this.numbers.set(connection, number)
@@ -179,8 +173,8 @@ export class Transport {
     }
     if (connection.isClosed[side]) return
     this.bytes += bytes.length
-    if (this.isNagle(session, side)) this.hold(connection, side, bytes)
-    else this.put(connection, side, bytes)
+    if (connection.nagle === undefined) this.put(connection, side, bytes)
+    else connection.nagle.send(side, bytes)
   }
 
   close(session: number, side: Side, id: number): void {
@@ -226,57 +220,24 @@ export class Transport {
     })
   }
 
-  /** RFC 896, as Linux has it: full segments go at once. Source: net/ipv4/tcp_output.c, tcp_nagle_test. */
-  private hold(connection: Connection, side: Side, bytes: Uint8Array): void {
-    const { held, ackTick } = connection.pipes[side]
-    held.push(bytes)
-    if (counts(bytes)) this.pending++
-    if (ackTick <= this.engine.tick) {
-      this.release(connection, side)
-      return
-    }
-    let octets = 0
-    let whole = 0
-    for (const each of held) octets += each.length
-    let left = octets - (octets % SEGMENT_OCTETS)
-    for (const each of held) {
-      left -= each.length
-      if (left < 0) break
-      whole++
-    }
-    if (whole > 0) this.release(connection, side, whole)
-    if (held.length === 1 && whole === 0) this.releaseLater(connection, side)
-  }
-
-  /** What is held back goes, or so much of it that fills segments. */
-  private release(connection: Connection, side: Side, count?: number): void {
-    const pipe = connection.pipes[side]
-    const { held } = pipe
-    let octets = 0
-    for (const bytes of held.splice(0, count ?? held.length)) {
-      octets += bytes.length
-      if (counts(bytes)) this.pending--
-      this.put(connection, side, bytes)
-    }
-    if (count !== undefined || octets % SEGMENT_OCTETS === 0) return
-    const way = this.wayOf(connection.session)
-    pipe.ackTick = pipe.lostTick === undefined ? pipe.arrival + way.latencyTicks : 0
-  }
-
-  private releaseLater(connection: Connection, side: Side): void {
-    const pipe = connection.pipes[side]
-    const { tick } = this.engine
-    this.engine.later(Math.max(0, pipe.ackTick - tick), EVENT.bgp, connection.session, 3, () => {
-      if (pipe.held.length === 0 || !this.numbers.has(connection)) return
-      if (pipe.ackTick <= this.engine.tick) this.release(connection, side)
-      else this.releaseLater(connection, side)
+  private newNagle(connection: Connection, isOn: readonly [boolean, boolean]): Nagle {
+    const { session, pipes } = connection
+    return new Nagle({
+      ...{ engine: this.engine, session, isOn },
+      latencyTicks: () => this.wayOf(session).latencyTicks,
+      put: (side, bytes) => {
+        this.put(connection, side, bytes)
+        return pipes[side].lostTick === undefined ? pipes[side].arrival : undefined
+      },
+      onHeld: (bytes, change) => {
+        if (counts(bytes)) this.pending += change
+      },
     })
   }
 
   private finish(connection: Connection, side: Side): void {
     connection.isClosed[side] = true
-    // The last one does not wait.
-    this.release(connection, side)
+    connection.nagle?.flush(side)
     const { isClosed, session } = connection
     // What neither end hears any more is not waited for.
     if (isClosed[0] && isClosed[1] && !this.wayOf(session).isUp) this.forget(connection)
@@ -345,6 +306,8 @@ export class Transport {
       }
       if (isClosed[0] && isClosed[1]) this.forget(connection)
     } else if (isKnown && !isClosed[far] && id !== undefined) {
+      // An acknowledgement goes before the answer.
+      connection.nagle?.arrived(side)
       ends.received(session, far, id, segment)
     } else if (!isClosed[side]) {
       // A stranger's segment: it is reset.
@@ -377,12 +340,10 @@ export class Transport {
   /** What waits in one direction will not come any more. */
   private clear(connection: Connection, side: Side): void {
     const pipe = connection.pipes[side]
-    for (const segment of [...pipe.queue.slice(pipe.head), ...pipe.held]) {
-      if (counts(segment)) this.pending--
-    }
+    for (const segment of pipe.queue.slice(pipe.head)) if (counts(segment)) this.pending--
     pipe.queue.length = 0
-    pipe.held.length = 0
     pipe.head = 0
+    connection.nagle?.clear(side)
   }
 
   private forget(connection: Connection): void {

@@ -30,6 +30,12 @@ export interface SimulatedOptions {
   readonly latenciesMs: ReadonlyMap<number, number>
 }
 
+/** A session that was cut comes back. */
+export interface Mend {
+  readonly kind: 'mend'
+  readonly session: number
+}
+
 export class SimulatedNetwork {
   readonly engine = new Engine()
   readonly #options: SimulatedOptions
@@ -102,13 +108,20 @@ export class SimulatedNetwork {
   }
 
   /** All at this moment, one after the other, each a new configuration; then rest. */
-  carryOut(events: readonly Event[], look?: () => void): void {
+  carryOut(events: readonly (Event | Mend)[], look?: () => void): void {
     for (const event of events) {
       for (const id of this.#happen(event)) {
         this.#speakers[this.#indexOf(id)]?.feed({ kind: 'configure', config: this.#config(id) })
       }
     }
     this.settle(look)
+  }
+
+  /** A router that was killed begins anew; then rest. */
+  begin(router: number): void {
+    this.#dead.delete(router)
+    this.#speakers[this.#indexOf(router)]?.start([], false)
+    this.settle()
   }
 
   /** The process of a router ends at once, and its kernel closes what it had; then rest. */
@@ -152,9 +165,10 @@ export class SimulatedNetwork {
   }
 
   /** The routers whose configuration is another now. */
-  #happen(event: Event): readonly number[] {
-    if (event.kind === 'cut') {
-      this.#cut.add(event.session)
+  #happen(event: Event | Mend): readonly number[] {
+    if (event.kind === 'cut' || event.kind === 'mend') {
+      if (event.kind === 'cut') this.#cut.add(event.session)
+      else this.#cut.delete(event.session)
       const session = this.#options.topology.sessions.find(({ id }) => id === event.session)
       return session?.ends.map(({ router }) => router) ?? []
     }
