@@ -1,0 +1,337 @@
+/**
+ * Announcements by BGP in columns: who speaks to whom over which ways, and what becomes
+ * of a node's, a switch's or a link's loss and return.
+ *
+ * @module
+ */
+import type { Prefix } from '../../../src/net/mod.ts'
+import { End } from './end.ts'
+import { BgpPlan, type BgpShape } from './plan.ts'
+import { Prefixes } from './prefixes.ts'
+import { BgpSpeaker, type SpeakerWorld } from './speaker.ts'
+import { type Session, Transport } from './transport.ts'
+import { BGP_EVENT, type BgpClock, type Sent, type Side } from './types.ts'
+import { NO_WAY, type WayChange, Ways } from './ways.ts'
+
+const TICKS_PER_MS = 1000
+
+export interface ScaledBgpOptions {
+  readonly shape: BgpShape
+  readonly clock: BgpClock
+  /** A switch has a way to a prefix now, or none any more; `sinceTick`: a kernel changed it then. */
+  readonly onRoute: (device: number, prefix: number, isThere: boolean, sinceTick: number) => void
+  /** A switch has started anew, and knows nothing. */
+  readonly onReset: (device: number) => void
+  /** A speaker's session with another is up, or is over. */
+  readonly onSession?: (speaker: number, peer: number, isUp: boolean) => void
+}
+
+/** As the exact engine counts them; times in ticks. */
+export interface ScaledBgpFigure {
+  readonly speakers: number
+  readonly sessions: number
+  readonly established: number
+  readonly ended: number
+  readonly sent: Readonly<Sent>
+  readonly upTick: number
+  readonly learnedTick: number
+  readonly routes: number
+}
+
+export class ScaledBgp {
+  readonly plan: BgpPlan
+  readonly prefixes = new Prefixes()
+  readonly ways: Ways
+  readonly speakers: readonly BgpSpeaker[]
+  readonly sent: Sent = { open: 0, update: 0, notification: 0, keepalive: 0, bytes: 0 }
+  /** Choices of switches. */
+  prefixesTold = 0
+  ended = 0
+  upTick = 0
+  learnedTick = 0
+  established = 0
+  private readonly options: ScaledBgpOptions
+  private readonly transport: Transport
+  private readonly sessions: Session[] = []
+  private readonly ends: End[] = []
+  private awaited = 0
+  private wrong = 0
+  private readonly isWrong: Uint8Array
+  private readonly isUp: Uint8Array
+  private readonly isRestart: Uint8Array
+  /** What each node's kernel holds that is to be announced. */
+  private readonly own: (Set<number> | undefined)[] = []
+  private readonly closures: ((() => void) | undefined)[] = []
+  private readonly freeClosures: number[] = []
+
+  constructor(options: ScaledBgpOptions) {
+    this.options = options
+    this.plan = new BgpPlan(options.shape)
+    this.ways = new Ways(this.plan)
+    const { plan } = this
+    const world = this.world()
+    this.transport = new Transport(world)
+    world.transport = this.transport
+    this.speakers = Array.from(
+      { length: plan.speakers },
+      (_, index) => new BgpSpeaker(world, index),
+    )
+    this.isWrong = new Uint8Array(plan.sessions)
+    this.isUp = new Uint8Array(2 * plan.sessions)
+    this.isRestart = new Uint8Array(plan.speakers)
+    for (let session = 0; session < plan.sessions; session++) this.join(world, session)
+  }
+
+  /** Switches start at once; nodes when their agents do. */
+  start(): void {
+    for (let index = this.plan.shape.nodes; index < this.speakers.length; index++) {
+      this.startSpeaker(index, false)
+    }
+  }
+
+  /** What is under way, or will be without anything else happening. */
+  get pending(): number {
+    const busy = this.awaited + this.wrong
+    if (busy > 0) return busy
+    return this.ends.reduce((count, { isStale }) => count + (isStale ? 1 : 0), 0)
+  }
+
+  /** Whether an event is still what it was posted for. */
+  isCurrent(kind: number, a: number, b: number): boolean {
+    return kind !== BGP_EVENT.wake || this.speakers[a]!.isCurrent(b)
+  }
+
+  serve(kind: number, a: number, b: number): void {
+    if (kind === BGP_EVENT.segment) this.transport.arrive(a, b as Side)
+    else if (kind === BGP_EVENT.wake) this.speakers[a]!.wake()
+    else if (kind === BGP_EVENT.turn) this.speakers[a]!.turn(b)
+    else {
+      const run = this.closures[a]!
+      this.closures[a] = undefined
+      this.freeClosures.push(a)
+      run()
+    }
+  }
+
+  /** The kernel of a node changed something. */
+  send(node: number, prefix: Prefix, add: boolean): void {
+    const number = this.prefixes.of(prefix, node)
+    this.prefixes.sinceTicks[number] = this.options.clock.tick
+    this.own[node] ??= new Set()
+    if (add) this.own[node].add(number)
+    else this.own[node].delete(number)
+    this.speakers[node]!.originate(number, add)
+  }
+
+  /** A node lost its power without a word. */
+  silence(node: number): void {
+    this.powerOff(node)
+  }
+
+  speak(node: number): void {
+    this.speakers[node]!.hasPower = true
+    this.isRestart[node] = 0
+  }
+
+  /** A node's routing process starts or ends. */
+  agent(node: number, runs: boolean): void {
+    const speaker = this.speakers[node]!
+    if (speaker.isRunning === runs) return
+    if (runs) {
+      const isRestarting =
+        this.isRestart[node] === 1 &&
+        speaker.ends.some(({ peer }) => this.plan.timesOf(node, peer).restartSeconds !== false)
+      this.startSpeaker(node, isRestarting)
+      return
+    }
+    this.isRestart[node] = 1
+    this.end(speaker)
+    for (const { session, side } of speaker.ends) this.transport.endProcess(session, side)
+    this.judgeAll(speaker)
+  }
+
+  /** Something of the fabric is up or down, or the interior protocol knows it. */
+  follow(change: WayChange, phase: 'happened' | 'known'): void {
+    this.ways.change(change, phase)
+    if (phase === 'happened' && change.kind === 'device') {
+      const index = this.plan.shape.nodes + change.index
+      if (change.up) this.powerOn(index)
+      else this.powerOff(index)
+    }
+    for (const [index, session] of this.sessions.entries()) {
+      this.transport.changed(session)
+      this.judge(index)
+      if (!this.hasWay(index)) this.missed(session)
+    }
+  }
+
+  /** Prefixes that a speaker has a best path for, its own ones included. */
+  *bestOf(speaker: number): Generator<Prefix> {
+    const { rib } = this.speakers[speaker]!
+    if (rib === undefined) return
+    for (let prefix = 0; prefix < this.prefixes.count; prefix++) {
+      if (rib.hasBest(prefix)) yield this.prefixes.name(prefix)
+    }
+  }
+
+  figure(): ScaledBgpFigure {
+    return {
+      speakers: this.plan.speakers,
+      sessions: this.plan.sessions,
+      established: this.established,
+      ended: this.ended,
+      sent: { ...this.sent },
+      upTick: this.upTick,
+      learnedTick: this.learnedTick,
+      routes: this.speakers.reduce((sum, { rib }) => sum + (rib?.best ?? 0), 0),
+    }
+  }
+
+  private world(): SpeakerWorld & { transport: Transport } {
+    const { clock, onRoute } = this.options
+    const { nodes } = this.options.shape
+    return {
+      clock,
+      plan: this.plan,
+      ways: this.ways,
+      sent: this.sent,
+      prefixes: this.prefixes,
+      transport: undefined as unknown as Transport,
+      later: (ticks, isAwaited, run) => this.later(ticks, isAwaited, run),
+      await: (count) => {
+        this.awaited += count
+      },
+      routes: ({ index }, prefixes, isThere) => {
+        this.learnedTick = clock.tick
+        if (index < nodes) return
+        for (const prefix of prefixes) {
+          this.prefixesTold++
+          onRoute(index - nodes, prefix, isThere, this.prefixes.sinceTicks[prefix]!)
+        }
+      },
+      reportUp: (end) => {
+        this.options.onSession?.(end.owner.index, end.peer, true)
+        this.setUp(end, true)
+        this.upTick = clock.tick
+        this.judge(end.number >> 1)
+      },
+      reportDown: (end) => {
+        this.options.onSession?.(end.owner.index, end.peer, false)
+        if (this.isUp[end.number] === 1) this.ended++
+        this.setUp(end, false)
+        this.judge(end.number >> 1)
+      },
+    }
+  }
+
+  private join(world: SpeakerWorld, index: number): void {
+    const { plan, speakers } = this
+    const [one, other] = [plan.ends[2 * index]!, plan.ends[2 * index + 1]!]
+    const isBoth = plan.slotOf(one) >= 0
+    const newEnd = (side: Side, own: number, peer: number): End => {
+      const isPassive = side === 1 && !isBoth
+      return new End(world, this.transport, {
+        number: 2 * index + side,
+        owner: speakers[own]!,
+        peer,
+        side,
+        isPassive,
+        isClient: isPassive && !plan.isMesh,
+      })
+    }
+    const ends = [newEnd(0, one, other), newEnd(1, other, one)] as const
+    const session: Session = { ends, conns: new Set() }
+    for (const end of ends) {
+      end.session = session
+      this.ends.push(end)
+      speakers[end.owner.index]!.addEnd(end)
+    }
+    this.sessions.push(session)
+  }
+
+  private startSpeaker(index: number, isRestarting: boolean): void {
+    const speaker = this.speakers[index]!
+    speaker.start(this.own[index] ?? [], isRestarting)
+    this.judgeAll(speaker)
+  }
+
+  private end(speaker: BgpSpeaker): void {
+    speaker.stop()
+    for (const end of speaker.ends) this.setUp(end, false)
+  }
+
+  private powerOff(index: number): void {
+    const speaker = this.speakers[index]!
+    if (!speaker.hasPower) return
+    speaker.hasPower = false
+    this.end(speaker)
+    for (const { session, side } of speaker.ends) {
+      this.transport.powerOff(session, side)
+      this.missed(session)
+    }
+    this.judgeAll(speaker)
+  }
+
+  private powerOn(index: number): void {
+    const speaker = this.speakers[index]!
+    if (speaker.hasPower) return
+    speaker.hasPower = true
+    this.options.onReset(this.plan.deviceOf(index))
+    this.startSpeaker(index, false)
+  }
+
+  private setUp({ number }: End, isUp: boolean): void {
+    const both = (): number => this.isUp[number]! & this.isUp[number ^ 1]!
+    const before = both()
+    this.isUp[number] = isUp ? 1 : 0
+    this.established += both() - before
+  }
+
+  private hasWay(session: number): boolean {
+    const { ends } = this.plan
+    return this.ways.between(ends[2 * session]!, ends[2 * session + 1]!) !== NO_WAY
+  }
+
+  /** Whether a session is as it should be; others wait for one that is not. */
+  private judge(session: number): void {
+    const { ends } = this.sessions[session]!
+    const isPossible =
+      ends[0].host.isRunning && ends[1].host.isRunning && this.hasWay(session) ? 1 : 0
+    const isWrong =
+      this.isUp[2 * session] !== isPossible || this.isUp[2 * session + 1] !== isPossible ? 1 : 0
+    this.wrong += isWrong - this.isWrong[session]!
+    this.isWrong[session] = isWrong
+  }
+
+  private judgeAll({ ends }: BgpSpeaker): void {
+    for (const { number } of ends) this.judge(number >> 1)
+  }
+
+  /** The two ends do not hear each other any more; who finds out, but for hold times? */
+  private missed({ ends }: Session): void {
+    const { bfd } = this.plan.shape.words
+    if (bfd === false) return
+    const ticks = bfd.intervalMs * bfd.multiplier * TICKS_PER_MS
+    for (const [side, end] of ends.entries()) {
+      const { life } = end.host
+      if (this.isUp[end.number] !== 1) continue
+      this.later(ticks, false, () => {
+        if (end.host.life !== life) return
+        if (this.hasWay(end.number >> 1) && ends[1 - side]!.host.hasPower) return
+        end.bfdDown()
+      })
+    }
+  }
+
+  private later(ticks: number, isAwaited: boolean, run: () => void): void {
+    const slot = this.freeClosures.pop() ?? this.closures.length
+    if (isAwaited) this.awaited++
+    this.closures[slot] = isAwaited
+      ? () => {
+          this.awaited--
+          run()
+        }
+      : run
+    this.options.clock.post(ticks, BGP_EVENT.later, slot, 0)
+  }
+}

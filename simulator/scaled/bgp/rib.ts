@@ -1,0 +1,402 @@
+/**
+ * What one speaker knows and tells: a column for each way on which a prefix can come.
+ * Its owner says it (`direct`), those that reflect say it (`via`), or it is its own.
+ *
+ * Own ones win, then the owner's word, then the shortest list of clusters, then the
+ * lowest address: RFC 4271 section 9.1, RFC 4456 section 9. All other steps of the
+ * decision are equal inside of one AS whose nodes announce plain routes.
+ *
+ * @module
+ */
+import type { End } from './end.ts'
+import { Group, type Outlet, Parcels } from './outlet.ts'
+import type { BgpPlan } from './plan.ts'
+import { grown, type Prefixes } from './prefixes.ts'
+import type { Piece } from './types.ts'
+import { clustersOf, DIRECT, OWN, VIA, WITHDRAWN } from './variants.ts'
+
+/** A turn decides so many prefixes, or looks at eight times as many. */
+const BUDGET = 2048
+const VISIT_COST = 1 / 8
+const FIRST_ROOM = 64
+const NOBODY = -1
+const FREE = -1
+
+/** What is kept about a peer beyond its sessions. */
+interface PeerState {
+  readonly end: End
+  readonly slot: number
+  epoch: number
+  paths: number
+  isStale: boolean
+}
+
+type Job =
+  | { readonly kind: 'fill'; readonly group: Group; peer: End | undefined; at: number }
+  | { readonly kind: 'repeat'; readonly group: Group; readonly peer: End; at: number }
+  | { readonly kind: 'sweep'; readonly peer: PeerState; readonly epoch: number; at: number }
+
+/** Where what comes of it goes. */
+export interface RibWorld {
+  readonly plan: BgpPlan
+  readonly prefixes: Prefixes
+  readonly self: number
+  readonly outlet: Outlet
+  /** The end of this speaker's session with another. */
+  endOf(speaker: number): End | undefined
+  /** Whether the speaker has a way to a prefix now, of those that changed in a turn. */
+  routes(prefixes: readonly number[], isThere: boolean): void
+}
+
+export class Rib {
+  /** Prefixes that have a best path. */
+  best = 0
+  isDeferred = false
+  private readonly world: RibWorld
+  private readonly slots: number
+  private readonly parcels: Parcels
+  private room = FIRST_ROOM
+  /** Numbers of this table by prefix, and back. */
+  private ids = new Int32Array(FIRST_ROOM).fill(FREE)
+  private at = new Int32Array(FIRST_ROOM).fill(FREE)
+  private end = 0
+  private readonly free: number[] = []
+  private own = new Uint8Array(FIRST_ROOM)
+  private direct = new Uint8Array(FIRST_ROOM)
+  private directEpoch = new Uint8Array(FIRST_ROOM)
+  private readonly via: Uint8Array[]
+  private readonly viaEpoch: Uint8Array[]
+  private dirty = new Uint8Array(FIRST_ROOM)
+  private routed = new Uint8Array(FIRST_ROOM)
+  private isBest = new Uint8Array(FIRST_ROOM)
+  private queue: number[] = []
+  private head = 0
+  private readonly groups: Group[] = []
+  private jobs: Job[] = []
+  private readonly peers = new Map<End, PeerState>()
+
+  constructor(world: RibWorld) {
+    this.world = world
+    this.slots = world.plan.reflectors.length
+    this.parcels = new Parcels(world.prefixes, world.plan)
+    const columns = (): Uint8Array[] =>
+      Array.from({ length: this.slots }, () => new Uint8Array(FIRST_ROOM))
+    this.via = columns()
+    this.viaEpoch = columns()
+  }
+
+  get isIdle(): boolean {
+    return this.isDeferred || (this.head === this.queue.length && this.jobs.length === 0)
+  }
+
+  get bytes(): number {
+    return this.room * (8 + 6 + 2 * this.slots + this.groups.length)
+  }
+
+  /** Whether there is a way to a prefix, its own ones included. */
+  hasBest(prefix: number): boolean {
+    return prefix < this.room && this.isBest[prefix] === 1
+  }
+
+  peerUp(end: End): void {
+    const { plan } = this.world
+    if (!this.peers.has(end)) {
+      const slot = plan.slotOf(end.peer)
+      this.peers.set(end, { end, slot, epoch: 0, paths: 0, isStale: false })
+    }
+    this.leave(end)
+    const key = Group.keyOf(plan, end)
+    const known = this.groups.find((group) => group.key === key)
+    const group = known ?? new Group(key, end.isClient, this.room)
+    group.members.add(end)
+    if (known !== undefined) this.jobs.push({ kind: 'repeat', group, peer: end, at: 0 })
+    else {
+      this.groups.push(group)
+      this.jobs.push({ kind: 'fill', group, peer: end, at: 0 })
+    }
+  }
+
+  peerDown(end: End, retains: boolean): void {
+    const peer = this.peers.get(end)
+    if (peer === undefined) return
+    this.leave(end)
+    const wasStale = peer.isStale
+    peer.epoch = (peer.epoch + 1) & 255
+    if (peer.paths > 0) peer.isStale = true
+    if (!retains) this.sweep(peer, peer.epoch)
+    // What the restart before this one left is not kept for another.
+    else if (wasStale) this.sweep(peer, (peer.epoch - 1) & 255)
+  }
+
+  /** Removes what is stale. */
+  staleEnd(end: End): void {
+    const peer = this.peers.get(end)
+    if (peer !== undefined) this.sweep(peer, peer.epoch)
+  }
+
+  learn(end: End, { prefixes, variants, isEndOfRib }: Piece): void {
+    const peer = this.peers.get(end)
+    if (peer === undefined) return
+    if (isEndOfRib) this.sweep(peer, peer.epoch)
+    this.widen()
+    const { slot } = peer
+    const column = slot === NOBODY ? this.direct : this.via[slot]!
+    const epochs = slot === NOBODY ? this.directEpoch : this.viaEpoch[slot]!
+    const { owners } = this.world.prefixes
+    for (let at = 0; at < prefixes.length; at++) {
+      const prefix = prefixes[at]!
+      const variant = variants[at]!
+      // What it announced itself comes back, with itself as the next hop: it is not taken.
+      if (owners[prefix] === this.world.self) continue
+      const before = column[prefix]!
+      if (variant === WITHDRAWN) {
+        if (before !== WITHDRAWN) this.drop(peer, prefix, column)
+        continue
+      }
+      this.addId(prefix)
+      epochs[prefix] = peer.epoch
+      if (before === variant) continue
+      if (before === WITHDRAWN) peer.paths++
+      column[prefix] = variant
+      this.touch(prefix)
+    }
+  }
+
+  originate(prefix: number): void {
+    this.widen()
+    this.addId(prefix)
+    if (this.own[prefix] === 1) return
+    this.own[prefix] = 1
+    this.touch(prefix)
+  }
+
+  withdraw(prefix: number): void {
+    this.widen()
+    if (this.own[prefix] !== 1) return
+    this.own[prefix] = 0
+    this.touch(prefix)
+  }
+
+  /** A turn. */
+  work(): void {
+    let left = BUDGET
+    const { outlet } = this.world
+    if (!this.isDeferred) {
+      const gone: number[] = []
+      left -= this.decide(left, gone)
+      this.flush()
+      for (const prefix of gone) this.forget(prefix)
+      while (left > 0) {
+        const [job] = this.jobs
+        if (job === undefined) break
+        const from = job.at
+        job.at = Math.min(this.end, from + Math.ceil(left / VISIT_COST))
+        this.walk(job, from, job.at)
+        left -= 1 + (job.at - from) * VISIT_COST
+        if (job.at < this.end) continue
+        this.jobs.shift()
+        this.finished(job)
+      }
+      this.flush()
+    }
+    outlet.flush()
+  }
+
+  private finished(job: Job): void {
+    if (job.kind === 'sweep' || job.peer === undefined) return
+    if (!job.group.members.has(job.peer)) return
+    this.flush()
+    this.world.outlet.endOfRib(job.peer)
+  }
+
+  private flush(): void {
+    this.parcels.flush(this.world)
+  }
+
+  private decide(count: number, gone: number[]): number {
+    const many = Math.min(count, this.queue.length - this.head)
+    for (let done = 0; done < many; done++) {
+      const prefix = this.queue[this.head++]!
+      this.dirty[prefix] = 0
+      this.settle(prefix)
+      if (!this.hasPath(prefix)) gone.push(prefix)
+    }
+    if (this.head === this.queue.length) {
+      this.queue = []
+      this.head = 0
+    }
+    return many
+  }
+
+  private settle(prefix: number): void {
+    const variant = this.bestOf(prefix)
+    const isBest = variant === WITHDRAWN ? 0 : 1
+    this.best += isBest - this.isBest[prefix]!
+    this.isBest[prefix] = isBest
+    const isRouted = variant > OWN ? 1 : 0
+    if (isRouted !== this.routed[prefix]) {
+      this.routed[prefix] = isRouted
+      this.parcels.route(prefix, isRouted === 1)
+    }
+    for (const group of this.groups) this.put(group, prefix, variant)
+  }
+
+  /** How the best path would be told to those that may hear everything. */
+  private bestOf(prefix: number): number {
+    if (this.own[prefix] === 1) return OWN
+    const owner = this.world.prefixes.owners[prefix]!
+    if (this.direct[prefix] !== WITHDRAWN) return DIRECT
+    let best = WITHDRAWN
+    let shortest = Number.POSITIVE_INFINITY
+    for (let slot = 0; slot < this.slots; slot++) {
+      const variant = this.via[slot]![prefix]!
+      if (variant === WITHDRAWN) continue
+      // Places ascend with addresses.
+      const length = clustersOf(variant, this.isOwnerAt(variant, owner))
+      if (length >= shortest) continue
+      shortest = length
+      best = VIA + slot
+    }
+    return best
+  }
+
+  private isOwnerAt(variant: number, owner: number): boolean {
+    return variant >= VIA && this.world.plan.reflectors[variant - VIA] === owner
+  }
+
+  private put(group: Group, prefix: number, best: number): void {
+    group.widen(this.room)
+    const out = this.outFor(group, prefix, best)
+    const before = group.told[prefix]!
+    if (out === before) return
+    if (out === WITHDRAWN) {
+      this.parcels.say(group, prefix, WITHDRAWN, this.sourceOf(prefix, before), NOBODY)
+    } else {
+      const source = this.sourceOf(prefix, out)
+      this.parcels.say(group, prefix, out, source, NOBODY)
+      const from = before === WITHDRAWN ? source : this.sourceOf(prefix, before)
+      if (before !== WITHDRAWN && source !== from && source !== NOBODY) {
+        if (group.hasNumber(source)) this.parcels.say(group, prefix, WITHDRAWN, NOBODY, source)
+      }
+    }
+    group.told[prefix] = out
+  }
+
+  /** From one that reflects not to others that do; from owners that are no clients to nobody. */
+  private outFor(group: Group, prefix: number, best: number): number {
+    if (best === OWN || best === WITHDRAWN || group.isClient) return best
+    if (best !== DIRECT) return WITHDRAWN
+    const owner = this.world.endOf(this.world.prefixes.owners[prefix]!)
+    return owner?.isClient === true ? DIRECT : WITHDRAWN
+  }
+
+  /** The end that taught it, by number. */
+  private sourceOf(prefix: number, variant: number): number {
+    const { world } = this
+    if (variant === OWN) return NOBODY
+    const speaker =
+      variant === DIRECT ? world.prefixes.owners[prefix]! : world.plan.reflectors[variant - VIA]!
+    return world.endOf(speaker)?.number ?? NOBODY
+  }
+
+  private walk(job: Job, from: number, to: number): void {
+    for (let id = from; id < to; id++) {
+      const prefix = this.at[id]!
+      if (prefix === FREE) continue
+      if (job.kind === 'sweep') this.sweepAt(job.peer, job.epoch, prefix)
+      else if (job.kind === 'repeat') this.repeat(job.group, job.peer, prefix)
+      // One that waits is said to every group when it is decided.
+      else if (this.dirty[prefix] === 0) this.put(job.group, prefix, this.bestOf(prefix))
+    }
+  }
+
+  private repeat(group: Group, peer: End, prefix: number): void {
+    group.widen(this.room)
+    const told = group.told[prefix]!
+    if (told === WITHDRAWN || this.sourceOf(prefix, told) === peer.number) return
+    this.parcels.say(group, prefix, told, NOBODY, peer.number)
+  }
+
+  private sweepAt(peer: PeerState, epoch: number, prefix: number): void {
+    const { slot } = peer
+    const column = slot === NOBODY ? this.direct : this.via[slot]!
+    if (column[prefix] === WITHDRAWN) return
+    if (slot === NOBODY && this.world.prefixes.owners[prefix] !== peer.end.peer) return
+    const epochs = slot === NOBODY ? this.directEpoch : this.viaEpoch[slot]!
+    const ageMax = (peer.epoch - epoch) & 255
+    if (((peer.epoch - epochs[prefix]!) & 255) > ageMax) this.drop(peer, prefix, column)
+  }
+
+  private drop(peer: PeerState, prefix: number, column: Uint8Array): void {
+    column[prefix] = WITHDRAWN
+    peer.paths--
+    this.touch(prefix)
+  }
+
+  private sweep(peer: PeerState, epoch: number): void {
+    if (!peer.isStale) return
+    if (epoch === peer.epoch) peer.isStale = false
+    this.jobs.push({ kind: 'sweep', peer, epoch, at: 0 })
+  }
+
+  private leave(end: End): void {
+    const index = this.groups.findIndex((group) => group.members.has(end))
+    const group = this.groups[index]
+    if (group === undefined) return
+    this.jobs = this.jobs.filter((job) => job.kind !== 'repeat' || job.peer !== end)
+    for (const job of this.jobs) if (job.kind === 'fill' && job.peer === end) job.peer = undefined
+    group.members.delete(end)
+    if (group.members.size > 0) return
+    this.groups.splice(index, 1)
+    this.jobs = this.jobs.filter((job) => job.kind !== 'fill' || job.group !== group)
+  }
+
+  private touch(prefix: number): void {
+    if (this.dirty[prefix] === 1) return
+    this.dirty[prefix] = 1
+    this.queue.push(prefix)
+  }
+
+  private hasPath(prefix: number): boolean {
+    if (this.own[prefix] === 1 || this.direct[prefix] !== WITHDRAWN) return true
+    return this.via.some((column) => column[prefix] !== WITHDRAWN)
+  }
+
+  private addId(prefix: number): void {
+    if (this.ids[prefix] !== FREE) return
+    const id = this.free.pop() ?? this.end++
+    this.ids[prefix] = id
+    if (id >= this.at.length) this.at = grown(this.at, 2 * this.at.length)
+    this.at[id] = prefix
+  }
+
+  private forget(prefix: number): void {
+    const id = this.ids[prefix]!
+    if (this.hasPath(prefix) || this.dirty[prefix] === 1 || id === FREE) return
+    this.ids[prefix] = FREE
+    this.at[id] = FREE
+    this.free.push(id)
+  }
+
+  /** Columns reach as far as there are prefixes. */
+  private widen(): void {
+    const { count } = this.world.prefixes
+    if (count <= this.room) return
+    const before = this.room
+    let room = before
+    while (room < count) room *= 2
+    this.room = room
+    this.ids = grown(this.ids, room)
+    this.ids.fill(FREE, before)
+    this.own = grown(this.own, room)
+    this.direct = grown(this.direct, room)
+    this.directEpoch = grown(this.directEpoch, room)
+    this.dirty = grown(this.dirty, room)
+    this.routed = grown(this.routed, room)
+    this.isBest = grown(this.isBest, room)
+    for (let slot = 0; slot < this.slots; slot++) {
+      this.via[slot] = grown(this.via[slot]!, room)
+      this.viaEpoch[slot] = grown(this.viaEpoch[slot]!, room)
+    }
+  }
+}
