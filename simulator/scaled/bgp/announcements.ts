@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { Prefix } from '../../../src/net/mod.ts'
 import { End } from './end.ts'
 import { BgpPlan, type BgpShape } from './plan.ts'
 import { Prefixes } from './prefixes.ts'
@@ -114,13 +113,12 @@ export class ScaledBgp {
   }
 
   /** The kernel of a node changed something. */
-  send(node: number, prefix: Prefix, add: boolean): void {
-    const number = this.prefixes.of(prefix, node)
-    this.prefixes.sinceTicks[number] = this.options.clock.tick
+  send(node: number, prefix: number, add: boolean): void {
+    this.prefixes.sinceTicks[prefix] = this.options.clock.tick
     this.own[node] ??= new Set()
-    if (add) this.own[node].add(number)
-    else this.own[node].delete(number)
-    this.speakers[node]!.originate(number, add)
+    if (add) this.own[node].add(prefix)
+    else this.own[node].delete(prefix)
+    this.speakers[node]!.originate(prefix, add)
   }
 
   /** A node lost its power without a word. */
@@ -166,11 +164,11 @@ export class ScaledBgp {
   }
 
   /** Prefixes that a speaker has a best path for, its own ones included. */
-  *bestOf(speaker: number): Generator<Prefix> {
+  *bestOf(speaker: number): Generator<number> {
     const { rib } = this.speakers[speaker]!
     if (rib === undefined) return
     for (let prefix = 0; prefix < this.prefixes.count; prefix++) {
-      if (rib.hasBest(prefix)) yield this.prefixes.name(prefix)
+      if (rib.hasBest(prefix)) yield prefix
     }
   }
 

@@ -34,6 +34,7 @@ const REFILL_MS = 360_000
 /** Whose end it is. */
 export interface Owner {
   readonly index: number
+  readonly hasNagle: boolean
   readonly hasPower: boolean
   readonly isRunning: boolean
   readonly life: number

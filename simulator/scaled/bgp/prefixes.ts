@@ -3,8 +3,6 @@
  *
  * @module
  */
-import { TriviumError } from '../../../src/errors.ts'
-import { type Prefix, prefixLength } from '../../../src/net/mod.ts'
 
 const FIRST_ROOM = 1024
 
@@ -14,31 +12,14 @@ export class Prefixes {
   /** In a message. */
   octets = new Uint8Array(FIRST_ROOM)
   sinceTicks = new Float64Array(FIRST_ROOM)
-  private readonly names: Prefix[] = []
-  private readonly byName = new Map<Prefix, number>()
 
-  /** The number of a prefix. @throws {TriviumError} BAD_CONFIG: another node has it. */
-  of(prefix: Prefix, owner: number): number {
-    const known = this.byName.get(prefix)
-    if (known !== undefined) {
-      if (this.owners[known] === owner) return known
-      throw new TriviumError(
-        'BAD_CONFIG',
-        `Cannot announce ${prefix} from two nodes in the scaled engine: found ${this.owners[known]} and ${owner}, wanted one`,
-        'The exact engine runs it, use: --engine exact',
-      )
-    }
+  /** A prefix of so many bits that one node announces, and no other ever does. @returns its number. */
+  add(owner: number, bits: number): number {
     const number = this.count++
     if (number === this.owners.length) this.grow()
     this.owners[number] = owner
-    this.octets[number] = 1 + ((prefixLength(prefix) + 7) >>> 3)
-    this.names.push(prefix)
-    this.byName.set(prefix, number)
+    this.octets[number] = 1 + ((bits + 7) >>> 3)
     return number
-  }
-
-  name(number: number): Prefix {
-    return this.names[number]!
   }
 
   get bytes(): number {

@@ -73,6 +73,10 @@ export class BgpSpeaker implements Owner {
     this.daemon = world.plan.daemonOf(index)
   }
 
+  get hasNagle(): boolean {
+    return this.daemon.hasNagle
+  }
+
   get isRestarting(): boolean {
     return this.deferral !== undefined
   }

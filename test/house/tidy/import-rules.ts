@@ -205,6 +205,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     files: ['simulator/scenario.ts', 'simulator/profiles.ts'],
   },
   {
+    unit: 'simulator/scaled/bgp',
+    units: ['simulator/scaled', 'src/net', 'src/errors.ts', 'src/prng.ts'],
+    files: ['simulator/scenario.ts', 'simulator/scenario-routing.ts', 'simulator/bgp/daemons.ts'],
+  },
+  {
     unit: 'simulator/report',
     units: ['simulator', ...PURE],
     packages: ['echarts/charts', 'echarts/components', 'echarts/core', 'echarts/renderers'],

@@ -57,6 +57,26 @@ const prefixOf = ({ hasHosts }: Story, node: number, pod: number): Prefix =>
 
 const POOLS = Array.from({ length: 8 }, (_, pod) => `10.${pod}.0.0/16` as Prefix)
 
+/** What speakers report of their sessions, which is nobody's to hear but their owner's. */
+function hearSessions(
+  bgp: BgpAnnouncements,
+  onSession: (speaker: number, peer: number, isUp: boolean) => void,
+): void {
+  const { speakers } = bgp.plan
+  const byAddress = new Map(speakers.map(({ config }, index) => [config.routerId, index]))
+  for (const [index, speaker] of bgp.speakers.entries()) {
+    const { world } = speaker as unknown as {
+      world: { report: (report: { event: string; peer: Ip }) => void }
+    }
+    const { report } = world
+    world.report = (said) => {
+      const isUp = said.event === 'up'
+      if (isUp || said.event === 'down') onSession(index, byAddress.get(said.peer) ?? -1, isUp)
+      report(said)
+    }
+  }
+}
+
 /** What either does about a node's power and its speaker. */
 function power(
   bgp: Pick<BgpAnnouncements, 'agent' | 'silence' | 'speak'>,
@@ -99,20 +119,7 @@ export function exactly(story: Story): Told {
       switches.push([engine.tick, device, prefix, hops.length > 0, since]),
     onReset: (device) => switches.push([engine.tick, device, 'reset']),
   })
-  const byAddress = new Map(plan.speakers.map(({ config }, index) => [config.routerId, index]))
-  for (const [index, speaker] of bgp.speakers.entries()) {
-    // What a speaker reports is nobody's to hear but its owner's.
-    const { world } = speaker as unknown as {
-      world: { report: (report: { event: string; peer: Ip }) => void }
-    }
-    const { report } = world
-    world.report = (said) => {
-      if (said.event === 'up' || said.event === 'down') {
-        sessions.push([engine.tick, index, byAddress.get(said.peer) ?? -1, said.event === 'up'])
-      }
-      report(said)
-    }
-  }
+  hearSessions(bgp, (...moment) => sessions.push([engine.tick, ...moment]))
   const act = (action: Action): void => {
     const change = (up: boolean, target: Parameters<FabricPaths['change']>[0][0]['target']) =>
       paths.change([{ up, target }])
@@ -160,7 +167,7 @@ export function inColumns(story: Story): Told {
   const clock = {
     tick: 0,
     post: (ticks: number, kind: number, a: number, b: number) =>
-      queue.post(clock.tick + ticks, kind, a, b),
+      queue.post(clock.tick + ticks, clock.tick, kind, a, b),
   }
   const { nodes, racks, spines, linkTicks, words, hasHosts } = story
   const switches: unknown[] = []
@@ -169,7 +176,7 @@ export function inColumns(story: Story): Told {
     shape: { nodes, racks, spines, linkTicks, words, hasHosts },
     clock,
     onRoute: (device, prefix, isThere, since) =>
-      switches.push([clock.tick, device, bgp.prefixes.name(prefix), isThere, since]),
+      switches.push([clock.tick, device, names[prefix], isThere, since]),
     onReset: (device) => switches.push([clock.tick, device, 'reset']),
     onSession: (...session) => sessions.push([clock.tick, ...session]),
   })
@@ -178,19 +185,28 @@ export function inColumns(story: Story): Told {
     unknown++
     bgp.follow(change, 'happened')
     changes.push(change)
-    queue.post(clock.tick + story.convergeTicks, KNOWN, changes.length - 1, 0)
+    queue.post(clock.tick + story.convergeTicks, clock.tick, KNOWN, changes.length - 1, 0)
   }
   const changes: Parameters<ScaledBgp['follow']>[0][] = []
+  const numbers = new Map<Prefix, number>()
+  const names: Prefix[] = []
+  const numberOf = (node: number, prefix: Prefix): number => {
+    const number = numbers.get(prefix) ?? bgp.prefixes.add(node, hasHosts ? 32 : 24)
+    numbers.set(prefix, number)
+    names[number] = prefix
+    return number
+  }
   const act = (action: Action): void => {
     if ('device' in action) {
       follow({ kind: 'device', index: action.device, up: action.kind === 'up' })
     } else if ('link' in action) {
       follow({ kind: 'link', index: action.link, up: action.kind === 'mend' })
     } else if ('pod' in action) {
-      bgp.send(action.node, prefixOf(story, action.node, action.pod), action.kind === 'add')
+      const { node, pod, kind } = action
+      bgp.send(node, numberOf(node, prefixOf(story, node, pod)), kind === 'add')
     } else power(bgp, action.kind, action.node)
   }
-  for (const [index, { tick }] of story.actions.entries()) queue.post(tick, ACTION, index, 0)
+  for (const [index, { tick }] of story.actions.entries()) queue.post(tick, 0, ACTION, index, 0)
   bgp.start()
   let left = story.actions.length
   let events = 0
@@ -208,18 +224,21 @@ export function inColumns(story: Story): Told {
       bgp.follow(changes[a]!, 'known')
     } else bgp.serve(kind, a, b)
   }
+  return {
+    ...{ tick: clock.tick, events, switches, sessions: sessions.sort(byMoment) },
+    figure: figureOf(bgp),
+    best: bgp.speakers.map((_, index) =>
+      Array.from(bgp.bestOf(index), (prefix) => names[prefix]!).sort(),
+    ),
+  }
+}
+
+function figureOf(bgp: ScaledBgp): unknown {
   const { sent, established, ended, routes, upTick, learnedTick } = bgp.figure()
   const { bytes, ...messages } = sent
   return {
-    tick: clock.tick,
-    events,
-    switches,
-    sessions: sessions.sort(byMoment),
-    figure: {
-      ...{ established, ended, routes, messages: { ...messages, refresh: 0 }, bytes },
-      ...{ upTick, learnedTick, told: bgp.prefixesTold, sessions: bgp.plan.sessions },
-    },
-    best: bgp.speakers.map((_, index) => [...bgp.bestOf(index)].sort()),
+    ...{ established, ended, routes, messages: { ...messages, refresh: 0 }, bytes },
+    ...{ upTick, learnedTick, told: bgp.prefixesTold, sessions: bgp.plan.sessions },
   }
 }
 
