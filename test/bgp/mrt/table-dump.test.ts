@@ -50,6 +50,37 @@ t.test('octets', async (t) => {
   )
 })
 
+t.test('octets of a prefix with two paths', async (t) => {
+  const plain: Attributes = { origin: 'igp', asPath: [], nextHop: ip('192.0.2.2') }
+  const far: Attributes = { ...plain, nextHop: ip('2001:db8::3'), linkLocal: ip('fe80::3') }
+  const paths = [
+    { peer: 1, attributes: plain },
+    { peer: 258, attributes: far },
+  ]
+  const found = prefixRecord(parsePrefix('10.128.0.0/9'), paths, 7, SECONDS)
+  const [time, empty] = [SECONDS.toString(16), '40010100' + '400200']
+  const hop = '20010db8000000000000000000000003' + 'fe800000000000000000000000000003'
+  const entries = [`0001${time}000e${empty}400304c0000202`, `0102${time}002b${empty}800e2120${hop}`]
+  t.equal(
+    Buffer.from(found).toString('hex'),
+    `${time}000d00020000005200000007090a800002${entries.join('')}`,
+    'RFC 6396 sections 4.3.2 and 4.3.4: of MP_REACH_NLRI the next hop with its length',
+  )
+})
+
+t.test('what has no place in two octets is left out', async (t) => {
+  const many = <T>(each: T): readonly T[] => new Array<T>(65_537).fill(each)
+  const at = (octets: Uint8Array, place: number): string =>
+    Buffer.from(octets.subarray(place, place + 2)).toString('hex')
+  const [peer] = peers
+  if (peer === undefined) throw new Error('there is a peer')
+  const head = peersRecord(ip('192.0.2.1'), many(peer), 1)
+  t.strictSame([at(head, 18), head.length], ['ffff', 20 + 65_535 * 13])
+  const prefix = prefixRecord(parsePrefix('0.0.0.0/0'), many({ peer: 0, attributes: four }), 0, 1)
+  const one = prefixRecord(parsePrefix('0.0.0.0/0'), [{ peer: 0, attributes: four }], 0, 1)
+  t.strictSame([at(prefix, 17), prefix.length], ['ffff', 19 + 65_535 * (one.length - 19)])
+})
+
 const lacks = (await run(['bgpdump', '-T']).catch(() => undefined)) === undefined
 t.test('bgpdump reads it', { skip: lacks && 'bgpdump is not installed' }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'mrt-'))
