@@ -7,10 +7,11 @@
  */
 import { TriviumError } from '../src/errors.ts'
 import { CAPACITY_MODES, modeNames, modeOfName } from './capacity/modes.ts'
+import { mustScale, runWith, whyNotScaled } from './engine.ts'
 import { labelOf } from './network.ts'
-import { type Progress, type RunResult, runScenario } from './run.ts'
+import type { Progress, RunResult } from './run.ts'
 import { NODES_MAX, type RunMode, type Scenario, type ScenarioMode } from './scenario.ts'
-import { checkScenario } from './scenario-rules.ts'
+import { type Complaint, checkScenario } from './scenario-rules.ts'
 import type { SeededRun } from './seeds.ts'
 import { nearest } from './suggest.ts'
 
@@ -101,7 +102,7 @@ export function planCompare(
   if (most > NODES_MAX) {
     throw new TriviumError(
       'BAD_CONFIG',
-      `Cannot compare modes on ${most} nodes: the exact engine holds ${NODES_MAX}`,
+      `Cannot compare modes on ${most} nodes: wanted at most ${NODES_MAX}`,
       'trivium sim capacity calculates larger ones',
     )
   }
@@ -125,7 +126,7 @@ export function runCompare(
   let done = 0
   const runs = scenarios.map((scenario): ComparedRun => {
     const { nodes } = scenario
-    const result = runScenario(scenario, (share, what) =>
+    const result = runWith('auto', scenario, (share, what) =>
       progress((done + share * nodes) / total, `${nodes} nodes, ${what}`),
     )
     done += nodes
@@ -157,13 +158,19 @@ function sorted(
   const able: RunMode[] = []
   const skipped: (Skipped & { readonly path: readonly string[] })[] = []
   for (const mode of wanted) {
-    const complaint = checkScenario({ ...scenario, modes: [mode] })
+    const complaint = checkScenario({ ...scenario, modes: [mode] }) ?? unknown(scenario, mode)
     if (complaint === undefined) able.push(mode)
     else skipped.push({ label: labelOf(mode), reason: complaint.message, path: complaint.path })
   }
   const [first] = skipped
   if (able.length === 0 && first !== undefined) throw impossible(scenario, first.path, first.reason)
   return { able, skipped: skipped.map(({ label, reason }) => ({ label, reason })) }
+}
+
+/** What an engine does not know that has to run it. */
+function unknown(scenario: Scenario, mode: RunMode): Complaint | undefined {
+  const message = mustScale(scenario) ? whyNotScaled(scenario, mode) : undefined
+  return message === undefined ? undefined : { path: ['modes'], message }
 }
 
 function impossible({ nodes }: Scenario, path: readonly string[], message: string): TriviumError {

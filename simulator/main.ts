@@ -11,6 +11,7 @@ import { TriviumError } from '../src/errors.ts'
 import { answer, type CapacityAnswer } from './capacity/answer.ts'
 import { type QuestionFlags, questionOf } from './capacity/question.ts'
 import { type ComparePlan, modesNamed, planCompare, runCompare } from './compare.ts'
+import { type EngineChoice, runWith, withEngine } from './engine.ts'
 import {
   describedScenarios,
   exists,
@@ -32,7 +33,7 @@ import { headerOf } from './report/header.ts'
 import type { Origin } from './report/page.ts'
 import { seedsData, seedsText } from './report/seeds-report.ts'
 import { textReport } from './report/text.ts'
-import { type Progress, type RunResult, runScenario } from './run.ts'
+import type { Progress, RunResult } from './run.ts'
 import type { Scenario } from './scenario.ts'
 import { runSwarmSeed, SWARM_HEAD, type SwarmSeed, swarmLine, swarmSummary } from './swarm.ts'
 
@@ -50,6 +51,8 @@ export interface ReportOptions {
   /** Takes the place of the scenario's. */
   readonly seed?: number
   readonly output: OutputFormat
+  /** @default auto */
+  readonly engine?: EngineChoice
   /** Where to write the HTML report. */
   readonly html?: string
   /** Folder for tables as CSV. */
@@ -81,10 +84,11 @@ export interface CompareOptions extends ReportOptions {
  */
 export async function runScenarioFile(options: ReportOptions): Promise<0 | 1> {
   const path = await locate(options.file, options.scenariosDir)
-  const { text, scenario } = await readScenario(path, options.seed)
+  const { text, scenario: plain } = await readScenario(path, options.seed)
+  const scenario = withEngine(plain, options.engine)
   const { seeds = 1, output, write } = options
   await introduce(options, path, scenario)
-  const result = runScenario(scenario, options.progress)
+  const result = runWith('auto', scenario, options.progress)
   if (isForPeople(output)) write(textReport(result, output === 'wide'))
   const [others = []] = await seeded(options, [scenario], memoryNeeded(scenario))
   const results = [result, ...others]
@@ -116,7 +120,8 @@ function seeded(
  */
 export async function compareScenarioFile(options: CompareOptions): Promise<0 | 1> {
   const path = await locate(options.file, options.scenariosDir)
-  const { text, scenario } = await readScenario(path, options.seed)
+  const { text, scenario: plain } = await readScenario(path, options.seed)
+  const scenario = withEngine(plain, options.engine)
   const { nodes } = options
   const modes = options.modes && modesNamed(options.modes)
   const plan = planCompare(scenario, modes, nodes)
@@ -270,9 +275,13 @@ async function writeReports(
  *
  * @throws {TriviumError} As running it does.
  */
-export async function memoryOfScenario(file: string, scenariosDir: string): Promise<number> {
+export async function memoryOfScenario(
+  file: string,
+  scenariosDir: string,
+  engine?: EngineChoice,
+): Promise<number> {
   const path = await locate(file, scenariosDir)
-  return memoryNeeded((await readScenario(path)).scenario)
+  return memoryNeeded(withEngine((await readScenario(path)).scenario, engine))
 }
 
 /** A question about capacity. */

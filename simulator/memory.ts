@@ -10,6 +10,7 @@
  * @module
  */
 import { demandOf } from './capacity/demand.ts'
+import { engineFor } from './engine.ts'
 import { roadsOf } from './network.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 
@@ -17,6 +18,9 @@ const OBJECT_BYTES = 450
 const POD_BYTES = 10_000
 const ENTRY_BYTES = 200
 const BASE_BYTES = 100_000_000
+/** Of the scaled engine, with twice the room while a column grows. */
+const SCALED_NODE_BYTES = 2000
+const SCALED_POD_BYTES = 150
 /** A heap grows past what is in use before it is collected. */
 const SLACK = 1.4
 /** Elements of guards, which come with peers and pods and are in no table. */
@@ -24,9 +28,16 @@ const GUARDS_SHARE = 0.25
 
 /** Bytes of heap that the run will need, within a factor of about one and a half. */
 export function memoryNeeded(scenario: Scenario): number {
+  if (engineFor(scenario) === 'scaled') return scaledBytes(scenario)
   // Networks of several modes need at most what the most expensive does for all.
   const modes = scenario.modes.flatMap(roadsOf).map((mode) => bytesOf(scenario, mode))
   return Math.ceil((BASE_BYTES + Math.max(...modes)) * SLACK)
+}
+
+/** Columns: some hundred bytes a node, and of each pod its place, address and announcement. */
+function scaledBytes({ nodes, podsPerNode }: Scenario): number {
+  const columns = nodes * SCALED_NODE_BYTES + nodes * podsPerNode * SCALED_POD_BYTES
+  return Math.ceil((BASE_BYTES + columns) * SLACK)
 }
 
 function bytesOf(scenario: Scenario, mode: ScenarioMode): number {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Progress, type RunResult, runScenario } from './run.ts'
+import { runWith } from './engine.ts'
+import type { Progress, RunResult } from './run.ts'
 import type { Scenario } from './scenario.ts'
 import { otherSeeds, type Task } from './seeds.ts'
 
@@ -20,7 +21,7 @@ export type RunTasks<Result> = (
 
 /** One after the other, here. */
 export const runHere: RunTasks<RunResult> = async (tasks, _bytes, onResult) => {
-  for (const task of tasks) onResult(runScenario(task.scenario), task)
+  for (const task of tasks) onResult(runWith('auto', task.scenario), task)
 }
 
 /**

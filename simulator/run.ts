@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { TriviumError } from '../src/errors.ts'
 import { hashHex } from '../src/hash.ts'
 import { type Prng, prng } from '../src/prng.ts'
 import { counted } from '../src/words.ts'
@@ -30,7 +31,7 @@ import {
 } from './measure.ts'
 import { talk } from './neighbors.ts'
 import { labelOf } from './network.ts'
-import type { RunMode, Scenario } from './scenario.ts'
+import { EXACT_NODES_MAX, EXACT_PODS_MAX, type RunMode, type Scenario } from './scenario.ts'
 import { shuffled } from './shuffle.ts'
 import type { TimelineResult } from './timeline/result.ts'
 import { runTimeline } from './timeline/run-timeline.ts'
@@ -131,7 +132,9 @@ export const DONE_WHEN_FULL = 0.66
 /** Told now and then: how much of the run is done, from 0 to 1. */
 export type Progress = (done: number, what: string) => void
 
+/** @throws {TriviumError} BAD_CONFIG: more nodes or pods than a kernel a node can be simulated for. */
 export function runScenario(scenario: Scenario, progress: Progress = () => {}): ExactRunResult {
+  refuseLarge(scenario)
   const count = scenario.modes.length
   const modes = scenario.modes.map((mode, index) =>
     runMode(scenario, mode, (done, what) => progress((index + done) / count, what)),
@@ -142,6 +145,16 @@ export function runScenario(scenario: Scenario, progress: Progress = () => {}): 
     traceHash: hashHex(modes.map(({ traceHash }) => traceHash).join(' '), 16),
     passed: modes.every(({ checks }) => checks.every(({ passed }) => passed)),
   }
+}
+
+function refuseLarge({ nodes, podsPerNode }: Scenario): void {
+  const pods = nodes * podsPerNode
+  if (nodes <= EXACT_NODES_MAX && pods <= EXACT_PODS_MAX) return
+  throw new TriviumError(
+    'BAD_CONFIG',
+    `Cannot run ${nodes} nodes with ${pods} pods: the exact engine holds ${EXACT_NODES_MAX} and ${EXACT_PODS_MAX}`,
+    'Use --engine scaled: it holds 20000 and 2000000, and names what else of the scenario it does not know',
+  )
 }
 
 function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ExactModeResult {

@@ -52,7 +52,7 @@ function sizes({ nodes, podsPerNode, racks }: Scenario): Complaint | undefined {
   if (pods > PODS_MAX) {
     return {
       path: ['podsPerNode'],
-      message: `${nodes} nodes x ${podsPerNode} pods are ${pods}, the exact engine holds ${PODS_MAX}`,
+      message: `${nodes} nodes x ${podsPerNode} pods are ${pods}, wanted at most ${PODS_MAX}`,
     }
   }
   if (racks > nodes) {

@@ -28,9 +28,12 @@ import { OVERFLOW_POLICIES } from './tables.ts'
 import { filesOf, type StepInputs, withInputs } from './timeline/inputs.ts'
 import { checkPlan } from './timeline/workload-check.ts'
 
-/** What one run of the exact engine may hold. */
-export const NODES_MAX = 2000
-export const PODS_MAX = 200_000
+/** What one run may hold. */
+export const NODES_MAX = 20_000
+export const PODS_MAX = 2_000_000
+/** What the exact engine holds of these. */
+export const EXACT_NODES_MAX = 2000
+export const EXACT_PODS_MAX = 200_000
 const MODES = ['vxlan', 'route', 'vlan'] as const
 const ROUTE_KINDS = ['block', 'host', 'rack', 'static'] as const
 const PLACEMENTS = ['lowest', 'rack'] as const
@@ -152,7 +155,7 @@ export const scenarioSchema = z.strictObject({
   name: z.string().max(60).default('scenario'),
   about: z.string().max(2000).default(''),
   seed: whole(0, 2 ** 32 - 1).default(1),
-  nodes: whole(1, NODES_MAX, '; the exact engine holds no more'),
+  nodes: whole(1, NODES_MAX, '; no engine holds more'),
   podsPerNode: whole(0, 1000),
   racks: whole(1, 1000).default(1),
   spines: whole(1, 64).default(2),
@@ -203,7 +206,11 @@ export const scenarioSchema = z.strictObject({
 export type Scenario = z.output<typeof scenarioSchema> & {
   /** What the files of workload steps hold, by the steps' places in the list. */
   readonly inputs?: StepInputs
+  /** Which engine runs it; undefined: the one that suits it (engine.ts). */
+  readonly engine?: EngineKind
 }
+/** See engine.ts. */
+export type EngineKind = 'exact' | 'scaled'
 export type RunMode = Scenario['modes'][number]
 /** One road for all networks. */
 export type ScenarioMode = Exclude<RunMode, { readonly mode: 'mixed' }>

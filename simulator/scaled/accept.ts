@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TriviumError } from '../../src/errors.ts'
+import { isTriviumError, TriviumError } from '../../src/errors.ts'
 import { type Prefix, prefixFamily, prefixLength } from '../../src/net/mod.ts'
 import type { RunMode, Scenario, ScenarioMode } from '../scenario.ts'
 
@@ -50,10 +50,25 @@ function announcedIn({ mode, announce }: ScenarioMode): Plan['announces'] {
   return announce === 'host' ? 'hosts' : 'blocks'
 }
 
+/** Why the engine does not take it; undefined: it does. */
+export function refusalOf(scenario: Scenario, mode: RunMode): TriviumError | undefined {
+  try {
+    acceptPlan(scenario, mode)
+    return undefined
+  } catch (thrown) {
+    if (isTriviumError(thrown)) return thrown
+    throw thrown
+  }
+}
+
 type Word = readonly [word: string, found: unknown, wanted: unknown]
 
-function words({ pools, fabric, routing, store, talk, allow }: Scenario): readonly Word[] {
+function words(scenario: Scenario): readonly Word[] {
+  const { pools, fabric, routing, store, talk, allow, workload, faults, swarm } = scenario
   return [
+    ['workload', workload.length, 0],
+    ['faults', faults.length, 0],
+    ['swarm', swarm, undefined],
     ['pools', pools.length, 1],
     ['allow', allow.length, 0],
     ['fabric.kind', fabric.kind, 'leaf-spine'],
@@ -96,5 +111,5 @@ const refusal = (word: string, found: unknown, wanted: unknown): TriviumError =>
   new TriviumError(
     'BAD_CONFIG',
     `Cannot run ${word} in the scaled engine: found ${String(found)}, wanted ${wanted === undefined ? 'none' : String(wanted)}`,
-    'The exact engine runs it, use: trivium sim run',
+    'The exact engine runs it, use: --engine exact',
   )

@@ -25,6 +25,7 @@
  *
  * @module
  */
+export { refusalOf } from './accept.ts'
 export { contentsOf } from './contents.ts'
 export { countOf, NODE_TABLES } from './counts.ts'
 export { type RunOptions, ScaledRun, type ScaledStep } from './run.ts'

@@ -4,7 +4,7 @@
  * @module
  */
 import { networkOfPod, networksOf } from '../network.ts'
-import { PODS_MAX, type Scenario } from '../scenario.ts'
+import { EXACT_PODS_MAX, type Scenario } from '../scenario.ts'
 import { type Complaint, roomFor } from '../scenario-rules.ts'
 import { ACTIONS_MAX, type StepOf, type WorkloadStep } from '../scenario-workload.ts'
 import { among } from '../suggest.ts'
@@ -162,8 +162,8 @@ function peakOf(scenario: Scenario, actions: readonly PodAction[]): Peak {
 
 function checkPeak(scenario: Scenario, actions: readonly PodAction[]): Complaint | undefined {
   const { pods, ofNodes } = peakOf(scenario, actions)
-  if (pods > PODS_MAX) {
-    const message = `${pods} pods are there at once, the exact engine holds ${PODS_MAX}`
+  if (pods > EXACT_PODS_MAX) {
+    const message = `${pods} pods are there at once, the exact engine holds ${EXACT_PODS_MAX}`
     return { path: ['workload'], message }
   }
   for (const [network, counts] of ofNodes) {

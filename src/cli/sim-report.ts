@@ -6,6 +6,7 @@
  */
 import { SingleBar } from 'cli-progress'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { EngineChoice } from '../../simulator/engine.ts'
 import type { RunTasks } from '../../simulator/other-seeds.ts'
 import type { RunResult } from '../../simulator/run.ts'
 import { isTriviumError, TriviumError } from '../errors.ts'
@@ -19,6 +20,7 @@ export interface ReportFlags {
   readonly html?: string
   readonly csv?: string
   readonly yes?: boolean
+  readonly engine: EngineChoice
   readonly seeds: number
   readonly threads?: number
 }
@@ -50,6 +52,14 @@ export function withReportOptions(command: Command): Command {
       'write a report with plots: one file, no script, nothing from elsewhere',
     )
     .option('--csv <folder>', 'write every table there as CSV')
+    .addOption(
+      new Option(
+        '--engine <name>',
+        'exact: a kernel a node; scaled: up to 20000 nodes, until all pods are known; auto: by the size',
+      )
+        .choices(['auto', 'exact', 'scaled'])
+        .default('auto'),
+    )
     .option('--yes', 'run it also when it needs more memory than Node gives a process')
     .addOption(outputOption(['csv']))
 }

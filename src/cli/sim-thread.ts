@@ -4,7 +4,8 @@
  * @module
  */
 import type { MessagePort } from 'node:worker_threads'
-import { type RunResult, runScenario } from '../../simulator/run.ts'
+import { runWith } from '../../simulator/engine.ts'
+import type { RunResult } from '../../simulator/run.ts'
 import type { Scenario } from '../../simulator/scenario.ts'
 import { runPoint, type SweepResult } from '../../simulator/sweep/result.ts'
 
@@ -24,7 +25,7 @@ export function serveRuns(port: MessagePort): void {
   port.on('message', ({ key, scenario, wants }: RunOrder) => {
     if (wants === 'figures') port.postMessage(runPoint(key, scenario) satisfies SweepResult)
     else {
-      const { scenario: _, ...result } = runScenario(scenario)
+      const { scenario: _, ...result } = runWith('auto', scenario)
       port.postMessage(result satisfies WholeResult)
     }
   })

@@ -36,7 +36,7 @@ function run(heapMb: number, ...args: readonly string[]) {
 }
 
 t.test('too large: nothing runs, and the numbers are said', async (t) => {
-  const { status, stdout, stderr } = run(2048, scenario(2000, 100))
+  const { status, stdout, stderr } = run(2048, scenario(2000, 100), '--engine', 'exact')
   t.equal(status, 2)
   t.equal(stdout, '')
   t.match(stderr, /Cannot run scenario .*2000\.yaml: it will need about \d+\.\d GB, this process/)
@@ -50,6 +50,12 @@ t.test('with --yes it runs in a larger process, and its output and status are ou
   const { status, stdout } = run(80, path, '--yes', '-o', 'json')
   t.equal(status, 0)
   t.equal(JSON.parse(stdout).passed, true)
+})
+
+t.test('the scaled engine needs less, and says that it ran', async (t) => {
+  const { status, stdout } = run(2048, scenario(2000, 20), '--engine', 'scaled')
+  t.equal(status, 0)
+  t.match(stdout, /engine scaled.*\n.*vxlan: [\d ]+ entries, [\d ]+ stored/)
 })
 
 t.test('what fits asks nobody', async (t) => {

@@ -133,9 +133,9 @@ t.test('a comparison plans what can be', async (t) => {
     own.scenarios[0]?.modes.map(labelOf),
     run.modes.map(({ label }) => label),
   )
-  t.throws(() => planCompare(scenario(), undefined, [5000]), {
+  t.throws(() => planCompare(scenario(), undefined, [50_000]), {
     code: 'BAD_CONFIG',
-    message: /2000/,
+    message: /20000/,
   })
   const small = () => planCompare(scenario(), undefined, [2000])
   t.throws(small, { message: /on 2000 nodes: pools.0.cidr: .* at least a \/1\d/ })

@@ -259,6 +259,8 @@ t.test('what a whole run reports', async (t) => {
 
 t.test('what it does not know is refused by its word', async (t) => {
   const refused: readonly (readonly [word: string, input: object])[] = [
+    ['workload', { workload: [{ kind: 'restart', atMs: 1, share: 0.5 }] }],
+    ['faults', { faults: [{ kind: 'spine', spine: 0, atMs: 1 }] }],
     ['announce', { modes: [{ mode: 'route', announce: 'rack' }] }],
     ['placement', { modes: [{ mode: 'route', placement: 'rack' }] }],
     ['flavour', { modes: [{ mode: 'vxlan', flavour: 'lightweight' }] }],

@@ -27,6 +27,7 @@ Examples:
   trivium sim run racks.yaml --seed 7 -o json        your own, another seed, for a program
   trivium sim run first --seeds 1                    one seed alone: quicker, nothing said about chance
   trivium sim run first --seeds 30 --csv figures     thirty seeds, and every table as CSV
+  trivium sim run huge.yaml --engine scaled          ten thousand nodes, a million pods: until all are known
   trivium sim compare first --html compare.html      the modes side by side
   trivium sim replay pods.json                       a real cluster's pods, through every mode
   trivium sim swarm swarm --seeds 50                 fifty seeds with faults of their own making
@@ -81,7 +82,7 @@ async function run(file: string, flags: ReportFlags, scenariosDir: string): Prom
   // The simulator and its plots load only when somebody simulates.
   const { memoryOfScenario, runScenarioFile } = await import('../../../simulator/main.ts')
   await simulate(async (terminal) => {
-    const bytes = await memoryOfScenario(file, scenariosDir)
+    const bytes = await memoryOfScenario(file, scenariosDir, flags.engine)
     if (!(await hasRoom(`scenario ${file}`, bytes, flags.yes === true))) return 0
     const runTasks = otherSeedsRunner(flags)
     return runScenarioFile({ ...flags, file, scenariosDir, runTasks, ...terminal })

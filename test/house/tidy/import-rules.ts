@@ -194,10 +194,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ],
     packages: ['commander', 'yaml', 'zod', 'cli-progress', 'node:*'],
   },
-  { unit: 'simulator', units: PURE, packages: ['yaml', 'zod'] },
-  // Where the one or the other engine is chosen.
-  { unit: 'simulator/engine.ts', units: ['simulator', 'simulator/run-scaled.ts', ...PURE] },
-  { unit: 'simulator/run-scaled.ts', units: ['simulator', 'simulator/scaled', ...PURE] },
+  { unit: 'simulator', units: [...PURE, 'simulator/scaled'], packages: ['yaml', 'zod'] },
   // A second implementation: of the exact engine it knows what a scenario and a switch are.
   {
     unit: 'simulator/scaled',
