@@ -154,8 +154,7 @@ export class BgpAnnouncements implements Announcements {
     const speaker = this.speakers[owner]
     if (speaker === undefined || speaker.isRunning === runs) return
     if (runs) {
-      const isRestarting = this.isRestart[owner] === true && this.restarts(owner)
-      speaker.start([...(this.own[owner] ?? [])], isRestarting)
+      speaker.start([...(this.own[owner] ?? [])], this.restarts(owner))
     } else {
       this.isRestart[owner] = true
       this.end(owner)
@@ -210,11 +209,13 @@ export class BgpAnnouncements implements Announcements {
 
   private startSwitch(index: number): void {
     if (this.plan.summed.length > 0) this.summaries.set(index, summaryOf(this.plan, index))
-    this.speakers[index]?.start([], false)
+    this.speakers[index]?.start([], this.restarts(index))
   }
 
-  /** Whether a restart keeps what peers know (RFC 4724). */
+  /** Whether it starts as one whose peers may have kept what it said (RFC 4724). */
   private restarts(owner: number): boolean {
+    const { alwaysRestarts } = this.plan.speakers[owner]?.daemon ?? {}
+    if (this.isRestart[owner] !== true && alwaysRestarts !== true) return false
     return (this.seats[owner] ?? []).some(({ peer }) => peer.gracefulRestart !== false)
   }
 
@@ -226,6 +227,7 @@ export class BgpAnnouncements implements Announcements {
       routes: (effect) => this.routes(index, effect),
       report: (report) => this.report(index, report),
       sent: (bytes) => this.counter.sent(bytes),
+      onDeferred: (ticks) => this.counter.deferred(ticks),
       onHeld: (count) => {
         this.held += count
       },

@@ -32,6 +32,13 @@ export interface DaemonProfile {
   readonly restartSeconds: number | false
   /** Whether it keeps the routes of a peer that asks. */
   readonly helpsRestart: boolean
+  /**
+   * After a restart it chooses and says nothing until every peer that keeps routes has said
+   * all it knows, or so late: the Selection_Deferral_Timer of RFC 4724 section 4.1.
+   */
+  readonly deferralSeconds: number
+  /** Whether every start counts as a restart, the first one after a loss of power, too. */
+  readonly alwaysRestarts: boolean
   /** Prefixes learned a second: what a turn of decisions takes. Measured with 100 prefixes an UPDATE, where not said. */
   readonly routesPerSecond: number
   /** Whether its small messages wait for each other (RFC 896), because it does not set TCP_NODELAY. */
@@ -55,6 +62,8 @@ const TRIVIUM = {
   watchesCarrier: false,
   restartSeconds: 120,
   helpsRestart: true,
+  deferralSeconds: 120,
+  alwaysRestarts: false,
   routesPerSecond: 1_400_000,
   hasNagle: false,
   sources: ['src/backend/bgp/speaker-plan.ts', 'src/bgp/config.ts', 'bench bgp-rib'],
@@ -70,6 +79,8 @@ const BIRD = {
   watchesCarrier: true,
   // It helps others, and does not ask for help itself.
   restartSeconds: false,
+  // `graceful restart wait`, DEFAULT_GR_WAIT of nest/protocol.h: exports to the kernel and to peers wait.
+  deferralSeconds: 240,
   routesPerSecond: 1_300_000,
   hasNagle: true,
   sources: ['CZ-NIC/bird proto/bgp/config.Y', 'doc/bird.sgml', 'measured: BIRD 2.0.12'],
@@ -119,7 +130,14 @@ export const DAEMONS: readonly DaemonProfile[] = [
     connectDelaySeconds: 2,
     kernelScanMs: 2000,
     restartSeconds: 120,
-    sources: [...BIRD.sources, 'projectcalico/calico confd/tests/compiled_templates, bird.cfg'],
+    // It is started as `bird -R`.
+    alwaysRestarts: true,
+    sources: [
+      ...BIRD.sources,
+      'CZ-NIC/bird nest/proto.c, graceful_restart_init',
+      'projectcalico/calico confd/tests/compiled_templates, bird.cfg',
+      'projectcalico/calico node/filesystem/etc/service/available/bird/run',
+    ],
   },
 ]
 

@@ -25,6 +25,8 @@ export interface BgpFigure {
   readonly upMs: number
   /** Until a speaker learned something new, for the last time. */
   readonly learnedMs: number
+  /** The longest that a speaker which started held its choices back for peers' sake; undefined: none did. */
+  readonly deferredMs?: number
   /** Best paths of all speakers, their own among them. */
   readonly routes: number
   /** Octets of all speakers' tables. */
@@ -47,6 +49,7 @@ export class BgpCounter {
   ended = 0
   upTick = 0
   learnedTick = 0
+  deferredTicks: number | undefined
 
   /** Messages one behind the other. */
   sent(bytes: Uint8Array): void {
@@ -59,6 +62,10 @@ export class BgpCounter {
     }
   }
 
+  deferred(ticks: number): void {
+    this.deferredTicks = Math.max(ticks, this.deferredTicks ?? 0)
+  }
+
   get traffic(): AnnounceTraffic {
     const { messages, prefixesTold, bytes } = this
     return { updates: messages.update, prefixesTold, bytes }
@@ -67,7 +74,7 @@ export class BgpCounter {
   figure(
     now: Pick<BgpFigure, 'speakers' | 'sessions' | 'established' | 'routes' | 'tableBytes'>,
   ): BgpFigure {
-    const { messages, bytes, ended, upTick, learnedTick } = this
+    const { messages, bytes, ended, upTick, learnedTick, deferredTicks } = this
     return {
       ...now,
       ended,
@@ -75,6 +82,7 @@ export class BgpCounter {
       bytes,
       upMs: upTick / TICKS_PER_MS,
       learnedMs: learnedTick / TICKS_PER_MS,
+      ...(deferredTicks === undefined ? {} : { deferredMs: deferredTicks / TICKS_PER_MS }),
     }
   }
 }

@@ -38,6 +38,8 @@ export interface SpeakerWorld {
   readonly report: (report: SpeakerReport) => void
   /** So many inputs and outputs more, or less, are held back. */
   readonly onHeld: (count: number) => void
+  /** It chose at last, so long after its start. */
+  readonly onDeferred?: (ticks: number) => void
   /** UPDATE messages that left, by their octets. */
   readonly sent: (bytes: Uint8Array) => void
 }
@@ -73,6 +75,8 @@ export class SimSpeaker {
   private isReconfigured = false
   /** Octets of UPDATEs that no turn has decided about. */
   private undecided = 0
+  /** Whether it waits for what peers have to say before it chooses. */
+  private isDeferring = false
   private toAdd = new Map<Prefix, Originated>()
   private toRemove = new Set<Prefix>()
 
@@ -98,7 +102,10 @@ export class SimSpeaker {
     this.life++
     this.startTick = engine.tick
     const { life, plan } = this
-    const machine = createSpeaker({ isRestarting, ...(plan.costOf && { costOf: plan.costOf }) })
+    const { deferralSeconds } = plan.daemon
+    const costs = plan.costOf && { costOf: plan.costOf }
+    const machine = createSpeaker({ isRestarting, deferralSeconds, ...costs })
+    this.defer(isRestarting)
     this.machine = machine
     const clock = virtualClock(engine, this.index)
     this.driven = drive(machine, clock, (effect) => {
@@ -116,6 +123,7 @@ export class SimSpeaker {
     this.machine = undefined
     this.life++
     this.hold(-this.held)
+    this.isDeferring = false
     this.undecided = 0
     this.isReconfigured = false
     this.gates.clear()
@@ -192,6 +200,7 @@ export class SimSpeaker {
         this.note(effect.report)
         break
       case 'routes.complete':
+        this.defer(false)
         break
       default:
         assertNever(effect)
@@ -282,6 +291,13 @@ export class SimSpeaker {
       this.hold(-1)
       run()
     })
+  }
+
+  private defer(isDeferring: boolean): void {
+    if (isDeferring === this.isDeferring) return
+    this.isDeferring = isDeferring
+    this.hold(isDeferring ? 1 : -1)
+    if (!isDeferring) this.world.onDeferred?.(this.world.engine.tick - this.startTick)
   }
 
   private hold(count: number): void {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { TriviumError } from '../../src/errors.ts'
 import { ipToInteger, networkAddress, parsePrefix, prefixSize } from '../../src/net/mod.ts'
 import { type Prng, prng } from '../../src/prng.ts'
 import { fewestRoutes, type PlainRoute } from '../ortc.ts'
@@ -51,7 +52,8 @@ function* snapshotsOf(
   name: string,
   each: AllotCase,
 ): Generator<readonly [string, Snapshot]> {
-  const { nodes, racks, podsPerNode, pool, seed } = question
+  const { nodes, racks, podsPerNode, seed } = question
+  const { pool = question.pool } = each
   const chance = prng(seed).fork(name)
   const total = nodes * podsPerNode
   const places = Array.from({ length: nodes }, (_, node) => Math.floor((node * racks) / nodes))
@@ -64,7 +66,7 @@ function* snapshotsOf(
   for (const [node, rack] of places.entries()) {
     allotment.join(nameOf(node), rack, each.placement === 'rack')
   }
-  for (let pod = 0; pod < total; pod++) allotment.addPod(nameOf(chance.below(nodes)))
+  for (let pod = 0; pod < total; pod++) addPod(allotment, nameOf(chance.below(nodes)))
   yield [name, snapshotOf(allotment)]
   if (each.rehome === undefined) return
   const { percents, placement } = each.rehome
@@ -88,7 +90,16 @@ function replace(allotment: Allotment, node: string, rack: number, says: boolean
   allotment.leave(node, true)
   const next = `${node}-next`
   allotment.join(next, rack, says)
-  for (let pod = 0; pod < pods; pod++) allotment.addPod(next)
+  for (let pod = 0; pod < pods; pod++) addPod(allotment, next)
+}
+
+/** A pool that is too small would make the table of fewer pods than were asked for. */
+function addPod(allotment: Allotment, node: string): void {
+  if (allotment.addPod(node)) return
+  throw new TriviumError(
+    'BAD_CONFIG',
+    `Cannot allot a pod on ${node}: the pool is empty, wanted a larger one`,
+  )
 }
 
 const snapshotOf = (allotment: Allotment): Snapshot => ({

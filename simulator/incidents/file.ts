@@ -17,17 +17,20 @@ const words = z.string().min(1).max(400)
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'wanted small letters, digits and dashes')
 const entries = whole(1, ENTRIES_MAX)
 
-/** How an answer is held to a report: the same, on one side of it, or within a factor. */
-const RULE = /^(same|at least|at most|within x (\d+(?:\.\d+)?))$/
+/**
+ * How an answer is held to a report: the same, on one side of it, or within a factor. What is
+ * `shown` was not reported, and does not count.
+ */
+const RULE = /^(same|at least|at most|shown|within x (\d+(?:\.\d+)?))$/
 
-const rule = z.string().regex(RULE, 'wanted same, at least, at most, or within x 2')
+const rule = z.string().regex(RULE, 'wanted same, at least, at most, within x 2, or shown')
 
 /** One figure of the answer beside the report's. */
 const expectation = z
   .strictObject({
     /** Read behind the value: `1 018 nodes with the usual gc_thresh3`. */
     what: words,
-    reported: z.union([z.number(), z.string().min(1).max(100)]),
+    reported: z.union([z.number(), z.string().min(1).max(100)]).optional(),
     unit: oneOf(['count', 'ms', 's', 'share', 'bytes', 'entries', 'pods']).default('count'),
     rule: rule.default('same'),
     /** Which point, case or step of the question. */
@@ -39,6 +42,9 @@ const expectation = z
   })
   .refine(({ figure, missing }) => (figure === undefined) !== (missing === undefined), {
     message: 'wanted either figure or missing',
+  })
+  .refine(({ reported, rule: held }) => (reported === undefined) === (held === 'shown'), {
+    message: 'wanted reported, or the rule shown without it',
   })
 
 const capacity = z.strictObject({
@@ -70,6 +76,8 @@ const allotCase = z.strictObject({
   blockLength: whole(16, 32),
   /** `chance`: no allocator; every pod has an address of the pool by chance. */
   placement: oneOf(['lowest', 'rack', 'chance']),
+  /** In place of the question's. */
+  pool: z.string().optional(),
   spare: z.boolean().default(false),
   rehome: rehome.optional(),
 })

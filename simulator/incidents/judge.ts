@@ -18,7 +18,8 @@ export type Verdict = 'reproduced' | 'partly' | 'not'
 export interface Check {
   readonly expectation: Expectation
   readonly simulated: Figure
-  readonly holds: boolean
+  /** Undefined: it is shown, and nothing was reported. */
+  readonly holds: boolean | undefined
 }
 
 export interface Judged {
@@ -34,12 +35,14 @@ export function judge(incident: Incident, answer: Answer | undefined): Judged {
       expectation.missing === undefined && answer !== undefined ? answer(expectation) : undefined
     return { expectation, simulated, holds: isHeld(expectation, simulated) }
   })
-  const held = checks.filter(({ holds }) => holds).length
-  const verdict = held === 0 ? 'not' : held === checks.length ? 'reproduced' : 'partly'
+  const judged = checks.filter(({ holds }) => holds !== undefined)
+  const held = judged.filter(({ holds }) => holds).length
+  const verdict = held === 0 ? 'not' : held === judged.length ? 'reproduced' : 'partly'
   return { incident, checks, verdict }
 }
 
-function isHeld({ reported, rule }: Expectation, simulated: Figure): boolean {
+function isHeld({ reported, rule }: Expectation, simulated: Figure): boolean | undefined {
+  if (reported === undefined) return undefined
   if (simulated === undefined) return false
   if (typeof reported === 'string' || typeof simulated === 'string') return simulated === reported
   const factor = factorOf(rule)

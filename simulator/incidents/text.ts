@@ -70,7 +70,7 @@ const checkRow = (check: Check): readonly string[] => {
     figureWords(expectation.reported, expectation),
     expectation.missing === undefined ? figureWords(simulated, expectation) : 'not modelled',
     typeof expectation.reported === 'string' ? 'same' : expectation.rule,
-    holds ? 'yes' : 'no',
+    holds === undefined ? '-' : holds ? 'yes' : 'no',
   ]
 }
 
@@ -97,7 +97,7 @@ export function incidentsData(judged: readonly Judged[]): unknown {
     checks: checks.map(({ expectation, simulated, holds }) => ({
       ...expectation,
       ...(simulated === undefined ? {} : { simulated }),
-      holds,
+      ...(holds === undefined ? {} : { holds }),
     })),
   }))
 }
@@ -127,10 +127,10 @@ export function incidentsCsv(judged: readonly Judged[]): string {
       each.what,
       each.at ?? '',
       each.mode ?? '',
-      each.reported,
+      each.reported ?? '',
       simulated ?? '',
       each.rule,
-      holds ? 1 : 0,
+      holds === undefined ? '' : holds ? 1 : 0,
       link,
     ])
   })

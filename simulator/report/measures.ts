@@ -226,6 +226,7 @@ const BGP_ROWS: readonly Row[] = [
   ['bgp.sessions', 'sessions', 'count', ({ bgp }) => bgp?.whole.sessions, 'less'],
   ['bgp.up', 'all sessions up after', 'ms', ({ bgp }) => bgp?.coldStart.upMs, 'less'],
   ['bgp.learned', 'everything learned after', 'ms', ({ bgp }) => bgp?.coldStart.learnedMs, 'less'],
+  ['bgp.deferred', 'longest wait for peers', 'ms', ({ bgp }) => bgp?.whole.deferredMs, 'less'],
   ['bgp.ended', 'sessions that ended', 'count', ({ bgp }) => bgp?.whole.ended, 'less'],
   ['bgp.updates', 'UPDATE messages', 'count', ({ bgp }) => bgp?.whole.messages.update, 'less'],
   ['bgp.bytes', 'bytes of all messages', 'bytes', ({ bgp }) => bgp?.whole.bytes, 'less'],
