@@ -10,6 +10,7 @@ import { stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
 import { answer, type CapacityAnswer } from './capacity/answer.ts'
 import { type QuestionFlags, questionOf } from './capacity/question.ts'
+import { type CapacityEngine, hasDifferences, modeRunOf, planRuns } from './capacity/run.ts'
 import { type ComparePlan, modesNamed, planCompare, runCompare } from './compare.ts'
 import { type EngineChoice, runWith, withEngine } from './engine.ts'
 import {
@@ -22,7 +23,7 @@ import {
   writeWhole,
 } from './files.ts'
 import { memoryNeeded } from './memory.ts'
-import { type RunTasks, runOtherSeeds } from './other-seeds.ts'
+import { type RunTasks, runHere, runOtherSeeds } from './other-seeds.ts'
 import { atItsPeak, type ReplayFlags, recordedFrom, replayScenario } from './replay/plan.ts'
 import { capacityCsv, capacityData } from './report/capacity-data.ts'
 import { capacityText } from './report/capacity-text.ts'
@@ -35,6 +36,7 @@ import { seedsData, seedsText } from './report/seeds-report.ts'
 import { textReport } from './report/text.ts'
 import type { Progress, RunResult } from './run.ts'
 import type { Scenario } from './scenario.ts'
+import type { Task } from './seeds.ts'
 import { runSwarmSeed, SWARM_HEAD, type SwarmSeed, swarmLine, swarmSummary } from './swarm.ts'
 
 export { reportIncidents } from './incidents.ts'
@@ -294,6 +296,13 @@ export interface CapacityOptions {
   readonly command: string
   /** Where to write the HTML report. */
   readonly html?: string
+  /** What it is run by, beside the count. @default count */
+  readonly engine?: CapacityEngine
+  /** Runs the limit, too. */
+  readonly verify?: boolean
+  /** @default here, one after the other */
+  readonly runTasks?: RunTasks<RunResult>
+  readonly progress?: Progress
   /** Folder of the built-in scenarios. */
   readonly scenariosDir: string
   readonly write: (text: string) => void
@@ -302,18 +311,50 @@ export interface CapacityOptions {
 /**
  * Answers one question.
  *
+ * @returns 1 when a run gave something else than the count.
  * @throws {TriviumError} NOT_FOUND or BAD_CONFIG for the file, USAGE for a flag.
  */
-export async function answerCapacity(options: CapacityOptions): Promise<void> {
+export async function answerCapacity(options: CapacityOptions): Promise<0 | 1> {
   const { file, flags, output, html, scenariosDir, write } = options
   const path = file === undefined ? undefined : await locate(file, scenariosDir)
   const read = path === undefined ? undefined : await readScenario(path)
-  const given = answer(questionOf(flags, read?.scenario))
+  const given = await withRuns(answer(questionOf(flags, read?.scenario)), options)
   const text = capacityReport(given, output)
-  if (html === undefined) return write(text)
-  const { capacityHtml } = await import('./report/capacity-html.ts')
-  await writeWhole(html, capacityHtml(given, options.command))
-  write(isForPeople(output) ? `${text}\nreport ${html}\n` : text)
+  if (html === undefined) write(text)
+  else {
+    const { capacityHtml } = await import('./report/capacity-html.ts')
+    await writeWhole(html, capacityHtml(given, options.command))
+    write(isForPeople(output) ? `${text}\nreport ${html}\n` : text)
+  }
+  return hasDifferences(given.runs) ? 1 : 0
+}
+
+/** The answer with what engines gave, where one is chosen. */
+async function withRuns(
+  given: CapacityAnswer,
+  { engine = 'count', verify = false, runTasks = runHere, progress }: CapacityOptions,
+): Promise<CapacityAnswer> {
+  if (engine === 'count') return given
+  const plans = planRuns(given.question, given.modes, engine, verify)
+  const tasks = plans.flatMap(({ tasks: own }, mode) =>
+    own.map(({ scenario }, at): Task => {
+      const words = `${given.modes[mode]?.label} on ${scenario.nodes} nodes`
+      return { key: `${mode} ${at}`, scenario, words }
+    }),
+  )
+  const found = new Map<string, RunResult>()
+  const bytes = Math.max(0, ...tasks.map(({ scenario }) => memoryNeeded(scenario)))
+  await runTasks(tasks, bytes, (result, { key, words }) => {
+    found.set(key, result)
+    progress?.(found.size / tasks.length, words)
+  })
+  const runs = plans.map((plan, mode) =>
+    modeRunOf(
+      plan,
+      plan.tasks.flatMap((_, at) => found.get(`${mode} ${at}`) ?? []),
+    ),
+  )
+  return { ...given, runs }
 }
 
 function capacityReport(given: CapacityAnswer, output: OutputFormat): string {

@@ -7,6 +7,7 @@ import { type Advice, adviceFor } from './advice.ts'
 import { capacityOf, type ModeCapacity } from './limit.ts'
 import type { Question } from './question.ts'
 import { type Remark, remarksOf } from './remarks.ts'
+import type { ModeRun } from './run.ts'
 
 export interface CapacityAnswer {
   readonly question: Question
@@ -15,6 +16,8 @@ export interface CapacityAnswer {
   readonly advised: ModeCapacity | undefined
   readonly advice: readonly Advice[]
   readonly remarks: readonly Remark[]
+  /** By the modes' places; undefined: nothing was run. */
+  readonly runs?: readonly ModeRun[]
 }
 
 export function answer(question: Question): CapacityAnswer {

@@ -28,6 +28,8 @@ export interface Question {
   readonly shape: Shape
   readonly growth: Growth
   readonly modes: readonly ScenarioMode[]
+  /** Whose times and routing a run has. */
+  readonly base: Scenario
 }
 
 /** Flags as given; numbers are whole and in the range of their flag. */
@@ -91,7 +93,7 @@ export function questionOf(flags: QuestionFlags, scenario?: Scenario): Question 
   checkRacks(shape)
   const modes = modesOf(flags, scenario)
   checkPools(shape, modes)
-  return { title: base.name, shape, growth: sizes.growth, modes }
+  return { title: base.name, shape, growth: sizes.growth, modes, base }
 }
 
 function plainScenario(): Scenario {

@@ -7,15 +7,19 @@ import type { Advice } from '../capacity/advice.ts'
 import type { CapacityAnswer } from '../capacity/answer.ts'
 import type { Bound, ModeCapacity } from '../capacity/limit.ts'
 import type { Shape } from '../capacity/shape.ts'
+import { RUN_CSV_HEADS, runCsv, runData } from './capacity-runs.ts'
 import { changeWords } from './capacity-words.ts'
 
 /** Plain data: numbers are exact, undefined is left out. */
 export function capacityData(answer: CapacityAnswer): unknown {
-  const { question, modes, advised, advice, remarks } = answer
+  const { question, modes, advised, advice, remarks, runs } = answer
   return {
     asked: shapeData(question.shape),
     growth: question.growth,
-    modes: modes.map(modeData),
+    modes: modes.map((mode, index) => ({
+      ...modeData(mode),
+      ...(runs?.[index] === undefined ? {} : runData(runs[index])),
+    })),
     ...(advised === undefined ? {} : { adviceFor: advised.label }),
     advice: advice.map(adviceData),
     remarks,
@@ -92,11 +96,12 @@ const HEADS = [
   'worst_entries',
   'worst_capacity',
   'pressure',
+  ...RUN_CSV_HEADS,
 ] as const
 
 /** A line a mode; empty: nothing breaks, or nothing is known. */
-export function capacityCsv({ modes }: CapacityAnswer): string {
-  const rows = modes.map(({ label, asked, holds, upTo, breaks, worst }) => [
+export function capacityCsv({ modes, runs }: CapacityAnswer): string {
+  const rows = modes.map(({ label, asked, holds, upTo, breaks, worst }, index) => [
     label,
     asked.nodes,
     asked.racks,
@@ -107,6 +112,7 @@ export function capacityCsv({ modes }: CapacityAnswer): string {
     ...cells(breaks),
     ...cells(worst),
     worst?.pressure ?? '',
+    ...runCsv(runs?.[index]),
   ])
   return [HEADS, ...rows].map((row) => `${row.join(',')}\n`).join('')
 }

@@ -7,6 +7,7 @@
 import type { CapacityAnswer } from '../capacity/answer.ts'
 import { pressureCurve } from '../capacity/curve.ts'
 import { leastRacks, NODES_LIMIT } from '../capacity/shape.ts'
+import { RUN_HEADS, runRows } from './capacity-runs.ts'
 import {
   boundWords,
   breaksWords,
@@ -38,6 +39,7 @@ export function capacityHtml(answer: CapacityAnswer, command: string): string {
     `<p class="answer">${escaped(title)}</p>`,
     ...words,
     card('Modes', 'At the asked size, and the largest size that holds.', modesTable(answer)),
+    runsCard(answer),
     plotCard(answer),
     adviceCard(answer),
     sources.length === 0
@@ -69,6 +71,14 @@ function modesTable({ modes }: CapacityAnswer): string {
     ]),
     'dense wrap',
   )
+}
+
+function runsCard(answer: CapacityAnswer): string {
+  if (answer.runs === undefined) return ''
+  const rows = runRows(answer).map((row) => row.map(escaped))
+  const hint =
+    'Where an engine takes the mode and the size, it was run, too: its tables are held to the count, and it knows times (virtual). Last pod, heard: from the arrival of the last pod until everything, or every switch, knows it. Gap: from a change in a kernel to the hardware of a switch.'
+  return card('Counted and run', hint, table(RUN_HEADS, rows, 'dense wrap'))
 }
 
 function adviceCard({ advised, advice }: CapacityAnswer): string {

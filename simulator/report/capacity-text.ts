@@ -7,6 +7,7 @@
 import type { CapacityAnswer } from '../capacity/answer.ts'
 import type { ModeCapacity } from '../capacity/limit.ts'
 import { aligned, type Column } from './align.ts'
+import { runLines } from './capacity-runs.ts'
 import {
   boundWords,
   breaksWords,
@@ -47,6 +48,7 @@ export function capacityText(answer: CapacityAnswer, wide: boolean): string {
   const parts = [
     questionWords(question),
     aligned(COLUMNS, modes.map(rowOf)),
+    runLines(answer),
     ...(wide ? [aligned(KERNEL_COLUMNS, modes.map(kernelRow))] : []),
     adviceLines(answer),
     [...unknownLines(modes), ...answer.remarks.map(({ text, source }) => remark(text, source))],

@@ -94,19 +94,28 @@ export async function simulate(work: (terminal: Terminal) => Promise<0 | 1>): Pr
   }
 }
 
+/** Runs on threads. @param threads Undefined: as many as are worth while. */
+export function wholeRunner(threads: number | undefined): RunTasks<RunResult> {
+  return async (tasks, bytes, onResult) => {
+    if (tasks.length === 0) return
+    const { runWhole } = await import('./sim-pool.ts')
+    const { signal } = new AbortController()
+    await runWhole({ threads, signal })(tasks, bytes, onResult)
+  }
+}
+
 /** Runs other seeds on threads, and says before when that will take long. */
 export function otherSeedsRunner({ seeds, threads }: ReportFlags): RunTasks<RunResult> {
   const began = performance.now()
   return async (tasks, bytes, onResult) => {
-    const { runWhole, threadsFor } = await import('./sim-pool.ts')
+    const { threadsFor } = await import('./sim-pool.ts')
     const atOnce = Math.min(threadsFor(bytes, threads), tasks.length)
     const left = ((performance.now() - began) * (seeds - 1)) / atOnce
     if (left > LONG_MS) {
       const what = `${seeds - 1} more seeds will take about ${waitWords(left)}`
       process.stderr.write(`${what}; --seeds 1 runs one alone\n`)
     }
-    const signal = new AbortController().signal
-    await runWhole({ threads: atOnce, signal })(tasks, bytes, onResult)
+    await wholeRunner(atOnce)(tasks, bytes, onResult)
   }
 }
 

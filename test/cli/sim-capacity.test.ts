@@ -14,9 +14,8 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
 /** In a process of its own. */
 function capacityApart(...args: readonly string[]) {
-  return spawnSync(process.execPath, [...SOURCE, CLI, 'sim', 'capacity', ...args], {
-    encoding: 'utf8',
-  })
+  const command = [CLI, 'sim', 'capacity', '--engine', 'count', ...args]
+  return spawnSync(process.execPath, [...SOURCE, ...command], { encoding: 'utf8' })
 }
 
 /** The same in this process: what was said. */
@@ -30,7 +29,8 @@ async function capacity(...args: readonly string[]) {
     }
   }
   try {
-    const status = await runCli([process.execPath, CLI, 'sim', 'capacity', ...args])
+    const command = ['sim', 'capacity', '--engine', 'count', ...args]
+    const status = await runCli([process.execPath, CLI, ...command])
     return { status, ...said }
   } finally {
     process.stdout.write = before.stdout

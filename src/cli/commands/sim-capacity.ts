@@ -4,14 +4,18 @@
  * @module
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { isTriviumError, TriviumError } from '../../errors.ts'
-import { collect, print, whole } from '../common.ts'
+import { collect, whole } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
+import { simulate, threadsOption, wholeRunner } from '../sim-report.ts'
 
 const HELP = `
-Counts how full every table gets, instead of running a cluster: the planners are asked what a
-node, a pod, a block and a peer cost, and the rest is arithmetic. A test holds it to the exact
-engine, table by table. So a million nodes take no longer than ten.
+Counts how full every table gets: the planners are asked what a node, a pod, a block and a peer
+cost, and the rest is arithmetic. So a million nodes take no longer than ten.
+
+Where an engine takes the mode and the size, it is run, too (--engine auto): the exact one up to 60
+nodes and 2 000 pods, the scaled one up to 2 000 nodes and 150 000 pods; larger ones are counted alone. --verify
+runs up to 12 000 nodes and 1 000 000 pods, and the limits that were found with one node more. A run
+says times, and its tables must be the counted ones: a difference is shown, and exit status 1.
 
 FILE is a scenario, or the name of a built-in one: its nodes, racks, pools, modes, fabric and
 switches. Without it: 1000 nodes in racks of 40, 110 pods a node, trident3-default, every node
@@ -31,9 +35,12 @@ Examples:
   trivium sim capacity first --nodes 5000                      a built-in scenario, larger
   trivium sim capacity --families 46 --html capacity.html      with a plot of pressure over nodes
   trivium sim capacity --nodes 5000 -o json                    for a program
+  trivium sim capacity --pods 30 --verify                      run the limits, too: minutes
+  trivium sim capacity --engine count                          the count alone, at once
 
 Exit status:
   0  answered; a mode that does not hold is a finding, not a failure
+  1  a run gave other tables than the count: a fault of this program
   2  the scenario or the command line makes no sense
 `
 
@@ -41,11 +48,18 @@ Exit status:
 const NODES_MAX = 1_000_000
 const ENTRIES_MAX = 10_000_000
 
+type CapacityEngine = import('../../../simulator/capacity/run.ts').CapacityEngine
 type CapacityFormat = OutputFormat | 'csv'
 type Flags = import('../../../simulator/capacity/question.ts').QuestionFlags & {
   readonly output: CapacityFormat
   readonly html?: string
+  readonly engine: CapacityEngine
+  readonly verify?: boolean
+  readonly threads?: number
 }
+
+/** As the simulator's `CAPACITY_ENGINES`, which loads only when somebody simulates. */
+const ENGINES: readonly CapacityEngine[] = ['auto', 'count', 'exact', 'scaled']
 
 export function simCapacityCommand(scenariosDir: string): Command {
   return new Command('capacity')
@@ -88,6 +102,13 @@ export function simCapacityCommand(scenariosDir: string): Command {
       'only this one, repeatable: vxlan, vxlan-lightweight, vxlan-direct, route-blocks, route-racks, route-racks-contiguous, route-static, route-32, vlan',
       collect,
     )
+    .addOption(
+      new Option('--engine <name>', 'what the answer is run by, beside the count')
+        .choices(ENGINES)
+        .default('auto'),
+    )
+    .option('--verify', 'run also the limits that were found, and larger sizes')
+    .addOption(threadsOption())
     .option(
       '--html <path>',
       'write the answer with a plot: one file, no script, nothing from elsewhere',
@@ -100,22 +121,16 @@ export function simCapacityCommand(scenariosDir: string): Command {
 async function run(file: string | undefined, flags: Flags, scenariosDir: string): Promise<void> {
   // The simulator loads only when somebody simulates.
   const { answerCapacity } = await import('../../../simulator/main.ts')
-  try {
-    const { output, html, ...asked } = flags
-    const command = ['trivium', ...process.argv.slice(2)].join(' ')
-    await answerCapacity({
-      file,
-      flags: asked,
-      output,
+  const { output, html, engine, verify = false, threads, ...asked } = flags
+  const command = ['trivium', ...process.argv.slice(2)].join(' ')
+  await simulate((terminal) =>
+    answerCapacity({
+      ...{ file, flags: asked, output, engine, verify, command, scenariosDir },
       ...(html && { html }),
-      command,
-      scenariosDir,
-      write: print,
-    })
-  } catch (thrown) {
-    const isInput = isTriviumError(thrown) && ['BAD_CONFIG', 'NOT_FOUND'].includes(thrown.code)
-    throw isInput ? new TriviumError('USAGE', thrown.message, thrown.details, thrown) : thrown
-  }
+      runTasks: wholeRunner(threads),
+      ...terminal,
+    }),
+  )
 }
 
 function talk(text: string): 'none' | 'all' | number {
