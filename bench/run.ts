@@ -25,6 +25,7 @@ import { bench as ipam } from './ipam.bench.ts'
 import { bench as netlink } from './netlink.bench.ts'
 import { bench as peers } from './peers.bench.ts'
 import { bench as simBgp } from './sim-bgp.bench.ts'
+import { bench as simBird } from './sim-bird.bench.ts'
 import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
 import { bench as simScaled } from './sim-scaled.bench.ts'
@@ -41,6 +42,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   netlink,
   peers,
   'sim-bgp': simBgp,
+  'sim-bird': simBird,
   'sim-cluster': simCluster,
   'sim-engine': simEngine,
   'sim-scaled': simScaled,

@@ -41,6 +41,8 @@ export interface DaemonProfile {
   readonly alwaysRestarts: boolean
   /** Prefixes learned a second: what a turn of decisions takes. Measured with 100 prefixes an UPDATE, where not said. */
   readonly routesPerSecond: number
+  /** From what comes in to what is said of it, at least: what a turn takes, however little there is to decide. */
+  readonly turnMs: number
   /** Whether its small messages wait for each other (RFC 896), because it does not set TCP_NODELAY. */
   readonly hasNagle: boolean
   /** Where the figures are. */
@@ -65,6 +67,7 @@ const TRIVIUM = {
   deferralSeconds: 120,
   alwaysRestarts: false,
   routesPerSecond: 1_400_000,
+  turnMs: 0,
   hasNagle: false,
   sources: ['src/backend/bgp/speaker-plan.ts', 'src/bgp/config.ts', 'bench bgp-rib'],
 } as const satisfies DaemonProfile
@@ -82,6 +85,7 @@ const BIRD = {
   // `graceful restart wait`, DEFAULT_GR_WAIT of nest/protocol.h: exports to the kernel and to peers wait.
   deferralSeconds: 240,
   routesPerSecond: 1_300_000,
+  turnMs: 0.25,
   hasNagle: true,
   sources: ['CZ-NIC/bird proto/bgp/config.Y', 'doc/bird.sgml', 'measured: BIRD 2.0.12'],
 } as const satisfies DaemonProfile

@@ -14,6 +14,7 @@
  */
 import { type Engine, EVENT, TICKS_PER_MS } from '../clock.ts'
 import type { Side } from './transport.ts'
+import { messagesOf } from './update-order.ts'
 
 /** Octets of a segment that is not small. Source: RFC 879, an MTU of 1500. */
 const SEGMENT_OCTETS = 1460
@@ -21,8 +22,6 @@ const SEGMENT_OCTETS = 1460
 const ATO_TICKS = 40 * TICKS_PER_MS
 /** The same by a timer of 250 Hz, as seen: 40 to 48 ms. */
 const DELAYED_TICKS = 44 * TICKS_PER_MS
-const HEADER_OCTETS = 19
-const LENGTH_OFFSET = 16
 
 /** What it needs of its connection. */
 export interface NagleWorld {
@@ -168,15 +167,4 @@ export class Nagle {
     }
     return count
   }
-}
-
-function messagesOf(bytes: Uint8Array): readonly Uint8Array[] {
-  const found: Uint8Array[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const length = ((bytes[at + LENGTH_OFFSET] ?? 0) << 8) | (bytes[at + LENGTH_OFFSET + 1] ?? 0)
-    const end = at + Math.max(length, HEADER_OCTETS)
-    found.push(bytes.subarray(at, end))
-    at = end
-  }
-  return found
 }

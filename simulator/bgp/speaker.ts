@@ -23,6 +23,7 @@ import { type Engine, EVENT, TICKS_PER_MS, virtualClock } from '../clock.ts'
 import { coalescedFor } from './daemons.ts'
 import type { SpeakerPlan } from './plan.ts'
 import type { Side, Transport } from './transport.ts'
+import { type About, birdOrder, messagesOf } from './update-order.ts'
 
 /** A session as one of its speakers has it. */
 export interface Seat {
@@ -70,6 +71,11 @@ export class SimSpeaker {
   private machine: Speaker | undefined
   private driven: Driven<SpeakerInput> | undefined
   private readonly gates = new Map<Ip, Gate>()
+  /** UPDATEs of this turn, where their order is the daemon's. */
+  private gathered:
+    | Map<Seat, { readonly connection: number; readonly bytes: Uint8Array[] }>
+    | undefined
+  private readonly lastAbout = new Map<Seat, About>()
   private readonly connected = new Set<Ip>()
   private startTick = 0
   private isReconfigured = false
@@ -128,6 +134,8 @@ export class SimSpeaker {
     this.isReconfigured = false
     this.gates.clear()
     this.connected.clear()
+    this.gathered = undefined
+    this.lastAbout.clear()
     this.toAdd.clear()
     this.toRemove.clear()
   }
@@ -225,7 +233,19 @@ export class SimSpeaker {
   private send(peer: Ip, connection: number, bytes: Uint8Array): void {
     const seat = this.seats.get(peer)
     if (seat === undefined) return
-    const gate = bytes[TYPE_OFFSET] === UPDATE ? this.gates.get(peer) : undefined
+    const { gathered } = this
+    if (gathered !== undefined && bytes[TYPE_OFFSET] === UPDATE) {
+      const waiting = gathered.get(seat)
+      if (waiting === undefined) gathered.set(seat, { connection, bytes: [...messagesOf(bytes)] })
+      else waiting.bytes.push(...messagesOf(bytes))
+      return
+    }
+    this.gate(seat, connection, bytes)
+  }
+
+  /** UPDATEs leave when their peer's gate is open, all others at once. */
+  private gate(seat: Seat, connection: number, bytes: Uint8Array): void {
+    const gate = bytes[TYPE_OFFSET] === UPDATE ? this.gates.get(seat.peer.address) : undefined
     if (gate === undefined) {
       this.put(seat, connection, bytes)
       return
@@ -257,9 +277,24 @@ export class SimSpeaker {
   private turn(): void {
     const prefixes = Math.ceil(this.undecided / PREFIX_OCTETS)
     this.undecided = 0
-    const { routesPerSecond } = this.plan.daemon
-    const ticks = Math.max(1, Math.ceil((prefixes * TICKS_PER_SECOND) / routesPerSecond))
-    this.later(ticks, () => this.feed({ kind: 'turn.given' }))
+    const { routesPerSecond, turnMs } = this.plan.daemon
+    const leastTicks = Math.max(1, Math.round(turnMs * TICKS_PER_MS))
+    const ticks = Math.max(leastTicks, Math.ceil((prefixes * TICKS_PER_SECOND) / routesPerSecond))
+    this.later(ticks, () => {
+      if (this.plan.daemon.hasNagle) this.gathered = new Map()
+      this.feed({ kind: 'turn.given' })
+      this.scatter()
+    })
+  }
+
+  private scatter(): void {
+    const { gathered, lastAbout } = this
+    this.gathered = undefined
+    for (const [seat, { connection, bytes }] of gathered ?? []) {
+      const { messages, last } = birdOrder(bytes, lastAbout.get(seat) ?? 'ipv4')
+      lastAbout.set(seat, last)
+      for (const message of messages) this.gate(seat, connection, message)
+    }
   }
 
   private note(report: SpeakerReport): void {
