@@ -21,6 +21,11 @@ export interface Plan {
   readonly blockLength: number
   readonly network: string
   readonly vlanId: number
+  /** A tunnel in the route, without neighbours. */
+  readonly isLightweight: boolean
+  /** No tunnel inside a rack. */
+  readonly isDirect: boolean
+  readonly masquerades: boolean
   /** What switches hear of nodes. */
   readonly announces: 'nothing' | 'blocks' | 'hosts' | 'macs'
 }
@@ -40,8 +45,18 @@ export function acceptPlan(scenario: Scenario, mode: RunMode): Plan {
   if (mode.announce !== 'block' && mode.announce !== 'host') {
     throw refusal('announce', mode.announce, 'block or host')
   }
-  const vlanId = mode.vlanId ?? 100
-  return { mode: mode.mode, scenario, vlanId, announces: announcedIn(mode), ...poolOf(scenario) }
+  const isLightweight = mode.flavour === 'lightweight'
+  if (isLightweight && mode.crossSubnet) throw refusal('crossSubnet', true, false)
+  return {
+    mode: mode.mode,
+    scenario,
+    vlanId: mode.vlanId ?? 100,
+    isLightweight,
+    isDirect: mode.crossSubnet,
+    masquerades: mode.masquerade,
+    announces: announcedIn(mode),
+    ...poolOf(scenario),
+  }
 }
 
 function announcedIn({ mode, announce }: ScenarioMode): Plan['announces'] {
@@ -85,9 +100,6 @@ function words(scenario: Scenario): readonly Word[] {
 
 const modeWords = (mode: ScenarioMode): readonly Word[] => [
   ['placement', mode.placement ?? 'lowest', 'lowest'],
-  ['flavour', mode.flavour, 'classic'],
-  ['crossSubnet', mode.crossSubnet, false],
-  ['masquerade', mode.masquerade, true],
   ['attachment', mode.attachment ?? 'bridge', 'bridge'],
 ]
 

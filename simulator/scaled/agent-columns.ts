@@ -44,6 +44,7 @@ export class AgentColumns {
   readonly steps = { ticks: numbers(), nodes: ints(), shown: ints(), pods: ints() }
 
   protected readonly ports: AgentPorts
+  protected readonly plan: Plan
   protected readonly prices: Prices
   protected readonly lists = new Lists()
   protected readonly phase: Uint8Array
@@ -90,6 +91,7 @@ export class AgentColumns {
   /** @param isWatched Whether steps are kept. */
   constructor(plan: Plan, blocks: ScaledBlocks, ports: AgentPorts, isWatched: boolean) {
     this.blocks = blocks
+    this.plan = plan
     this.ports = ports
     this.prices = pricesOf(plan)
     this.isWatched = isWatched

@@ -12,7 +12,9 @@
  *
  * @module
  */
-import { AgentColumns, PHASE, PREPARE } from './agent-columns.ts'
+import { PHASE, PREPARE } from './agent-columns.ts'
+import { AgentKernels } from './agent-kernels.ts'
+import { operationsOf } from './prices.ts'
 
 /** Times in milliseconds are as the reconciler counts them, in ticks of a microsecond over 1000. */
 const TICKS_PER_MS = 1000
@@ -41,7 +43,7 @@ export const EVENT = {
   podMade: 14,
 } as const
 
-export class ScaledAgents extends AgentColumns {
+export class ScaledAgents extends AgentKernels {
   /** Whether every kernel shows what the store asks for. */
   get isSettled(): boolean {
     return this.settledCount === this.shown.length
@@ -297,33 +299,10 @@ export class ScaledAgents extends AgentColumns {
     return this.lastStep.tooMuch
   }
 
-  /** Ticks for what the kernel lacks of what was read; -1: nothing. */
-  private missing(node: number): number {
-    const { first, peer, block, own } = this.prices
-    const { peers, blocks, owned, isFirst } = this.lacking(node)
-    const ticks = peers * peer.ticks + blocks * block.ticks + owned * own.ticks
-    const isNothing = peers * peer.operations + blocks * block.operations + owned * own.operations
-    if (isFirst) return ticks + first.ticks
-    return isNothing === 0 ? -1 : ticks
-  }
-
-  private lacking(node: number) {
-    const nodes = this.shown.length
-    const shown = this.shown[node]!
-    const to = this.readClaims[node]!
-    const isFirst = shown < 0
-    const from = Math.max(shown, 0)
-    const peers = Math.min(to, nodes) - Math.min(from, nodes) - (isFirst ? 1 : 0)
-    const owned = this.readOwned[node]! - Math.max(this.ownShown[node]!, 1)
-    const blocks = Math.max(to, nodes) - Math.max(from, nodes) - owned
-    return { peers, blocks, owned, isFirst }
-  }
-
   private appliedOne(node: number, soon: number[]): void {
-    const { first, peer, block, own } = this.prices
-    const { peers, blocks, owned, isFirst } = this.lacking(node)
-    this.operations += peers * peer.operations + blocks * block.operations + owned * own.operations
-    if (isFirst) this.operations += first.operations
+    const lacking = this.lacking(node)
+    const { isFirst } = lacking
+    this.operations += operationsOf(this.prices, lacking)
     if (this.whole[node] === 1) this.tableNew[node] = isFirst ? 1 : 0
     this.shown[node] = this.readClaims[node]!
     this.note(node)
@@ -339,25 +318,6 @@ export class ScaledAgents extends AgentColumns {
       if (at >= from && at < this.readOwned[node]!) this.ports.announce(node, claim)
       at++
     }
-  }
-
-  /** Objects in the node's kernel. */
-  private objects(node: number): number {
-    const { objects, first, changed, peer, block, own, pod } = this.prices
-    const shown = this.shown[node]!
-    if (shown < 0) return objects
-    const nodes = this.shown.length
-    const owned = this.ownShown[node]! - 1
-    const more = Math.max(0, shown - nodes) - owned
-    return (
-      objects +
-      first.operations -
-      changed +
-      (Math.min(shown, nodes) - 1) * peer.operations +
-      more * block.operations +
-      owned * own.operations +
-      this.made[node]! * pod.operations
-    )
   }
 
   private observe(node: number): void {

@@ -8,7 +8,8 @@
  */
 import { ipToInteger, networkAddress, prefixLength } from '../../src/net/mod.ts'
 import type { Plan } from './accept.ts'
-import { ints } from './growing.ts'
+import { type Growing, ints } from './growing.ts'
+import type { Places } from './places.ts'
 
 const NONE = -1
 /** The allocator found no address. */
@@ -27,6 +28,9 @@ export class ScaledBlocks {
   readonly owned: Int32Array
 
   private readonly start: number
+  private readonly places: Places
+  /** Claims of each rack, where anybody asks. */
+  private readonly ofRack: readonly Growing<Int32Array>[]
   /** By claim: the next one of the same node. */
   private readonly next = ints()
   /** By node: the block that its pods' addresses are of now, and the one that is kept ready. */
@@ -35,7 +39,9 @@ export class ScaledBlocks {
   /** Next place in the current block. */
   private readonly cursor: Int32Array
 
-  constructor({ pool, blockLength, scenario }: Plan) {
+  constructor({ pool, blockLength, scenario, isDirect }: Plan, places: Places) {
+    this.places = places
+    this.ofRack = Array.from({ length: isDirect ? scenario.racks : 0 }, ints)
     const { nodes } = scenario
     this.count = 2 ** (blockLength - prefixLength(pool))
     this.size = 2 ** (32 - blockLength)
@@ -93,6 +99,12 @@ export class ScaledBlocks {
     return this.first[node] === claim
   }
 
+  /** How many claims from `from` up to `to` are of nodes of its rack. */
+  inRackOf(node: number, from: number, to: number): number {
+    const claims = this.ofRack[this.places.rackOf(node)]
+    return claims === undefined ? 0 : countBelow(claims, to) - countBelow(claims, from)
+  }
+
   /** Claims of a node, from the first on. */
   *of(node: number): Generator<number> {
     for (let at = this.first[node]!; at !== NONE; at = this.next.values[at]!) yield at
@@ -126,6 +138,7 @@ export class ScaledBlocks {
   private claim(node: number): number {
     const claim = this.claimed
     this.owners.push(node)
+    this.ofRack[this.places.rackOf(node)]?.push(claim)
     this.next.push(NONE)
     const last = this.last[node]!
     if (last === NONE) this.first[node] = claim
@@ -134,4 +147,15 @@ export class ScaledBlocks {
     this.owned[node]!++
     return claim
   }
+}
+
+/** Of values that rise. */
+function countBelow({ values, length }: Growing<Int32Array>, bound: number): number {
+  let [low, high] = [0, length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (values[middle]! < bound) low = middle + 1
+    else high = middle
+  }
+  return low
 }

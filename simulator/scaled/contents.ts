@@ -34,6 +34,8 @@ export const POD_LINK = 'eth0'
 const HOST_END_MAC = '02:74:72:69:76:01' as Mac
 const VXLAN_PORT = 8472
 const VXLAN_OVERHEAD = 50
+const GPE_PORT = 4790
+const GPE_OVERHEAD = 36
 /** rtm_protocol. Source: rtnetlink.h, RTPROT_KERNEL and RTPROT_STATIC. */
 const [PROTOCOL_KERNEL, PROTOCOL_STATIC] = [2, 4]
 
@@ -72,8 +74,13 @@ function wayTo({ plan, places, blocks }: Written, node: number, claim: number): 
   const block = blockOf(plan, claim)
   const owner = blocks.owners.values[claim]!
   if (owner === node) return [route(block, { type: 'blackhole' })]
-  if (plan.mode === 'route') {
+  const isNear = plan.isDirect && places.rackOf(owner) === places.rackOf(node)
+  if (plan.mode === 'route' || isNear) {
     return [route(block, { type: 'unicast', link: UPLINK, via: places.ip(owner) })]
+  }
+  if (plan.isLightweight) {
+    const way = { encapVni: 1, encapDst: places.ip(owner) } as const
+    return [route(block, { type: 'unicast', link: TUNNEL, ...way })]
   }
   const first = blocks.first[owner]!
   const via = networkAddress(blockOf(plan, first))
@@ -96,7 +103,7 @@ function podsOf({ plan, pods }: Written, node: number): readonly KernelObject[] 
     if (pods.isMade[pod] === 0) continue
     const id = `pod-${pod}`
     const name = podLinkName(network, id, POD_LINK)
-    const mtuBytes = UPLINK_MTU - (mode === 'vxlan' ? VXLAN_OVERHEAD : 0)
+    const mtuBytes = mtuOf(plan)
     objects.push({
       kind: 'link',
       name,
@@ -138,6 +145,8 @@ interface Way {
   readonly via?: Ip
   readonly onlink?: true
   readonly protocol?: number
+  readonly encapVni?: number
+  readonly encapDst?: Ip
 }
 
 const route = (dst: Prefix, way: Way): KernelObject => ({
@@ -150,15 +159,17 @@ const route = (dst: Prefix, way: Way): KernelObject => ({
 
 const TUNNEL = 'trvx.1'
 
-const tunnel = ({ network }: Plan, places: Places, node: number): KernelObject => ({
-  kind: 'link',
-  name: TUNNEL,
-  link: { type: 'vxlan', vni: 1, port: VXLAN_PORT, underlay: UPLINK, local: places.ip(node) },
-  up: true,
-  mtuBytes: UPLINK_MTU - VXLAN_OVERHEAD,
-  alias: `trivium ${network}`,
-  mac: places.vtepMac(node),
-})
+function tunnel(plan: Plan, places: Places, node: number): KernelObject {
+  const alias = `trivium ${plan.network}`
+  const about = { kind: 'link', name: TUNNEL, up: true, mtuBytes: mtuOf(plan), alias } as const
+  if (plan.isLightweight) return { ...about, link: { type: 'vxlan-gpe', port: GPE_PORT } }
+  const local = places.ip(node)
+  const link = { type: 'vxlan', vni: 1, port: VXLAN_PORT, underlay: UPLINK, local } as const
+  return { ...about, link, mac: places.vtepMac(node) }
+}
+
+const mtuOf = ({ mode, isLightweight }: Plan): number =>
+  UPLINK_MTU - (mode !== 'vxlan' ? 0 : isLightweight ? GPE_OVERHEAD : VXLAN_OVERHEAD)
 
 function vlanLinks(
   { network, vlanId }: Plan,

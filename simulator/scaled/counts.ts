@@ -10,23 +10,30 @@ export type NodeTable = (typeof NODE_TABLES)[number]
 
 const LINKS = { route: 0, vxlan: 1, vlan: 2 } as const
 
-/** @param shown Claims; -1: none, not even the node's own. */
+export interface Shown {
+  /** -1: none, not even the node's own. */
+  readonly claims: number
+  readonly pods: number
+  /** Peers that are reached without the tunnel. */
+  readonly near: number
+}
+
 export function countOf(
-  { mode, scenario }: Plan,
+  { mode, scenario, isLightweight }: Plan,
   table: NodeTable,
-  shown: number,
-  pods: number,
+  { claims, pods, near }: Shown,
 ): number {
-  const isOn = shown >= 0
-  // Every node's first claim comes before any node's second one.
-  const peers = Math.max(0, Math.min(shown, scenario.nodes) - 1)
+  const isOn = claims >= 0
   switch (table) {
     case 'links':
       return 1 + (isOn ? LINKS[mode] : 0) + pods
     case 'routes':
-      return (mode === 'vxlan' ? 2 : 1) + (mode === 'vlan' ? 0 : Math.max(0, shown) + pods)
+      return (mode === 'vxlan' ? 2 : 1) + (mode === 'vlan' ? 0 : Math.max(0, claims) + pods)
     case 'neighbors':
-    case 'fdb':
-      return mode === 'vxlan' ? peers : 0
+    case 'fdb': {
+      // Every node's first claim comes before any node's second one.
+      const peers = Math.max(0, Math.min(claims, scenario.nodes) - 1)
+      return mode === 'vxlan' && !isLightweight ? peers - near : 0
+    }
   }
 }

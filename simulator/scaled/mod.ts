@@ -8,8 +8,8 @@
  * switch has written what it heard, first without pods, then with all first pods there.
  * What a scenario says about later (workload, faults, probes) is not looked at. It takes
  *
- * - modes `vxlan` (classic), `route` (`announce: block` or `host`, lowest free block) and
- *   `vlan` (bridge, tagged), one a run;
+ * - modes `vxlan` (both flavours; `crossSubnet` with the classic one), `route` (`announce:
+ *   block` or `host`, lowest free block) and `vlan` (bridge, tagged), one a run;
  * - one IPv4 pool with a block for every node;
  * - `fabric.kind: leaf-spine`, switches with any table sizes, overflow and rate;
  * - announcements by timers (`times.protocol`), a store beside every node;
@@ -27,5 +27,5 @@
  */
 export { refusalOf } from './accept.ts'
 export { contentsOf } from './contents.ts'
-export { countOf, NODE_TABLES } from './counts.ts'
+export { NODE_TABLES } from './counts.ts'
 export { type RunOptions, ScaledRun, type ScaledStep } from './run.ts'

@@ -74,7 +74,7 @@ export class ScaledRun {
     const { nodes, racks, times } = scenario
     this.commitTicks = Math.max(1, times.storeMs * TICKS_PER_MS)
     this.places = new Places(nodes, racks)
-    this.blocks = new ScaledBlocks(this.plan)
+    this.blocks = new ScaledBlocks(this.plan, this.places)
     this.sizes = new RecordSizes(this.plan, this.places)
     this.pods = new ScaledPods(scenario)
     const now = (): number => this.tick
@@ -127,7 +127,12 @@ export class ScaledRun {
   /** Entries of a node's table now, which are the most there ever were: nothing is taken back. */
   entries(node: number, table: NodeTable): number {
     const { shown, made } = this.agents
-    return countOf(this.plan, table, shown[node]!, made[node]!)
+    return this.entriesAt(node, table, shown[node]!, made[node]!)
+  }
+
+  /** The same for a kernel that shows so many claims and pods. */
+  entriesAt(node: number, table: NodeTable, claims: number, pods: number): number {
+    return countOf(this.plan, table, { claims, pods, near: this.agents.nearPeers(node, claims) })
   }
 
   /** When which node's tables grew, in the order of time; none where nobody watched. */

@@ -53,8 +53,8 @@ t.test('a result says which engine ran', async (t) => {
 t.test('a comparison leaves out what the scaled engine does not know', async (t) => {
   const one = withEngine({ ...small, modes: small.modes.slice(0, 1) }, 'scaled')
   const plan = planCompare(one, undefined, undefined)
-  const left = plan.skipped.find(({ label }) => label === 'vxlan lightweight')
-  t.match(left?.reason, /flavour in the scaled engine/)
+  const left = plan.skipped.find(({ label }) => label === 'route racks')
+  t.match(left?.reason, /announce in the scaled engine/)
   const [run] = runCompare(plan).runs
   t.ok(run?.result.modes.every(({ engine }) => engine.kind === 'scaled'))
   t.ok(run?.result.modes.some(({ label }) => label === 'route /32'))

@@ -16,7 +16,7 @@ import {
   startAgents,
 } from '../../simulator/run.ts'
 import { networkBytes, runScaled } from '../../simulator/run-scaled.ts'
-import { contentsOf, countOf, ScaledRun } from '../../simulator/scaled/mod.ts'
+import { contentsOf, ScaledRun } from '../../simulator/scaled/mod.ts'
 import { type Scenario, scenarioSchema } from '../../simulator/scenario.ts'
 import { Cluster } from '../../simulator/world.ts'
 import type { KernelObject } from '../../src/kernel/mod.ts'
@@ -132,7 +132,7 @@ function scaled(scenario: Scenario, mode: Scenario['modes'][number]): ReturnType
     isWatched: true,
     networkBytes: networkBytes(scenario, mode),
   })
-  const { agents, switches, plan } = run
+  const { agents, switches } = run
   const indices = Array.from({ length: scenario.nodes }, (_, node) => node)
   let known = 0
   const look = (converged: boolean) => {
@@ -140,7 +140,7 @@ function scaled(scenario: Scenario, mode: Scenario['modes'][number]): ReturnType
     const steps = all.slice(known).map(({ tick, node, claims, pods }) => ({
       tick,
       node,
-      entries: NODE_TABLES.map((table) => countOf(plan, table, claims, pods)),
+      entries: NODE_TABLES.map((table) => run.entriesAt(node, table, claims, pods)),
     }))
     known = all.length
     return {
@@ -181,7 +181,15 @@ const anySwitch = fc.oneof(
 )
 const anyMode = fc.oneof(
   fc.constantFrom('vxlan', 'route', 'vlan'),
-  fc.constant({ mode: 'route', announce: 'host' }),
+  fc.constantFrom(
+    { mode: 'route', announce: 'host' },
+    { mode: 'route', masquerade: false },
+    { mode: 'vxlan', masquerade: false },
+    { mode: 'vxlan', flavour: 'lightweight' },
+    { mode: 'vxlan', flavour: 'lightweight' },
+    { mode: 'vxlan', crossSubnet: true },
+    { mode: 'vxlan', crossSubnet: true },
+  ),
   fc.record({ mode: fc.constant('vlan'), vlanId: fc.integer({ min: 1, max: 4000 }) }),
 )
 /** All at once, closely, and over more than a repair. */
@@ -198,7 +206,11 @@ const anyTimes = fc.record({
 const anyScenario = fc
   .record({
     seed: fc.nat(),
-    nodes: fc.integer({ min: 1, max: 12 }),
+    // So many that a look may change more than a step takes.
+    nodes: fc.oneof(
+      { weight: 15, arbitrary: fc.integer({ min: 1, max: 12 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 13, max: 40 }) },
+    ),
     racks: fc.integer({ min: 1, max: 5 }),
     spines: fc.integer({ min: 1, max: 3 }),
     podsPerNode: fc.integer({ min: 0, max: 8 }),
@@ -211,7 +223,13 @@ const anyScenario = fc
   .map(
     ({ blockLength, network, mode, ...rest }): Input => ({
       ...rest,
-      pools: [{ cidr: '10.32.0.0/20', blockLength, ...(network && { network }) }],
+      pools: [
+        {
+          cidr: rest.nodes > 12 ? '10.32.0.0/16' : '10.32.0.0/20',
+          blockLength,
+          ...(network && { network }),
+        },
+      ],
       modes: [mode],
     }),
   )
@@ -250,7 +268,13 @@ t.test('what a whole run reports', async (t) => {
   for (const overflow of ['refuse', 'evict'] as const) {
     const scenario = scenarioSchema.parse({
       ...BASE,
-      modes: ['vxlan', 'route', { mode: 'route', announce: 'host' }, 'vlan'],
+      modes: [
+        'vxlan',
+        { mode: 'vxlan', crossSubnet: true },
+        'route',
+        { mode: 'route', announce: 'host' },
+        'vlan',
+      ],
       switch: { lpm: 20, host: 12, mac: 17, overflow, routesPerSecond: 30 },
     })
     t.strictSame(reported(runScaled(scenario)), reported(runScenario(scenario)), overflow)
@@ -263,11 +287,9 @@ t.test('what it does not know is refused by its word', async (t) => {
     ['faults', { faults: [{ kind: 'spine', spine: 0, atMs: 1 }] }],
     ['announce', { modes: [{ mode: 'route', announce: 'rack' }] }],
     ['placement', { modes: [{ mode: 'route', placement: 'rack' }] }],
-    ['flavour', { modes: [{ mode: 'vxlan', flavour: 'lightweight' }] }],
-    ['crossSubnet', { modes: [{ mode: 'vxlan', crossSubnet: true }] }],
+    ['crossSubnet', { modes: [{ mode: 'vxlan', flavour: 'lightweight', crossSubnet: true }] }],
     ['attachment', { modes: [{ mode: 'vlan', attachment: 'macvlan' }] }],
     ['vlanId', { modes: [{ mode: 'vlan', vlanId: 0 }] }],
-    ['masquerade', { modes: [{ mode: 'route', masquerade: false }] }],
     ['mode', { modes: [{ mode: 'mixed', networks: { pods: 'vxlan' } }] }],
     ['pools', { pools: [{ cidr: '10.0.0.0/16' }, { cidr: '10.1.0.0/16' }] }],
     ['pools', { pools: [{ cidr: '10.0.0.0/24' }] }],
