@@ -5,8 +5,8 @@
  */
 import { z } from 'zod'
 import { asTriviumError } from '../../src/errors.ts'
+import { runWith } from '../engine.ts'
 import { everyMeasure } from '../report/measures.ts'
-import { runScenario } from '../run.ts'
 import type { Scenario } from '../scenario.ts'
 
 /** Failed checks that are kept of a run. */
@@ -27,7 +27,7 @@ export type SweepResult = z.output<typeof resultSchema>
 /** Runs it. Never throws: what does is a failure like others. */
 export function runPoint(key: string, scenario: Scenario): SweepResult {
   try {
-    const { modes, traceHash } = runScenario(scenario)
+    const { modes, traceHash } = runWith('auto', scenario)
     const failed = modes.flatMap(({ label, checks }) =>
       checks.filter(({ passed }) => !passed).map(({ name }) => `${label}: ${name}`),
     )

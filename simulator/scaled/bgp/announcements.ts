@@ -84,7 +84,7 @@ export class ScaledBgp {
   /** Switches start at once; nodes when their agents do. */
   start(): void {
     for (let index = this.plan.shape.nodes; index < this.speakers.length; index++) {
-      this.startSpeaker(index, false)
+      this.startSpeaker(index)
     }
   }
 
@@ -136,10 +136,7 @@ export class ScaledBgp {
     const speaker = this.speakers[node]!
     if (speaker.isRunning === runs) return
     if (runs) {
-      const isRestarting =
-        this.isRestart[node] === 1 &&
-        speaker.ends.some(({ peer }) => this.plan.timesOf(node, peer).restartSeconds !== false)
-      this.startSpeaker(node, isRestarting)
+      this.startSpeaker(node)
       return
     }
     this.isRestart[node] = 1
@@ -247,10 +244,16 @@ export class ScaledBgp {
     this.sessions.push(session)
   }
 
-  private startSpeaker(index: number, isRestarting: boolean): void {
+  private startSpeaker(index: number): void {
     const speaker = this.speakers[index]!
-    speaker.start(this.own[index] ?? [], isRestarting)
+    speaker.start(this.own[index] ?? [], this.restarts(speaker))
     this.judgeAll(speaker)
+  }
+
+  /** Whether it starts as one whose peers may have kept what it said. */
+  private restarts({ index, ends }: BgpSpeaker): boolean {
+    if (this.isRestart[index] === 0 && !this.plan.daemonOf(index).alwaysRestarts) return false
+    return ends.some(({ peer }) => this.plan.timesOf(index, peer).restartSeconds !== false)
   }
 
   private end(speaker: BgpSpeaker): void {
@@ -275,7 +278,7 @@ export class ScaledBgp {
     if (speaker.hasPower) return
     speaker.hasPower = true
     this.options.onReset(this.plan.deviceOf(index))
-    this.startSpeaker(index, false)
+    this.startSpeaker(index)
   }
 
   private setUp({ number }: End, isUp: boolean): void {

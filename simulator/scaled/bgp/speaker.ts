@@ -20,8 +20,6 @@ const TICKS_PER_MS = 1000
 const TICKS_PER_SECOND = 1_000_000
 /** Octets of a prefix in a message, about. */
 const PREFIX_OCTETS = 4
-/** How long decisions wait for peers after a restart: RFC 4724 section 4.1. */
-const DEFERRAL_MS = 120_000
 
 interface Gate {
   openTick: number
@@ -59,6 +57,8 @@ export class BgpSpeaker implements Owner {
   private undecided = 0
   private isTurnAsked = false
   private isComplete = false
+  /** Others wait for it to choose. */
+  private isDeferring = false
   /** Peers that are waited for after a restart. */
   private deferral: { readonly waiting: Set<End>; readonly untilMs: number } | undefined
   private toAdd = new Set<number>()
@@ -125,6 +125,7 @@ export class BgpSpeaker implements Owner {
     this.deferral = undefined
     this.world.await(-this.held)
     this.held = 0
+    this.isDeferring = false
     this.undecided = 0
     this.gates.clear()
     this.connected.clear()
@@ -259,8 +260,16 @@ export class BgpSpeaker implements Owner {
     this.hold(-1)
     this.isTurnAsked = false
     rib.work()
-    if (this.deferral === undefined && rib.isIdle) this.isComplete = true
+    if (this.deferral === undefined && rib.isIdle) this.complete()
     this.finish()
+  }
+
+  /** Everything that is known is chosen and told. */
+  private complete(): void {
+    this.isComplete = true
+    if (!this.isDeferring) return
+    this.isDeferring = false
+    this.hold(-1)
   }
 
   private turnTicks(): number {
@@ -272,9 +281,11 @@ export class BgpSpeaker implements Owner {
 
   private defer(rib: Rib): void {
     const { clock } = this.world
-    const untilMs = msOf(clock.tick) + DEFERRAL_MS
+    const untilMs = msOf(clock.tick) + 1000 * this.daemon.deferralSeconds
     this.deferral = { waiting: new Set(this.ends), untilMs }
     rib.isDeferred = true
+    this.isDeferring = true
+    this.hold(1)
   }
 
   private endDeferral(rib: Rib): void {
