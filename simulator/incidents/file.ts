@@ -123,7 +123,7 @@ const incidentSchema = z
     /** What was said, in one line; where nothing is asked it is all there is. */
     reported: words,
     /** What the simulator does about it, and why no more. */
-    because: words.optional(),
+    because: z.string().min(1).max(1000).optional(),
     /** Seconds that the answer takes, about: those of more than a few are left out by `--quick`. */
     takesSeconds: whole(0, 3600).default(1),
     question: question.optional(),

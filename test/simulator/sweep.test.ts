@@ -69,7 +69,7 @@ t.test('what a file may not say', async (t) => {
     ['', /neither a grid nor points, wanted from 1 to 10000 points/],
     ['grid: { nodes: 5 }', /grid\.nodes: found 5, wanted a list of values/],
     ['grid: { nodes: [] }', /grid\.nodes: found an empty list/],
-    ['grid: { nodes: [4, 5000] }', /point nodes=5000: nodes: found 5000, wanted a whole number/],
+    ['grid: { nodes: [4, 50000] }', /point nodes=50000: nodes: found 50000, wanted a whole number/],
     ['grid: { nodez: [4] }', /point nodez=4: .*unknown key "nodez", did you mean nodes\?/],
     [
       'grid: { times.protocol: [rip] }',
