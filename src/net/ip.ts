@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Address4, Address6 } from 'ip-address'
+import { Address6 } from 'ip-address'
 import { TriviumError } from '../errors.ts'
 
 /** A canonical IPv4 or IPv6 address, e.g. `10.42.0.7` or `fd42::7`. */
@@ -20,13 +20,19 @@ export const ADDRESS_BITS = { 4: 32, 6: 128 } as const
 
 /** Reads an address, or undefined. No mask, zone, or leading zeros. */
 export function tryParseIp(text: string): Ip | undefined {
+  // The library also takes short and non-decimal forms; only four decimal octets are an address.
+  if (!text.includes(':')) return isDotted(text) ? (text as Ip) : undefined
   if (/[/%]/.test(text)) return undefined
-  if (Address4.isValid(text)) {
-    // The library also takes short and non-decimal forms; only four decimal octets are an address.
-    return /^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(text) ? (text as Ip) : undefined
+  try {
+    return new Address6(text).correctForm() as Ip
+  } catch {
+    return undefined
   }
-  return Address6.isValid(text) ? (new Address6(text).correctForm() as Ip) : undefined
 }
+
+const isDotted = (text: string): boolean =>
+  /^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(text) &&
+  text.split('.').every((octet) => Number(octet) <= 255)
 
 /** @throws {TriviumError} BAD_CONFIG when `text` is not an address; `subject` names it. */
 export function parseIp(text: string, subject = 'address'): Ip {
@@ -83,10 +89,25 @@ const groupsOf = (text: string): string[] =>
 
 /** The inverse of `ipToInteger`; bits above the family's width are an invariant's matter. */
 export function ipFromInteger(family: IpFamily, value: bigint): Ip {
-  if (family === 6) return Address6.fromBigInt(value).correctForm() as Ip
+  if (family === 6) return textOf6(value)
   const number = Number(value)
   const octet = (shift: number): number => (number >>> shift) & 255
   return `${octet(24)}.${octet(16)}.${octet(8)}.${octet(0)}` as Ip
+}
+
+/** The first of the longest runs of zero groups is `::`, a single one is not (RFC 5952 section 4.2). */
+function textOf6(value: bigint): Ip {
+  const digits = value.toString(16).padStart(4 * GROUPS_6, '0')
+  let [from, length] = [0, 1]
+  let run = 0
+  const groups = Array.from({ length: GROUPS_6 }, (_, at) => {
+    const group = digits.slice(4 * at, 4 * at + 4).replace(/^0{1,3}/, '')
+    run = group === '0' ? run + 1 : 0
+    if (run > length) [from, length] = [at + 1 - run, run]
+    return group
+  })
+  if (length === 1) return groups.join(':') as Ip
+  return `${groups.slice(0, from).join(':')}::${groups.slice(from + length).join(':')}` as Ip
 }
 
 /** Fixed-width hexadecimal, so that text order is numeric order. */
