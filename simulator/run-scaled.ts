@@ -21,7 +21,7 @@ import {
 import { labelOf, networkSpecs } from './network.ts'
 import { SWITCH_TABLES, type SwitchTable } from './profiles.ts'
 import { firstOverflow, type ModeResult, type Progress, type RunResult, sampleStep } from './run.ts'
-import { ScaledRun } from './scaled/mod.ts'
+import { learnedBy, ScaledRun } from './scaled/mod.ts'
 import type { RunMode, Scenario } from './scenario.ts'
 
 /** Roles of switches in a leaf-spine fabric. */
@@ -122,7 +122,34 @@ function tablesOf(run: ScaledRun): readonly TableFigure[] {
   const ofSwitches = ROLES.flatMap((role) =>
     SWITCH_TABLES.map((table) => switchFigure(run, role, table)),
   )
-  return [...ofSwitches.filter(({ demandPeak }) => demandPeak > 0), ...nodeFigures(run)]
+  return [
+    ...ofSwitches.filter(({ demandPeak }) => demandPeak > 0),
+    ...nodeFigures(run),
+    ...learnedFigures(run),
+  ]
+}
+
+/** Neighbours that nodes learned; nothing when nobody talks. */
+function learnedFigures(run: ScaledRun): readonly TableFigure[] {
+  const learned = learnedBy(run)
+  if (learned === undefined) return []
+  const { nodes, kernel } = run.plan.scenario
+  const { asked, refused } = learned
+  const device = run.places.name(learned.node)
+  const atMs = run.tick / TICKS_PER_MS
+  return [
+    {
+      role: 'node',
+      table: 'learned',
+      device,
+      devices: nodes,
+      demandPeak: asked,
+      entriesPeak: Math.min(asked, kernel.gcThresh3),
+      capacity: kernel.gcThresh3,
+      pressure: asked / kernel.gcThresh3,
+      firstOverflow: refused && { device, pods: run.podsAdded, atMs, entry: refused },
+    },
+  ]
 }
 
 function switchFigure(run: ScaledRun, role: SwitchRole, table: SwitchTable): TableFigure {

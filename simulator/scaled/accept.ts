@@ -79,7 +79,7 @@ export function refusalOf(scenario: Scenario, mode: RunMode): TriviumError | und
 type Word = readonly [word: string, found: unknown, wanted: unknown]
 
 function words(scenario: Scenario): readonly Word[] {
-  const { pools, fabric, routing, store, talk, allow, workload, faults, swarm } = scenario
+  const { pools, fabric, routing, store, allow, workload, faults, swarm } = scenario
   return [
     ['workload', workload.length, 0],
     ['faults', faults.length, 0],
@@ -94,7 +94,6 @@ function words(scenario: Scenario): readonly Word[] {
     ['store.latencyMs', store.latencyMs, 0],
     ['store.mbps', store.mbps, undefined],
     ['store.lossPercent', store.lossPercent, 0],
-    ['talk', talk, 'none'],
   ]
 }
 

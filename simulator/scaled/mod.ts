@@ -13,7 +13,7 @@
  * - one IPv4 pool with a block for every node;
  * - `fabric.kind: leaf-spine`, switches with any table sizes, overflow and rate;
  * - announcements by timers (`times.protocol`), a store beside every node;
- * - every other time of `times`, jitter and repairs included;
+ * - every other time of `times`, jitter and repairs included; `talk`;
  *
  * and refuses everything else by its word. Nothing is ever taken back in such a run,
  * so all that happens is that lists grow: claims of blocks, in the order in which the
@@ -29,3 +29,4 @@ export { refusalOf } from './accept.ts'
 export { contentsOf } from './contents.ts'
 export { NODE_TABLES } from './counts.ts'
 export { type RunOptions, ScaledRun, type ScaledStep } from './run.ts'
+export { type Learned, learnedBy } from './talk.ts'

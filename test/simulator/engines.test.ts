@@ -20,7 +20,11 @@ t.test('auto takes the exact one where it can, the scaled one where it must', as
   t.equal(engineFor(large), 'scaled')
   t.equal(engineFor(withEngine(small, 'scaled')), 'scaled')
   t.equal(engineFor(withEngine(large, 'exact')), 'exact')
-  t.equal(engineFor({ ...large, talk: 'all' }), 'exact', 'the scaled one does not know it')
+  t.equal(
+    engineFor({ ...large, allow: [{ from: 'a', to: 'b', ports: [] }] }),
+    'exact',
+    'the scaled one does not know it',
+  )
 })
 
 t.test('what an engine does not take is an error that names the other', async (t) => {
@@ -29,9 +33,9 @@ t.test('what an engine does not take is an error that names the other', async (t
     message: /5000 nodes with 10000 pods: the exact engine holds 2000 and 200000/,
     details: /--engine scaled/,
   })
-  t.throws(() => runWith('scaled', { ...small, talk: 'all' }), {
+  t.throws(() => runWith('scaled', { ...small, allow: [{ from: 'a', to: 'b', ports: [] }] }), {
     code: 'BAD_CONFIG',
-    message: /talk in the scaled engine/,
+    message: /allow in the scaled engine/,
     details: /--engine exact/,
   })
 })

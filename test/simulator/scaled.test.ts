@@ -206,9 +206,8 @@ const anyTimes = fc.record({
 const anyScenario = fc
   .record({
     seed: fc.nat(),
-    // So many that a look may change more than a step takes.
     nodes: fc.oneof(
-      { weight: 15, arbitrary: fc.integer({ min: 1, max: 12 }) },
+      { weight: 30, arbitrary: fc.integer({ min: 1, max: 12 }) },
       { weight: 1, arbitrary: fc.integer({ min: 13, max: 40 }) },
     ),
     racks: fc.integer({ min: 1, max: 5 }),
@@ -255,6 +254,18 @@ const BASE = {
   switch: { lpm: 100, host: 100, mac: 100 },
 } as const
 
+t.test('a look that changes more peers than a step takes looks at the kernel', async () => {
+  const scenario = scenarioSchema.parse({
+    ...BASE,
+    nodes: 40,
+    podsPerNode: 1,
+    modes: ['route'],
+    times: { startJitterMs: 300, podsPerSecond: 100 },
+  })
+  const [mode] = scenario.modes
+  deepEqual(scaled(scenario, mode!), exact(scenario, mode!))
+})
+
 /** What both engines know of a mode, as it is reported. */
 const reported = (result: RunResult) =>
   result.modes.map(
@@ -265,7 +276,11 @@ const reported = (result: RunResult) =>
   )
 
 t.test('what a whole run reports', async (t) => {
-  for (const overflow of ['refuse', 'evict'] as const) {
+  for (const [overflow, talk] of [
+    ['refuse', 'all'],
+    ['evict', 3],
+    ['software', 'none'],
+  ] as const) {
     const scenario = scenarioSchema.parse({
       ...BASE,
       modes: [
@@ -276,6 +291,8 @@ t.test('what a whole run reports', async (t) => {
         'vlan',
       ],
       switch: { lpm: 20, host: 12, mac: 17, overflow, routesPerSecond: 30 },
+      talk,
+      kernel: { gcThresh3: 2 },
     })
     t.strictSame(reported(runScaled(scenario)), reported(runScenario(scenario)), overflow)
   }
@@ -303,7 +320,6 @@ t.test('what it does not know is refused by its word', async (t) => {
     ['store.latencyMs', { store: { latencyMs: 1 } }],
     ['store.mbps', { store: { mbps: 100 } }],
     ['store.lossPercent', { store: { lossPercent: 1 } }],
-    ['talk', { talk: 'all' }],
   ]
   for (const [word, input] of refused) {
     const scenario = scenarioSchema.parse({ ...BASE, modes: ['route'], ...input })
