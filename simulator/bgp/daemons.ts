@@ -104,7 +104,7 @@ const FRR = {
   sources: ['FRRouting/frr bgpd/bgpd.h, bgpd/bgp_updgrp.h', 'measured: bgpd 8.4.4'],
 } as const satisfies DaemonProfile
 
-export const DAEMONS: readonly DaemonProfile[] = [
+const BY_NAME = [
   TRIVIUM,
   BIRD,
   FRR,
@@ -143,10 +143,14 @@ export const DAEMONS: readonly DaemonProfile[] = [
       'projectcalico/calico node/filesystem/etc/service/available/bird/run',
     ],
   },
-]
+] as const satisfies readonly DaemonProfile[]
 
-export const DAEMON_NAMES = ['trivium', 'bird', 'frr', 'frr-datacenter', 'gobgp', 'calico'] as const
-export type DaemonName = (typeof DAEMON_NAMES)[number]
+export const DAEMONS: readonly DaemonProfile[] = BY_NAME
+export type DaemonName = (typeof BY_NAME)[number]['name']
+
+type NamesOf<All extends readonly DaemonProfile[]> = { readonly [At in keyof All]: All[At]['name'] }
+/** As a tuple, which `map` loses. */
+export const DAEMON_NAMES = BY_NAME.map(({ name }) => name) as unknown as NamesOf<typeof BY_NAME>
 
 export const daemonNamed = (name: DaemonName): DaemonProfile =>
   DAEMONS.find((daemon) => daemon.name === name) ?? TRIVIUM

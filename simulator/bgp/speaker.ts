@@ -196,7 +196,7 @@ export class SimSpeaker {
         this.send(effect.peer, effect.connection, effect.bytes)
         break
       case 'close':
-        this.close(effect.peer, effect.connection)
+        this.close(effect)
         break
       case 'routes':
         world.routes(effect)
@@ -269,9 +269,11 @@ export class SimSpeaker {
     this.world.transport.send(seat.session, seat.side, connection, bytes)
   }
 
-  private close(peer: Ip, connection: number): void {
-    const seat = this.seats.get(peer)
-    if (seat !== undefined) this.world.transport.close(seat.session, seat.side, connection)
+  private close(effect: Extract<SpeakerEffect, { readonly kind: 'close' }>): void {
+    const seat = this.seats.get(effect.peer)
+    if (seat === undefined) return
+    const { session, side } = seat
+    this.world.transport.close(session, side, effect.connection, effect.isAbort)
   }
 
   private turn(): void {

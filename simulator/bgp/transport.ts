@@ -48,7 +48,7 @@ const UNREACHABLE_TICKS = 3000 * TICKS_PER_MS
 const RTO_TICKS = 200 * TICKS_PER_MS
 const RTO_MAX_TICKS = 120_000 * TICKS_PER_MS
 
-type Segment = Uint8Array | 'end'
+type Segment = Uint8Array | 'end' | 'reset'
 
 /** One direction of a connection. */
 interface Pipe {
@@ -177,10 +177,22 @@ export class Transport {
     else connection.nagle.send(side, bytes)
   }
 
-  close(session: number, side: Side, id: number): void {
+  /** @param isAbort What waits is thrown away, and a reset goes out once: who does not hear it finds out when it sends. */
+  close(session: number, side: Side, id: number, isAbort = false): void {
     const connection = this.find(session, side, id)
     if (connection === undefined || connection.isClosed[side]) return
-    this.finish(connection, side)
+    if (!isAbort) {
+      this.finish(connection, side)
+      return
+    }
+    connection.nagle?.clear(side)
+    if (this.wayOf(session).isUp && connection.pipes[side].lostTick === undefined) {
+      this.finish(connection, side, 'reset')
+      return
+    }
+    connection.isClosed[side] = true
+    this.clear(connection, side)
+    if (connection.isClosed[otherOf(side)]) this.forget(connection)
   }
 
   /** The process at one side ended, and its kernel closes what it had. */
@@ -235,13 +247,13 @@ export class Transport {
     })
   }
 
-  private finish(connection: Connection, side: Side): void {
+  private finish(connection: Connection, side: Side, last: 'end' | 'reset' = 'end'): void {
     connection.isClosed[side] = true
     connection.nagle?.flush(side)
     const { isClosed, session } = connection
     // What neither end hears any more is not waited for.
     if (isClosed[0] && isClosed[1] && !this.wayOf(session).isUp) this.forget(connection)
-    else this.put(connection, side, 'end')
+    else this.put(connection, side, last)
   }
 
   private put(connection: Connection, side: Side, segment: Segment): void {
@@ -263,7 +275,7 @@ export class Transport {
   ): void {
     const pipe = connection.pipes[side]
     const { tick } = this.engine
-    const octets = segment === 'end' ? 0 : segment.length
+    const octets = typeof segment === 'string' ? 0 : segment.length
     const lostTicks = retransmissionTicks(this.chance, octets, lossPpm, 2 * latencyTicks)
     const arrival = tick + latencyTicks + transmissionTicks(octets, mbps) + lostTicks
     pipe.arrival = Math.max(pipe.arrival, arrival)
@@ -299,10 +311,11 @@ export class Transport {
     if (host === 'off') return
     const id = ids[far]
     const isKnown = host === 'runs' && ends.lifeOf(session, far) === lives[far]
-    if (segment === 'end') {
+    if (typeof segment === 'string') {
       if (!isClosed[far]) {
         isClosed[far] = true
-        if (isKnown && id !== undefined) ends.closed(session, far, id, 'closed by the peer')
+        const reason = segment === 'end' ? 'closed by the peer' : 'reset by the peer'
+        if (isKnown && id !== undefined) ends.closed(session, far, id, reason)
       }
       if (isClosed[0] && isClosed[1]) this.forget(connection)
     } else if (isKnown && !isClosed[far] && id !== undefined) {
@@ -375,4 +388,4 @@ export class Transport {
 }
 
 const counts = (segment: Segment): boolean =>
-  segment === 'end' || segment[TYPE_OFFSET] !== KEEPALIVE
+  typeof segment === 'string' || segment[TYPE_OFFSET] !== KEEPALIVE
