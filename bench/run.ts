@@ -29,6 +29,7 @@ import { bench as simBird } from './sim-bird.bench.ts'
 import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
 import { bench as simScaled } from './sim-scaled.bench.ts'
+import { bench as simSweep } from './sim-sweep.bench.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   bgp,
@@ -46,6 +47,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'sim-cluster': simCluster,
   'sim-engine': simEngine,
   'sim-scaled': simScaled,
+  'sim-sweep': simSweep,
 }
 
 const OUTPUTS = ['text', 'json', 'markdown'] as const

@@ -210,7 +210,8 @@ export type Scenario = z.output<typeof scenarioSchema> & {
   readonly engine?: EngineKind
 }
 /** See engine.ts. */
-export type EngineKind = 'exact' | 'scaled'
+export const ENGINE_KINDS = ['exact', 'scaled'] as const
+export type EngineKind = (typeof ENGINE_KINDS)[number]
 export type RunMode = Scenario['modes'][number]
 /** One road for all networks. */
 export type ScenarioMode = Exclude<RunMode, { readonly mode: 'mixed' }>

@@ -8,6 +8,7 @@ import { dirname, resolve } from 'node:path'
 import { parseDocument, stringify } from 'yaml'
 import { TriviumError } from '../src/errors.ts'
 import { counted } from '../src/words.ts'
+import type { EngineChoice } from './engine.ts'
 import { exists, locate, readInputs, readScenario, readText, writeWhole } from './files.ts'
 import { memoryNeeded } from './memory.ts'
 import type { RunTasks } from './other-seeds.ts'
@@ -43,6 +44,8 @@ export interface SweepReport {
 export interface SweepOptions extends SweepReport {
   readonly file: string
   readonly seeds?: number
+  /** In place of the file's. */
+  readonly engine?: EngineChoice
   /** Folder of results. Undefined: nothing is kept. */
   readonly out?: string
   readonly shard?: Shard
@@ -217,11 +220,11 @@ async function htmlOf(summary: SweepSummary): Promise<string> {
 
 /** The file, its base and the files of the base's workload. */
 async function readSweep(options: SweepOptions): Promise<ReturnType<typeof planSweep>> {
-  const { file: path, scenariosDir, program, seeds } = options
+  const { file: path, scenariosDir, program, seeds, engine } = options
   const text = await readText(path)
   const file = parseSweep(text, path)
   const at = await baseOf(file.base, path, scenariosDir)
-  return planSweep({ file, path, text, program, seeds, ...at })
+  return planSweep({ file, path, text, program, seeds, engine, ...at })
 }
 
 /** The base as its file holds it, checked, and what it reads from beside it. */

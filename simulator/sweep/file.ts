@@ -6,7 +6,8 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { TriviumError } from '../../src/errors.ts'
-import { show, whole } from '../scenario-values.ts'
+import { ENGINES } from '../engine.ts'
+import { oneOf, show, whole } from '../scenario-values.ts'
 
 export const SEEDS_MAX = 1000
 export const POINTS_MAX = 10_000
@@ -62,6 +63,8 @@ const sweepSchema = z.strictObject({
     .max(POINTS_MAX, `wanted at most ${POINTS_MAX} points`)
     .default([]),
   seeds: whole(1, SEEDS_MAX).default(SEEDS),
+  /** `auto`: for each point the one that suits it. */
+  engine: oneOf(ENGINES).default('auto'),
   figures: z.array(z.string(), { error: () => 'wanted a list of names of measures' }).optional(),
 })
 

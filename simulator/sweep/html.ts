@@ -9,6 +9,7 @@ import { cellWords } from '../report/seeds-report.ts'
 import { count } from '../report/words.ts'
 import { type FigureMaps, mapsOf } from './maps.ts'
 import type { SweepSummary } from './summary.ts'
+import { engineSentence } from './text.ts'
 
 export function sweepHtml(summary: SweepSummary): string {
   const { plan, rows, shown, there, failed } = summary
@@ -36,7 +37,7 @@ export function sweepHtml(summary: SweepSummary): string {
     ...mapsOf(summary).map(mapsCard),
     card(
       'Every point',
-      `Mean over ${count(plan.seeds.length)} seeds, ± half of the 95 % interval (Student's t). Times are virtual.`,
+      `Mean over ${count(plan.seeds.length)} seeds, ± half of the 95 % interval (Student's t). Times are virtual. ${engineSentence(plan)}.`,
       table(heads, lines, 'dense'),
     ),
     reproduction(

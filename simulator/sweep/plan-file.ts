@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { TriviumError } from '../../src/errors.ts'
+import { ENGINE_KINDS } from '../scenario.ts'
 import { show } from '../scenario-values.ts'
 import { POINTS_MAX, SEEDS_MAX } from './file.ts'
 import type { SweepPlan } from './plan.ts'
@@ -24,6 +25,7 @@ const planSchema = z.strictObject({
     .array(
       z.strictObject({
         settings: z.array(z.strictObject({ path: z.string(), value: z.unknown() })),
+        engine: z.enum(ENGINE_KINDS).default('exact'),
         keys: z.array(z.string()),
       }),
     )

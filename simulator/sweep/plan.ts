@@ -6,7 +6,8 @@
  */
 import { TriviumError } from '../../src/errors.ts'
 import { hashHex } from '../../src/hash.ts'
-import { type Scenario, scenarioFrom } from '../scenario.ts'
+import { type EngineChoice, engineFor, mustScale, whyNotScaled } from '../engine.ts'
+import { type EngineKind, type Scenario, scenarioFrom } from '../scenario.ts'
 import { RUNS_MAX, type Setting, type SweepFile, settingsOf } from './file.ts'
 import { placed, pointWords } from './place.ts'
 
@@ -15,6 +16,8 @@ const SEED_RANGE = 2 ** 32
 /** One point: what is set, and the runs of it. */
 export interface PlannedPoint {
   readonly settings: readonly Setting[]
+  /** What runs it. */
+  readonly engine: EngineKind
   /** One a seed, in their order. */
   readonly keys: readonly string[]
 }
@@ -58,6 +61,8 @@ export interface SweepSource {
   readonly program: string
   /** In place of the file's number. */
   readonly seeds?: number | undefined
+  /** In place of the file's. */
+  readonly engine?: EngineChoice | undefined
 }
 
 /**
@@ -95,7 +100,12 @@ export function planSweep(source: SweepSource): {
       )
     }
     hashes.set(hash, settings)
-    return { settings, keys: seeds.map((seed) => hashHex(`${program} ${hash} ${seed}`, 16)) }
+    const { engine = 'exact' } = scenarios[index] ?? {}
+    return {
+      settings,
+      engine,
+      keys: seeds.map((seed) => hashHex(`${program} ${hash} ${seed}`, 16)),
+    }
   })
   const plan: SweepPlan = {
     id: hashHex(points.flatMap(({ keys }) => keys).join(' '), 16),
@@ -111,18 +121,24 @@ export function planSweep(source: SweepSource): {
   return { plan, scenarios }
 }
 
-function scenarioOf({ base, files, path }: SweepSource, settings: readonly Setting[]): Scenario {
+function scenarioOf(source: SweepSource, settings: readonly Setting[]): Scenario {
+  const { base, files, path, file } = source
   const where = `point ${pointWords(settings)}`
   const refuse = (at: string, why: string): never => {
     throw new TriviumError('BAD_CONFIG', `Cannot sweep ${path}: ${where}: ${at}: ${why}`)
   }
   const value = placed(base, settings, refuse)
-  return scenarioFrom(
+  const plain = scenarioFrom(
     value,
     ({ path: place, message }) =>
       refuse(place.length === 0 ? 'scenario' : place.join('.'), message),
     { files },
   )
+  const { engine: choice = file.engine } = source
+  const scenario = choice === 'auto' ? plain : { ...plain, engine: choice }
+  const why = scenario.modes.map((mode) => whyNotScaled(scenario, mode)).find(Boolean)
+  if (mustScale(scenario) && why !== undefined) return refuse('engine', why)
+  return { ...scenario, engine: engineFor(scenario) }
 }
 
 /** Of all that decides about a run but its seed. */

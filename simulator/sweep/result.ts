@@ -5,9 +5,9 @@
  */
 import { z } from 'zod'
 import { asTriviumError } from '../../src/errors.ts'
-import { runWith } from '../engine.ts'
+import { engineFor, runWith } from '../engine.ts'
 import { everyMeasure } from '../report/measures.ts'
-import type { Scenario } from '../scenario.ts'
+import { ENGINE_KINDS, type Scenario } from '../scenario.ts'
 
 /** Failed checks that are kept of a run. */
 const FAILED_MAX = 12
@@ -17,7 +17,9 @@ const resultSchema = z.strictObject({
   key: z.string().max(64),
   /** Failed checks in words; empty when all passed. */
   failed: z.array(z.string()).max(FAILED_MAX),
+  /** Of an exact engine; empty otherwise. */
   trace: z.string().max(64),
+  engine: z.enum(ENGINE_KINDS).default('exact'),
   modes: z.array(z.strictObject({ label: z.string(), figures: z.record(z.string(), z.number()) })),
 })
 
@@ -26,8 +28,9 @@ export type SweepResult = z.output<typeof resultSchema>
 
 /** Runs it. Never throws: what does is a failure like others. */
 export function runPoint(key: string, scenario: Scenario): SweepResult {
+  const engine = engineFor(scenario)
   try {
-    const { modes, traceHash } = runWith('auto', scenario)
+    const { modes, traceHash } = runWith(engine, scenario)
     const failed = modes.flatMap(({ label, checks }) =>
       checks.filter(({ passed }) => !passed).map(({ name }) => `${label}: ${name}`),
     )
@@ -36,6 +39,7 @@ export function runPoint(key: string, scenario: Scenario): SweepResult {
       key,
       failed: failed.slice(0, FAILED_MAX),
       trace: traceHash ?? '',
+      engine,
       modes: modes.map((mode) => ({
         label: mode.label,
         figures: Object.fromEntries(
@@ -47,7 +51,7 @@ export function runPoint(key: string, scenario: Scenario): SweepResult {
       })),
     }
   } catch (thrown) {
-    return { key, failed: [asTriviumError(thrown).message], trace: '', modes: [] }
+    return { key, failed: [asTriviumError(thrown).message], trace: '', engine, modes: [] }
   }
 }
 

@@ -43,10 +43,22 @@ export function sweepText(summary: SweepSummary): string {
     ...aligned(columns, lines),
     '',
     `mean over seeds, ± half of the 95 % interval (Student's t)`,
+    engineSentence(plan),
     ...(missing === 0 ? [] : [`missing: ${count(missing)} of ${count(wanted)} runs`]),
     ...failedLines(failed),
     '',
   ].join('\n')
+}
+
+/** Which engine ran which points, in a sentence. */
+export function engineSentence({ points }: SweepPlan): string {
+  const scaled = points.filter(({ engine }) => engine === 'scaled').length
+  if (scaled === 0) return 'engine: exact'
+  const which =
+    scaled === points.length
+      ? ''
+      : ` at ${count(scaled)} of ${count(points.length)} points, exact at the others`
+  return `engine: scaled${which}; scaled ends when all pods are known, and knows no packets`
 }
 
 const isNumeric = (rows: readonly SweepRow[], column: number): boolean =>
@@ -78,8 +90,9 @@ export function sweepData(summary: SweepSummary): Readonly<Record<string, unknow
     seeds,
     runs: { wanted: points.length * seeds.length, there, failed: failed.length },
     failed,
-    points: points.map(({ settings }, point) => ({
+    points: points.map(({ settings, engine }, point) => ({
       point: Object.fromEntries(settings.map(({ path, value }) => [path, value])),
+      engine,
       modes: rows.filter((row) => row.point === point).map(modeData),
     })),
   }

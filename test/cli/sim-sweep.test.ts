@@ -130,7 +130,7 @@ for (const [signal, status] of [['SIGINT', 130] as const, ['SIGKILL', null] as c
 
 t.test('what makes no sense ends with 2 before anything runs', async (t) => {
   const bad = join(folder, 'bad.yaml')
-  writeFileSync(bad, readFileSync(file, 'utf8').replace('[3, 5]', '[3, 9999]'))
+  writeFileSync(bad, readFileSync(file, 'utf8').replace('[3, 5]', '[3, 99999]'))
   const out = join(folder, 'none')
   const asks = await Promise.all([
     sweep(bad, '--out', out),
@@ -143,7 +143,7 @@ t.test('what makes no sense ends with 2 before anything runs', async (t) => {
   )
   t.match(
     asks[0]?.stderr,
-    /point nodes=9999 times\.protocol=ideal: nodes: found 9999, wanted a whole/,
+    /point nodes=99999 times\.protocol=ideal: nodes: found 99999, wanted a whole/,
   )
   t.match(asks[1]?.stderr, /wanted I\/N with I from 0 to N - 1/)
   t.match(asks[2]?.stderr, /found no --out, wanted a folder for the part/)

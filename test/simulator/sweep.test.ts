@@ -9,10 +9,10 @@ import { estimate, studentT } from '../../simulator/statistics.ts'
 import { parseSweep } from '../../simulator/sweep/file.ts'
 import { mergeResults } from '../../simulator/sweep/merge.ts'
 import { jobsOf, planSweep, type SweepPlan } from '../../simulator/sweep/plan.ts'
-import { readPlan } from '../../simulator/sweep/plan-file.ts'
-import { readLines } from '../../simulator/sweep/result.ts'
+import { planText, readPlan } from '../../simulator/sweep/plan-file.ts'
+import { lineOf, readLines } from '../../simulator/sweep/result.ts'
 import { summaryOf } from '../../simulator/sweep/summary.ts'
-import { sweepData } from '../../simulator/sweep/text.ts'
+import { sweepData, sweepText } from '../../simulator/sweep/text.ts'
 import {
   mergeFolders,
   runPoint,
@@ -119,11 +119,37 @@ t.test('points, their order, and what a run is known by', async (t) => {
   t.notOk(keys(planOf(GRID, 'q').plan).some((key) => keys(larger).includes(key)))
 })
 
+t.test('the engine of each point is part of what a run is known by', async (t) => {
+  const text = GRID.replace('seeds: 2', 'seeds: 1\nengine: scaled')
+  const { plan: scaled, scenarios } = planOf(text)
+  const { plan: exact } = planOf(text.replace('engine: scaled', 'engine: auto'))
+  t.ok(scaled.points.every(({ engine }) => engine === 'scaled'))
+  t.ok(
+    exact.points.every(({ engine }) => engine === 'exact'),
+    'it is small',
+  )
+  const keys = (of: SweepPlan): readonly string[] => of.points.flatMap((point) => point.keys)
+  t.notOk(keys(exact).some((key) => keys(scaled).includes(key)))
+  t.strictSame(readPlan(planText(scaled), 'x'), scaled)
+  const result = runPoint('a', scenarios[0]!)
+  t.equal(result.engine, 'scaled')
+  t.strictSame(readLines([lineOf(result)]).results, [result])
+  t.match(sweepText(summaryOf(scaled, new Map(), undefined)), /engine: scaled; scaled ends when/)
+  const alien = text.replace('modes: [vxlan,', 'modes: [{ mode: vxlan, crossSubnet: true },')
+  t.throws(() => planOf(alien), /point nodes=3 .*engine: .*crossSubnet/)
+})
+
 const { plan } = planOf(GRID.replace('seeds: 2', 'seeds: 5'))
 const made = new Map(
   jobsOf(plan).map(({ key, index }): [string, SweepResult] => [
     key,
-    { key, failed: [], trace: '', modes: [{ label: 'vxlan', figures: { cold_start: index / 7 } }] },
+    {
+      key,
+      failed: [],
+      trace: '',
+      engine: 'exact',
+      modes: [{ label: 'vxlan', figures: { cold_start: index / 7 } }],
+    },
   ]),
 )
 const dataOf = (results: ReadonlyMap<string, SweepResult>): string =>

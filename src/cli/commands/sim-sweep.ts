@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { EngineChoice } from '../../../simulator/engine.ts'
 import { TriviumError } from '../../errors.ts'
 import { whole } from '../common.ts'
 import { type OutputFormat, outputOption } from '../output.ts'
@@ -21,6 +22,7 @@ FILE names a scenario, and what changes in it:
   points:                            # and these, one by one
     - { nodes: 160, racks: 8 }
   seeds: 10                          # each point under so many
+  engine: auto                       # or exact, or scaled: up to 20000 nodes, until all pods are known
 
 Examples:
   trivium sim sweep grid.yaml                            mean and 95 % interval of each point
@@ -47,6 +49,8 @@ Examples:
   trivium sim sweep merge part0 --partial                what there is so far
 `
 
+/** As the simulator's, which loads only when somebody simulates. */
+const ENGINES: readonly EngineChoice[] = ['auto', 'exact', 'scaled']
 /** By the shell's custom: 128 and the signal's number. */
 const STOPPED = { SIGINT: 130, SIGTERM: 143 } as const
 const SHARDS_MAX = 10_000
@@ -62,6 +66,7 @@ interface SweepFlags extends Flags {
   readonly seeds?: number
   readonly shard?: Shard
   readonly threads?: number
+  readonly engine?: EngineChoice
 }
 
 interface Shard {
@@ -77,6 +82,11 @@ export function simSweepCommand(scenariosDir: string): Command {
     .option('--out <folder>', 'keep results there; what is there is not run again')
     .option('--shard <I/N>', 'run this part of N, from 0 on; merge them afterwards', parseShard)
     .addOption(threadsOption())
+    .addOption(
+      new Option('--engine <name>', "in place of the file's: auto is by each point's size").choices(
+        [...ENGINES],
+      ),
+    )
   return withReport(command)
     .addHelpText('after', EXAMPLES)
     .action((file: string, flags: SweepFlags) => sweep(file, flags, scenariosDir))
@@ -100,7 +110,9 @@ function mergeCommand(): Command {
     .action(async (folders: readonly string[], _: unknown, command: Command) => {
       // Those that the parent has, too, were read by it.
       const flags = command.optsWithGlobals<SweepFlags & { readonly partial?: boolean }>()
-      const alien = (['seeds', 'shard', 'threads'] as const).find((key) => flags[key] !== undefined)
+      const alien = (['seeds', 'shard', 'threads', 'engine'] as const).find(
+        (key) => flags[key] !== undefined,
+      )
       if (alien !== undefined) {
         throw new TriviumError(
           'USAGE',
