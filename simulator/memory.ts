@@ -12,6 +12,7 @@
 import { demandOf } from './capacity/demand.ts'
 import { engineFor } from './engine.ts'
 import { roadsOf } from './network.ts'
+import { refuseLarge } from './run.ts'
 import type { Scenario, ScenarioMode } from './scenario.ts'
 
 const OBJECT_BYTES = 450
@@ -26,9 +27,14 @@ const SLACK = 1.4
 /** Elements of guards, which come with peers and pods and are in no table. */
 const GUARDS_SHARE = 0.25
 
-/** Bytes of heap that the run will need, within a factor of about one and a half. */
+/**
+ * Bytes of heap that the run will need, within a factor of about one and a half.
+ *
+ * @throws {TriviumError} BAD_CONFIG: too large for its engine.
+ */
 export function memoryNeeded(scenario: Scenario): number {
   if (engineFor(scenario) === 'scaled') return scaledBytes(scenario)
+  refuseLarge(scenario)
   // Networks of several modes need at most what the most expensive does for all.
   const modes = scenario.modes.flatMap(roadsOf).map((mode) => bytesOf(scenario, mode))
   return Math.ceil((BASE_BYTES + Math.max(...modes)) * SLACK)

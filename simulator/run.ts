@@ -147,7 +147,8 @@ export function runScenario(scenario: Scenario, progress: Progress = () => {}): 
   }
 }
 
-function refuseLarge({ nodes, podsPerNode }: Scenario): void {
+/** @throws {TriviumError} BAD_CONFIG: see `runScenario`. */
+export function refuseLarge({ nodes, podsPerNode }: Scenario): void {
   const pods = nodes * podsPerNode
   if (nodes <= EXACT_NODES_MAX && pods <= EXACT_PODS_MAX) return
   throw new TriviumError(

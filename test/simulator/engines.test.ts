@@ -66,5 +66,7 @@ t.test('a comparison leaves out what the scaled engine does not know', async (t)
 
 t.test('memory is counted by the engine that will run', async (t) => {
   t.ok(memoryNeeded(large) < 1e9)
-  t.ok(memoryNeeded(withEngine(large, 'exact')) > 10e9)
+  const most = { ...large, nodes: 2000, racks: 40, podsPerNode: 100 }
+  t.ok(memoryNeeded(withEngine(most, 'exact')) > 10 * memoryNeeded(withEngine(most, 'scaled')))
+  t.throws(() => memoryNeeded(withEngine(large, 'exact')), { message: /the exact engine holds/ })
 })
