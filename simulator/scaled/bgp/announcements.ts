@@ -5,9 +5,10 @@
  * @module
  */
 import { End } from './end.ts'
+import { Flocks } from './flocks.ts'
 import { BgpPlan, type BgpShape } from './plan.ts'
 import { Prefixes } from './prefixes.ts'
-import { BgpSpeaker, type SpeakerWorld } from './speaker.ts'
+import { BgpSpeaker, type SpeakerWorld, turnTicks } from './speaker.ts'
 import { type Session, Transport } from './transport.ts'
 import { BGP_EVENT, type BgpClock, type Sent, type Side } from './types.ts'
 import { NO_WAY, type WayChange, Ways } from './ways.ts'
@@ -22,6 +23,8 @@ export interface ScaledBgpOptions {
   /** A switch has started anew, and knows nothing. */
   readonly onReset: (device: number) => void
   /** A speaker's session with another is up, or is over. */
+  /** Whether clients in lockstep share a table. @default true */
+  readonly shares?: boolean
   readonly onSession?: (speaker: number, peer: number, isUp: boolean) => void
 }
 
@@ -51,9 +54,11 @@ export class ScaledBgp {
   established = 0
   private readonly options: ScaledBgpOptions
   private readonly transport: Transport
+  readonly flocks: Flocks
   private readonly sessions: Session[] = []
   private readonly ends: End[] = []
   private awaited = 0
+  private kept = 0
   private wrong = 0
   private readonly isWrong: Uint8Array
   private readonly isUp: Uint8Array
@@ -71,6 +76,7 @@ export class ScaledBgp {
     const world = this.world()
     this.transport = new Transport(world)
     world.transport = this.transport
+    this.flocks = this.newFlocks()
     this.speakers = Array.from(
       { length: plan.speakers },
       (_, index) => new BgpSpeaker(world, index),
@@ -90,9 +96,7 @@ export class ScaledBgp {
 
   /** What is under way, or will be without anything else happening. */
   get pending(): number {
-    const busy = this.awaited + this.wrong
-    if (busy > 0) return busy
-    return this.ends.reduce((count, { isStale }) => count + (isStale ? 1 : 0), 0)
+    return this.awaited + this.wrong + this.kept
   }
 
   /** Whether an event is still what it was posted for. */
@@ -104,6 +108,8 @@ export class ScaledBgp {
     if (kind === BGP_EVENT.segment) this.transport.arrive(a, b as Side)
     else if (kind === BGP_EVENT.wake) this.speakers[a]!.wake()
     else if (kind === BGP_EVENT.turn) this.speakers[a]!.turn(b)
+    else if (kind === BGP_EVENT.stream) this.flocks.flocks[a]?.arrive(b)
+    else if (kind === BGP_EVENT.flock) this.flocks.turn(a)
     else {
       const run = this.closures[a]!
       this.closures[a] = undefined
@@ -154,6 +160,7 @@ export class ScaledBgp {
       else this.powerOff(index)
     }
     for (const [index, session] of this.sessions.entries()) {
+      this.partWhereAnother(session)
       this.transport.changed(session)
       this.judge(index)
       if (!this.hasWay(index)) this.missed(session)
@@ -162,10 +169,12 @@ export class ScaledBgp {
 
   /** Prefixes that a speaker has a best path for, its own ones included. */
   *bestOf(speaker: number): Generator<number> {
-    const { rib } = this.speakers[speaker]!
-    if (rib === undefined) return
+    const { rib, flock, added } = this.speakers[speaker]!
     for (let prefix = 0; prefix < this.prefixes.count; prefix++) {
-      if (rib.hasBest(prefix)) yield prefix
+      if (rib?.hasBest(prefix)) yield prefix
+      else if (flock === undefined) continue
+      else if (added.has(prefix)) yield prefix
+      else if (this.prefixes.owners[prefix] !== speaker && flock.has(prefix)) yield prefix
     }
   }
 
@@ -178,12 +187,29 @@ export class ScaledBgp {
       sent: { ...this.sent },
       upTick: this.upTick,
       learnedTick: this.learnedTick,
-      routes: this.speakers.reduce((sum, { rib }) => sum + (rib?.best ?? 0), 0),
+      routes: this.routes(),
     }
   }
 
+  /** Best paths of all speakers. */
+  private routes(): number {
+    let sum = 0
+    for (const { rib } of this.speakers) sum += rib?.best ?? 0
+    for (const flock of this.flocks.all()) {
+      let count = 0
+      for (let prefix = 0; prefix < this.prefixes.count; prefix++)
+        count += flock.has(prefix) ? 1 : 0
+      sum += count * flock.members.size
+      // Its own are no more than that to a member.
+      for (const index of flock.members.keys()) {
+        for (const prefix of this.speakers[index]!.added) sum += flock.has(prefix) ? 0 : 1
+      }
+    }
+    return sum
+  }
+
   private world(): SpeakerWorld & { transport: Transport } {
-    const { clock, onRoute } = this.options
+    const { clock } = this.options
     const { nodes } = this.options.shape
     return {
       clock,
@@ -198,11 +224,18 @@ export class ScaledBgp {
       },
       routes: ({ index }, prefixes, isThere) => {
         this.learnedTick = clock.tick
-        if (index < nodes) return
-        for (const prefix of prefixes) {
-          this.prefixesTold++
-          onRoute(index - nodes, prefix, isThere, this.prefixes.sinceTicks[prefix]!)
-        }
+        if (index >= nodes) this.tellSwitch(index, prefixes, isThere)
+      },
+      keep: (count) => {
+        this.kept += count
+      },
+      alone: (speaker) => this.flocks.part(this.speakers[speaker]!, false),
+      rested: (speaker) => this.flocks.join(speaker),
+      tellFlock: (flock, slot, piece, except) => {
+        const count = flock.members.size - (flock.members.has(except) ? 1 : 0)
+        this.sent.update += count * piece.messages
+        this.sent.bytes += count * piece.octets
+        flock.send(slot, piece, except)
       },
       reportUp: (end) => {
         this.options.onSession?.(end.owner.index, end.peer, true)
@@ -216,6 +249,47 @@ export class ScaledBgp {
         this.setUp(end, false)
         this.judge(end.number >> 1)
       },
+    }
+  }
+
+  private newFlocks(): Flocks {
+    const { clock } = this.options
+    return new Flocks(
+      {
+        ...{ plan: this.plan, ways: this.ways, transport: this.transport },
+        speaker: (index) => this.speakers[index]!,
+        flock: {
+          prefixes: this.prefixes,
+          part: ({ index }, flock) => this.speakers[index]!.part(flock),
+          now: () => clock.tick,
+          postArrival: (ticks, { number }, slot) =>
+            clock.post(ticks, BGP_EVENT.stream, number, slot),
+          postTurn: (ticks, { number }) => clock.post(ticks, BGP_EVENT.flock, number, 0),
+          await: (count) => {
+            this.awaited += count
+          },
+          turnTicks: (octets, { members }) => {
+            const [first] = members.keys()
+            return turnTicks(this.plan.daemonOf(first!), octets)
+          },
+          routes: ({ members, apart }, prefixes, isThere) => {
+            this.learnedTick = clock.tick
+            for (const [index, member] of members) {
+              if (index < this.plan.shape.nodes) break
+              if (!apart.has(member)) this.tellSwitch(index, prefixes, isThere)
+            }
+          },
+        },
+      },
+      this.options.shares ?? true,
+    )
+  }
+
+  private tellSwitch(index: number, prefixes: readonly number[], isThere: boolean): void {
+    const device = index - this.plan.shape.nodes
+    this.prefixesTold += prefixes.length
+    for (const prefix of prefixes) {
+      this.options.onRoute(device, prefix, isThere, this.prefixes.sinceTicks[prefix]!)
     }
   }
 
@@ -257,6 +331,8 @@ export class ScaledBgp {
   }
 
   private end(speaker: BgpSpeaker): void {
+    if (this.plan.slotOf(speaker.index) >= 0) this.partAll(speaker)
+    this.flocks.part(speaker, true)
     speaker.stop()
     for (const end of speaker.ends) this.setUp(end, false)
   }
@@ -279,6 +355,22 @@ export class ScaledBgp {
     speaker.hasPower = true
     this.options.onReset(this.plan.deviceOf(index))
     this.startSpeaker(index)
+  }
+
+  /** Whom a reflector that ends has told everything. */
+  private partAll({ ends }: BgpSpeaker): void {
+    for (const { peer } of ends) this.flocks.part(this.speakers[peer]!)
+  }
+
+  private partWhereAnother({ ends }: Session): void {
+    for (const { host } of ends) {
+      const speaker = this.speakers[host.index]!
+      const { flock } = speaker
+      if (flock === undefined) continue
+      const slot = speaker.ends.findIndex(({ session }) => session.ends === ends)
+      const ticks = this.ways.between(ends[0].host.index, ends[1].host.index)
+      if (ticks !== flock.latencies[slot]) this.flocks.part(speaker)
+    }
   }
 
   private setUp({ number }: End, isUp: boolean): void {

@@ -34,7 +34,6 @@ const REFILL_MS = 360_000
 /** Whose end it is. */
 export interface Owner {
   readonly index: number
-  readonly hasNagle: boolean
   readonly hasPower: boolean
   readonly isRunning: boolean
   readonly life: number
@@ -90,8 +89,6 @@ export class End implements Terminal, Alarmed {
   session!: Session
   /** Of which the session is up. */
   established: Half | undefined
-  /** What the peer taught before is kept. */
-  isStale = false
   private readonly world: World
   private readonly transport: Transport
   private readonly times: PeerTimes
@@ -99,6 +96,7 @@ export class End implements Terminal, Alarmed {
   private timing!: Timing
   private halves: Half[] = []
   private isStarted = false
+  private isKeeping = false
   private establishedAt: number | undefined
   private establishments = 0
   private keptUntil = NEVER
@@ -127,6 +125,16 @@ export class End implements Terminal, Alarmed {
     this.isClient = options.isClient
     this.isPassive = options.isPassive
     this.times = world.plan.timesOf(options.owner.index, options.peer)
+  }
+
+  /** What the peer taught before is kept. */
+  get isStale(): boolean {
+    return this.isKeeping
+  }
+
+  private set isStale(isStale: boolean) {
+    if (isStale !== this.isKeeping) this.world.keep(isStale ? 1 : -1)
+    this.isKeeping = isStale
   }
 
   get host(): Owner {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { End } from './end.ts'
+import type { Flock } from './flock.ts'
 import type { BgpPlan } from './plan.ts'
 import { grown, type Prefixes } from './prefixes.ts'
 import { HEADER_OCTETS, type Piece } from './types.ts'
@@ -29,10 +30,13 @@ export const END_OF_RIB: Piece = {
 export class Group {
   readonly key: number
   readonly isClient: boolean
-  readonly members = new Set<End>()
+  /** By number. */
+  readonly members = new Map<number, End>()
+  /** Members that hear by themselves, and those that hear together. */
+  readonly singles = new Set<End>()
+  readonly flocks = new Set<Flock>()
   /** By prefix: as what it was told. */
   told: Uint8Array
-  private readonly numbers = new Map<number, End>()
 
   constructor(key: number, isClient: boolean, room: number) {
     this.key = key
@@ -46,19 +50,14 @@ export class Group {
     return (isClient ? 2 : 0) + (isNodes && !shape.hasHosts ? 1 : 0)
   }
 
-  hasNumber(number: number): boolean {
-    return this.memberOf(number) !== undefined
+  add(end: End): void {
+    this.members.set(end.number, end)
+    this.singles.add(end)
   }
 
-  memberOf(number: number): End | undefined {
-    const known = this.numbers.get(number)
-    if (known !== undefined) return this.members.has(known) ? known : undefined
-    for (const end of this.members) {
-      if (end.number !== number) continue
-      this.numbers.set(number, end)
-      return end
-    }
-    return undefined
+  remove(end: End): void {
+    this.members.delete(end.number)
+    this.singles.delete(end)
   }
 
   widen(room: number): void {
@@ -190,25 +189,30 @@ export interface Audience {
   readonly only: number
 }
 
+/** To whom messages go that are ready. */
+export interface Senders {
+  one(end: End, piece: Piece): void
+  /** To all members of a flock but one speaker, or -1. */
+  flock(flock: Flock, piece: Piece, except: number): void
+}
+
 /** Gathers what the same peers hear, one behind the other. */
 export class Outlet {
-  private readonly send: (to: readonly End[], piece: Piece) => void
-  private to: readonly End[] = []
+  private readonly senders: Senders
   private audience: Audience | undefined
   private messages = 0
   private octets = 0
   private prefixes: number[] = []
   private variants: number[] = []
 
-  constructor(send: (to: readonly End[], piece: Piece) => void) {
-    this.send = send
+  constructor(senders: Senders) {
+    this.senders = senders
   }
 
   say(audience: Audience, prefixes: readonly number[], variant: number, packed: Packed): void {
     if (sizeOf(audience) === 0) return
-    if (!this.isSame(audience)) {
+    if (this.audience === undefined || !isSame(this.audience, audience)) {
       this.flush()
-      this.to = membersOf(audience)
       this.audience = audience
     }
     this.messages += packed.messages
@@ -221,50 +225,57 @@ export class Outlet {
 
   endOfRib(to: End): void {
     this.flush()
-    this.send([to], END_OF_RIB)
+    this.senders.one(to, END_OF_RIB)
   }
 
   flush(): void {
-    const { to, messages, octets, prefixes, variants } = this
+    const { audience, messages, octets } = this
     this.audience = undefined
-    if (messages === 0) return
+    if (audience === undefined) return
+    const piece: Piece = {
+      ...{ octets, messages, isEndOfRib: false },
+      prefixes: Int32Array.from(this.prefixes),
+      variants: Uint8Array.from(this.variants),
+    }
     this.messages = 0
     this.octets = 0
     this.prefixes = []
     this.variants = []
-    this.to = []
-    this.send(to, {
-      octets,
-      messages,
-      prefixes: Int32Array.from(prefixes),
-      variants: Uint8Array.from(variants),
-      isEndOfRib: false,
-    })
+    this.send(audience, piece)
   }
 
-  private isSame(audience: Audience): boolean {
-    const before = this.audience
-    if (before === undefined) return false
-    if (isOne(before, this.to.length) || isOne(audience, sizeOf(audience))) {
-      const [one] = membersOf(audience)
-      return this.to.length === 1 && sizeOf(audience) === 1 && this.to[0] === one
+  private send({ group, except, only }: Audience, piece: Piece): void {
+    const { senders } = this
+    if (only !== NOBODY) {
+      const end = group.members.get(only)
+      if (end !== undefined) senders.one(end, piece)
+      return
     }
-    return before.group === audience.group && leftOut(before) === leftOut(audience)
+    for (const end of group.singles) if (end.number !== except) senders.one(end, piece)
+    const left = group.members.get(except)?.peer ?? NOBODY
+    for (const flock of group.flocks) senders.flock(flock, piece, left)
   }
 }
 
-const isOne = ({ only }: Audience, size: number): boolean => only !== NOBODY || size === 1
 const leftOut = ({ group, except }: Audience): number =>
-  except !== NOBODY && group.hasNumber(except) ? except : NOBODY
+  group.members.has(except) ? except : NOBODY
 
 function sizeOf(audience: Audience): number {
   const { group, only } = audience
-  if (only !== NOBODY) return group.hasNumber(only) ? 1 : 0
+  if (only !== NOBODY) return group.members.has(only) ? 1 : 0
   return group.members.size - (leftOut(audience) === NOBODY ? 0 : 1)
 }
 
-function membersOf({ group, except, only }: Audience): readonly End[] {
-  if (only === NOBODY) return [...group.members].filter(({ number }) => number !== except)
-  const member = group.memberOf(only)
-  return member === undefined ? [] : [member]
+function isSame(one: Audience, other: Audience): boolean {
+  const size = sizeOf(one)
+  if (size !== sizeOf(other)) return false
+  if (size === 1) return onlyOf(one) === onlyOf(other)
+  return one.group === other.group && leftOut(one) === leftOut(other)
+}
+
+/** The number of the only one. */
+function onlyOf({ group, except, only }: Audience): number {
+  if (only !== NOBODY) return only
+  for (const number of group.members.keys()) if (number !== except) return number
+  return NOBODY
 }

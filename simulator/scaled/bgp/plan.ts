@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { TriviumError } from '../../../src/errors.ts'
 import { addressAt, type Ip, parsePrefix } from '../../../src/net/mod.ts'
 import { coalescedFor, type DaemonProfile, daemonNamed, restartBetween } from '../../bgp/daemons.ts'
 import type { RoutingWords } from '../../scenario-routing.ts'
@@ -44,8 +45,15 @@ export class BgpPlan {
   readonly ends: Int32Array
   readonly isMesh: boolean
 
+  /** @throws {TriviumError} BAD_CONFIG: names the first word that is not known here. */
   constructor(shape: BgpShape) {
     const { nodes, racks, spines, words } = shape
+    if (words.sessions === 'fabric') throw refusal('sessions', 'fabric', 'reflectors or mesh')
+    for (const word of ['daemon', 'switchDaemon'] as const) {
+      // Small messages of others wait for each other (RFC 896).
+      if (daemonNamed(words[word]).hasNagle)
+        throw refusal(word, words[word], 'one that sets TCP_NODELAY')
+    }
     this.shape = shape
     this.places = new Places(nodes, racks)
     this.speakers = nodes + racks + spines
@@ -145,3 +153,10 @@ export class BgpPlan {
     return ends
   }
 }
+
+const refusal = (word: string, found: string, wanted: string): TriviumError =>
+  new TriviumError(
+    'BAD_CONFIG',
+    `Cannot run routing.${word} in the scaled engine: found ${found}, wanted ${wanted}`,
+    'The exact engine runs it, use: --engine exact',
+  )

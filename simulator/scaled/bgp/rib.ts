@@ -9,6 +9,7 @@
  * @module
  */
 import type { End } from './end.ts'
+import { IdTable } from './ids.ts'
 import { Group, type Outlet, Parcels } from './outlet.ts'
 import type { BgpPlan } from './plan.ts'
 import { grown, type Prefixes } from './prefixes.ts'
@@ -20,7 +21,6 @@ const BUDGET = 2048
 const VISIT_COST = 1 / 8
 const FIRST_ROOM = 64
 const NOBODY = -1
-const FREE = -1
 
 /** What is kept about a peer beyond its sessions. */
 interface PeerState {
@@ -56,11 +56,7 @@ export class Rib {
   private readonly slots: number
   private readonly parcels: Parcels
   private room = FIRST_ROOM
-  /** Numbers of this table by prefix, and back. */
-  private ids = new Int32Array(FIRST_ROOM).fill(FREE)
-  private at = new Int32Array(FIRST_ROOM).fill(FREE)
-  private end = 0
-  private readonly free: number[] = []
+  private ids = new IdTable()
   private own = new Uint8Array(FIRST_ROOM)
   private direct = new Uint8Array(FIRST_ROOM)
   private directEpoch = new Uint8Array(FIRST_ROOM)
@@ -108,7 +104,7 @@ export class Rib {
     const key = Group.keyOf(plan, end)
     const known = this.groups.find((group) => group.key === key)
     const group = known ?? new Group(key, end.isClient, this.room)
-    group.members.add(end)
+    group.add(end)
     if (known !== undefined) this.jobs.push({ kind: 'repeat', group, peer: end, at: 0 })
     else {
       this.groups.push(group)
@@ -153,7 +149,7 @@ export class Rib {
         if (before !== WITHDRAWN) this.drop(peer, prefix, column)
         continue
       }
-      this.addId(prefix)
+      this.ids.add(prefix)
       epochs[prefix] = peer.epoch
       if (before === variant) continue
       if (before === WITHDRAWN) peer.paths++
@@ -164,7 +160,7 @@ export class Rib {
 
   originate(prefix: number): void {
     this.widen()
-    this.addId(prefix)
+    this.ids.add(prefix)
     if (this.own[prefix] === 1) return
     this.own[prefix] = 1
     this.touch(prefix)
@@ -174,6 +170,80 @@ export class Rib {
     this.widen()
     if (this.own[prefix] !== 1) return
     this.own[prefix] = 0
+    this.touch(prefix)
+  }
+
+  /** The group of a peer that has been told everything that the group was; undefined: it has not. */
+  settledGroupOf(end: End): Group | undefined {
+    if (this.isDeferred) return undefined
+    if (this.jobs.some((job) => job.kind !== 'sweep' && job.peer === end)) return undefined
+    return this.groups.find((group) => group.members.has(end.number))
+  }
+
+  groupOf(end: End): Group | undefined {
+    return this.groups.find((group) => group.members.has(end.number))
+  }
+
+  /** What it learned, which it does without from now on. */
+  give(): { readonly via: Uint8Array[]; readonly ids: IdTable } {
+    return { via: this.via, ids: this.ids }
+  }
+
+  /** What others learned for it: sessions are up, and everything was said. */
+  take(
+    { via, ids }: { readonly via: readonly Uint8Array[]; readonly ids: IdTable },
+    ends: readonly End[],
+    own: { readonly added: Iterable<number>; readonly told: Iterable<number> },
+  ): void {
+    const { prefixes, self, plan } = this.world
+    this.widen()
+    this.ids = ids.copy()
+    for (let slot = 0; slot < this.slots; slot++) {
+      const column = this.via[slot]!
+      column.set(via[slot]!.subarray(0, this.room))
+    }
+    for (let prefix = 0; prefix < prefixes.count; prefix++) {
+      const isOwn = prefixes.owners[prefix] === self
+      let isThere = 0
+      for (const column of this.via) {
+        if (isOwn) column[prefix] = WITHDRAWN
+        else if (column[prefix] !== WITHDRAWN) isThere = 1
+      }
+      this.routed[prefix] = isThere
+      this.isBest[prefix] = isThere
+      this.best += isThere
+    }
+    for (const end of ends) {
+      const slot = plan.slotOf(end.peer)
+      const paths = this.via[slot]!.reduce((sum, variant) => sum + (variant === 0 ? 0 : 1), 0)
+      this.peers.set(end, { end, slot, epoch: 0, paths, isStale: false })
+      const key = Group.keyOf(plan, end)
+      let group = this.groups.find((each) => each.key === key)
+      if (group === undefined) {
+        group = new Group(key, end.isClient, this.room)
+        this.groups.push(group)
+      }
+      group.add(end)
+    }
+    for (const prefix of own.told) for (const group of this.groups) group.told[prefix] = OWN
+    for (const prefix of own.added) {
+      this.own[prefix] = 1
+      this.ids.add(prefix)
+    }
+    for (const prefix of own.told) {
+      this.isBest[prefix] = 1
+      this.best++
+    }
+  }
+
+  /** What was to be decided when it was taken. */
+  resume(prefix: number, wasThere: boolean): void {
+    if (this.world.prefixes.owners[prefix] !== this.world.self) {
+      const is = wasThere ? 1 : 0
+      this.best += is - this.isBest[prefix]!
+      this.isBest[prefix] = is
+      this.routed[prefix] = is
+    }
     this.touch(prefix)
   }
 
@@ -190,10 +260,10 @@ export class Rib {
         const [job] = this.jobs
         if (job === undefined) break
         const from = job.at
-        job.at = Math.min(this.end, from + Math.ceil(left / VISIT_COST))
+        job.at = Math.min(this.ids.end, from + Math.ceil(left / VISIT_COST))
         this.walk(job, from, job.at)
         left -= 1 + (job.at - from) * VISIT_COST
-        if (job.at < this.end) continue
+        if (job.at < this.ids.end) continue
         this.jobs.shift()
         this.finished(job)
       }
@@ -204,7 +274,7 @@ export class Rib {
 
   private finished(job: Job): void {
     if (job.kind === 'sweep' || job.peer === undefined) return
-    if (!job.group.members.has(job.peer)) return
+    if (!job.group.members.has(job.peer.number)) return
     this.flush()
     this.world.outlet.endOfRib(job.peer)
   }
@@ -276,7 +346,7 @@ export class Rib {
       this.parcels.say(group, prefix, out, source, NOBODY)
       const from = before === WITHDRAWN ? source : this.sourceOf(prefix, before)
       if (before !== WITHDRAWN && source !== from && source !== NOBODY) {
-        if (group.hasNumber(source)) this.parcels.say(group, prefix, WITHDRAWN, NOBODY, source)
+        if (group.members.has(source)) this.parcels.say(group, prefix, WITHDRAWN, NOBODY, source)
       }
     }
     group.told[prefix] = out
@@ -301,8 +371,8 @@ export class Rib {
 
   private walk(job: Job, from: number, to: number): void {
     for (let id = from; id < to; id++) {
-      const prefix = this.at[id]!
-      if (prefix === FREE) continue
+      const prefix = this.ids.at(id)
+      if (prefix < 0) continue
       if (job.kind === 'sweep') this.sweepAt(job.peer, job.epoch, prefix)
       else if (job.kind === 'repeat') this.repeat(job.group, job.peer, prefix)
       // One that waits is said to every group when it is decided.
@@ -340,12 +410,12 @@ export class Rib {
   }
 
   private leave(end: End): void {
-    const index = this.groups.findIndex((group) => group.members.has(end))
+    const index = this.groups.findIndex((group) => group.members.has(end.number))
     const group = this.groups[index]
     if (group === undefined) return
     this.jobs = this.jobs.filter((job) => job.kind !== 'repeat' || job.peer !== end)
     for (const job of this.jobs) if (job.kind === 'fill' && job.peer === end) job.peer = undefined
-    group.members.delete(end)
+    group.remove(end)
     if (group.members.size > 0) return
     this.groups.splice(index, 1)
     this.jobs = this.jobs.filter((job) => job.kind !== 'fill' || job.group !== group)
@@ -362,32 +432,17 @@ export class Rib {
     return this.via.some((column) => column[prefix] !== WITHDRAWN)
   }
 
-  private addId(prefix: number): void {
-    if (this.ids[prefix] !== FREE) return
-    const id = this.free.pop() ?? this.end++
-    this.ids[prefix] = id
-    if (id >= this.at.length) this.at = grown(this.at, 2 * this.at.length)
-    this.at[id] = prefix
-  }
-
   private forget(prefix: number): void {
-    const id = this.ids[prefix]!
-    if (this.hasPath(prefix) || this.dirty[prefix] === 1 || id === FREE) return
-    this.ids[prefix] = FREE
-    this.at[id] = FREE
-    this.free.push(id)
+    if (!this.hasPath(prefix) && this.dirty[prefix] === 0) this.ids.remove(prefix)
   }
 
   /** Columns reach as far as there are prefixes. */
   private widen(): void {
     const { count } = this.world.prefixes
     if (count <= this.room) return
-    const before = this.room
-    let room = before
+    let { room } = this
     while (room < count) room *= 2
     this.room = room
-    this.ids = grown(this.ids, room)
-    this.ids.fill(FREE, before)
     this.own = grown(this.own, room)
     this.direct = grown(this.direct, room)
     this.directEpoch = grown(this.directEpoch, room)

@@ -8,18 +8,24 @@
 import type { DaemonProfile } from '../../bgp/daemons.ts'
 import { Alarms } from './alarms.ts'
 import type { End, Owner } from './end.ts'
+import type { Flock, Member, Touch } from './flock.ts'
 import type { Half } from './half.ts'
-import { Outlet } from './outlet.ts'
+import { Group, Outlet, Parcels } from './outlet.ts'
 import type { BgpPlan } from './plan.ts'
 import type { Prefixes } from './prefixes.ts'
 import { Rib } from './rib.ts'
 import type { Transport } from './transport.ts'
 import { BGP_EVENT, msOf, type OpenSaid, type Piece, ticksUntil, type World } from './types.ts'
+import { OWN, WITHDRAWN } from './variants.ts'
 
 const TICKS_PER_MS = 1000
 const TICKS_PER_SECOND = 1_000_000
 /** Octets of a prefix in a message, about. */
 const PREFIX_OCTETS = 4
+
+/** Of one turn. */
+const TURN_PREFIXES = 2048
+const NOBODY = -1
 
 interface Gate {
   openTick: number
@@ -33,15 +39,26 @@ export interface SpeakerWorld extends World {
   routes(speaker: BgpSpeaker, prefixes: readonly number[], isThere: boolean): void
   reportUp(end: End): void
   reportDown(end: End): void
+  /** Something becomes of a speaker that others do not share. */
+  alone(speaker: number): void
+  /** It has nothing to do. */
+  rested(speaker: BgpSpeaker): void
+  tellFlock(flock: Flock, slot: number, piece: Piece, except: number): void
 }
 
-export class BgpSpeaker implements Owner {
+export class BgpSpeaker implements Owner, Member {
   readonly index: number
   hasPower = true
   life = 0
   isRunning = false
   readonly ends: End[] = []
+  /** Undefined: it does not run, or hears together with others. */
   rib: Rib | undefined
+  flock: Flock | undefined
+  /** Octets of UPDATEs that no turn has decided about. */
+  undecided = 0
+  /** Own routes that were told to it. */
+  readonly added = new Set<number>()
   private readonly world: SpeakerWorld
   private readonly plan: BgpPlan
   private readonly daemon: DaemonProfile
@@ -54,7 +71,6 @@ export class BgpSpeaker implements Owner {
   private timer = 0
   private held = 0
   private startTick = 0
-  private undecided = 0
   private isTurnAsked = false
   private isComplete = false
   /** Others wait for it to choose. */
@@ -63,18 +79,15 @@ export class BgpSpeaker implements Owner {
   private deferral: { readonly waiting: Set<End>; readonly untilMs: number } | undefined
   private toAdd = new Set<number>()
   private toRemove = new Set<number>()
-  /** Own routes that were told to it. */
-  private readonly added = new Set<number>()
+  /** In a flock: own routes that it told others, and while it is apart what is to be decided. */
+  private told = new Set<number>()
+  private queue = new Map<number, boolean>()
 
   constructor(world: SpeakerWorld, index: number) {
     this.world = world
     this.index = index
     this.plan = world.plan
     this.daemon = world.plan.daemonOf(index)
-  }
-
-  get hasNagle(): boolean {
-    return this.daemon.hasNagle
   }
 
   get isRestarting(): boolean {
@@ -98,17 +111,7 @@ export class BgpSpeaker implements Owner {
     this.isTurnAsked = false
     this.isComplete = false
     this.added.clear()
-    const outlet = new Outlet((to, piece) => {
-      for (const end of to) this.send(end, piece)
-    })
-    const rib = new Rib({
-      plan: this.plan,
-      prefixes: this.world.prefixes,
-      self: this.index,
-      outlet,
-      endOf: (speaker) => this.byPeer.get(speaker),
-      routes: (prefixes, isThere) => this.world.routes(this, prefixes, isThere),
-    })
+    const rib = this.newRib()
     this.rib = rib
     if (isRestarting) this.defer(rib)
     for (const end of this.ends) end.start()
@@ -119,9 +122,12 @@ export class BgpSpeaker implements Owner {
 
   /** The process ends at once. */
   stop(): void {
+    this.world.alone(this.index)
     this.life++
     this.isRunning = false
     this.rib = undefined
+    this.queue.clear()
+    this.told.clear()
     this.deferral = undefined
     this.world.await(-this.held)
     this.held = 0
@@ -187,6 +193,7 @@ export class BgpSpeaker implements Owner {
   }
 
   up(end: End, theirs: OpenSaid): void {
+    this.world.alone(this.index)
     const { rib, deferral, world } = this
     rib?.peerUp(end)
     const isMute = theirs.restart === undefined || theirs.restart.isRestarting
@@ -200,39 +207,167 @@ export class BgpSpeaker implements Owner {
   }
 
   down(end: End, retains: boolean): void {
+    this.world.alone(this.index)
+    this.world.alone(end.peer)
     this.rib?.peerDown(end, retains)
     this.gates.delete(end)
     this.world.reportDown(end)
   }
 
   staleEnd(end: End): void {
+    this.world.alone(this.index)
     this.rib?.staleEnd(end)
   }
 
   heard(octets: number): void {
+    this.world.alone(this.index)
     this.undecided += octets
   }
 
+  /** Whether nothing of its own keeps it from hearing together with others. */
+  get canJoin(): boolean {
+    const { rib } = this
+    if (rib === undefined || !rib.isIdle || this.isTurnAsked || !this.isComplete) return false
+    return this.gates.size + this.toAdd.size + this.toRemove.size === 0 && !this.isRestarting
+  }
+
+  /** Whether a peer is told things as they come. */
+  isTelling(end: End): boolean {
+    return !this.gates.has(end) && !this.isRestarting
+  }
+
+  join(flock: Flock): void {
+    this.flock = flock
+    this.told = new Set(this.added)
+    this.rib = undefined
+  }
+
+  /** It goes on by itself. */
+  leave(flock: Flock, isGone: boolean): void {
+    this.flock = undefined
+    if (isGone) return
+    const rib = this.newRib()
+    this.rib = rib
+    rib.take(flock, this.ends, { added: this.added, told: this.told })
+    for (const [prefix, wasThere] of this.queue) rib.resume(prefix, wasThere)
+    this.queue.clear()
+    this.told.clear()
+  }
+
+  get isAtRest(): boolean {
+    return !this.isTurnAsked && this.queue.size === 0
+  }
+
+  /** In a flock, it decides by itself from now on. */
+  part(flock: Flock): void {
+    this.undecided = flock.undecided
+    this.queue = new Map(flock.queue)
+    if (!flock.isTurnAsked) return
+    const { clock } = this.world
+    this.postTurn(flock.turnTick - clock.tick)
+  }
+
+  hear(octets: number, touched: readonly Touch[]): void {
+    const { owners } = this.world.prefixes
+    this.undecided += octets
+    for (const { prefix, wasThere } of touched) {
+      if (owners[prefix] !== this.index && !this.queue.has(prefix)) this.queue.set(prefix, wasThere)
+    }
+    this.askTurn()
+  }
+
   learn(end: End, piece: Piece): void {
+    this.world.alone(this.index)
     this.rib?.learn(end, piece)
     if (piece.isEndOfRib) this.deferral?.waiting.delete(end)
   }
 
   finish(): void {
     const { rib } = this
-    if (rib === undefined) return
-    this.endDeferral(rib)
-    this.askTurn(rib)
+    if (rib !== undefined) this.endDeferral(rib)
+    else if (this.flock === undefined) return
+    this.askTurn()
     this.setTimer()
+    if (rib !== undefined && !this.isTurnAsked) this.world.rested(this)
   }
 
-  private askTurn(rib: Rib): void {
-    if (this.isTurnAsked) return
-    const isTelling = !this.isComplete && this.deferral === undefined
-    if (rib.isIdle && !isTelling) return
+  /** The time of decisions is over. */
+  turn(life: number): void {
+    if (life !== this.life) return
+    const { rib, flock } = this
+    this.hold(-1)
+    this.isTurnAsked = false
+    if (rib !== undefined) {
+      rib.work()
+      if (this.deferral === undefined && rib.isIdle) this.complete()
+    } else if (flock !== undefined) this.decideApart(flock)
+    this.finish()
+    flock?.reunite()
+  }
+
+  private get hasWork(): boolean {
+    const { rib } = this
+    if (rib === undefined) return this.queue.size > 0
+    return !rib.isIdle || (!this.isComplete && this.deferral === undefined)
+  }
+
+  private askTurn(): void {
+    if (!this.isTurnAsked && this.hasWork) this.postTurn(this.turnTicks())
+  }
+
+  private postTurn(ticks: number): void {
     this.isTurnAsked = true
     this.hold(1)
-    this.world.clock.post(this.turnTicks(), BGP_EVENT.turn, this.index, this.life)
+    this.world.clock.post(ticks, BGP_EVENT.turn, this.index, this.life)
+  }
+
+  /** The table is the others', but for what is its own. */
+  private decideApart(flock: Flock): void {
+    const { world, plan, index, told, added } = this
+    const { prefixes } = world
+    const parcels = new Parcels(prefixes, plan)
+    const group = new Group(0, false, 0)
+    for (const end of this.ends) group.add(end)
+    let count = 0
+    for (const [prefix, wasThere] of this.queue) {
+      if (++count > TURN_PREFIXES) break
+      this.queue.delete(prefix)
+      if (prefixes.owners[prefix] !== index) {
+        const isThere = flock.has(prefix)
+        if (isThere !== wasThere) parcels.route(prefix, isThere)
+      } else if (added.has(prefix) !== told.has(prefix)) {
+        parcels.say(group, prefix, added.has(prefix) ? OWN : WITHDRAWN, NOBODY, NOBODY)
+        if (added.has(prefix)) told.add(prefix)
+        else told.delete(prefix)
+      }
+    }
+    const outlet = this.newOutlet()
+    const routes = (changed: readonly number[], isThere: boolean): void =>
+      world.routes(this, changed, isThere)
+    parcels.flush({ outlet, routes })
+    outlet.flush()
+  }
+
+  private newRib(): Rib {
+    return new Rib({
+      plan: this.plan,
+      prefixes: this.world.prefixes,
+      self: this.index,
+      outlet: this.newOutlet(),
+      endOf: (speaker) => this.byPeer.get(speaker),
+      routes: (prefixes, isThere) => this.world.routes(this, prefixes, isThere),
+    })
+  }
+
+  private newOutlet(): Outlet {
+    const slot = this.plan.slotOf(this.index)
+    return new Outlet({
+      one: (end, piece) => {
+        this.world.alone(end.peer)
+        this.send(end, piece)
+      },
+      flock: (flock, piece, except) => this.world.tellFlock(flock, slot, piece, except),
+    })
   }
 
   private setTimer(): void {
@@ -253,17 +388,6 @@ export class BgpSpeaker implements Owner {
     return Math.min(next, until)
   }
 
-  /** The time of decisions is over. */
-  turn(life: number): void {
-    const { rib } = this
-    if (life !== this.life || rib === undefined) return
-    this.hold(-1)
-    this.isTurnAsked = false
-    rib.work()
-    if (this.deferral === undefined && rib.isIdle) this.complete()
-    this.finish()
-  }
-
   /** Everything that is known is chosen and told. */
   private complete(): void {
     this.isComplete = true
@@ -273,10 +397,9 @@ export class BgpSpeaker implements Owner {
   }
 
   private turnTicks(): number {
-    const prefixes = Math.ceil(this.undecided / PREFIX_OCTETS)
+    const { undecided } = this
     this.undecided = 0
-    const { routesPerSecond } = this.daemon
-    return Math.max(1, Math.ceil((prefixes * TICKS_PER_SECOND) / routesPerSecond))
+    return turnTicks(this.daemon, undecided)
   }
 
   private defer(rib: Rib): void {
@@ -301,14 +424,20 @@ export class BgpSpeaker implements Owner {
     const { toAdd, toRemove } = this
     this.toAdd = new Set()
     this.toRemove = new Set()
-    for (const prefix of toRemove) if (this.added.delete(prefix)) this.rib?.withdraw(prefix)
+    this.flock?.part(this)
+    for (const prefix of toRemove) {
+      if (!this.added.delete(prefix)) continue
+      if (this.rib === undefined) this.queue.set(prefix, this.queue.get(prefix) ?? false)
+      else this.rib.withdraw(prefix)
+    }
     for (const prefix of toAdd) this.originateNow(prefix)
     this.finish()
   }
 
   private originateNow(prefix: number): void {
+    if (this.rib !== undefined) this.rib.originate(prefix)
+    else if (!this.added.has(prefix)) this.queue.set(prefix, this.queue.get(prefix) ?? false)
     this.added.add(prefix)
-    this.rib?.originate(prefix)
   }
 
   private untilScan(): number {
@@ -335,6 +464,7 @@ export class BgpSpeaker implements Owner {
     const ticks = this.intervalTicks()
     if (ticks > 0) gate.openTick = this.world.clock.tick + ticks
     else if (this.gates.get(end) === gate) this.gates.delete(end)
+    this.world.rested(this)
   }
 
   private intervalTicks(): number {
@@ -356,4 +486,10 @@ export class BgpSpeaker implements Owner {
     this.held += count
     this.world.await(count)
   }
+}
+
+/** How long a daemon decides about UPDATEs of so many octets. */
+export function turnTicks({ routesPerSecond }: DaemonProfile, octets: number): number {
+  const prefixes = Math.ceil(octets / PREFIX_OCTETS)
+  return Math.max(1, Math.ceil((prefixes * TICKS_PER_SECOND) / routesPerSecond))
 }

@@ -32,8 +32,6 @@ export interface Terminal {
 /** The machine of a speaker. */
 export interface Host {
   readonly index: number
-  /** Whether its small messages wait for each other (RFC 896). */
-  readonly hasNagle: boolean
   readonly hasPower: boolean
   readonly isRunning: boolean
   /** Grows with each start and end. */
@@ -45,24 +43,14 @@ export interface Session {
   readonly conns: Set<Conn>
 }
 
-/** Octets of a segment that is not small. Source: RFC 879, an MTU of 1500. */
-const SEGMENT_OCTETS = 1460
-
 interface Pipe {
   queue: Segment[]
   head: number
-  /** What Nagle's rule holds back. */
-  held: Segment[]
-  /** When the last small segment is acknowledged. */
-  ackTick: number
   arrival: number
   lostTick: number | undefined
 }
 
-const newPipe = (): Pipe => ({
-  ...{ queue: [], head: 0, held: [], ackTick: 0 },
-  ...{ arrival: 0, lostTick: undefined },
-})
+const newPipe = (): Pipe => ({ queue: [], head: 0, arrival: 0, lostTick: undefined })
 
 export class Conn {
   readonly session: Session
@@ -121,16 +109,29 @@ export class Transport {
   send(session: Session, side: Side, half: Half, segment: Segment): void {
     const { conn } = half
     if (conn === undefined || conn.isForgotten) this.refuse(session, side, half)
-    else if (!conn.isClosed[side]) {
-      if (session.ends[side].host.hasNagle) this.hold(conn, side, segment)
-      else this.put(conn, side, segment)
-    }
+    else if (!conn.isClosed[side]) this.put(conn, side, segment)
   }
 
   close(half: Half, side: Side): void {
     const { conn } = half
     if (conn === undefined || conn.isForgotten || conn.isClosed[side]) return
     this.finish(conn, side)
+  }
+
+  /** Whether nothing of a side is on its way, or waits. */
+  isSilent(conn: Conn, side: Side): boolean {
+    const { queue, head, lostTick } = conn.pipes[side]
+    return lostTick === undefined && head >= queue.length && !conn.isForgotten
+  }
+
+  /** Something that is on its way already. */
+  inject(conn: Conn, side: Side, segment: Segment, tick: number): void {
+    const pipe = conn.pipes[side]
+    const { clock } = this.world
+    this.world.await(1)
+    pipe.queue.push(segment)
+    pipe.arrival = Math.max(pipe.arrival, tick)
+    clock.post(tick - clock.tick, BGP_EVENT.segment, conn.number, side)
   }
 
   /** The process at one side ended, and its kernel closes what it had. */
@@ -190,71 +191,21 @@ export class Transport {
     })
   }
 
-  /** Full segments go at once. Source: net/ipv4/tcp_output.c, tcp_nagle_test. */
-  private hold(conn: Conn, side: Side, segment: Segment): void {
-    const { held, ackTick } = conn.pipes[side]
-    held.push(segment)
-    if (counts(segment)) this.world.await(1)
-    if (ackTick <= this.world.clock.tick) {
-      this.release(conn, side, held.length)
-      return
-    }
-    const octets = octetsOf(held)
-    let left = octets - (octets % SEGMENT_OCTETS)
-    let whole = 0
-    for (const each of held) {
-      left -= each.octets
-      if (left < 0) break
-      whole++
-    }
-    if (whole > 0) this.put(conn, side, ...this.take(conn, side, whole))
-    if (held.length === 1 && whole === 0) this.releaseLater(conn, side)
-  }
-
-  private take(conn: Conn, side: Side, count: number): readonly Segment[] {
-    const taken = conn.pipes[side].held.splice(0, count)
-    for (const segment of taken) if (counts(segment)) this.world.await(-1)
-    return taken
-  }
-
-  /** Everything that is held back goes. */
-  private release(conn: Conn, side: Side, count: number): void {
-    const pipe = conn.pipes[side]
-    const taken = this.take(conn, side, count)
-    this.put(conn, side, ...taken)
-    if (octetsOf(taken) % SEGMENT_OCTETS === 0) return
-    pipe.ackTick = pipe.lostTick === undefined ? pipe.arrival + this.way(conn.session) : 0
-  }
-
-  private releaseLater(conn: Conn, side: Side): void {
-    const pipe = conn.pipes[side]
-    const { clock } = this.world
-    this.world.later(Math.max(0, pipe.ackTick - clock.tick), false, () => {
-      if (pipe.held.length === 0 || conn.isForgotten) return
-      if (pipe.ackTick <= clock.tick) this.release(conn, side, pipe.held.length)
-      else this.releaseLater(conn, side)
-    })
-  }
-
   private finish(conn: Conn, side: Side): void {
     conn.isClosed[side] = true
-    // The last one does not wait.
-    this.release(conn, side, conn.pipes[side].held.length)
     const { isClosed, session } = conn
     // What neither end hears any more is not waited for.
     if (isClosed[0] && isClosed[1] && this.way(session) === NO_WAY) this.forget(conn)
     else this.put(conn, side, END)
   }
 
-  private put(conn: Conn, side: Side, ...segments: readonly Segment[]): void {
+  private put(conn: Conn, side: Side, segment: Segment): void {
     const pipe = conn.pipes[side]
     const ticks = this.way(conn.session)
-    for (const segment of segments) {
-      if (counts(segment)) this.world.await(1)
-      pipe.queue.push(segment)
-      if (ticks === NO_WAY) pipe.lostTick ??= this.world.clock.tick
-      if (pipe.lostTick === undefined) this.schedule(conn, side, ticks)
-    }
+    if (counts(segment)) this.world.await(1)
+    pipe.queue.push(segment)
+    if (ticks === NO_WAY) pipe.lostTick ??= this.world.clock.tick
+    if (pipe.lostTick === undefined) this.schedule(conn, side, ticks)
   }
 
   private schedule(conn: Conn, side: Side, ticks: number): void {
@@ -309,11 +260,8 @@ export class Transport {
   private forget(conn: Conn): void {
     if (conn.isForgotten) return
     for (const pipe of conn.pipes) {
-      for (const segment of [...pipe.queue.slice(pipe.head), ...pipe.held]) {
-        if (counts(segment)) this.world.await(-1)
-      }
+      for (const segment of pipe.queue.slice(pipe.head)) if (counts(segment)) this.world.await(-1)
       pipe.queue = []
-      pipe.held = []
       pipe.head = 0
     }
     conn.isForgotten = true
@@ -323,6 +271,3 @@ export class Transport {
 }
 
 const counts = ({ kind }: Segment): boolean => kind !== 'keepalive'
-
-const octetsOf = (segments: readonly Segment[]): number =>
-  segments.reduce((sum, { octets }) => sum + octets, 0)

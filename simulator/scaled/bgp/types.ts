@@ -10,7 +10,14 @@ export type Side = 0 | 1
 export const otherOf = (side: Side): Side => (side === 0 ? 1 : 0)
 
 /** Events; their numbers leave room for those of whoever drives. */
-export const BGP_EVENT = { segment: 64, wake: 65, later: 66, turn: 67, stream: 68 } as const
+export const BGP_EVENT = {
+  segment: 64,
+  wake: 65,
+  later: 66,
+  turn: 67,
+  stream: 68,
+  flock: 69,
+} as const
 
 /** Virtual time, and events in it. */
 export interface BgpClock {
@@ -80,6 +87,8 @@ export interface World {
   later(ticks: number, isAwaited: boolean, run: () => void): void
   /** So many things more, or less, are waited for. */
   await(count: number): void
+  /** So many ends more, or less, keep what a peer that is away taught. */
+  keep(count: number): void
 }
 
 const TICKS_PER_MS = 1000

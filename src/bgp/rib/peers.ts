@@ -105,7 +105,10 @@ export class Peers {
   remove(id: number): void {
     this.#byAddress.delete(this.of(id).address)
     this.#peers[id] = undefined
-    this.#order = this.#order.filter((each) => each.id !== id)
+    const place = this.#order.findIndex((each) => each.id === id)
+    this.#order.splice(place, 1)
+    // Otherwise the next that comes would have the rank of one that is there.
+    this.#rankFrom(place)
     this.#free.push(id)
   }
 
@@ -132,7 +135,11 @@ export class Peers {
       else high = middle
     }
     this.#order.splice(low, 0, { key, id })
-    for (let place = low; place < this.#order.length; place++) {
+    this.#rankFrom(low)
+  }
+
+  #rankFrom(first: number): void {
+    for (let place = first; place < this.#order.length; place++) {
       this.rank[this.#order[place]!.id] = place + 1
     }
   }

@@ -35,6 +35,13 @@ export interface Story {
 /** When a speaker's session with another came up, or ended. */
 type SessionMoment = readonly [tick: number, speaker: number, peer: number, isUp: boolean]
 
+/** What a switch was told. */
+type SwitchMoment = readonly [tick: number, device: number, ...rest: unknown[]]
+
+/** Switches do not know of each other: each one's order counts. */
+const byDevice = (left: SwitchMoment, right: SwitchMoment): number =>
+  left[0] - right[0] || left[1] - right[1]
+
 /** Timers that end in one tick have no order that means anything. */
 const byMoment = (left: SessionMoment, right: SessionMoment): number =>
   left[0] - right[0] || left[1] - right[1] || left[2] - right[2]
@@ -111,7 +118,7 @@ export function exactly(story: Story): Told {
     pools: POOLS,
     networks: [NETWORK],
   })
-  const switches: unknown[] = []
+  const switches: SwitchMoment[] = []
   const sessions: SessionMoment[] = []
   const bgp = new BgpAnnouncements(engine, {
     ...{ plan, paths, seed: 1 },
@@ -147,7 +154,7 @@ export function exactly(story: Story): Told {
   return {
     tick: engine.tick,
     events: engine.events,
-    switches,
+    switches: switches.sort(byDevice),
     sessions: sessions.sort(byMoment),
     figure: {
       ...{ established: figure.established, ended: figure.ended, routes: figure.routes },
@@ -162,7 +169,8 @@ export function exactly(story: Story): Told {
   }
 }
 
-export function inColumns(story: Story): Told {
+/** @param shares Whether clients in lockstep share a table. */
+export function inColumns(story: Story, shares = true): Told {
   const queue = new ScaledQueue()
   const clock = {
     tick: 0,
@@ -170,11 +178,11 @@ export function inColumns(story: Story): Told {
       queue.post(clock.tick + ticks, clock.tick, kind, a, b),
   }
   const { nodes, racks, spines, linkTicks, words, hasHosts } = story
-  const switches: unknown[] = []
+  const switches: SwitchMoment[] = []
   const sessions: SessionMoment[] = []
   const bgp: ScaledBgp = new ScaledBgp({
     shape: { nodes, racks, spines, linkTicks, words, hasHosts },
-    clock,
+    ...{ clock, shares },
     onRoute: (device, prefix, isThere, since) =>
       switches.push([clock.tick, device, names[prefix], isThere, since]),
     onReset: (device) => switches.push([clock.tick, device, 'reset']),
@@ -188,13 +196,12 @@ export function inColumns(story: Story): Told {
     queue.post(clock.tick + story.convergeTicks, clock.tick, KNOWN, changes.length - 1, 0)
   }
   const changes: Parameters<ScaledBgp['follow']>[0][] = []
-  const numbers = new Map<Prefix, number>()
   const names: Prefix[] = []
   const numberOf = (node: number, prefix: Prefix): number => {
-    const number = numbers.get(prefix) ?? bgp.prefixes.add(node, hasHosts ? 32 : 24)
-    numbers.set(prefix, number)
-    names[number] = prefix
-    return number
+    const known = names.indexOf(prefix)
+    if (known >= 0) return known
+    names.push(prefix)
+    return bgp.prefixes.add(node, hasHosts ? 32 : 24)
   }
   const act = (action: Action): void => {
     if ('device' in action) {
@@ -225,7 +232,8 @@ export function inColumns(story: Story): Told {
     } else bgp.serve(kind, a, b)
   }
   return {
-    ...{ tick: clock.tick, events, switches, sessions: sessions.sort(byMoment) },
+    ...{ tick: clock.tick, events, sessions: sessions.sort(byMoment) },
+    switches: switches.sort(byDevice),
     figure: figureOf(bgp),
     best: bgp.speakers.map((_, index) =>
       Array.from(bgp.bestOf(index), (prefix) => names[prefix]!).sort(),

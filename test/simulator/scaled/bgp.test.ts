@@ -5,19 +5,22 @@
 import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { DAEMON_NAMES } from '../../../simulator/bgp/daemons.ts'
+import { DAEMON_NAMES, daemonNamed } from '../../../simulator/bgp/daemons.ts'
 import { routingSchema } from '../../../simulator/scenario-routing.ts'
 import { holds } from '../../support/property.ts'
 import { type Action, exactly, inColumns, type Story } from './bgp-fixture.ts'
 
 type Timed = Action & { readonly tick: number }
 
+/** Small messages of the others wait for each other (RFC 896), which is not known here. */
+const daemons = DAEMON_NAMES.filter((name) => !daemonNamed(name).hasNagle)
+
 const anyWords = fc
   .record({
     sessions: fc.constantFrom('reflectors', 'reflectors', 'mesh'),
     reflectors: fc.integer({ min: 1, max: 3 }),
-    daemon: fc.constantFrom(...DAEMON_NAMES),
-    switchDaemon: fc.constantFrom(...DAEMON_NAMES),
+    daemon: fc.constantFrom(...daemons),
+    switchDaemon: fc.constantFrom(...daemons),
     gracefulRestart: fc.constantFrom(undefined, undefined, false, { restartSeconds: 20 }),
     holdSeconds: fc.constantFrom(undefined, undefined, 9, 30),
     connectRetrySeconds: fc.constantFrom(undefined, undefined, 3),
