@@ -54,6 +54,7 @@ export interface Owner {
 interface Ending {
   readonly notification?: Segment
   readonly isGone?: true
+  readonly isAbort?: true
   readonly hasNotification: boolean
   readonly isHard: boolean
   readonly wait: Wait
@@ -69,7 +70,7 @@ const notify = (octets: number, isHard: boolean, isPatient: boolean): Segment =>
 })
 const NOT_NOW = notify(NOTIFICATION_OCTETS, false, true)
 const GONE: Ending = { isGone: true, hasNotification: false, isHard: false, wait: 'longer' }
-const ABANDONED: Ending = { hasNotification: false, isHard: false, wait: 'retry' }
+const RENEWED: Ending = { isAbort: true, hasNotification: false, isHard: false, wait: 'retry' }
 const LOST: Ending = {
   notification: NOT_NOW,
   hasNotification: true,
@@ -196,7 +197,7 @@ export class End implements Terminal, Alarmed {
     const { established } = this
     if (!this.isStarted || this.timing.isRefusing || (established && !established.canRestart)) {
       this.say(half, NOT_NOW)
-      this.transport.close(half, this.side)
+      this.transport.close(half, this.side, false)
     } else {
       const before = this.halves.find((each) => !each.isOutgoing && each !== established)
       this.halves.push(half)
@@ -275,7 +276,7 @@ export class End implements Terminal, Alarmed {
     const hanging = this.halves.find(({ phase }) => phase === 'connecting')
     if (hanging !== undefined) {
       this.drop(hanging)
-      this.transport.close(hanging, this.side)
+      this.transport.close(hanging, this.side, true)
     }
     this.begin(now)
   }
@@ -368,7 +369,7 @@ export class End implements Terminal, Alarmed {
     if (established === undefined) return true
     const isYoung = this.establishedAt !== undefined && now - this.establishedAt < YOUNG_MS
     if (restart?.isRestarting !== true && isYoung) return false
-    this.end(established, ABANDONED, 'none', now)
+    this.end(established, RENEWED, 'none', now)
     return true
   }
 
@@ -413,7 +414,9 @@ export class End implements Terminal, Alarmed {
     const { phase } = half
     const isAttempt = phase === 'connecting'
     if (ending.notification !== undefined && !isAttempt) this.say(half, ending.notification)
-    if (ending.isGone !== true) this.transport.close(half, this.side)
+    if (ending.isGone !== true) {
+      this.transport.close(half, this.side, isAttempt || ending.isAbort === true)
+    }
     this.drop(half)
     if (phase === 'established') this.down(half, ending, now)
     if (this.halves.length > 0) {

@@ -112,10 +112,18 @@ export class Transport {
     else if (!conn.isClosed[side]) this.put(conn, side, segment)
   }
 
-  close(half: Half, side: Side): void {
+  /** @param isAbort What waits is thrown away, and a reset goes out once. */
+  close(half: Half, side: Side, isAbort: boolean): void {
     const { conn } = half
     if (conn === undefined || conn.isForgotten || conn.isClosed[side]) return
-    this.finish(conn, side)
+    const isHeard = this.way(conn.session) !== NO_WAY && conn.pipes[side].lostTick === undefined
+    if (!isAbort || isHeard) {
+      this.finish(conn, side)
+      return
+    }
+    conn.isClosed[side] = true
+    this.clear(conn.pipes[side])
+    if (conn.isClosed[otherOf(side)]) this.forget(conn)
   }
 
   /** Whether nothing of a side is on its way, or waits. */
@@ -257,13 +265,16 @@ export class Transport {
     })
   }
 
+  /** What waits in one direction will not come any more. */
+  private clear(pipe: Pipe): void {
+    for (const segment of pipe.queue.slice(pipe.head)) if (counts(segment)) this.world.await(-1)
+    pipe.queue = []
+    pipe.head = 0
+  }
+
   private forget(conn: Conn): void {
     if (conn.isForgotten) return
-    for (const pipe of conn.pipes) {
-      for (const segment of pipe.queue.slice(pipe.head)) if (counts(segment)) this.world.await(-1)
-      pipe.queue = []
-      pipe.head = 0
-    }
+    for (const pipe of conn.pipes) this.clear(pipe)
     conn.isForgotten = true
     this.conns[conn.number] = undefined
     conn.session.conns.delete(conn)
