@@ -43,7 +43,7 @@ const ROUTERS_MIN = 3
 /** A command's own time is before this from when it was written. */
 const COMMAND_MS_MAX = 5000
 
-/** Undefined: the network has no one outcome. */
+/** Undefined: the network has no one outcome, or none after an event. */
 export async function measureNetwork(
   seed: number,
   options: MeasureOptions,
@@ -54,7 +54,8 @@ export async function measureNetwork(
     ? latenciesOf(topology)
     : new Map(topology.sessions.map(({ id }) => [id, 0]))
   const setting: Setting = { topology, daemon: options.daemon, latenciesMs }
-  const events = eventsFor(setting)
+  const events = endingEvents(setting)
+  if (events === undefined) return undefined
   const course = new SimulatedCourse(setting, events)
   const { scratch, delay } = options
   const lab = new TimedLab(topology, { scratch, delay, latenciesMs, events })
@@ -88,7 +89,17 @@ const newEntry = ({ seed, routers }: Topology, { kind }: TimedEvent): Entry => (
   ...{ oursMs: [], theirsMs: [], difference: undefined },
 })
 
-/** Of each kind the first that changes what some routers use. */
+/** Of each kind the first that changes what some routers use; undefined: one has no end. */
+function endingEvents(setting: Setting): readonly TimedEvent[] | undefined {
+  try {
+    return eventsFor(setting)
+  } catch (error) {
+    // The topology settles; after another event it may not.
+    if (!String(error).includes('did not come to rest')) throw error
+    return undefined
+  }
+}
+
 export function eventsFor(setting: Setting): readonly TimedEvent[] {
   return [...candidates(setting.topology).values()].flatMap((list) => {
     const chosen = list.slice(0, TRIES).find((event) => {
