@@ -29,6 +29,7 @@ const TASKS: readonly Task[] = [
   { ...usual, name: 'vxlan direct', mode: { mode: 'vxlan', crossSubnet: true } },
   { ...usual, name: 'route blocks', mode: { mode: 'route' } },
   { ...usual, name: 'route /32', mode: { mode: 'route', announce: 'host' } },
+  { ...usual, name: 'route static', mode: { mode: 'route', announce: 'static' } },
   { ...usual, name: 'vlan', mode: { mode: 'vlan' } },
   {
     ...{ name: 'route /32, a million', nodes: 10_000, podsPerNode: 100, rate: 1000 },

@@ -28,6 +28,8 @@ export interface Plan {
   readonly masquerades: boolean
   /** What switches hear of nodes. */
   readonly announces: 'nothing' | 'blocks' | 'hosts' | 'macs'
+  /** Blocks of the part of the pool that each rack has; undefined: the pool is everybody's. */
+  readonly share: number | undefined
 }
 
 /**
@@ -42,10 +44,9 @@ export function acceptPlan(scenario: Scenario, mode: RunMode): Plan {
     if (found !== wanted) throw refusal(word, found, wanted)
   }
   if (mode.vlanId === 0) throw refusal('vlanId', 0, 'a tag')
-  if (mode.announce !== 'block' && mode.announce !== 'host') {
-    throw refusal('announce', mode.announce, 'block or host')
-  }
+  if (mode.announce === 'rack') throw refusal('announce', 'rack', 'block, host or static')
   const isLightweight = mode.flavour === 'lightweight'
+  const pool = poolOf(scenario)
   if (isLightweight && mode.crossSubnet) throw refusal('crossSubnet', true, false)
   return {
     mode: mode.mode,
@@ -55,7 +56,8 @@ export function acceptPlan(scenario: Scenario, mode: RunMode): Plan {
     isDirect: mode.crossSubnet,
     masquerades: mode.masquerade,
     announces: announcedIn(mode),
-    ...poolOf(scenario),
+    ...pool,
+    share: mode.announce === 'static' ? shareOf(scenario, pool) : undefined,
   }
 }
 
@@ -116,6 +118,23 @@ function poolOf({ pools, nodes, racks }: Scenario): Pick<Plan, 'pool' | 'blockLe
   if (most > RACK_NODES_MAX) throw refusal('racks', `${most} nodes a rack`, RACK_NODES_MAX)
   if (racks > RACKS_MAX) throw refusal('racks', racks, `at most ${RACKS_MAX}`)
   return { pool, blockLength, network }
+}
+
+/** Of a pool that is cut into the next power of two of the racks; each must have room for all of its own. */
+function shareOf(
+  scenario: Scenario,
+  { pool, blockLength }: Pick<Plan, 'pool' | 'blockLength'>,
+): number {
+  const { nodes, racks, podsPerNode } = scenario
+  let parts = 1
+  while (parts < racks) parts *= 2
+  const share = 2 ** (blockLength - prefixLength(pool)) / parts
+  const size = 2 ** (32 - blockLength)
+  // What pods fill, where each block lacks two addresses at most, and a spare one.
+  const owned = 1 + Math.ceil(podsPerNode / (size - 2))
+  const needed = Math.ceil(nodes / racks) * owned
+  if (share < needed) throw refusal('announce: static', `${share} blocks a rack`, needed)
+  return share
 }
 
 const refusal = (word: string, found: unknown, wanted: unknown): TriviumError =>

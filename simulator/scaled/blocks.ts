@@ -16,7 +16,7 @@ const NONE = -1
 export const REFUSED = -1
 
 export class ScaledBlocks {
-  /** Blocks of the pool. */
+  /** Blocks of the pool, or of each rack's part of it. */
   readonly count: number
   readonly size: number
   /** Node by claim; the k-th claim has the k-th block. */
@@ -28,6 +28,11 @@ export class ScaledBlocks {
   readonly owned: Int32Array
 
   private readonly start: number
+  private readonly isShared: boolean
+  /** Blocks that are claimed, of each part. */
+  private readonly taken: Int32Array
+  /** By claim: its block. */
+  private readonly numbers = ints()
   private readonly places: Places
   /** Claims of each rack, where anybody asks. */
   private readonly ofRack: readonly Growing<Int32Array>[]
@@ -39,11 +44,13 @@ export class ScaledBlocks {
   /** Next place in the current block. */
   private readonly cursor: Int32Array
 
-  constructor({ pool, blockLength, scenario, isDirect }: Plan, places: Places) {
+  constructor({ pool, blockLength, scenario, isDirect, share }: Plan, places: Places) {
+    this.isShared = share !== undefined
     this.places = places
     this.ofRack = Array.from({ length: isDirect ? scenario.racks : 0 }, ints)
     const { nodes } = scenario
-    this.count = 2 ** (blockLength - prefixLength(pool))
+    this.count = share ?? 2 ** (blockLength - prefixLength(pool))
+    this.taken = new Int32Array(share === undefined ? 1 : scenario.racks)
     this.size = 2 ** (32 - blockLength)
     this.start = Number(ipToInteger(networkAddress(pool)))
     const column = (): Int32Array => new Int32Array(nodes).fill(NONE)
@@ -67,7 +74,7 @@ export class ScaledBlocks {
 
   /** A node without a spare block claims one. False: it has one, or there is none left. */
   ensure(node: number): boolean {
-    if (this.spare[node] !== NONE || this.claimed === this.count) return false
+    if (this.spare[node] !== NONE || this.isFull(node)) return false
     this.spare[node] = this.claim(node)
     return true
   }
@@ -80,12 +87,17 @@ export class ScaledBlocks {
       place = this.place(node)
     }
     this.cursor[node] = place + 1
-    return this.start + this.current[node]! * this.size + place
+    return this.startOf(this.current[node]!) + place
   }
 
   /** First address of a claim's block. */
   startOf(claim: number): number {
-    return this.start + claim * this.size
+    return this.start + this.numberOf(claim) * this.size
+  }
+
+  /** Place of a claim's block in the pool: in claims' order, in its rack's part. */
+  numberOf(claim: number): number {
+    return this.numbers.values[claim]!
   }
 
   /** The block of the last address that the node gave: its claim, its cursor, and how many pods have. */
@@ -113,7 +125,7 @@ export class ScaledBlocks {
   /** To the spare block, or a new one. */
   private turn(node: number): boolean {
     const spare = this.spare[node]!
-    if (spare === NONE && this.claimed === this.count) return false
+    if (spare === NONE && this.isFull(node)) return false
     this.current[node] = spare === NONE ? this.claim(node) : spare
     this.spare[node] = NONE
     this.cursor[node] = 0
@@ -126,18 +138,29 @@ export class ScaledBlocks {
     if (block === NONE) return NONE
     const place = Math.max(this.cursor[node]!, this.closedBelow(node, block))
     // The pool's last address is nobody's.
-    const end = block === this.count - 1 ? this.size - 1 : this.size
+    const isLast = this.numberOf(block) % this.count === this.count - 1
+    const end = isLast ? this.size - 1 : this.size
     return place < end ? place : NONE
   }
 
   /** The tunnel endpoint of its node, or the pool's first address. */
   private closedBelow(node: number, claim: number): number {
-    return claim === 0 || claim === this.first[node] ? 1 : 0
+    return this.numberOf(claim) % this.count === 0 || claim === this.first[node] ? 1 : 0
+  }
+
+  private partOf(node: number): number {
+    return this.isShared ? this.places.rackOf(node) : 0
+  }
+
+  private isFull(node: number): boolean {
+    return this.taken[this.partOf(node)] === this.count
   }
 
   private claim(node: number): number {
     const claim = this.claimed
+    const part = this.partOf(node)
     this.owners.push(node)
+    this.numbers.push(part * this.count + this.taken[part]!++)
     this.ofRack[this.places.rackOf(node)]?.push(claim)
     this.next.push(NONE)
     const last = this.last[node]!

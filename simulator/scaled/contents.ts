@@ -39,15 +39,22 @@ const GPE_OVERHEAD = 36
 /** rtm_protocol. Source: rtnetlink.h, RTPROT_KERNEL and RTPROT_STATIC. */
 const [PROTOCOL_KERNEL, PROTOCOL_STATIC] = [2, 4]
 
-/** The k-th claim's block: every node takes the lowest that is free. */
-export const blockOf = ({ pool, blockLength }: Plan, claim: number): Prefix =>
-  subPrefixAt(pool, blockLength, BigInt(claim))
+/** A block by its number in the pool. */
+export const blockOf = ({ pool, blockLength }: Plan, block: number): Prefix =>
+  subPrefixAt(pool, blockLength, BigInt(block))
+
+/** A rack's part of the pool, where each has one. */
+export function shareOf({ pool, blockLength, share = 1 }: Plan, rack: number): Prefix {
+  let length = blockLength
+  for (let blocks = 1; blocks < share; blocks *= 2) length--
+  return subPrefixAt(pool, length, BigInt(rack))
+}
 
 /** What a node's tables are written out of. */
 export interface Written {
   readonly plan: Plan
   readonly places: Places
-  readonly blocks: Pick<ScaledBlocks, 'owners' | 'first'>
+  readonly blocks: Pick<ScaledBlocks, 'owners' | 'first' | 'numberOf'>
   readonly agents: Pick<ScaledAgents, 'shown'>
   readonly pods: Pick<ScaledPods, 'firstOf' | 'addresses' | 'sequences' | 'isMade'>
 }
@@ -71,7 +78,7 @@ export function contentsOf(run: Written, node: number): readonly KernelObject[] 
 
 /** A node's own block, or a peer's. */
 function wayTo({ plan, places, blocks }: Written, node: number, claim: number): KernelObject[] {
-  const block = blockOf(plan, claim)
+  const block = blockOf(plan, blocks.numberOf(claim))
   const owner = blocks.owners.values[claim]!
   if (owner === node) return [route(block, { type: 'blackhole' })]
   const isNear = plan.isDirect && places.rackOf(owner) === places.rackOf(node)
@@ -83,7 +90,7 @@ function wayTo({ plan, places, blocks }: Written, node: number, claim: number): 
     return [route(block, { type: 'unicast', link: TUNNEL, ...way })]
   }
   const first = blocks.first[owner]!
-  const via = networkAddress(blockOf(plan, first))
+  const via = networkAddress(blockOf(plan, blocks.numberOf(first)))
   const way = route(block, { type: 'unicast', link: TUNNEL, via, onlink: true })
   if (first !== claim) return [way]
   const mac = places.vtepMac(owner)

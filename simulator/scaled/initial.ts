@@ -6,6 +6,7 @@
  */
 import { hostPrefix } from '../../src/net/mod.ts'
 import type { Plan } from './accept.ts'
+import { shareOf } from './contents.ts'
 import type { Places } from './places.ts'
 import type { SwitchModel } from './switch-model.ts'
 
@@ -89,6 +90,7 @@ export class InitialTables {
       one('host', ips.length, () => ips.map(hostPrefix)),
       one('arp', ips.length, () => ips.map((ip) => `node ${ip}`)),
       this.prefixes(isTor ? device + 1 : racks, racks),
+      this.shares(),
       one('arp', links.length, () => links.map((link) => `link ${link}`)),
       {
         table: 'ecmp',
@@ -97,6 +99,15 @@ export class InitialTables {
         names: () => [`group ${links.join(' ')}`],
       },
     ]
+  }
+
+  /** Parts of the pool, which every switch is configured with. */
+  private shares(): Stretch {
+    const { share, scenario } = this.plan
+    const count = share === undefined ? 0 : scenario.racks
+    return one('lpm', count, () =>
+      Array.from({ length: count }, (_, rack) => shareOf(this.plan, rack)),
+    )
   }
 
   private prefixes(from: number, to: number): Stretch {

@@ -9,7 +9,7 @@
  * What a scenario says about later (workload, faults, probes) is not looked at. It takes
  *
  * - modes `vxlan` (both flavours; `crossSubnet` with the classic one), `route` (`announce:
- *   block` or `host`, lowest free block) and `vlan` (bridge, tagged), one a run;
+ *   block`, `host` or `static`, lowest free block) and `vlan` (bridge, tagged), one a run;
  * - one IPv4 pool with a block for every node;
  * - `fabric.kind: leaf-spine`, switches with any table sizes, overflow and rate;
  * - announcements by timers (`times.protocol`), a store beside every node;

@@ -52,8 +52,10 @@ const DIRECT: Price = { ticks: ELEMENT + 6, operations: 2 }
 /** Table, 17 sets, 4 chains; forwarding on; the own block's blackhole. */
 const GUARDS = SYSCTL + TABLE + 17 * SET + 4 * CHAIN + 6
 
-function routePrices({ masquerades }: Plan): Prices {
-  const elements = masquerades ? 4 : 3
+function routePrices({ masquerades, share, scenario }: Plan): Prices {
+  const pools = share === undefined ? 1 : poolsOf(scenario.racks)
+  // Each pool in three sets, or two, and each with each.
+  const elements = pools * (masquerades ? 3 : 2) + pools * pools
   return {
     first: { ticks: GUARDS + elements * ELEMENT, operations: 24 + elements },
     objects: 5,
@@ -67,6 +69,18 @@ function routePrices({ masquerades }: Plan): Prices {
     // Link, who may send from it, and the way to it.
     pod: POD,
   }
+}
+
+/** A pool a rack, and what is over in as few as can be. */
+function poolsOf(racks: number): number {
+  let pools = racks
+  for (let size = 1, end = racks; size < racks; size *= 2) {
+    // The parts behind the racks, as aligned pieces that grow.
+    if (end % (2 * size) === 0) continue
+    pools++
+    end += size
+  }
+  return pools
 }
 
 function tunnelPrices({ masquerades, isLightweight }: Plan): Prices {

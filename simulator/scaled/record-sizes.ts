@@ -7,7 +7,7 @@
  * @module
  */
 import type { Plan } from './accept.ts'
-import { POD_LINK } from './contents.ts'
+import { POD_LINK, shareOf } from './contents.ts'
 import { type Places, UNDERLAY } from './places.ts'
 
 /** Virtual times as Unix milliseconds, up to the year 2286. */
@@ -23,11 +23,20 @@ const octets = (key: string, value: unknown): number => key.length + JSON.string
 export class RecordSizes {
   private readonly places: Places
   private readonly isByRack: boolean
+  /** Octets of each rack's part of the pool. */
+  private readonly pools: readonly number[] | undefined
   private readonly lengthOctets: number
   private readonly base: Readonly<Record<'claim' | 'use' | 'address' | 'attachment', number>>
 
-  constructor({ network, pool, blockLength, mode }: Plan, places: Places) {
+  constructor(plan: Plan, places: Places) {
+    const { network, blockLength, mode, share, scenario } = plan
     this.places = places
+    this.pools =
+      share === undefined
+        ? undefined
+        : Array.from({ length: scenario.racks }, (_, rack) => shareOf(plan, rack).length)
+    // Where each rack has its own, it is counted with the node.
+    const pool = share === undefined ? plan.pool : ''
     this.isByRack = mode === 'vxlan'
     this.lengthOctets = 1 + digits(blockLength)
     const pod = { network, containerId: POD, ifname: POD_LINK }
@@ -53,19 +62,20 @@ export class RecordSizes {
     const name = places.name(node)
     const prefix = this.isByRack ? places.rackPrefix(places.rackOf(node)) : UNDERLAY
     return octets(`node/${name}`, {
-      ...{ name, underlayLink: 'eth0', underlayIps: [places.ip(node)], underlayPrefixes: [prefix] },
+      ...{ name, ...(this.pools === undefined ? {} : { rack: `rack-${places.rackOf(node)}` }) },
+      ...{ underlayLink: 'eth0', underlayIps: [places.ip(node)], underlayPrefixes: [prefix] },
       ...{ underlayMtuBytes: 1500, vtepMac: places.vtepMac(node), registeredMs: 0 },
     })
   }
 
   /** Whose block it is. @param block Its first address. @param isFirst Of the node. */
   claim(node: number, block: number, isFirst: boolean): number {
-    return this.base.claim + this.prefix(block) + this.name(node) + (isFirst ? 0 : 1)
+    return this.base.claim + this.prefix(block) + this.of(node) + (isFirst ? 0 : 1)
   }
 
   /** How full a block is. */
   use(node: number, block: number, isFirst: boolean, cursor: number, used: number): number {
-    const own = this.prefix(block) + this.name(node) + (isFirst ? 0 : 1)
+    const own = this.prefix(block) + this.of(node) + (isFirst ? 0 : 1)
     return this.base.use + own + digits(cursor) + digits(used)
   }
 
@@ -87,6 +97,11 @@ export class RecordSizes {
 
   private prefix(block: number): number {
     return dotted(block) + this.lengthOctets
+  }
+
+  /** Its name and its pool. */
+  private of(node: number): number {
+    return this.name(node) + (this.pools?.[this.places.rackOf(node)] ?? 0)
   }
 
   private name(node: number): number {

@@ -83,6 +83,8 @@ export class ScaledRun {
     this.switches = new ScaledSwitches(this.plan, this.places, {
       post: (ticks, group) => post(ticks, EVENT.program, group),
       address: (pod) => this.pods.addresses[pod]!,
+      block: (claim) => this.blocks.numberOf(claim),
+      rackOf: (claim) => this.places.rackOf(this.blocks.owners.values[claim]!),
     })
     this.announcements = new TimedAnnouncements(scenario, {
       now,

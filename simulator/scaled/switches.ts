@@ -13,7 +13,7 @@
 import type { SwitchTable } from '../profiles.ts'
 import type { Plan } from './accept.ts'
 import { podOf } from './announcements.ts'
-import { EntryNames } from './entry-names.ts'
+import { EntryNames, type EntrySources } from './entry-names.ts'
 import { ints, numbers } from './growing.ts'
 import { InitialTables, OWN_TABLES, type OwnTable, type Stretch, totalOf } from './initial.ts'
 import type { Places } from './places.ts'
@@ -42,8 +42,12 @@ interface Column {
   overflow: { readonly at: number; readonly tick: number; readonly pods: number } | undefined
 }
 
+const newLog = () => ({ entries: ints(), since: numbers(), pods: ints() })
+
 /** Switches that are the same from their first announcement on. */
 interface Group {
+  /** What they hear: one list for all, or of their rack alone. */
+  readonly log: ReturnType<typeof newLog>
   readonly members: readonly number[]
   /** Entries from the start. */
   readonly initial: number
@@ -56,11 +60,11 @@ interface Group {
   programmedTick: number
 }
 
-export interface SwitchPorts {
+export interface SwitchPorts extends EntrySources {
   /** Schedules the turn of a group's first write. */
   post(ticks: number, group: number): void
-  /** A pod's address. */
-  address(pod: number): number
+  /** Rack of a claim's node. */
+  rackOf(claim: number): number
 }
 
 export class ScaledSwitches {
@@ -80,7 +84,7 @@ export class ScaledSwitches {
   /** The table that announcements go to. */
   private readonly table: OwnTable
   /** What was heard, since when a kernel had it, and pods by then. */
-  private readonly log = { entries: ints(), since: numbers(), pods: ints() }
+  private readonly log = newLog()
   private readonly sent = { updates: 0, prefixesTold: 0, bytes: 0 }
   private batchOctets = 0
 
@@ -117,22 +121,32 @@ export class ScaledSwitches {
     if (isPod) this.pods++
     const { announces } = this.plan
     if (announces === 'nothing' || (isPod && announces === 'blocks')) return
-    this.log.entries.push(entry)
-    this.log.since.push(sinceTick)
-    this.log.pods.push(this.pods)
+    const isShared = this.plan.share === undefined
+    // Everybody else knows the rack's part of the pool.
+    const only = isShared ? undefined : this.groupOf[this.ports.rackOf(entry)]!
+    const log = only === undefined ? this.log : this.groups[only]!.log
+    log.entries.push(entry)
+    log.since.push(sinceTick)
+    log.pods.push(this.pods)
     if (announces !== 'macs') {
       this.batchOctets += isPod ? HOST_OCTETS : 1 + Math.ceil(this.plan.blockLength / 8)
-      this.sent.prefixesTold += this.count
+      this.sent.prefixesTold += this.hearers
     }
-    for (const [index, group] of this.groups.entries()) this.hear(index, group, tick)
+    if (only !== undefined) this.hear(only, this.groups[only]!, tick)
+    else for (const [index, group] of this.groups.entries()) this.hear(index, group, tick)
+  }
+
+  /** Switches that hear of one announcement. */
+  private get hearers(): number {
+    return this.plan.share === undefined ? this.count : 1
   }
 
   /** The batch of a node is over: messages for it, of at most so many octets. */
   told(): void {
     if (this.batchOctets === 0) return
     const messages = Math.ceil(this.batchOctets / (MESSAGE_OCTETS_MAX - UPDATE_OCTETS))
-    this.sent.updates += messages * this.count
-    this.sent.bytes += (this.batchOctets + messages * UPDATE_OCTETS) * this.count
+    this.sent.updates += messages * this.hearers
+    this.sent.bytes += (this.batchOctets + messages * UPDATE_OCTETS) * this.hearers
     this.batchOctets = 0
   }
 
@@ -150,7 +164,7 @@ export class ScaledSwitches {
     const group = this.groups[index]!
     this.queued -= group.members.length
     this.write(group, tick)
-    if (group.done < group.initial + this.log.entries.length) this.wait(index)
+    if (group.done < group.initial + group.log.entries.length) this.wait(index)
     return group.members.length
   }
 
@@ -193,14 +207,14 @@ export class ScaledSwitches {
     const { overflow } = group.columns[table]
     if (overflow === undefined) return undefined
     const { at, tick, pods } = overflow
-    return { atTick: tick, pods, entry: this.names.of(this.log.entries.values[at]!) }
+    return { atTick: tick, pods, entry: this.names.of(group.log.entries.values[at]!) }
   }
 
   /** Everything asked for, in that order. */
   wanted(device: number, table: SwitchTable): readonly string[] {
     if (!isOwn(table)) return []
     const own = this.initials.entries(device).filter((each) => each.table === table)
-    return [...own.map(({ entry }) => entry), ...this.heard(table)]
+    return [...own.map(({ entry }) => entry), ...this.heard(device, table)]
   }
 
   /** What is in the hardware. */
@@ -208,7 +222,7 @@ export class ScaledSwitches {
     if (!isOwn(table)) return []
     const own = this.initials.entries(device).filter((each) => each.table === table)
     const { tried } = this.of(device).columns[table]
-    const heard = this.heard(table).slice(0, tried)
+    const heard = this.heard(device, table).slice(0, tried)
     const entries = [...own, ...heard.map((entry) => ({ entry, cost: 1 }))]
     const capacity = this.capacity(table)
     const kept: string[] = []
@@ -224,12 +238,12 @@ export class ScaledSwitches {
 
   /** Entries of all tables, and how many are stored for them. */
   get sharing(): { readonly entries: number; readonly stored: number } {
-    const { length } = this.log.entries
-    let [entries, stored] = [0, length]
-    for (const { initial, members } of this.groups) {
-      entries += (initial + length) * members.length
+    let [entries, stored] = [0, 0]
+    for (const { initial, members, log } of this.groups) {
+      entries += (initial + log.entries.length) * members.length
       stored += initial
     }
+    for (const log of this.logs) stored += log.entries.length
     return { entries, stored }
   }
 
@@ -239,13 +253,20 @@ export class ScaledSwitches {
   }
 
   get bytes(): number {
-    const { entries, since, pods } = this.log
-    return entries.bytes + since.bytes + pods.bytes + this.groupOf.byteLength
+    let sum = this.groupOf.byteLength
+    for (const { entries, since, pods } of this.logs) {
+      sum += entries.bytes + since.bytes + pods.bytes
+    }
+    return sum
   }
 
-  private heard(table: OwnTable): readonly string[] {
+  private get logs(): ReadonlySet<Group['log']> {
+    return new Set(this.groups.map(({ log }) => log))
+  }
+
+  private heard(device: number, table: OwnTable): readonly string[] {
     if (table !== this.table) return []
-    const { entries } = this.log
+    const { entries } = this.of(device).log
     return Array.from({ length: entries.length }, (_, at) => this.names.of(entries.values[at]!))
   }
 
@@ -261,7 +282,9 @@ export class ScaledSwitches {
     const byTotals = new Map<string, number[]>()
     for (let device = 0; device < this.count; device++) {
       const stretches = this.initials.stretches(device)
-      const key = OWN_TABLES.map((table) => totalOf(stretches, table).count).join()
+      const counts = OWN_TABLES.map((table) => totalOf(stretches, table).count).join()
+      const isOwn = this.plan.share !== undefined && device < this.plan.scenario.racks
+      const key = isOwn ? `${counts} of rack ${device}` : counts
       const members = byTotals.get(key) ?? []
       byTotals.set(key, members)
       members.push(device)
@@ -272,6 +295,7 @@ export class ScaledSwitches {
       const column = (table: OwnTable): Column => this.columnOf(stretches, table)
       const [mac, host, arp] = [column('mac'), column('host'), column('arp')]
       return {
+        log: this.plan.share === undefined ? this.log : newLog(),
         members,
         initial: stretches.reduce((sum, { count }) => sum + count, 0),
         columns: { mac, host, arp, lpm: column('lpm'), ecmp: column('ecmp') },
@@ -322,7 +346,7 @@ export class ScaledSwitches {
       return
     }
     this.queued += group.members.length
-    const waiting = group.initial + this.log.entries.length - group.done
+    const waiting = group.initial + group.log.entries.length - group.done
     if (waiting > group.queuePeak) group.queuePeak = waiting
     if (waiting === 1) this.wait(index)
   }
@@ -330,7 +354,7 @@ export class ScaledSwitches {
   private write(group: Group, tick: number): void {
     const at = group.done++ - group.initial
     group.programmedTick = tick
-    const since = at < 0 ? 0 : this.log.since.values[at]!
+    const since = at < 0 ? 0 : group.log.since.values[at]!
     if (tick - since > group.lagMaxTicks) group.lagMaxTicks = tick - since
     if (at < 0) return
     const column = group.columns[this.table]
@@ -340,7 +364,7 @@ export class ScaledSwitches {
       column.used++
       return
     }
-    column.overflow ??= { at, tick, pods: this.log.pods.values[at]! }
+    column.overflow ??= { at, tick, pods: group.log.pods.values[at]! }
     if (this.model.overflow === 'evict') column.evictions++
   }
 

@@ -184,6 +184,8 @@ const anyMode = fc.oneof(
   fc.constantFrom(
     { mode: 'route', announce: 'host' },
     { mode: 'route', masquerade: false },
+    { mode: 'route', announce: 'static' },
+    { mode: 'route', announce: 'static' },
     { mode: 'vxlan', masquerade: false },
     { mode: 'vxlan', flavour: 'lightweight' },
     { mode: 'vxlan', flavour: 'lightweight' },
@@ -202,6 +204,10 @@ const anyTimes = fc.record({
   podsPerSecond: fc.constantFrom(1, 7, 100, 900, 1_000_000),
   protocol: fc.constantFrom('ideal', 'ideal', 'frr', 'frr-datacenter', 'calico'),
 })
+
+/** Each rack needs room for its own. */
+const isStatic = (mode: unknown): boolean =>
+  typeof mode === 'object' && mode !== null && Reflect.get(mode, 'announce') === 'static'
 
 const anyScenario = fc
   .record({
@@ -224,7 +230,7 @@ const anyScenario = fc
       ...rest,
       pools: [
         {
-          cidr: rest.nodes > 12 ? '10.32.0.0/16' : '10.32.0.0/20',
+          cidr: rest.nodes > 12 || isStatic(mode) ? '10.32.0.0/16' : '10.32.0.0/20',
           blockLength,
           ...(network && { network }),
         },
