@@ -176,6 +176,10 @@ export interface ReplayOptions extends Omit<CompareOptions, 'nodes' | 'scenarios
  */
 export async function replayFile(options: ReplayOptions): Promise<0 | 1> {
   const { file, flags, command } = options
+  if (options.engine === 'scaled') {
+    const why = 'it knows no pods that come and go, wanted exact or auto'
+    throw new TriviumError('USAGE', `Cannot replay ${file} by the scaled engine: ${why}`)
+  }
   const modes = options.modes && modesNamed(options.modes)
   const recorded = recordedFrom(await readInput(file), file, flags)
   const scenario = replayScenario(recorded, file, flags)

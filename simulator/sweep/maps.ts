@@ -53,13 +53,17 @@ export function mapsOf(summary: SweepSummary): readonly FigureMaps[] {
 
 /** Paths with several values in their order, and the modes, unless the points have one each. */
 function dimensionsOf({ plan, rows }: SweepSummary): readonly Dimension[] {
-  const paths = plan.paths.map((title, place): Dimension => {
-    const of = ({ settings }: SweepRow): string | undefined => settings[place]
-    return { title, of, values: distinct(rows, of) }
-  })
   const label = ({ label }: SweepRow): string => label
   const isOwn = plan.points.some((_, point) => rows.filter((row) => row.point === point).length > 1)
-  const modes = isOwn ? [{ title: 'mode', of: label, values: distinct(rows, label) }] : []
+  const mode: Dimension = { title: 'mode', of: label, values: distinct(rows, label) }
+  const modes = isOwn ? [mode] : []
+  const paths = plan.paths.map((title, place): Dimension => {
+    const of = ({ settings }: SweepRow): string | undefined => settings[place]
+    const values = distinct(rows, of)
+    // A point of one mode: its name says more than the list that has it.
+    const isMode = title === 'modes' && !isOwn && values.length === mode.values.length
+    return isMode ? mode : { title, of, values }
+  })
   return [...paths, ...modes].filter(({ values }) => values.length > 1)
 }
 

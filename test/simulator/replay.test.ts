@@ -221,4 +221,7 @@ t.test('a file of too many megabytes is not opened, one that is not there is nam
     message: /x\.csv:1: found the header "at_ms"/,
   })
   await t.rejects(replayFile({ ...options, file: join(folder, 'no') }), { message: /ENOENT/ })
+  await t.rejects(replayFile({ ...options, file: LAB, engine: 'scaled' }), {
+    message: /by the scaled engine: it knows no pods that come and go/,
+  })
 })

@@ -135,8 +135,11 @@ t.test('the engine of each point is part of what a run is known by', async (t) =
   t.equal(result.engine, 'scaled')
   t.strictSame(readLines([lineOf(result)]).results, [result])
   t.match(sweepText(summaryOf(scaled, new Map(), undefined)), /engine: scaled; scaled ends when/)
-  const alien = text.replace('modes: [vxlan,', 'modes: [{ mode: vxlan, crossSubnet: true },')
-  t.throws(() => planOf(alien), /point nodes=3 .*engine: .*crossSubnet/)
+  const alien = text.replace(
+    'modes: [vxlan,',
+    'faults: [{ kind: store, atMs: 0 }]\n  modes: [vxlan,',
+  )
+  t.throws(() => planOf(alien), /point nodes=3 .*engine: .*faults/)
 })
 
 const { plan } = planOf(GRID.replace('seeds: 2', 'seeds: 5'))
