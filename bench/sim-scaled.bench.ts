@@ -8,7 +8,6 @@ import { must } from '../src/lab/exec.ts'
 import { type Bench, compare, interleave, type Report, summarize, type Variant } from './harness.ts'
 
 const PROGRAM = join(import.meta.dirname, 'sim-scaled', 'fill.ts')
-const MS_MAX = 20_000
 const RSS_MAX = 4e9
 const ROUNDS_MIN = 1
 const SAMPLES_PER_ROUND = 64
@@ -20,9 +19,10 @@ interface Task {
   /** Pods come at so many a second; all must be there within an hour. */
   readonly rate: number
   readonly mode: object
+  readonly msMax: number
 }
 
-const usual = { nodes: 5000, podsPerNode: 30, rate: 100 }
+const usual = { nodes: 5000, podsPerNode: 30, rate: 100, msMax: 20_000 }
 const TASKS: readonly Task[] = [
   { ...usual, name: 'vxlan', mode: { mode: 'vxlan' } },
   { ...usual, name: 'vxlan lightweight', mode: { mode: 'vxlan', flavour: 'lightweight' } },
@@ -33,7 +33,7 @@ const TASKS: readonly Task[] = [
   { ...usual, name: 'vlan', mode: { mode: 'vlan' } },
   {
     ...{ name: 'route /32, a million', nodes: 10_000, podsPerNode: 100, rate: 1000 },
-    mode: { mode: 'route', announce: 'host' },
+    ...{ mode: { mode: 'route', announce: 'host' }, msMax: 60_000 },
   },
 ]
 
@@ -88,7 +88,7 @@ async function run(samples: number): Promise<Report> {
   return {
     bench: 'sim-scaled: 5 000 nodes with 150 000 pods, and 10 000 with a million, in columns',
     rows: compare(found, undefined),
-    verdicts: TASKS.map(({ name }) => {
+    verdicts: TASKS.map(({ name, msMax }) => {
       const all = turns.get(name) ?? []
       const ms = summarize(all.map((turn) => turn.ms)).medianMs
       const rss = all.reduce((most, { rssBytes }) => Math.max(most, rssBytes), 0)
@@ -96,8 +96,8 @@ async function run(samples: number): Promise<Report> {
         what: `${name}, cold start and pods`,
         ours: `${seconds(ms)}, ${(rss / 1e9).toFixed(2)} GB`,
         beside: '-',
-        target: `<= ${MS_MAX / 1000} s, ${RSS_MAX / 1e9} GB`,
-        isMet: ms <= MS_MAX && rss <= RSS_MAX,
+        target: `<= ${msMax / 1000} s, ${RSS_MAX / 1e9} GB`,
+        isMet: ms <= msMax && rss <= RSS_MAX,
       }
     }),
     notes: [...turns].flatMap(([name, [turn]]) =>
