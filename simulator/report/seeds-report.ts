@@ -24,9 +24,18 @@ export function cellWords(cell: Cell | undefined, seeds: number): string {
   if (cell === undefined) return '-'
   const { measure, mean, half, count: known } = cell
   if (measure.name === 'holds') return holdsWords(cell)
-  const spread = half === undefined || half === 0 ? '' : ` ± ${valueWords(half, measure.unit)}`
+  const spread = half === undefined || half === 0 ? '' : ` ± ${halfWords(half, measure.unit)}`
   const few = known === seeds ? '' : ` (${known} of ${seeds})`
   return `${valueWords(mean, measure.unit)}${spread}${few}`
+}
+
+/** Half of an interval; what is there but too small to be written is no zero. */
+export function halfWords(half: number, unit: Measure['unit']): string {
+  const words = valueWords(half, unit)
+  if (!/^0( |$)/.test(words)) return words
+  return unit === 'ms' || unit === 'bytes'
+    ? `<${words.replace('0', '1')}`
+    : `<${words.replace('0', '0.1')}`
 }
 
 /** Of the measure `holds`: with how many seeds no table overflowed. */

@@ -5,7 +5,7 @@
  */
 import type { HeatMap } from '../report/heat-map.ts'
 import { valueWords } from '../report/measures.ts'
-import { holdsWords } from '../report/seeds-report.ts'
+import { halfWords, holdsWords } from '../report/seeds-report.ts'
 import type { MeasureHead, SweepRow, SweepSummary } from './summary.ts'
 
 /** Maps of one figure. */
@@ -99,7 +99,7 @@ function cellsOf(
     const [across, down] = [x.of(row), y.of(row)]
     if (cell === undefined || across === undefined || down === undefined) return []
     const { mean, half = 0 } = cell
-    const spread = half === 0 ? [] : [`± ${valueWords(half, unit)}`]
+    const spread = half === 0 ? [] : [`± ${halfWords(half, unit)}`]
     const words = name === 'holds' ? [holdsWords(cell)] : [valueWords(mean, unit), ...spread]
     return [{ x: x.values.indexOf(across), y: y.values.indexOf(down), value: mean, words }]
   })

@@ -12,7 +12,7 @@ import { csvTables, measuresCsv } from '../../simulator/report/csv.ts'
 import { compareData } from '../../simulator/report/data.ts'
 import { bestOf, measuresOf } from '../../simulator/report/measures.ts'
 import { fullAt } from '../../simulator/report/nodes-chart.ts'
-import { seedsData, seedsText } from '../../simulator/report/seeds-report.ts'
+import { halfWords, seedsData, seedsText } from '../../simulator/report/seeds-report.ts'
 import { spansOf } from '../../simulator/report/timeline-chart.ts'
 import { layoutOf } from '../../simulator/report/topology-layout.ts'
 import { type RunResult, runScenario } from '../../simulator/run.ts'
@@ -206,6 +206,12 @@ t.test('the own seed in full, and beside it what varies with others', async (t) 
   t.match(failed, /checks: FAILED with seeds 2; to see one: --seed 2 --seeds 1\n/)
   t.match(failed, / {2}seed 2 vxlan: no leak: 10.42.0.1 is left/)
 })
+
+t.strictSame(
+  [halfWords(0.2, 'ms'), halfWords(1.4, 'ms'), halfWords(0.01, 'entries'), halfWords(3, 'bytes')],
+  ['<1 ms', '1 ms', '<0.1', '3 B'],
+  'a small half is no zero',
+)
 
 t.test('a table that overflows with some seeds only', async (t) => {
   const at = (seed: number, first: number | undefined): RunResult => {
