@@ -29,6 +29,7 @@ import { bench as simBird } from './sim-bird.bench.ts'
 import { bench as simCluster } from './sim-cluster.bench.ts'
 import { bench as simEngine } from './sim-engine.bench.ts'
 import { bench as simScaled } from './sim-scaled.bench.ts'
+import { bench as simScaledBgp } from './sim-scaled-bgp.bench.ts'
 import { bench as simSweep } from './sim-sweep.bench.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -47,6 +48,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'sim-cluster': simCluster,
   'sim-engine': simEngine,
   'sim-scaled': simScaled,
+  'sim-scaled-bgp': simScaledBgp,
   'sim-sweep': simSweep,
 }
 

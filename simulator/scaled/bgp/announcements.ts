@@ -191,6 +191,14 @@ export class ScaledBgp {
     }
   }
 
+  /** Of all tables: each shared one once. */
+  get bytes(): number {
+    let sum = this.prefixes.bytes
+    for (const { rib } of this.speakers) sum += rib?.bytes ?? 0
+    for (const { bytes } of this.flocks.all()) sum += bytes
+    return sum
+  }
+
   /** Best paths of all speakers. */
   private routes(): number {
     let sum = 0

@@ -86,7 +86,9 @@ export class Parcels {
   private readonly table: Prefixes
   private readonly plan: BgpPlan
   private parcels: Parcel[] = []
-  private byKey = new Map<Group, Map<string, Parcel>>()
+  /** By to whom, then by what. */
+  private byScope = new Map<string, Map<number, Parcel>>()
+  private scope = new Map<number, Parcel>()
   private last: Parcel | undefined
   private ways = new Map<number, { prefixes: number[]; isThere: boolean }>()
 
@@ -127,7 +129,7 @@ export class Parcels {
     }
     if (parcels.length === 0) return
     this.parcels = []
-    this.byKey = new Map()
+    this.byScope = new Map()
     this.last = undefined
     for (const parcel of parcels) {
       const { group, variant, owner, except, only, prefixes } = parcel
@@ -162,16 +164,20 @@ export class Parcels {
     except: number,
     only: number,
   ): Parcel {
-    let known = this.byKey.get(group)
-    if (known === undefined) {
-      known = new Map()
-      this.byKey.set(group, known)
+    const { last } = this
+    const isSameScope =
+      last !== undefined && last.group === group && last.except === except && last.only === only
+    if (!isSameScope) {
+      const name = `${group.key} ${except} ${only}`
+      const scope = this.byScope.get(name) ?? new Map<number, Parcel>()
+      this.byScope.set(name, scope)
+      this.scope = scope
     }
-    const key = `${owner * WORDS + variant} ${except} ${only}`
-    const found = known.get(key)
+    const key = owner * WORDS + variant
+    const found = this.scope.get(key)
     if (found !== undefined) return found
     const parcel: Parcel = { group, variant, owner, except, only, prefixes: [] }
-    known.set(key, parcel)
+    this.scope.set(key, parcel)
     this.parcels.push(parcel)
     return parcel
   }

@@ -86,7 +86,7 @@ export class Rib {
   }
 
   get bytes(): number {
-    return this.room * (8 + 6 + 2 * this.slots + this.groups.length)
+    return this.room * (6 + 2 * this.slots + this.groups.length) + this.ids.bytes
   }
 
   /** Whether there is a way to a prefix, its own ones included. */
