@@ -203,15 +203,13 @@ export class ScaledBgp {
   private routes(): number {
     let sum = 0
     for (const { rib } of this.speakers) sum += rib?.best ?? 0
+    const { count, owners } = this.prefixes
     for (const flock of this.flocks.all()) {
-      let count = 0
-      for (let prefix = 0; prefix < this.prefixes.count; prefix++)
-        count += flock.has(prefix) ? 1 : 0
-      sum += count * flock.members.size
-      // Its own are no more than that to a member.
-      for (const index of flock.members.keys()) {
-        for (const prefix of this.speakers[index]!.added) sum += flock.has(prefix) ? 0 : 1
+      const { members } = flock
+      for (let prefix = 0; prefix < count; prefix++) {
+        if (flock.has(prefix)) sum += members.size - (members.has(owners[prefix]!) ? 1 : 0)
       }
+      for (const index of members.keys()) sum += this.speakers[index]!.added.size
     }
     return sum
   }

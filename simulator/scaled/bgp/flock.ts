@@ -241,7 +241,8 @@ export class Flock {
     this.world.postTurn(ticks, this)
   }
 
-  private widen(): void {
+  /** Columns reach as far as there are prefixes. */
+  widen(): void {
     const { count } = this.world.prefixes
     let room = Math.max(FIRST_ROOM, this.via[0]?.length ?? 0)
     if (count <= room) return

@@ -174,12 +174,18 @@ export class Flocks {
 
   /** What others hear of its first member's own prefixes. */
   private fill(flock: Flock, speaker: BgpSpeaker): void {
+    const { count, owners } = this.world.flock.prefixes
+    if (count === 0) return
+    flock.widen()
     for (const [slot, end] of speaker.ends.entries()) {
       const { told } = this.world.speaker(end.peer).rib!.groupOf(peerEnd(end))!
-      for (const prefix of speaker.added) {
+      const column = flock.via[slot]!
+      for (let prefix = 0; prefix < count; prefix++) {
+        if (owners[prefix] !== speaker.index) continue
         const variant = told[prefix] ?? WITHDRAWN
-        flock.via[slot]![prefix] = variant
+        column[prefix] = variant
         if (variant !== WITHDRAWN) flock.ids.add(prefix)
+        else if (!flock.has(prefix)) flock.ids.remove(prefix)
       }
     }
   }
