@@ -10,6 +10,10 @@ export type About = 'ipv4' | 'ipv6'
 
 const HEADER_OCTETS = 19
 const LENGTH_OFFSET = 16
+/** Header, and the two lengths. */
+const FIXED_OCTETS = HEADER_OCTETS + 4
+/** Source: RFC 4271 section 4.1. */
+const MESSAGE_OCTETS_MAX = 4096
 const MP_REACH = 14
 const MP_UNREACH = 15
 const EXTENDED_LENGTH = 0x10
@@ -21,7 +25,7 @@ interface Kind {
 }
 
 /**
- * As BIRD has it: families one after the other, the one that was last before the others, and
+ * As BIRD has it: all that is withdrawn of IPv4 together, families one after the other, the one that was last before the others, and
  * of each what is withdrawn first. Source: proto/bgp/packets.c, bgp_get_channel_to_send and
  * bgp_create_update.
  *
@@ -31,11 +35,35 @@ export function birdOrder(
   messages: readonly Uint8Array[],
   last: About,
 ): { readonly messages: readonly Uint8Array[]; readonly last: About } {
-  const kinds = messages.map((message) => ({ message, ...kindOf(message) }))
+  const kinds = merged(messages).map((message) => ({ message, ...kindOf(message) }))
   const rank = ({ about, isWithdrawal }: Kind): number =>
     2 * Number(about !== last) + Number(!isWithdrawal)
   kinds.sort((left, right) => rank(left) - rank(right))
   return { messages: kinds.map(({ message }) => message), last: kinds.at(-1)?.about ?? last }
+}
+
+/** IPv4 prefixes that are only withdrawn are one message: what is said of them is the same. */
+function merged(messages: readonly Uint8Array[]): readonly Uint8Array[] {
+  const isMerged = messages.map(isPlainWithdrawal)
+  const plain = messages.filter((_, index) => isMerged[index])
+  const octets = plain.reduce((sum, { length }) => sum + length - FIXED_OCTETS, 0)
+  if (plain.length < 2 || FIXED_OCTETS + octets > MESSAGE_OCTETS_MAX) return messages
+  const one = new Uint8Array(FIXED_OCTETS + octets)
+  one.set(plain[0]!.subarray(0, HEADER_OCTETS))
+  one.set([one.length >> 8, one.length & 0xff], LENGTH_OFFSET)
+  one.set([octets >> 8, octets & 0xff], HEADER_OCTETS)
+  let at = HEADER_OCTETS + 2
+  for (const message of plain) {
+    one.set(message.subarray(HEADER_OCTETS + 2, message.length - 2), at)
+    at += message.length - FIXED_OCTETS
+  }
+  return [one, ...messages.filter((_, index) => !isMerged[index])]
+}
+
+/** With prefixes, and nothing but. */
+function isPlainWithdrawal(message: Uint8Array): boolean {
+  const octets = ((message[HEADER_OCTETS] ?? 0) << 8) | (message[HEADER_OCTETS + 1] ?? 0)
+  return octets > 0 && message.length === FIXED_OCTETS + octets
 }
 
 function kindOf(message: Uint8Array): Kind {

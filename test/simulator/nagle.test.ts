@@ -157,3 +157,8 @@ t.test('BIRD tells one family after the other, and withdraws first', async (t) =
   t.strictSame(ordered('ipv4'), ['withdraw4', 'announce4', 'withdraw6', 'announce6', 'ipv6'])
   t.strictSame(ordered('ipv6'), ['withdraw6', 'announce6', 'withdraw4', 'announce4', 'ipv4'])
 })
+
+t.test('BIRD withdraws IPv4 prefixes together', async (t) => {
+  const found = birdOrder([update([8, 10], [], []), update([16, 172, 16], [], [])], 'ipv4')
+  t.strictSame(found.messages, [update([8, 10, 16, 172, 16], [], [])])
+})
