@@ -38,9 +38,9 @@ type SessionMoment = readonly [tick: number, speaker: number, peer: number, isUp
 /** What a switch was told. */
 type SwitchMoment = readonly [tick: number, device: number, ...rest: unknown[]]
 
-/** Switches do not know of each other: each one's order counts. */
+/** By switch; what one is told in one tick has no order: own prefixes of who was in a flock are said in another. */
 const byDevice = (left: SwitchMoment, right: SwitchMoment): number =>
-  left[0] - right[0] || left[1] - right[1]
+  left[0] - right[0] || left[1] - right[1] || (String(left[2]) < String(right[2]) ? -1 : 1)
 
 /** Timers that end in one tick have no order that means anything. */
 const byMoment = (left: SessionMoment, right: SessionMoment): number =>
