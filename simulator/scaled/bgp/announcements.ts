@@ -5,7 +5,9 @@
  * @module
  */
 import { End } from './end.ts'
+import { type Flock, Touches } from './flock.ts'
 import { Flocks } from './flocks.ts'
+import { Parcels, Routes } from './parcels.ts'
 import { BgpPlan, type BgpShape } from './plan.ts'
 import { Prefixes } from './prefixes.ts'
 import { BgpSpeaker, type SpeakerWorld, turnTicks } from './speaker.ts'
@@ -20,6 +22,13 @@ export interface ScaledBgpOptions {
   readonly clock: BgpClock
   /** A switch has a way to a prefix now, or none any more; `sinceTick`: a kernel changed it then. */
   readonly onRoute: (device: number, prefix: number, isThere: boolean, sinceTick: number) => void
+  /** The same for switches that share a table, at once; they are the same ones while the list is. @default onRoute for each */
+  readonly onRoutes?: (
+    devices: Int32Array,
+    prefix: number,
+    isThere: boolean,
+    sinceTick: number,
+  ) => void
   /** A switch has started anew, and knows nothing. */
   readonly onReset: (device: number) => void
   /** A speaker's session with another is up, or is over. */
@@ -44,6 +53,7 @@ export class ScaledBgp {
   readonly plan: BgpPlan
   readonly prefixes = new Prefixes()
   readonly ways: Ways
+  private readonly routeChanges: Routes
   readonly speakers: readonly BgpSpeaker[]
   readonly sent: Sent = { open: 0, update: 0, notification: 0, keepalive: 0, bytes: 0 }
   /** Choices of switches. */
@@ -72,6 +82,7 @@ export class ScaledBgp {
     this.options = options
     this.plan = new BgpPlan(options.shape)
     this.ways = new Ways(this.plan)
+    this.routeChanges = new Routes(this.prefixes, this.plan)
     const { plan } = this
     const world = this.world()
     this.transport = new Transport(world)
@@ -110,6 +121,7 @@ export class ScaledBgp {
     else if (kind === BGP_EVENT.turn) this.speakers[a]!.turn(b)
     else if (kind === BGP_EVENT.stream) this.flocks.flocks[a]?.arrive(b)
     else if (kind === BGP_EVENT.flock) this.flocks.turn(a)
+    else if (kind === BGP_EVENT.own) this.speakers[a]!.tellOwn(b)
     else {
       const run = this.closures[a]!
       this.closures[a] = undefined
@@ -228,9 +240,10 @@ export class ScaledBgp {
       await: (count) => {
         this.awaited += count
       },
-      routes: ({ index }, prefixes, isThere) => {
+      ...{ parcels: new Parcels(this.prefixes, this.plan), routes: this.routeChanges },
+      routed: (index) => {
         this.learnedTick = clock.tick
-        if (index >= nodes) this.tellSwitch(index, prefixes, isThere)
+        if (index >= nodes) this.tellSwitches(Int32Array.of(index - nodes))
       },
       keep: (count) => {
         this.kept += count
@@ -278,12 +291,10 @@ export class ScaledBgp {
             const [first] = members.keys()
             return turnTicks(this.plan.daemonOf(first!), octets)
           },
-          routes: ({ members, apart }, prefixes, isThere) => {
+          ...{ routes: this.routeChanges, touches: new Touches() },
+          routed: (flock) => {
             this.learnedTick = clock.tick
-            for (const [index, member] of members) {
-              if (index < this.plan.shape.nodes) break
-              if (!apart.has(member)) this.tellSwitch(index, prefixes, isThere)
-            }
+            if (flock.isSwitches) this.tellSwitches(this.devicesOf(flock))
           },
         },
       },
@@ -291,12 +302,27 @@ export class ScaledBgp {
     )
   }
 
-  private tellSwitch(index: number, prefixes: readonly number[], isThere: boolean): void {
-    const device = index - this.plan.shape.nodes
-    this.prefixesTold += prefixes.length
-    for (const prefix of prefixes) {
-      this.options.onRoute(device, prefix, isThere, this.prefixes.sinceTicks[prefix]!)
-    }
+  /** Members but those apart, by numbers of switches. */
+  private devicesOf(flock: Flock): Int32Array {
+    const { nodes } = this.plan.shape
+    const { members, apart } = flock
+    if (apart.size === 0 && flock.list !== undefined) return flock.list
+    const together: number[] = []
+    for (const [index, member] of members) if (!apart.has(member)) together.push(index - nodes)
+    const list = Int32Array.from(together)
+    if (apart.size === 0) flock.list = list
+    return list
+  }
+
+  private tellSwitches(devices: Int32Array): void {
+    const { onRoute, onRoutes } = this.options
+    const { sinceTicks } = this.prefixes
+    this.routeChanges.flush((prefix, isThere) => {
+      this.prefixesTold += devices.length
+      const since = sinceTicks[prefix]!
+      if (onRoutes !== undefined) onRoutes(devices, prefix, isThere, since)
+      else for (const device of devices) onRoute(device, prefix, isThere, since)
+    })
   }
 
   private join(world: SpeakerWorld, index: number): void {

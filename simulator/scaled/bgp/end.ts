@@ -6,6 +6,7 @@
  */
 import type { Alarmed } from './alarms.ts'
 import { Half, NEVER } from './half.ts'
+import type { Piece } from './piece.ts'
 import type { PeerTimes } from './plan.ts'
 import { Timing, type Wait } from './timing.ts'
 import type { Conn, Session, Terminal, Transport } from './transport.ts'
@@ -14,7 +15,6 @@ import {
   KEEPALIVE,
   msOf,
   type OpenSaid,
-  type Piece,
   type Segment,
   type Side,
   type World,
@@ -170,7 +170,7 @@ export class End implements Terminal, Alarmed {
   /** Its time has come; whoever wakes it carries on. */
   wake(): void {
     const { now } = this
-    for (const half of [...this.halves]) this.wakeHalf(half, now)
+    for (const half of this.halves) this.wakeHalf(half, now)
     if (now >= this.timing.idleUntil) this.begin(now)
     if (now >= this.timing.retryAt) this.retry(now)
     if (now >= this.keptUntil) this.endStale()
@@ -245,11 +245,7 @@ export class End implements Terminal, Alarmed {
     if (half === undefined) return
     this.world.sent.update += piece.messages
     this.world.sent.bytes += piece.octets
-    this.transport.send(this.session, this.side, half, {
-      kind: 'update',
-      octets: piece.octets,
-      piece,
-    })
+    this.transport.send(this.session, this.side, half, piece)
   }
 
   /** Everything that came in is carried out: timers follow. */
@@ -327,7 +323,7 @@ export class End implements Terminal, Alarmed {
         break
       }
       case 'update':
-        if (phase === 'established') this.learn(half, segment.piece, now)
+        if (phase === 'established') this.learn(half, segment, now)
         else this.end(half, UNEXPECTED, 'idle', now)
         break
       case 'end':

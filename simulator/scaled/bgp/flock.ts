@@ -11,27 +11,36 @@
  * @module
  */
 import type { IdTable } from './ids.ts'
+import type { Routes } from './parcels.ts'
+import type { Piece } from './piece.ts'
 import { grown, type Prefixes } from './prefixes.ts'
-import type { Piece } from './types.ts'
+import { Undecided } from './undecided.ts'
 import { WITHDRAWN } from './variants.ts'
 
 const BUDGET = 2048
 const FIRST_ROOM = 64
+const NOBODY = -1
 
 /** A member, as far as the others must know it. */
 export interface Member {
   readonly index: number
   /** A member that is apart: a piece of so many octets has come, and what it touched. */
-  hear(octets: number, touched: readonly Touch[]): void
+  hear(octets: number, touched: Touches): void
   /** It has decided, when all others have, too. */
   readonly isAtRest: boolean
   undecided: number
 }
 
-/** A prefix of which something else is said now, and whether there was a way to it before. */
-export interface Touch {
-  readonly prefix: number
-  readonly wasThere: boolean
+/** Prefixes of which something else is said now, and whether there was a way to them before. */
+export class Touches {
+  count = 0
+  readonly prefixes: number[] = []
+  readonly were: boolean[] = []
+
+  add(prefix: number, wasThere: boolean): void {
+    this.prefixes[this.count] = prefix
+    this.were[this.count++] = wasThere
+  }
 }
 
 export interface FlockWorld {
@@ -44,20 +53,58 @@ export interface FlockWorld {
   await(count: number): void
   /** Ticks that decisions about so many octets take. */
   turnTicks(octets: number, flock: Flock): number
+  /** Of the turn that goes on. */
+  readonly routes: Routes
+  readonly touches: Touches
   /** Ways came and went at all members but those apart. */
-  routes(flock: Flock, prefixes: readonly number[], isThere: boolean): void
+  routed(flock: Flock): void
 }
 
-interface Coming {
-  readonly piece: Piece
+/** What a reflector said and nobody heard yet: those from `head` to `tail`. */
+class Stream {
+  head = 0
+  tail = 0
+  readonly pieces: (Piece | undefined)[] = []
   /** The member that is left out, or -1. */
-  readonly except: number
-  readonly tick: number
+  readonly excepts: number[] = []
+  readonly ticks: number[] = []
+  /** When it was heard last, in ticks; who was left out then, and when that one heard it last. */
+  heardTick = 0
+  heardExcept = NOBODY
+  heardBefore = 0
+
+  push(piece: Piece, except: number, tick: number): void {
+    const at = this.tail++
+    this.pieces[at] = piece
+    this.excepts[at] = except
+    this.ticks[at] = tick
+  }
+
+  /** @returns where the first one is, which is taken. */
+  shift(): number {
+    const at = this.head++
+    if (this.head === this.tail) this.clear()
+    return at
+  }
+
+  clear(): void {
+    this.head = 0
+    this.tail = 0
+    // A long list that is over needs no room.
+    if (this.pieces.length > FIRST_ROOM) this.pieces.length = 0
+  }
+
+  heard(except: number, tick: number): void {
+    if (except !== this.heardExcept) this.heardBefore = this.heardTick
+    this.heardExcept = except
+    this.heardTick = tick
+  }
 }
 
 export class Flock {
   readonly number: number
   readonly key: string
+  readonly isSwitches: boolean
   /** By number of the speaker. */
   readonly members = new Map<number, Member>()
   readonly apart = new Set<Member>()
@@ -65,15 +112,14 @@ export class Flock {
   /** What each reflector says of each prefix. */
   readonly via: Uint8Array[]
   readonly ids: IdTable
-  /** When each reflector was heard last, in ticks; who was left out then, and when that one heard it last. */
-  private readonly heard: { tick: number; except: number; before: number }[]
   undecided: number
   isTurnAsked = false
   turnTick = 0
   /** Prefixes to decide about, and whether there was a way before. */
-  readonly queue = new Map<number, boolean>()
-  readonly coming: Coming[][]
-  private readonly heads: number[]
+  readonly queue = new Undecided()
+  private readonly streams: readonly Stream[]
+  /** Members, as whoever drives lists them; undefined: they are others now. */
+  list: Int32Array | undefined
   private readonly world: FlockWorld
 
   constructor(
@@ -81,6 +127,7 @@ export class Flock {
     options: {
       readonly number: number
       readonly key: string
+      readonly isSwitches: boolean
       readonly latencies: readonly number[]
       readonly via: Uint8Array[]
       readonly ids: IdTable
@@ -90,13 +137,12 @@ export class Flock {
     this.world = world
     this.number = options.number
     this.key = options.key
+    this.isSwitches = options.isSwitches
     this.latencies = options.latencies
     this.via = options.via
     this.ids = options.ids
     this.undecided = options.undecided
-    this.coming = options.latencies.map(() => [])
-    this.heads = options.latencies.map(() => 0)
-    this.heard = options.latencies.map(() => ({ tick: 0, except: -1, before: 0 }))
+    this.streams = options.latencies.map(() => new Stream())
   }
 
   /** Whether nothing is on its way to it, and nothing to decide. */
@@ -105,7 +151,8 @@ export class Flock {
   }
 
   get isSilent(): boolean {
-    return this.coming.every((list, slot) => this.heads[slot] === list.length)
+    for (const { head, tail } of this.streams) if (head !== tail) return false
+    return true
   }
 
   get bytes(): number {
@@ -113,72 +160,74 @@ export class Flock {
   }
 
   has(prefix: number): boolean {
-    return this.via.some((column) => (column[prefix] ?? WITHDRAWN) !== WITHDRAWN)
+    for (const column of this.via) if ((column[prefix] ?? WITHDRAWN) !== WITHDRAWN) return true
+    return false
   }
 
   /** A reflector says something to all members but one. */
   send(slot: number, piece: Piece, except: number): void {
     const ticks = this.latencies[slot]!
-    this.coming[slot]!.push({ piece, except, tick: this.world.now() + ticks })
+    this.streams[slot]!.push(piece, except, this.world.now() + ticks)
     this.world.await(1)
     this.world.postArrival(ticks, this, slot)
   }
 
   /** When a member heard a reflector last, in ticks. */
   heardTick(slot: number, member: number): number {
-    const { tick, except, before } = this.heard[slot]!
-    return except === member ? before : tick
+    const { heardTick, heardExcept, heardBefore } = this.streams[slot]!
+    return heardExcept === member ? heardBefore : heardTick
   }
 
-  /** What is on its way from a reflector. */
-  underWay(slot: number): readonly Coming[] {
-    return this.coming[slot]!.slice(this.heads[slot])
+  /** What is on its way from a reflector to a member. */
+  *underWay(slot: number, member: number): Generator<{ piece: Piece; tick: number }> {
+    const { head, tail, pieces, excepts, ticks } = this.streams[slot]!
+    for (let at = head; at < tail; at++) {
+      if (excepts[at] !== member) yield { piece: pieces[at]!, tick: ticks[at]! }
+    }
   }
 
   /** Nobody is there any more to hear what is on its way. */
   end(): void {
-    for (const [slot, list] of this.coming.entries()) {
-      this.world.await(this.heads[slot]! - list.length)
-      this.heads[slot] = list.length
+    for (const stream of this.streams) {
+      this.world.await(stream.head - stream.tail)
+      stream.clear()
     }
     if (this.isTurnAsked) this.world.await(-1)
     this.isTurnAsked = false
   }
 
   arrive(slot: number): void {
-    const list = this.coming[slot]!
-    const head = this.heads[slot]!
-    const next = list[head]
-    if (next === undefined) return
-    this.heads[slot] = head + 1
-    if (head + 1 === list.length) {
-      list.length = 0
-      this.heads[slot] = 0
-    }
+    const stream = this.streams[slot]!
+    if (stream.head === stream.tail) return
+    const piece = stream.pieces[stream.head]!
+    const except = stream.excepts[stream.head]!
+    stream.shift()
     this.world.await(-1)
-    const heard = this.heard[slot]!
-    if (next.except !== heard.except) heard.before = heard.tick
-    heard.except = next.except
-    heard.tick = this.world.now()
-    this.hear(slot, next)
+    stream.heard(except, this.world.now())
+    this.hear(slot, piece, except)
   }
 
-  /** Decides. @returns whether somebody chose another way. */
+  /** Decides. */
   turn(): void {
     this.world.await(-1)
     this.isTurnAsked = false
     if (this.members.size === this.apart.size) this.queue.clear()
-    const ways = decided(this.queue, (prefix) => this.has(prefix), this.world.prefixes)
-    if (this.members.size > this.apart.size) {
-      for (const { prefixes, isThere } of ways) this.world.routes(this, prefixes, isThere)
+    const { queue, world } = this
+    let hasRouted = false
+    for (let count = 0; count < BUDGET && queue.take(); count++) {
+      const isThere = this.has(queue.prefix)
+      if (isThere === queue.wasThere) continue
+      hasRouted = true
+      if (this.isSwitches) world.routes.add(queue.prefix, isThere)
     }
+    if (hasRouted) world.routed(this)
     this.askTurn()
     this.reunite()
   }
 
   /** Those apart that have nothing to do at the same time as all others are one of them again. */
   reunite(): void {
-    if (this.isTurnAsked || this.queue.size > 0) return
+    if (this.apart.size === 0 || this.isTurnAsked || this.queue.size > 0) return
     for (const member of this.apart) {
       if (member.isAtRest && member.undecided === this.undecided) this.apart.delete(member)
     }
@@ -190,45 +239,47 @@ export class Flock {
     this.apart.add(member)
   }
 
-  private hear(slot: number, { piece, except }: Coming): void {
+  private hear(slot: number, piece: Piece, except: number): void {
     const { owners } = this.world.prefixes
-    const { prefixes, octets } = piece
     // Who announced it hears it in another way than the others, or not at all.
-    let owner = -1
-    for (const prefix of prefixes) {
-      if (owners[prefix] === owner) continue
-      owner = owners[prefix]!
+    let owner = NOBODY
+    for (let at = 0; at < piece.count; at++) {
+      const next = owners[piece.prefixAt(at)]!
+      if (next === owner) continue
+      owner = next
       const own = this.members.get(owner)
       if (own !== undefined) this.part(own)
     }
     const left = this.members.get(except)
     if (left !== undefined) this.part(left)
-    const touched = this.learn(slot, piece)
+    const { touches } = this.world
+    this.learn(slot, piece, touches)
+    const { octets } = piece
     if (this.members.size > this.apart.size) {
       this.undecided += octets
-      for (const { prefix, wasThere } of touched) {
-        if (!this.queue.has(prefix)) this.queue.set(prefix, wasThere)
+      for (let at = 0; at < touches.count; at++) {
+        this.queue.add(touches.prefixes[at]!, touches.were[at]!)
       }
       this.askTurn()
     }
-    for (const member of this.apart) if (member !== left) member.hear(octets, touched)
+    if (this.apart.size === 0) return
+    for (const member of this.apart) if (member !== left) member.hear(octets, touches)
   }
 
-  private learn(slot: number, { prefixes, variants }: Piece): readonly Touch[] {
+  private learn(slot: number, piece: Piece, touches: Touches): void {
     this.widen()
+    touches.count = 0
     const column = this.via[slot]!
-    const touched: Touch[] = []
-    for (let at = 0; at < prefixes.length; at++) {
-      const prefix = prefixes[at]!
-      const variant = variants[at]!
+    for (let at = 0; at < piece.count; at++) {
+      const prefix = piece.prefixAt(at)
+      const variant = piece.variantAt(at)
       if (column[prefix] === variant) continue
       const wasThere = this.has(prefix)
       column[prefix] = variant
       if (variant !== WITHDRAWN) this.ids.add(prefix)
       else if (!this.has(prefix)) this.ids.remove(prefix)
-      touched.push({ prefix, wasThere })
+      touches.add(prefix, wasThere)
     }
-    return touched
   }
 
   private askTurn(): void {
@@ -249,30 +300,4 @@ export class Flock {
     while (room < count) room *= 2
     for (const [slot, column] of this.via.entries()) this.via[slot] = grown(column, room)
   }
-}
-
-export interface Way {
-  readonly prefixes: number[]
-  readonly isThere: boolean
-}
-
-/** What a turn decides, in the order in which it is told: by owner, and those that are gone. */
-export function decided(
-  queue: Map<number, boolean>,
-  has: (prefix: number) => boolean,
-  { owners }: Prefixes,
-): readonly Way[] {
-  let count = 0
-  const ways = new Map<number, Way>()
-  for (const [prefix, wasThere] of queue) {
-    if (++count > BUDGET) break
-    queue.delete(prefix)
-    const isThere = has(prefix)
-    if (isThere === wasThere) continue
-    const key = isThere ? owners[prefix]! : -1
-    const known = ways.get(key)
-    if (known === undefined) ways.set(key, { prefixes: [prefix], isThere })
-    else known.prefixes.push(prefix)
-  }
-  return [...ways.values()]
 }

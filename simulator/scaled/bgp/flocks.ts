@@ -66,6 +66,7 @@ export class Flocks {
     const flock = known ?? this.newFlock(key, latencies, speaker)
     this.fillLonely(flock)
     flock.members.set(speaker.index, speaker)
+    flock.list = undefined
     for (const end of speaker.ends) {
       const back = peerEnd(end)
       const group = this.world.speaker(end.peer).rib!.groupOf(back)!
@@ -81,6 +82,7 @@ export class Flocks {
     if (flock === undefined) return
     if (!isGone) flock.part(speaker)
     flock.members.delete(speaker.index)
+    flock.list = undefined
     flock.apart.delete(speaker)
     for (const [slot, end] of speaker.ends.entries()) {
       const back = peerEnd(end)
@@ -125,6 +127,7 @@ export class Flocks {
     for (const [index, member] of from.members) {
       const speaker = this.world.speaker(index)
       to.members.set(index, member)
+      to.list = undefined
       speaker.flock = to
     }
     for (const end of this.world.speaker(from.members.keys().next().value!).ends) {
@@ -146,10 +149,8 @@ export class Flocks {
     if (half?.conn === undefined) return
     half.heardAt = Math.max(half.heardAt, flock.heardTick(slot, speaker.index) / 1000)
     const back = peerEnd(end)
-    for (const { piece, except, tick } of flock.underWay(slot)) {
-      if (except === speaker.index) continue
-      const segment = { kind: 'update', octets: piece.octets, piece } as const
-      this.world.transport.inject(half.conn, back.side, segment, tick)
+    for (const { piece, tick } of flock.underWay(slot, speaker.index)) {
+      this.world.transport.inject(half.conn, back.side, piece, tick)
     }
   }
 
@@ -193,6 +194,7 @@ export class Flocks {
   private newFlock(key: string, latencies: readonly number[], speaker: BgpSpeaker): Flock {
     const flock = new Flock(this.world.flock, {
       ...{ number: this.flocks.length, key, latencies, undecided: speaker.undecided },
+      isSwitches: !this.world.plan.isNode(speaker.index),
       ...speaker.rib!.give(),
     })
     this.fill(flock, speaker)

@@ -1,30 +1,28 @@
 /**
- * From what is new to say to messages: prefixes of one turn by what is said of them
- * and to whom, then messages that leave together because the same peers hear them.
+ * Who is told the same, and messages that leave together because the same peers hear them.
  *
  * @module
  */
 import type { End } from './end.ts'
 import type { Flock } from './flock.ts'
+import { Piece } from './piece.ts'
 import type { BgpPlan } from './plan.ts'
-import { grown, type Prefixes } from './prefixes.ts'
-import { HEADER_OCTETS, type Piece } from './types.ts'
-import { attributeOctets, VIA, WITHDRAWN } from './variants.ts'
+import { grown } from './prefixes.ts'
+import { HEADER_OCTETS } from './types.ts'
 
 const NOBODY = -1
 /** Extended messages are agreed on everywhere. Source: RFC 8654. */
 const MESSAGE_OCTETS_MAX = 65_535
 /** Header, and the two lengths. */
 const FIXED_OCTETS = HEADER_OCTETS + 4
+const FIRST_ROOM = 8
 const NO_PREFIXES = new Int32Array(0)
 const NO_VARIANTS = new Uint8Array(0)
-export const END_OF_RIB: Piece = {
-  octets: FIXED_OCTETS,
-  messages: 1,
-  prefixes: NO_PREFIXES,
-  variants: NO_VARIANTS,
-  isEndOfRib: true,
-}
+export const END_OF_RIB = Piece.endOfRib(FIXED_OCTETS)
+
+/** Octets of an UPDATE about one prefix. */
+export const octetsOfOne = (prefix: number, attributes: number): number =>
+  FIXED_OCTETS + attributes + prefix
 
 /** Peers that are told the same. */
 export class Group {
@@ -65,168 +63,66 @@ export class Group {
   }
 }
 
-interface Parcel {
-  readonly group: Group
-  readonly variant: number
-  readonly owner: number
-  /** Numbers of ends. */
-  readonly except: number
-  readonly only: number
-  readonly prefixes: number[]
-}
-
-interface Flushed {
-  readonly outlet: Outlet
-  routes(prefixes: readonly number[], isThere: boolean): void
-}
-
-const WORDS = 2 ** 16
-
-export class Parcels {
-  private readonly table: Prefixes
-  private readonly plan: BgpPlan
-  private parcels: Parcel[] = []
-  /** By to whom, then by what. */
-  private byScope = new Map<string, Map<number, Parcel>>()
-  private scope = new Map<number, Parcel>()
-  private last: Parcel | undefined
-  private ways = new Map<number, { prefixes: number[]; isThere: boolean }>()
-
-  constructor(table: Prefixes, plan: BgpPlan) {
-    this.table = table
-    this.plan = plan
-  }
-
-  /** There is a way to a prefix, or none any more. */
-  route(prefix: number, isThere: boolean): void {
-    const key = isThere ? this.table.owners[prefix]! : NOBODY
-    const known = this.ways.get(key)
-    if (known === undefined) this.ways.set(key, { prefixes: [prefix], isThere })
-    else known.prefixes.push(prefix)
-  }
-
-  say(group: Group, prefix: number, variant: number, except: number, only: number): void {
-    if (group.members.size === 0) return
-    const owner = variant === WITHDRAWN ? NOBODY : this.table.owners[prefix]!
-    const { last } = this
-    const isLast =
-      last !== undefined &&
-      last.group === group &&
-      last.variant === variant &&
-      last.owner === owner &&
-      last.except === except &&
-      last.only === only
-    const parcel = isLast ? last : this.parcelFor(group, variant, owner, except, only)
-    this.last = parcel
-    parcel.prefixes.push(prefix)
-  }
-
-  flush({ outlet, routes }: Flushed): void {
-    const { ways, parcels } = this
-    if (ways.size > 0) {
-      this.ways = new Map()
-      for (const { prefixes, isThere } of ways.values()) routes(prefixes, isThere)
-    }
-    if (parcels.length === 0) return
-    this.parcels = []
-    this.byScope = new Map()
-    this.last = undefined
-    for (const parcel of parcels) {
-      const { group, variant, owner, except, only, prefixes } = parcel
-      const isViaOwner = variant >= VIA && this.plan.reflectors[variant - VIA] === owner
-      const attributes = variant === WITHDRAWN ? 0 : attributeOctets(variant, isViaOwner)
-      outlet.say({ group, except, only }, prefixes, variant, this.packed(prefixes, attributes))
-    }
-  }
-
-  /** Messages as few and as full as can be. */
-  private packed(prefixes: readonly number[], attributes: number): Packed {
-    const room = MESSAGE_OCTETS_MAX - FIXED_OCTETS - attributes
-    const { octets } = this.table
-    let messages = 1
-    let filled = 0
-    let sum = 0
-    for (const prefix of prefixes) {
-      const size = octets[prefix]!
-      sum += size
-      filled += size
-      if (filled <= room) continue
-      messages++
-      filled = size
-    }
-    return { messages, octets: sum + messages * (FIXED_OCTETS + attributes) }
-  }
-
-  private parcelFor(
-    group: Group,
-    variant: number,
-    owner: number,
-    except: number,
-    only: number,
-  ): Parcel {
-    const { last } = this
-    const isSameScope =
-      last !== undefined && last.group === group && last.except === except && last.only === only
-    if (!isSameScope) {
-      const name = `${group.key} ${except} ${only}`
-      const scope = this.byScope.get(name) ?? new Map<number, Parcel>()
-      this.byScope.set(name, scope)
-      this.scope = scope
-    }
-    const key = owner * WORDS + variant
-    const found = this.scope.get(key)
-    if (found !== undefined) return found
-    const parcel: Parcel = { group, variant, owner, except, only, prefixes: [] }
-    this.scope.set(key, parcel)
-    this.parcels.push(parcel)
-    return parcel
-  }
-}
-
-export interface Packed {
-  readonly messages: number
-  readonly octets: number
-}
-
-/** Who hears something: all of a group but one, or one alone. */
-export interface Audience {
-  readonly group: Group
-  readonly except: number
-  readonly only: number
-}
-
 /** To whom messages go that are ready. */
 export interface Senders {
   one(end: End, piece: Piece): void
   /** To all members of a flock but one speaker, or -1. */
-  flock(flock: Flock, piece: Piece, except: number): void
+  tellFlock(flock: Flock, piece: Piece, except: number): void
 }
 
 /** Gathers what the same peers hear, one behind the other. */
 export class Outlet {
   private readonly senders: Senders
-  private audience: Audience | undefined
+  /** Who hears it: all of a group but one, or one alone. */
+  private group: Group | undefined
+  private except = NOBODY
+  private only = NOBODY
   private messages = 0
   private octets = 0
-  private prefixes: number[] = []
-  private variants: number[] = []
+  private count = 0
+  private prefixes = NO_PREFIXES
+  private variants = NO_VARIANTS
+  /** Of the message that is being filled: its prefixes' octets, how many can be, what all others take. */
+  private filled = 0
+  private room = 0
+  private fixed = 0
 
   constructor(senders: Senders) {
     this.senders = senders
   }
 
-  say(audience: Audience, prefixes: readonly number[], variant: number, packed: Packed): void {
-    if (sizeOf(audience) === 0) return
-    if (this.audience === undefined || !isSame(this.audience, audience)) {
+  /** Messages with the same attributes. @returns whether somebody hears them. */
+  begin(group: Group, except: number, only: number, attributes: number): boolean {
+    if (sizeOf(group, except, only) === 0) return false
+    if (!this.isFor(group, except, only)) {
       this.flush()
-      this.audience = audience
+      this.group = group
+      this.except = except
+      this.only = only
     }
-    this.messages += packed.messages
-    this.octets += packed.octets
-    for (const prefix of prefixes) {
-      this.prefixes.push(prefix)
-      this.variants.push(variant)
+    this.fixed = FIXED_OCTETS + attributes
+    this.room = MESSAGE_OCTETS_MAX - this.fixed
+    this.filled = 0
+    this.messages++
+    this.octets += this.fixed
+    return true
+  }
+
+  add(prefix: number, variant: number, octets: number): void {
+    const at = this.count++
+    if (at === this.prefixes.length) {
+      const room = Math.max(FIRST_ROOM, 2 * at)
+      this.prefixes = grown(this.prefixes, room)
+      this.variants = grown(this.variants, room)
     }
+    this.prefixes[at] = prefix
+    this.variants[at] = variant
+    this.octets += octets
+    this.filled += octets
+    if (this.filled <= this.room) return
+    this.messages++
+    this.octets += this.fixed
+    this.filled = octets
   }
 
   endOfRib(to: End): void {
@@ -235,22 +131,20 @@ export class Outlet {
   }
 
   flush(): void {
-    const { audience, messages, octets } = this
-    this.audience = undefined
-    if (audience === undefined) return
-    const piece: Piece = {
-      ...{ octets, messages, isEndOfRib: false },
-      prefixes: Int32Array.from(this.prefixes),
-      variants: Uint8Array.from(this.variants),
-    }
+    const { group, except, only, messages, octets, count } = this
+    if (group === undefined) return
+    const piece =
+      count === 1
+        ? Piece.ofOne(octets, this.prefixes[0]!, this.variants[0]!)
+        : Piece.ofMany({ octets, messages, count }, this.prefixes, this.variants)
+    this.group = undefined
     this.messages = 0
     this.octets = 0
-    this.prefixes = []
-    this.variants = []
-    this.send(audience, piece)
+    this.count = 0
+    this.send(piece, group, except, only)
   }
 
-  private send({ group, except, only }: Audience, piece: Piece): void {
+  private send(piece: Piece, group: Group, except: number, only: number): void {
     const { senders } = this
     if (only !== NOBODY) {
       const end = group.members.get(only)
@@ -258,30 +152,34 @@ export class Outlet {
       return
     }
     for (const end of group.singles) if (end.number !== except) senders.one(end, piece)
+    if (group.flocks.size === 0) return
     const left = group.members.get(except)?.peer ?? NOBODY
-    for (const flock of group.flocks) senders.flock(flock, piece, left)
+    for (const flock of group.flocks) senders.tellFlock(flock, piece, left)
+  }
+
+  private isFor(group: Group, except: number, only: number): boolean {
+    if (this.group === undefined) return false
+    if (this.group === group && this.except === except && this.only === only) return true
+    const size = sizeOf(group, except, only)
+    if (size !== sizeOf(this.group, this.except, this.only)) return false
+    if (size === 1) {
+      return onlyOf(group, except, only) === onlyOf(this.group, this.except, this.only)
+    }
+    return this.group === group && leftOut(this.group, this.except) === leftOut(group, except)
   }
 }
 
-const leftOut = ({ group, except }: Audience): number =>
-  group.members.has(except) ? except : NOBODY
+const leftOut = (group: Group, except: number): number =>
+  except !== NOBODY && group.members.has(except) ? except : NOBODY
 
-function sizeOf(audience: Audience): number {
-  const { group, only } = audience
+function sizeOf(group: Group, except: number, only: number): number {
   if (only !== NOBODY) return group.members.has(only) ? 1 : 0
-  return group.members.size - (leftOut(audience) === NOBODY ? 0 : 1)
-}
-
-function isSame(one: Audience, other: Audience): boolean {
-  const size = sizeOf(one)
-  if (size !== sizeOf(other)) return false
-  if (size === 1) return onlyOf(one) === onlyOf(other)
-  return one.group === other.group && leftOut(one) === leftOut(other)
+  return group.members.size - (leftOut(group, except) === NOBODY ? 0 : 1)
 }
 
 /** The number of the only one. */
-function onlyOf({ group, except, only }: Audience): number {
+function onlyOf({ members }: Group, except: number, only: number): number {
   if (only !== NOBODY) return only
-  for (const number of group.members.keys()) if (number !== except) return number
+  for (const number of members.keys()) if (number !== except) return number
   return NOBODY
 }

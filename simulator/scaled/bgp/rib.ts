@@ -10,10 +10,11 @@
  */
 import type { End } from './end.ts'
 import { IdTable } from './ids.ts'
-import { Group, type Outlet, Parcels } from './outlet.ts'
+import { Group, type Outlet } from './outlet.ts'
+import type { Parcels, Routes } from './parcels.ts'
+import type { Piece } from './piece.ts'
 import type { BgpPlan } from './plan.ts'
 import { grown, type Prefixes } from './prefixes.ts'
-import type { Piece } from './types.ts'
 import { clustersOf, DIRECT, OWN, VIA, WITHDRAWN } from './variants.ts'
 
 /** A turn decides so many prefixes, or looks at eight times as many. */
@@ -44,8 +45,13 @@ export interface RibWorld {
   readonly outlet: Outlet
   /** The end of this speaker's session with another. */
   endOf(speaker: number): End | undefined
-  /** Whether the speaker has a way to a prefix now, of those that changed in a turn. */
-  routes(prefixes: readonly number[], isThere: boolean): void
+  /** Of the turn that goes on. */
+  readonly parcels: Parcels
+  readonly changes: Routes
+  /** Whether somebody asks to which prefixes the ways changed. */
+  readonly isSwitch: boolean
+  /** Ways changed in this turn. */
+  routed(): void
 }
 
 export class Rib {
@@ -65,7 +71,9 @@ export class Rib {
   private dirty = new Uint8Array(FIRST_ROOM)
   private routed = new Uint8Array(FIRST_ROOM)
   private isBest = new Uint8Array(FIRST_ROOM)
-  private queue: number[] = []
+  private readonly queue: number[] = []
+  private hasRouted = false
+  private readonly gone: number[] = []
   private head = 0
   private readonly groups: Group[] = []
   private jobs: Job[] = []
@@ -74,7 +82,7 @@ export class Rib {
   constructor(world: RibWorld) {
     this.world = world
     this.slots = world.plan.reflectors.length
-    this.parcels = new Parcels(world.prefixes, world.plan)
+    this.parcels = world.parcels
     const columns = (): Uint8Array[] =>
       Array.from({ length: this.slots }, () => new Uint8Array(FIRST_ROOM))
     this.via = columns()
@@ -130,18 +138,18 @@ export class Rib {
     if (peer !== undefined) this.sweep(peer, peer.epoch)
   }
 
-  learn(end: End, { prefixes, variants, isEndOfRib }: Piece): void {
+  learn(end: End, piece: Piece): void {
     const peer = this.peers.get(end)
     if (peer === undefined) return
-    if (isEndOfRib) this.sweep(peer, peer.epoch)
+    if (piece.isEndOfRib) this.sweep(peer, peer.epoch)
     this.widen()
     const { slot } = peer
     const column = slot === NOBODY ? this.direct : this.via[slot]!
     const epochs = slot === NOBODY ? this.directEpoch : this.viaEpoch[slot]!
     const { owners } = this.world.prefixes
-    for (let at = 0; at < prefixes.length; at++) {
-      const prefix = prefixes[at]!
-      const variant = variants[at]!
+    for (let at = 0; at < piece.count; at++) {
+      const prefix = piece.prefixAt(at)
+      const variant = piece.variantAt(at)
       // What it announced itself comes back, with itself as the next hop: it is not taken.
       if (owners[prefix] === this.world.self) continue
       const before = column[prefix]!
@@ -252,10 +260,13 @@ export class Rib {
     let left = BUDGET
     const { outlet } = this.world
     if (!this.isDeferred) {
-      const gone: number[] = []
+      const { gone } = this
       left -= this.decide(left, gone)
       this.flush()
-      for (const prefix of gone) this.forget(prefix)
+      if (gone.length > 0) {
+        for (const prefix of gone) this.forget(prefix)
+        gone.length = 0
+      }
       while (left > 0) {
         const [job] = this.jobs
         if (job === undefined) break
@@ -280,7 +291,9 @@ export class Rib {
   }
 
   private flush(): void {
-    this.parcels.flush(this.world)
+    if (this.hasRouted) this.world.routed()
+    this.hasRouted = false
+    this.parcels.flush(this.world.outlet)
   }
 
   private decide(count: number, gone: number[]): number {
@@ -292,7 +305,7 @@ export class Rib {
       if (!this.hasPath(prefix)) gone.push(prefix)
     }
     if (this.head === this.queue.length) {
-      this.queue = []
+      this.queue.length = 0
       this.head = 0
     }
     return many
@@ -306,7 +319,8 @@ export class Rib {
     const isRouted = variant > OWN ? 1 : 0
     if (isRouted !== this.routed[prefix]) {
       this.routed[prefix] = isRouted
-      this.parcels.route(prefix, isRouted === 1)
+      this.hasRouted = true
+      if (this.world.isSwitch) this.world.changes.add(prefix, isRouted === 1)
     }
     for (const group of this.groups) this.put(group, prefix, variant)
   }
@@ -429,7 +443,8 @@ export class Rib {
 
   private hasPath(prefix: number): boolean {
     if (this.own[prefix] === 1 || this.direct[prefix] !== WITHDRAWN) return true
-    return this.via.some((column) => column[prefix] !== WITHDRAWN)
+    for (const column of this.via) if (column[prefix] !== WITHDRAWN) return true
+    return false
   }
 
   private forget(prefix: number): void {

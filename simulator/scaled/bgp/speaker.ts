@@ -7,25 +7,24 @@
  */
 import type { DaemonProfile } from '../../bgp/daemons.ts'
 import { Alarms } from './alarms.ts'
+import { type Apart, decideApart } from './apart.ts'
 import type { End, Owner } from './end.ts'
-import type { Flock, Member, Touch } from './flock.ts'
+import type { Flock, Member, Touches } from './flock.ts'
 import type { Half } from './half.ts'
-import { Group, Outlet, Parcels } from './outlet.ts'
+import { Outlet } from './outlet.ts'
+import type { Parcels, Routes } from './parcels.ts'
+import type { Piece } from './piece.ts'
 import type { BgpPlan } from './plan.ts'
 import type { Prefixes } from './prefixes.ts'
 import { Rib } from './rib.ts'
 import type { Transport } from './transport.ts'
-import { BGP_EVENT, msOf, type OpenSaid, type Piece, ticksUntil, type World } from './types.ts'
-import { OWN, WITHDRAWN } from './variants.ts'
+import { BGP_EVENT, msOf, type OpenSaid, ticksUntil, type World } from './types.ts'
+import { Undecided } from './undecided.ts'
 
 const TICKS_PER_MS = 1000
 const TICKS_PER_SECOND = 1_000_000
 /** Octets of a prefix in a message, about. */
 const PREFIX_OCTETS = 4
-
-/** Of one turn. */
-const TURN_PREFIXES = 2048
-const NOBODY = -1
 
 interface Gate {
   openTick: number
@@ -36,7 +35,11 @@ interface Gate {
 export interface SpeakerWorld extends World {
   readonly prefixes: Prefixes
   readonly transport: Transport
-  routes(speaker: BgpSpeaker, prefixes: readonly number[], isThere: boolean): void
+  /** Of the turn that goes on. */
+  readonly parcels: Parcels
+  readonly routes: Routes
+  /** A speaker chose other ways in this turn: those of a switch are in `routes`. */
+  routed(speaker: number): void
   reportUp(end: End): void
   reportDown(end: End): void
   /** Something becomes of a speaker that others do not share. */
@@ -46,7 +49,7 @@ export interface SpeakerWorld extends World {
   tellFlock(flock: Flock, slot: number, piece: Piece, except: number): void
 }
 
-export class BgpSpeaker implements Owner, Member {
+export class BgpSpeaker implements Owner, Member, Apart {
   readonly index: number
   hasPower = true
   life = 0
@@ -62,6 +65,9 @@ export class BgpSpeaker implements Owner, Member {
   private readonly world: SpeakerWorld
   private readonly plan: BgpPlan
   private readonly daemon: DaemonProfile
+  /** Its place among those that reflect, or -1. */
+  private readonly slot: number
+  readonly isNode: boolean
   private readonly byPeer = new Map<number, End>()
   private readonly gates = new Map<End, Gate>()
   private readonly connected = new Set<End>()
@@ -77,17 +83,19 @@ export class BgpSpeaker implements Owner, Member {
   private isDeferring = false
   /** Peers that are waited for after a restart. */
   private deferral: { readonly waiting: Set<End>; readonly untilMs: number } | undefined
-  private toAdd = new Set<number>()
-  private toRemove = new Set<number>()
+  private readonly toAdd: number[] = []
+  private readonly toRemove: number[] = []
   /** In a flock: own routes that it told others, and while it is apart what is to be decided. */
-  private told = new Set<number>()
-  private queue = new Map<number, boolean>()
+  told = new Set<number>()
+  readonly queue = new Undecided()
 
   constructor(world: SpeakerWorld, index: number) {
     this.world = world
     this.index = index
     this.plan = world.plan
     this.daemon = world.plan.daemonOf(index)
+    this.slot = world.plan.slotOf(index)
+    this.isNode = world.plan.isNode(index)
   }
 
   get isRestarting(): boolean {
@@ -135,8 +143,8 @@ export class BgpSpeaker implements Owner, Member {
     this.undecided = 0
     this.gates.clear()
     this.connected.clear()
-    this.toAdd.clear()
-    this.toRemove.clear()
+    this.toAdd.length = 0
+    this.toRemove.length = 0
     for (const end of this.ends) end.forget()
     this.alarms.clear()
     this.armedMs = undefined
@@ -167,16 +175,15 @@ export class BgpSpeaker implements Owner, Member {
   /** An own route comes or goes; what comes at one moment is said together. */
   originate(prefix: number, add: boolean): void {
     if (!this.isRunning) return
-    if (this.toAdd.size + this.toRemove.size === 0) {
-      this.later(this.untilScan(), () => this.tellOwn())
+    const { toAdd, toRemove } = this
+    if (toAdd.length + toRemove.length === 0) {
+      this.hold(1)
+      this.world.clock.post(this.untilScan(), BGP_EVENT.own, this.index, this.life)
     }
-    if (add) {
-      this.toRemove.delete(prefix)
-      this.toAdd.add(prefix)
-    } else {
-      this.toAdd.delete(prefix)
-      this.toRemove.add(prefix)
-    }
+    const [to, from] = add ? [toAdd, toRemove] : [toRemove, toAdd]
+    const at = from.indexOf(prefix)
+    if (at >= 0) from.splice(at, 1)
+    if (!to.includes(prefix)) to.push(prefix)
   }
 
   connect(end: End, half: Half): void {
@@ -228,7 +235,7 @@ export class BgpSpeaker implements Owner, Member {
   get canJoin(): boolean {
     const { rib } = this
     if (rib === undefined || !rib.isIdle || this.isTurnAsked || !this.isComplete) return false
-    return this.gates.size + this.toAdd.size + this.toRemove.size === 0 && !this.isRestarting
+    return this.gates.size + this.toAdd.length + this.toRemove.length === 0 && !this.isRestarting
   }
 
   /** Whether a peer is told things as they come. */
@@ -249,8 +256,8 @@ export class BgpSpeaker implements Owner, Member {
     const rib = this.newRib()
     this.rib = rib
     rib.take(flock, this.ends, { added: this.added, told: this.told })
-    for (const [prefix, wasThere] of this.queue) rib.resume(prefix, wasThere)
-    this.queue.clear()
+    const { queue } = this
+    while (queue.take()) rib.resume(queue.prefix, queue.wasThere)
     this.told.clear()
   }
 
@@ -261,17 +268,19 @@ export class BgpSpeaker implements Owner, Member {
   /** In a flock, it decides by itself from now on. */
   part(flock: Flock): void {
     this.undecided = flock.undecided
-    this.queue = new Map(flock.queue)
+    this.queue.clear()
+    this.queue.addAll(flock.queue)
     if (!flock.isTurnAsked) return
     const { clock } = this.world
     this.postTurn(flock.turnTick - clock.tick)
   }
 
-  hear(octets: number, touched: readonly Touch[]): void {
+  hear(octets: number, { count, prefixes, were }: Touches): void {
     const { owners } = this.world.prefixes
     this.undecided += octets
-    for (const { prefix, wasThere } of touched) {
-      if (owners[prefix] !== this.index && !this.queue.has(prefix)) this.queue.set(prefix, wasThere)
+    for (let at = 0; at < count; at++) {
+      const prefix = prefixes[at]!
+      if (owners[prefix] !== this.index) this.queue.add(prefix, were[at]!)
     }
     this.askTurn()
   }
@@ -300,7 +309,7 @@ export class BgpSpeaker implements Owner, Member {
     if (rib !== undefined) {
       rib.work()
       if (this.deferral === undefined && rib.isIdle) this.complete()
-    } else if (flock !== undefined) this.decideApart(flock)
+    } else if (flock !== undefined) decideApart(this, flock, this.world)
     this.finish()
     flock?.reunite()
   }
@@ -321,53 +330,27 @@ export class BgpSpeaker implements Owner, Member {
     this.world.clock.post(ticks, BGP_EVENT.turn, this.index, this.life)
   }
 
-  /** The table is the others', but for what is its own. */
-  private decideApart(flock: Flock): void {
-    const { world, plan, index, told, added } = this
-    const { prefixes } = world
-    const parcels = new Parcels(prefixes, plan)
-    const group = new Group(0, false, 0)
-    for (const end of this.ends) group.add(end)
-    let count = 0
-    for (const [prefix, wasThere] of this.queue) {
-      if (++count > TURN_PREFIXES) break
-      this.queue.delete(prefix)
-      if (prefixes.owners[prefix] !== index) {
-        const isThere = flock.has(prefix)
-        if (isThere !== wasThere) parcels.route(prefix, isThere)
-      } else if (added.has(prefix) !== told.has(prefix)) {
-        parcels.say(group, prefix, added.has(prefix) ? OWN : WITHDRAWN, NOBODY, NOBODY)
-        if (added.has(prefix)) told.add(prefix)
-        else told.delete(prefix)
-      }
-    }
-    const outlet = this.newOutlet()
-    const routes = (changed: readonly number[], isThere: boolean): void =>
-      world.routes(this, changed, isThere)
-    parcels.flush({ outlet, routes })
-    outlet.flush()
-  }
-
   private newRib(): Rib {
     return new Rib({
       plan: this.plan,
       prefixes: this.world.prefixes,
       self: this.index,
-      outlet: this.newOutlet(),
+      outlet: new Outlet(this),
+      parcels: this.world.parcels,
+      changes: this.world.routes,
+      isSwitch: !this.isNode,
       endOf: (speaker) => this.byPeer.get(speaker),
-      routes: (prefixes, isThere) => this.world.routes(this, prefixes, isThere),
+      routed: () => this.world.routed(this.index),
     })
   }
 
-  private newOutlet(): Outlet {
-    const slot = this.plan.slotOf(this.index)
-    return new Outlet({
-      one: (end, piece) => {
-        this.world.alone(end.peer)
-        this.send(end, piece)
-      },
-      flock: (flock, piece, except) => this.world.tellFlock(flock, slot, piece, except),
-    })
+  one(end: End, piece: Piece): void {
+    this.world.alone(end.peer)
+    this.send(end, piece)
+  }
+
+  tellFlock(flock: Flock, piece: Piece, except: number): void {
+    this.world.tellFlock(flock, this.slot, piece, except)
   }
 
   private setTimer(): void {
@@ -420,23 +403,26 @@ export class BgpSpeaker implements Owner, Member {
     rib.isDeferred = false
   }
 
-  private tellOwn(): void {
+  /** The kernel was scanned. */
+  tellOwn(life: number): void {
+    if (life !== this.life) return
+    this.hold(-1)
     const { toAdd, toRemove } = this
-    this.toAdd = new Set()
-    this.toRemove = new Set()
     this.flock?.part(this)
     for (const prefix of toRemove) {
       if (!this.added.delete(prefix)) continue
-      if (this.rib === undefined) this.queue.set(prefix, this.queue.get(prefix) ?? false)
+      if (this.rib === undefined) this.queue.add(prefix, false)
       else this.rib.withdraw(prefix)
     }
     for (const prefix of toAdd) this.originateNow(prefix)
+    toAdd.length = 0
+    toRemove.length = 0
     this.finish()
   }
 
   private originateNow(prefix: number): void {
     if (this.rib !== undefined) this.rib.originate(prefix)
-    else if (!this.added.has(prefix)) this.queue.set(prefix, this.queue.get(prefix) ?? false)
+    else if (!this.added.has(prefix)) this.queue.add(prefix, false)
     this.added.add(prefix)
   }
 

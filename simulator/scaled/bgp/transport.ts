@@ -177,7 +177,9 @@ export class Transport {
     }
     const segment = pipe.queue[pipe.head++]!
     if (pipe.head === pipe.queue.length) {
-      pipe.queue.length = 0
+      // Where there is one, which is nearly always, its room stays.
+      if (pipe.head === 1) pipe.queue.pop()
+      else pipe.queue.length = 0
       pipe.head = 0
     }
     if (counts(segment)) this.world.await(-1)

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Piece } from './piece.ts'
 import type { BgpPlan } from './plan.ts'
 import type { Ways } from './ways.ts'
 
@@ -17,6 +18,7 @@ export const BGP_EVENT = {
   turn: 67,
   stream: 68,
   flock: 69,
+  own: 70,
 } as const
 
 /** Virtual time, and events in it. */
@@ -39,17 +41,6 @@ export interface OpenSaid {
     | undefined
 }
 
-/** UPDATE messages that leave together: announced and withdrawn prefixes, in their order. */
-export interface Piece {
-  readonly octets: number
-  readonly messages: number
-  readonly prefixes: Int32Array
-  /** What is said of each; 0: withdrawn. See `variants.ts`. */
-  readonly variants: Uint8Array
-  /** Everything was said (RFC 4724). */
-  readonly isEndOfRib: boolean
-}
-
 export type Segment =
   | { readonly kind: 'open'; readonly octets: number; readonly said: OpenSaid }
   | { readonly kind: 'keepalive'; readonly octets: number }
@@ -61,7 +52,7 @@ export type Segment =
       /** Not now, but soon: another connection stays, or the peer has to wait. */
       readonly isPatient: boolean
     }
-  | { readonly kind: 'update'; readonly octets: number; readonly piece: Piece }
+  | Piece
   | { readonly kind: 'end'; readonly octets: 0 }
 
 export const HEADER_OCTETS = 19

@@ -1,0 +1,66 @@
+/**
+ * Prefixes to decide about in the order in which they came, each once, and whether there
+ * was a way to it before. Mostly there is one or none.
+ *
+ * @module
+ */
+
+/** More than so many are looked up, not walked through. */
+const FEW = 16
+
+export class Undecided {
+  /** What `take` took. */
+  prefix = 0
+  wasThere = false
+  private head = 0
+  private tail = 0
+  private readonly prefixes: number[] = []
+  private readonly were: boolean[] = []
+  private known: Set<number> | undefined
+
+  get size(): number {
+    return this.tail - this.head
+  }
+
+  /** Unless it waits already. */
+  add(prefix: number, wasThere: boolean): void {
+    if (this.has(prefix)) return
+    const at = this.tail++
+    this.prefixes[at] = prefix
+    this.were[at] = wasThere
+    if (this.known !== undefined) this.known.add(prefix)
+    else if (this.size > FEW) this.known = new Set(this.prefixes.slice(this.head, this.tail))
+  }
+
+  /** Takes the first one. False: there is none. */
+  take(): boolean {
+    if (this.head === this.tail) return false
+    const at = this.head++
+    this.prefix = this.prefixes[at]!
+    this.wasThere = this.were[at]!
+    if (this.head === this.tail) this.clear()
+    else this.known?.delete(this.prefix)
+    return true
+  }
+
+  addAll(other: Undecided): void {
+    for (let at = other.head; at < other.tail; at++) {
+      this.add(other.prefixes[at]!, other.were[at]!)
+    }
+  }
+
+  clear(): void {
+    this.head = 0
+    this.tail = 0
+    if (this.known === undefined) return
+    this.known = undefined
+    this.prefixes.length = 0
+    this.were.length = 0
+  }
+
+  private has(prefix: number): boolean {
+    if (this.known !== undefined) return this.known.has(prefix)
+    for (let at = this.head; at < this.tail; at++) if (this.prefixes[at] === prefix) return true
+    return false
+  }
+}
