@@ -7,6 +7,8 @@
 import { createNetwork, parseNetworkSpec } from '../ipam/networks.ts'
 import type { Tx } from '../ipam/store.ts'
 import { counted } from '../src/words.ts'
+import type { AnnounceTraffic } from './announce-traffic.ts'
+import type { BgpFigure } from './bgp/figures.ts'
 import { type CheckResult, checkResult } from './checkers/check.ts'
 import { TICKS_PER_MS } from './clock.ts'
 import type { DeviceFigure } from './device-figures.ts'
@@ -51,9 +53,11 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
   })
   const isCold = run.coldStart()
   const coldTick = run.tick
+  const cold = bgpOf(run)
   progress(0.05, label)
   samples.push(sampleOf(run))
   const isFull = run.addPods()
+  const whole = bgpOf(run)
   samples.push(sampleOf(run))
   progress(1, label)
   const tables = tablesOf(run)
@@ -71,8 +75,8 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
     heardMs: Math.max(0, run.heardTick - lastTick) / TICKS_PER_MS,
     programming: programmingOf(run),
     fibBytes: most(scenario.nodes, (node) => run.entries(node, 'routes')) * ROUTE_BYTES[4],
-    traffic: { store: run.storeTraffic, fabric: run.switches.traffic },
-    bgp: undefined,
+    traffic: { store: run.storeTraffic, fabric: fabricTraffic(run) },
+    bgp: cold && whole && { coldStart: cold, whole },
     podsAdded: run.podsAdded,
     podsRefused: run.podsRefused,
     kernelOperations: undefined,
@@ -84,6 +88,30 @@ function runMode(scenario: Scenario, mode: RunMode, progress: Progress): ModeRes
     traceHash: undefined,
     engine: { kind: 'scaled', ...run.sharing, bytes: run.bytes },
   }
+}
+
+/** What speakers did so far; undefined: there are none. */
+export function bgpOf({ announcements }: ScaledRun): BgpFigure | undefined {
+  const figure = announcements.spoken?.figure()
+  if (figure === undefined) return undefined
+  const { sent, upTick, learnedTick, prefixesTold: _told, bytes: tableBytes, ...rest } = figure
+  const { bytes, ...messages } = sent
+  return {
+    ...rest,
+    messages: { ...messages, refresh: 0 },
+    bytes,
+    upMs: upTick / TICKS_PER_MS,
+    learnedMs: learnedTick / TICKS_PER_MS,
+    tableBytes,
+  }
+}
+
+/** What announcements cost: as speakers said them, or as it is estimated. */
+export function fabricTraffic({ announcements, switches }: ScaledRun): AnnounceTraffic {
+  const figure = announcements.spoken?.figure()
+  if (figure === undefined) return switches.traffic
+  const { sent, prefixesTold } = figure
+  return { updates: sent.update, prefixesTold, bytes: sent.bytes }
 }
 
 /** Octets of the network's record, as the product would write it. */

@@ -5,8 +5,13 @@
 import { ScaledRun } from '../../simulator/scaled/mod.ts'
 import { scenarioSchema } from '../../simulator/scenario.ts'
 
-const [nodesText = '5000', podsText = '30', rateText = '100', modeText = '{"mode":"route"}'] =
-  process.argv.slice(2)
+const [
+  nodesText = '5000',
+  podsText = '30',
+  rateText = '100',
+  modeText = '{"mode":"route"}',
+  routing = '{}',
+] = process.argv.slice(2)
 const nodes = Number(nodesText)
 
 const scenario = scenarioSchema.parse({
@@ -16,6 +21,7 @@ const scenario = scenarioSchema.parse({
   spines: 4,
   pools: [{ cidr: '10.0.0.0/8' }],
   modes: [JSON.parse(modeText)],
+  routing: JSON.parse(routing),
   switch: { lpm: 20_000, host: 20_000, mac: 32_768, routesPerSecond: 19_600 },
   times: { podsPerSecond: Number(rateText) },
 })
@@ -40,6 +46,7 @@ console.log(
     events,
     notes: agents.notes,
     pods: podsAdded,
+    groups: run.switches.kinds,
     bytes,
     rssBytes: process.resourceUsage().maxRSS * 1024,
     ...sharing,

@@ -6,12 +6,15 @@
 import { isTriviumError, TriviumError } from '../../src/errors.ts'
 import { type Prefix, prefixFamily, prefixLength } from '../../src/net/mod.ts'
 import type { RunMode, Scenario, ScenarioMode } from '../scenario.ts'
+import { type BgpShape, refuseUnknown } from './bgp/plan.ts'
 
 /** Racks that the underlay has /24s for, and nodes of one. */
 const RACKS_MAX = 16_384
 const RACK_NODES_MAX = 250
 const BLOCK_LENGTH = 26
 const BLOCK_LENGTH_MAX = 29
+/** Each is two ends with their timers. */
+const MESH_NODES_MAX = 1000
 
 /** What is left of a scenario that is accepted. */
 export interface Plan {
@@ -30,6 +33,8 @@ export interface Plan {
   readonly announces: 'nothing' | 'blocks' | 'hosts' | 'macs'
   /** Blocks of the part of the pool that each rack has; undefined: the pool is everybody's. */
   readonly share: number | undefined
+  /** Who speaks BGP; undefined: announcements go by timers. */
+  readonly bgp: BgpShape | undefined
 }
 
 /**
@@ -58,7 +63,23 @@ export function acceptPlan(scenario: Scenario, mode: RunMode): Plan {
     announces: announcedIn(mode),
     ...pool,
     share: mode.announce === 'static' ? shareOf(scenario, pool) : undefined,
+    bgp: bgpOf(scenario, mode),
   }
+}
+
+/** Nobody speaks where switches do not route; inside of one AS nobody where nodes tell nothing. */
+function bgpOf(scenario: Scenario, mode: ScenarioMode): BgpShape | undefined {
+  const { routing: words, fabric, nodes, racks, spines } = scenario
+  if (words.protocol !== 'bgp' || mode.mode === 'vlan') return undefined
+  if (mode.mode === 'vxlan' && words.sessions !== 'fabric') return undefined
+  refuseUnknown(words)
+  if (words.sessions === 'mesh' && nodes > MESH_NODES_MAX) {
+    throw refusal('routing.sessions', `a mesh of ${nodes} nodes`, `at most ${MESH_NODES_MAX}`)
+  }
+  if (fabric.lossPercent > 0) throw refusal('fabric.lossPercent', fabric.lossPercent, 0)
+  if (fabric.linkGbps !== undefined) throw refusal('fabric.linkGbps', fabric.linkGbps, undefined)
+  const hasHosts = mode.announce === 'host'
+  return { nodes, racks, spines, words, hasHosts, linkTicks: fabric.linkUs }
 }
 
 function announcedIn({ mode, announce }: ScenarioMode): Plan['announces'] {
@@ -81,7 +102,7 @@ export function refusalOf(scenario: Scenario, mode: RunMode): TriviumError | und
 type Word = readonly [word: string, found: unknown, wanted: unknown]
 
 function words(scenario: Scenario): readonly Word[] {
-  const { pools, fabric, routing, store, allow, workload, faults, swarm } = scenario
+  const { pools, fabric, store, allow, workload, faults, swarm } = scenario
   return [
     ['workload', workload.length, 0],
     ['faults', faults.length, 0],
@@ -90,7 +111,6 @@ function words(scenario: Scenario): readonly Word[] {
     ['allow', allow.length, 0],
     ['fabric.kind', fabric.kind, 'leaf-spine'],
     ['fabric.dataCenters', fabric.dataCenters, 1],
-    ['routing.protocol', routing.protocol, 'timers'],
     ['store.rack', store.rack, undefined],
     ['store.dataCenter', store.dataCenter, undefined],
     ['store.latencyMs', store.latencyMs, 0],

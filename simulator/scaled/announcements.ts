@@ -1,12 +1,13 @@
 /**
  * How what nodes' kernels hold comes to the switches: the seam between nodes and
- * fabric. Here is the one by timers alone; speakers would be another.
+ * fabric. Here is the one by timers alone; speakers are another (`spoken.ts`).
  *
  * What is announced is a number: a claim (its block), or a pod, as `podEntry` says.
  *
  * @module
  */
 import type { Scenario } from '../scenario.ts'
+import type { ScaledBgpFigure } from './bgp/announcements.ts'
 import { ints, numbers } from './growing.ts'
 
 const NONE = -1
@@ -24,6 +25,19 @@ export interface Announcements {
   came(node: number, entry: number): void
   /** An event that was posted is due. */
   serve(node: number): void
+  /** Speakers; undefined: there are none. */
+  readonly spoken?: Spoken
+}
+
+/** Announcements that go by speakers. */
+export interface Spoken {
+  /** The cluster begins, and its switches. */
+  start(): void
+  /** A node's agent starts. */
+  agent(node: number): void
+  /** An event of a speaker is due. @returns whether it is still what it was posted for. */
+  serve(kind: number, a: number, b: number): boolean
+  figure(): ScaledBgpFigure & { readonly prefixesTold: number; readonly bytes: number }
 }
 
 export interface AnnouncementPorts {

@@ -12,14 +12,16 @@
  *   block`, `host` or `static`, lowest free block) and `vlan` (bridge, tagged), one a run;
  * - one IPv4 pool with a block for every node;
  * - `fabric.kind: leaf-spine`, switches with any table sizes, overflow and rate;
- * - announcements by timers (`times.protocol`), a store beside every node;
+ * - announcements by timers (`times.protocol`), or in mode `route` by BGP inside of one AS
+ *   (`bgp/`: `sessions: reflectors` or `mesh`); a store beside every node;
  * - every other time of `times`, jitter and repairs included; `talk`;
  *
  * and refuses everything else by its word. Nothing is ever taken back in such a run,
  * so all that happens is that lists grow: claims of blocks, in the order in which the
  * store committed them, pods of each node, and announcements, in the order in which
  * switches heard them. A node's tables are the first so many claims and its own pods, a
- * switch's the first so many announcements.
+ * switch's the first so many announcements. Where speakers tell them, each switch has a
+ * list of its own order, which it shares with all that are told the same.
  *
  * Pure: no clock, no files. The same scenario and seed give the same answer.
  *

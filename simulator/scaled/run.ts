@@ -8,6 +8,7 @@ import type { RunMode, Scenario } from '../scenario.ts'
 import { acceptPlan, type Plan } from './accept.ts'
 import { EVENT, ScaledAgents } from './agents.ts'
 import { type Announcements, podEntry, TimedAnnouncements } from './announcements.ts'
+import { BGP_EVENT } from './bgp/types.ts'
 import { REFUSED, ScaledBlocks } from './blocks.ts'
 import { countOf, NODE_TABLES, type NodeTable } from './counts.ts'
 import { Places } from './places.ts'
@@ -15,11 +16,13 @@ import { ScaledPods } from './pods.ts'
 import { pricesOf } from './prices.ts'
 import { ScaledQueue } from './queue.ts'
 import { RecordSizes } from './record-sizes.ts'
+import { SpokenAnnouncements } from './spoken.ts'
 import { ScaledSwitches } from './switches.ts'
 
 const TICKS_PER_MS = 1000
 /** As long as the exact engine waits for each phase: an hour of virtual time. */
 const PATIENCE_TICKS = 3_600_000 * TICKS_PER_MS
+const BGP_EVENTS_FROM = Math.min(...Object.values(BGP_EVENT))
 
 export interface RunOptions {
   /** Whether every step of every node's tables is kept. */
@@ -80,18 +83,18 @@ export class ScaledRun {
     const now = (): number => this.tick
     const post = (ticks: number, kind: number, a: number, b = 0, since = this.tick): void =>
       this.queue.post(this.tick + ticks, since, kind, a, b)
+    const spoken = (): SpokenAnnouncements => this.announcements as SpokenAnnouncements
     this.switches = new ScaledSwitches(this.plan, this.places, {
-      post: (ticks, group) => post(ticks, EVENT.program, group),
+      post: (ticks, group, since) => post(ticks, EVENT.program, group, 0, since),
+      spoken: this.plan.bgp && {
+        entryOf: (prefix) => spoken().entryOf(prefix),
+        sinceOf: (prefix) => spoken().sinceOf(prefix),
+      },
       address: (pod) => this.pods.addresses[pod]!,
       block: (claim) => this.blocks.numberOf(claim),
       rackOf: (claim) => this.places.rackOf(this.blocks.owners.values[claim]!),
     })
-    this.announcements = new TimedAnnouncements(scenario, {
-      now,
-      post: (ticks, node) => post(ticks, EVENT.announce, node),
-      tell: (entry, since) => this.switches.tell(entry, since, this.tick),
-      told: () => this.switches.told(),
-    })
+    this.announcements = this.announcing(scenario)
     this.agents = new ScaledAgents(
       this.plan,
       this.blocks,
@@ -106,12 +109,37 @@ export class ScaledRun {
       options.isWatched ?? false,
     )
     this.switches.start()
+    this.announcements.spoken?.start()
     post(this.commitTicks, EVENT.network, 0)
     const chance = prng(scenario.seed).fork('start')
     for (let node = 0; node < nodes; node++) {
       const jitter = chance.below(times.startJitterMs * TICKS_PER_MS + 1)
       post(jitter + 2 * times.storeMs * TICKS_PER_MS + 2, EVENT.start, node)
     }
+  }
+
+  private announcing(scenario: Scenario): Announcements {
+    const { plan, queue, switches } = this
+    const timed = new TimedAnnouncements(scenario, {
+      now: () => this.tick,
+      post: (ticks, node) => queue.post(this.tick + ticks, this.tick, EVENT.announce, node, 0),
+      tell: (entry, since) => switches.tell(entry, since, this.tick),
+      told: () => switches.told(),
+    })
+    if (plan.bgp === undefined) return timed
+    const now = (): number => this.tick
+    return new SpokenAnnouncements(plan, plan.bgp, timed, {
+      clock: {
+        get tick() {
+          return now()
+        },
+        post: (ticks, kind, a, b) => queue.post(this.tick + ticks, this.tick, kind, a, b),
+      },
+      heard: () => {
+        this.heardTick = this.tick
+      },
+      switches,
+    })
   }
 
   /** From the first agent's start. @returns whether the cluster became quiet. */
@@ -192,7 +220,7 @@ export class ScaledRun {
       const before = this.tick
       if (!this.queue.pop() || this.queue.tick > limit) return false
       this.tick = this.queue.tick
-      const served = this.serve(this.queue.kind, this.queue.a)
+      const served = this.serve(this.queue.kind, this.queue.a, this.queue.b)
       if (served === 0) this.tick = before
       this.events += served
     }
@@ -217,8 +245,9 @@ export class ScaledRun {
   }
 
   /** @returns events, as the exact engine counts them. */
-  private serve(kind: number, a: number): number {
-    const { agents } = this
+  private serve(kind: number, a: number, b: number): number {
+    const { agents, announcements } = this
+    if (kind >= BGP_EVENTS_FROM) return announcements.spoken?.serve(kind, a, b) === true ? 1 : 0
     switch (kind) {
       case EVENT.hear:
         return agents.hear(a)
@@ -248,8 +277,10 @@ export class ScaledRun {
     } else if (kind === EVENT.prepare) agents.prepared(a)
     else if (kind === EVENT.observed) agents.observed(a)
     else if (kind === EVENT.watched) this.isNotifying = false
-    else if (kind === EVENT.start) agents.start(a)
-    else if (kind === EVENT.commit) this.register(a)
+    else if (kind === EVENT.start) {
+      agents.start(a)
+      this.announcements.spoken?.agent(a)
+    } else if (kind === EVENT.commit) this.register(a)
     else {
       const { networkBytes = 0 } = this.options
       this.watch(networkBytes)

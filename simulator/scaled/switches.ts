@@ -6,7 +6,9 @@
  * Switches are one group that hold as many entries of each table from the start: they
  * hear the same list at the same moments through a queue of the same rate, so from then
  * on their counters and clocks are the same to the last tick. What each held before
- * is its own.
+ * is its own. Where speakers tell them, they are one group for as long as they are told
+ * the same at the same moments: who is told something else leaves it with a list that
+ * begins as the others' does.
  *
  * @module
  */
@@ -14,7 +16,8 @@ import type { SwitchTable } from '../profiles.ts'
 import type { Plan } from './accept.ts'
 import { podOf } from './announcements.ts'
 import { EntryNames, type EntrySources } from './entry-names.ts'
-import { ints, numbers } from './growing.ts'
+import { Bits } from './growing.ts'
+import { HeardLog } from './heard-log.ts'
 import { InitialTables, OWN_TABLES, type OwnTable, type Stretch, totalOf } from './initial.ts'
 import type { Places } from './places.ts'
 import { type SwitchModel, switchModelOf } from './switch-model.ts'
@@ -42,13 +45,13 @@ interface Column {
   overflow: { readonly at: number; readonly tick: number; readonly pods: number } | undefined
 }
 
-const newLog = () => ({ entries: ints(), since: numbers(), pods: ints() })
-
 /** Switches that are the same from their first announcement on. */
 interface Group {
   /** What they hear: one list for all, or of their rack alone. */
-  readonly log: ReturnType<typeof newLog>
-  readonly members: readonly number[]
+  readonly log: HeardLog
+  members: readonly number[]
+  /** What is in the list, where speakers may tell it twice. */
+  readonly known: Bits
   /** Entries from the start. */
   readonly initial: number
   readonly columns: Readonly<Record<OwnTable, Column>>
@@ -58,13 +61,18 @@ interface Group {
   lagMaxTicks: number
   queuePeak: number
   programmedTick: number
+  /** When the first write that waits has its turn, and since when it waits for it. */
+  dueTick: number
+  dueSince: number
 }
 
 export interface SwitchPorts extends EntrySources {
   /** Schedules the turn of a group's first write. */
-  post(ticks: number, group: number): void
+  post(ticks: number, group: number, sinceTick: number): void
   /** Rack of a claim's node. */
   rackOf(claim: number): number
+  /** What speakers call an entry, and when a kernel came to hold it; undefined: there are none. */
+  readonly spoken: { entryOf(prefix: number): number; sinceOf(prefix: number): number } | undefined
 }
 
 export class ScaledSwitches {
@@ -79,14 +87,18 @@ export class ScaledSwitches {
   private readonly ports: SwitchPorts
   private readonly names: EntryNames
   private readonly initials: InitialTables
-  private readonly groups: readonly Group[]
+  private readonly groups: Group[]
   private readonly groupOf: Int32Array
   /** The table that announcements go to. */
   private readonly table: OwnTable
   /** What was heard, since when a kernel had it, and pods by then. */
-  private readonly log = newLog()
+  private readonly log = new HeardLog()
   private readonly sent = { updates: 0, prefixesTold: 0, bytes: 0 }
   private batchOctets = 0
+  /** By group: how many of those that are told something now are in it. */
+  private readonly counts: number[] = []
+  /** Groups that are these switches, while there were so many of them. */
+  private readonly covers = new WeakMap<Int32Array, { groups: number; indices: number[] }>()
 
   constructor(plan: Plan, places: Places, ports: SwitchPorts) {
     this.plan = plan
@@ -110,24 +122,38 @@ export class ScaledSwitches {
       else if (group.initial > 0) {
         this.queued += group.initial * group.members.length
         group.queuePeak = group.initial
-        this.wait(index)
+        this.wait(index, 0)
       }
     }
+  }
+
+  /** Switches' speakers have chosen a way to a prefix. @param devices Not changed afterwards. */
+  learn(devices: Int32Array, prefix: number, tick: number): void {
+    for (const index of this.covering(devices, tick)) {
+      const group = this.groups[index]!
+      if (!group.known.add(prefix)) continue
+      group.log.push(prefix, tick, this.pods)
+      this.hear(index, group, tick)
+    }
+  }
+
+  /** Whether some of them have. */
+  hasLearned(devices: Int32Array, prefix: number): boolean {
+    return devices.some((device) => this.of(device).known.has(prefix))
   }
 
   /** Every switch hears of an entry. */
   tell(entry: number, sinceTick: number, tick: number): void {
     const isPod = podOf(entry) >= 0
     if (isPod) this.pods++
-    const { announces } = this.plan
+    const { announces, bgp } = this.plan
+    if (bgp !== undefined) return
     if (announces === 'nothing' || (isPod && announces === 'blocks')) return
     const isShared = this.plan.share === undefined
     // Everybody else knows the rack's part of the pool.
     const only = isShared ? undefined : this.groupOf[this.ports.rackOf(entry)]!
     const log = only === undefined ? this.log : this.groups[only]!.log
-    log.entries.push(entry)
-    log.since.push(sinceTick)
-    log.pods.push(this.pods)
+    log.push(entry, sinceTick, this.pods)
     if (announces !== 'macs') {
       this.batchOctets += isPod ? HOST_OCTETS : 1 + Math.ceil(this.plan.blockLength / 8)
       this.sent.prefixesTold += this.hearers
@@ -164,7 +190,7 @@ export class ScaledSwitches {
     const group = this.groups[index]!
     this.queued -= group.members.length
     this.write(group, tick)
-    if (group.done < group.initial + group.log.entries.length) this.wait(index)
+    if (group.done < group.initial + group.log.length) this.wait(index, tick)
     return group.members.length
   }
 
@@ -207,7 +233,7 @@ export class ScaledSwitches {
     const { overflow } = group.columns[table]
     if (overflow === undefined) return undefined
     const { at, tick, pods } = overflow
-    return { atTick: tick, pods, entry: this.names.of(group.log.entries.values[at]!) }
+    return { atTick: tick, pods, entry: this.nameOf(group.log.entryAt(at)) }
   }
 
   /** Everything asked for, in that order. */
@@ -240,10 +266,10 @@ export class ScaledSwitches {
   get sharing(): { readonly entries: number; readonly stored: number } {
     let [entries, stored] = [0, 0]
     for (const { initial, members, log } of this.groups) {
-      entries += (initial + log.entries.length) * members.length
+      entries += (initial + log.length) * members.length
       stored += initial
     }
-    for (const log of this.logs) stored += log.entries.length
+    for (const log of this.logs) stored += log.own
     return { entries, stored }
   }
 
@@ -254,20 +280,70 @@ export class ScaledSwitches {
 
   get bytes(): number {
     let sum = this.groupOf.byteLength
-    for (const { entries, since, pods } of this.logs) {
-      sum += entries.bytes + since.bytes + pods.bytes
-    }
+    for (const log of this.logs) sum += log.bytes
+    for (const { known } of this.groups) sum += known.bytes
     return sum
   }
 
-  private get logs(): ReadonlySet<Group['log']> {
+  private get logs(): ReadonlySet<HeardLog> {
     return new Set(this.groups.map(({ log }) => log))
   }
 
   private heard(device: number, table: OwnTable): readonly string[] {
     if (table !== this.table) return []
-    const { entries } = this.of(device).log
-    return Array.from({ length: entries.length }, (_, at) => this.names.of(entries.values[at]!))
+    const { log } = this.of(device)
+    return Array.from({ length: log.length }, (_, at) => this.nameOf(log.entryAt(at)))
+  }
+
+  private nameOf(heard: number): string {
+    return this.names.of(this.ports.spoken?.entryOf(heard) ?? heard)
+  }
+
+  /** Groups of these switches and of no others. */
+  private covering(devices: Int32Array, tick: number): readonly number[] {
+    const { counts, groupOf } = this
+    const known = this.covers.get(devices)
+    if (known?.groups === this.groups.length) return known.indices
+    const touched: number[] = []
+    for (const device of devices) {
+      const index = groupOf[device]!
+      if ((counts[index] ?? 0) === 0) touched.push(index)
+      counts[index] = (counts[index] ?? 0) + 1
+    }
+    const indices = touched.map((index) => {
+      const isWhole = counts[index] === this.groups[index]!.members.length
+      counts[index] = 0
+      if (isWhole) return index
+      const leaving = devices.filter((device) => groupOf[device] === index)
+      return this.part(index, [...leaving], tick)
+    })
+    this.covers.set(devices, { groups: this.groups.length, indices })
+    return indices
+  }
+
+  /** Some of a group are from now on another one. @returns which. */
+  private part(index: number, leaving: readonly number[], tick: number): number {
+    const group = this.groups[index]!
+    const { columns, log, known, initial, done, dueTick, dueSince } = group
+    const other = this.groups.length
+    const { mac, host, arp, lpm, ecmp } = columns
+    this.groups.push({
+      ...group,
+      members: leaving,
+      log: log.fork(),
+      known: known.copy(),
+      columns: {
+        mac: { ...mac },
+        host: { ...host },
+        arp: { ...arp },
+        lpm: { ...lpm },
+        ecmp: { ...ecmp },
+      },
+    })
+    for (const device of leaving) this.groupOf[device] = other
+    group.members = group.members.filter((device) => this.groupOf[device] === index)
+    if (done < initial + log.length) this.ports.post(dueTick - tick, other, dueSince)
+    return other
   }
 
   private of(device: number): Group {
@@ -278,7 +354,7 @@ export class ScaledSwitches {
     return this.model.capacities[table] ?? Number.POSITIVE_INFINITY
   }
 
-  private grouped(): readonly Group[] {
+  private grouped(): Group[] {
     const byTotals = new Map<string, number[]>()
     for (let device = 0; device < this.count; device++) {
       const stretches = this.initials.stretches(device)
@@ -295,7 +371,8 @@ export class ScaledSwitches {
       const column = (table: OwnTable): Column => this.columnOf(stretches, table)
       const [mac, host, arp] = [column('mac'), column('host'), column('arp')]
       return {
-        log: this.plan.share === undefined ? this.log : newLog(),
+        log: this.newLog(),
+        known: new Bits(),
         members,
         initial: stretches.reduce((sum, { count }) => sum + count, 0),
         columns: { mac, host, arp, lpm: column('lpm'), ecmp: column('ecmp') },
@@ -304,8 +381,16 @@ export class ScaledSwitches {
         lagMaxTicks: 0,
         queuePeak: 0,
         programmedTick: 0,
+        dueTick: 0,
+        dueSince: 0,
       }
     })
+  }
+
+  private newLog(): HeardLog {
+    const { spoken } = this.ports
+    if (spoken !== undefined) return new HeardLog((prefix) => spoken.sinceOf(prefix))
+    return this.plan.share === undefined ? this.log : new HeardLog()
   }
 
   /** A table with everything in it that is there from the start; entries of a table cost alike. */
@@ -346,15 +431,15 @@ export class ScaledSwitches {
       return
     }
     this.queued += group.members.length
-    const waiting = group.initial + group.log.entries.length - group.done
+    const waiting = group.initial + group.log.length - group.done
     if (waiting > group.queuePeak) group.queuePeak = waiting
-    if (waiting === 1) this.wait(index)
+    if (waiting === 1) this.wait(index, tick)
   }
 
   private write(group: Group, tick: number): void {
     const at = group.done++ - group.initial
     group.programmedTick = tick
-    const since = at < 0 ? 0 : group.log.since.values[at]!
+    const since = at < 0 ? 0 : group.log.sinceAt(at)
     if (tick - since > group.lagMaxTicks) group.lagMaxTicks = tick - since
     if (at < 0) return
     const column = group.columns[this.table]
@@ -364,12 +449,12 @@ export class ScaledSwitches {
       column.used++
       return
     }
-    column.overflow ??= { at, tick, pods: group.log.pods.values[at]! }
+    column.overflow ??= { at, tick, pods: group.log.podsAt(at) }
     if (this.model.overflow === 'evict') column.evictions++
   }
 
   /** A second holds exactly `rate` writes: what whole ticks leave over is carried on. */
-  private wait(index: number): void {
+  private wait(index: number, tick: number): void {
     const group = this.groups[index]!
     const { rate } = this.model
     let ticks = Math.floor(TICKS_PER_SECOND / rate)
@@ -378,7 +463,9 @@ export class ScaledSwitches {
       group.carried -= rate
       ticks++
     }
-    this.ports.post(ticks, index)
+    group.dueTick = tick + ticks
+    group.dueSince = tick
+    this.ports.post(ticks, index, tick)
   }
 }
 

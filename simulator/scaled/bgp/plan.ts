@@ -48,12 +48,7 @@ export class BgpPlan {
   /** @throws {TriviumError} BAD_CONFIG: names the first word that is not known here. */
   constructor(shape: BgpShape) {
     const { nodes, racks, spines, words } = shape
-    if (words.sessions === 'fabric') throw refusal('sessions', 'fabric', 'reflectors or mesh')
-    for (const word of ['daemon', 'switchDaemon'] as const) {
-      // Small messages of others wait for each other (RFC 896).
-      if (daemonNamed(words[word]).hasNagle)
-        throw refusal(word, words[word], 'one that sets TCP_NODELAY')
-    }
+    refuseUnknown(words)
     this.shape = shape
     this.places = new Places(nodes, racks)
     this.speakers = nodes + racks + spines
@@ -151,6 +146,16 @@ export class BgpPlan {
       }
     }
     return ends
+  }
+}
+
+/** @throws {TriviumError} BAD_CONFIG: names the first word that is not known here. */
+export function refuseUnknown(words: RoutingWords): void {
+  if (words.sessions === 'fabric') throw refusal('sessions', 'fabric', 'reflectors or mesh')
+  for (const word of ['daemon', 'switchDaemon'] as const) {
+    // Small messages of others wait for each other (RFC 896).
+    if (daemonNamed(words[word]).hasNagle)
+      throw refusal(word, words[word], 'one that sets TCP_NODELAY')
   }
 }
 

@@ -198,7 +198,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   // A second implementation: of the exact engine it knows what a scenario and a switch are.
   {
     unit: 'simulator/scaled',
-    units: ['src/net', 'src/kernel', 'src/errors.ts', 'src/prng.ts'],
+    units: ['simulator/scaled/bgp', 'src/net', 'src/kernel', 'src/errors.ts', 'src/prng.ts'],
     files: ['simulator/scenario.ts', 'simulator/profiles.ts'],
   },
   {
