@@ -1,11 +1,84 @@
 /**
- * Events by (tick, when they were scheduled, order) in typed arrays: a binary heap of
- * slots. The second is of those that are written down later than they would have been.
+ * Events by (tick, when they were scheduled, order) in typed arrays. The second is of
+ * those that are written down later than they would have been. Few events are soon and
+ * many are late, so there are two binary heaps of slots: those before a moment, which
+ * are all that is looked at, and all others.
  *
  * @module
  */
 
 const FIRST_ROOM = 1024
+/** How far the heap of what is soon reaches. */
+const SOON_TICKS = 1000
+
+/** What heaps compare, by slot. */
+interface Keys {
+  ticks: Float64Array
+  since: Float64Array
+  orders: Float64Array
+}
+
+class Heap {
+  size = 0
+  private readonly keys: Keys
+  private slots = new Int32Array(FIRST_ROOM)
+
+  constructor(keys: Keys) {
+    this.keys = keys
+  }
+
+  get bytes(): number {
+    return this.slots.byteLength
+  }
+
+  /** The slot of the first event; there is one. */
+  get first(): number {
+    return this.slots[0]!
+  }
+
+  push(slot: number): void {
+    if (this.size === this.slots.length) this.slots = wider(this.slots)
+    const { slots } = this
+    let at = this.size++
+    while (at > 0) {
+      const up = (at - 1) >> 1
+      if (!this.isBefore(slot, slots[up]!)) break
+      slots[at] = slots[up]!
+      at = up
+    }
+    slots[at] = slot
+  }
+
+  shift(): number {
+    const { slots } = this
+    const first = slots[0]!
+    const last = slots[--this.size]!
+    if (this.size > 0) this.sink(last)
+    return first
+  }
+
+  private sink(slot: number): void {
+    const { slots, size } = this
+    let at = 0
+    for (;;) {
+      let down = 2 * at + 1
+      if (down >= size) break
+      if (down + 1 < size && this.isBefore(slots[down + 1]!, slots[down]!)) down++
+      if (!this.isBefore(slots[down]!, slot)) break
+      slots[at] = slots[down]!
+      at = down
+    }
+    slots[at] = slot
+  }
+
+  private isBefore(left: number, right: number): boolean {
+    const { ticks, since, orders } = this.keys
+    const apart = ticks[left]! - ticks[right]!
+    if (apart !== 0) return apart < 0
+    const later = since[left]! - since[right]!
+    return later !== 0 ? later < 0 : orders[left]! < orders[right]!
+  }
+}
 
 export class ScaledQueue {
   /** Of the event that `pop` took. */
@@ -14,20 +87,27 @@ export class ScaledQueue {
   a = 0
   b = 0
 
-  private size = 0
   private order = 0
-  private ticks = new Float64Array(FIRST_ROOM)
-  private since = new Float64Array(FIRST_ROOM)
-  private orders = new Float64Array(FIRST_ROOM)
+  private readonly keys: Keys = {
+    ticks: new Float64Array(FIRST_ROOM),
+    since: new Float64Array(FIRST_ROOM),
+    orders: new Float64Array(FIRST_ROOM),
+  }
   /** Kind, a, b of each slot. */
   private words = new Int32Array(3 * FIRST_ROOM)
-  /** Slots as a heap, then those that are free. */
-  private heap = Int32Array.from({ length: FIRST_ROOM }, (_, slot) => slot)
+  /** Slots that nothing is in. */
+  private free = Int32Array.from({ length: FIRST_ROOM }, (_, slot) => slot)
+  private freeCount = FIRST_ROOM
+  private readonly soon = new Heap(this.keys)
+  private readonly late = new Heap(this.keys)
+  /** What is before it is soon. */
+  private soonTick = 0
 
   get bytes(): number {
-    const { ticks, since, orders, words, heap } = this
-    const keys = ticks.byteLength + since.byteLength + orders.byteLength
-    return keys + words.byteLength + heap.byteLength
+    const { keys, words, free, soon, late } = this
+    const { ticks, since, orders } = keys
+    const slots = ticks.byteLength + since.byteLength + orders.byteLength + words.byteLength
+    return slots + free.byteLength + soon.bytes + late.bytes
   }
 
   /** Events that were posted so far. */
@@ -37,88 +117,67 @@ export class ScaledQueue {
 
   /** Whether the first event comes before one of that tick, which was scheduled at `since` after `order` others. */
   isFirstBefore(tick: number, since: number, order: number): boolean {
-    if (this.size === 0) return false
-    const slot = this.heap[0]!
-    if (this.ticks[slot] !== tick) return this.ticks[slot]! < tick
-    if (this.since[slot] !== since) return this.since[slot]! < since
-    return this.orders[slot]! < order
+    if (!this.look()) return false
+    const slot = this.soon.first
+    const { keys } = this
+    if (keys.ticks[slot] !== tick) return keys.ticks[slot]! < tick
+    if (keys.since[slot] !== since) return keys.since[slot]! < since
+    return keys.orders[slot]! < order
   }
 
   /** @param since When it was scheduled. */
   post(tick: number, since: number, kind: number, a: number, b: number): void {
-    if (this.size === this.heap.length) this.grow()
-    const at = this.size++
-    const slot = this.heap[at]!
-    this.ticks[slot] = tick
-    this.since[slot] = since
-    this.orders[slot] = this.order++
-    this.words[3 * slot] = kind
-    this.words[3 * slot + 1] = a
-    this.words[3 * slot + 2] = b
-    this.rise(at, slot)
+    if (this.freeCount === 0) this.grow()
+    const slot = this.free[--this.freeCount]!
+    const { keys, words } = this
+    keys.ticks[slot] = tick
+    keys.since[slot] = since
+    keys.orders[slot] = this.order++
+    words[3 * slot] = kind
+    words[3 * slot + 1] = a
+    words[3 * slot + 2] = b
+    if (tick < this.soonTick) this.soon.push(slot)
+    else this.late.push(slot)
   }
 
   /** Takes the first event. False: there is none. */
   pop(): boolean {
-    if (this.size === 0) return false
-    const { heap, words } = this
-    const slot = heap[0]!
-    this.tick = this.ticks[slot]!
+    if (!this.look()) return false
+    const { words } = this
+    const slot = this.soon.shift()
+    this.tick = this.keys.ticks[slot]!
     this.kind = words[3 * slot]!
     this.a = words[3 * slot + 1]!
     this.b = words[3 * slot + 2]!
-    const last = heap[--this.size]!
-    heap[this.size] = slot
-    if (this.size > 0) this.sink(last)
+    this.free[this.freeCount++] = slot
     return true
   }
 
-  private isBefore(left: number, right: number): boolean {
-    const { ticks, since, orders } = this
-    const apart = ticks[left]! - ticks[right]!
-    if (apart !== 0) return apart < 0
-    const later = since[left]! - since[right]!
-    return later !== 0 ? later < 0 : orders[left]! < orders[right]!
-  }
-
-  private rise(from: number, slot: number): void {
-    const { heap } = this
-    let at = from
-    while (at > 0) {
-      const up = (at - 1) >> 1
-      if (!this.isBefore(slot, heap[up]!)) break
-      heap[at] = heap[up]!
-      at = up
-    }
-    heap[at] = slot
-  }
-
-  private sink(slot: number): void {
-    const { heap, size } = this
-    let at = 0
-    for (;;) {
-      let down = 2 * at + 1
-      if (down >= size) break
-      if (down + 1 < size && this.isBefore(heap[down + 1]!, heap[down]!)) down++
-      if (!this.isBefore(heap[down]!, slot)) break
-      heap[at] = heap[down]!
-      at = down
-    }
-    heap[at] = slot
+  /** Sees to it that the first event is among those that are soon. False: there is none. */
+  private look(): boolean {
+    const { soon, late } = this
+    if (soon.size > 0) return true
+    if (late.size === 0) return false
+    const { ticks } = this.keys
+    this.soonTick = ticks[late.first]! + SOON_TICKS
+    while (late.size > 0 && ticks[late.first]! < this.soonTick) soon.push(late.shift())
+    return true
   }
 
   private grow(): void {
-    const room = 2 * this.heap.length
-    const wider = <T extends Float64Array | Int32Array>(to: T, from: T): T => {
-      to.set(from)
-      return to
-    }
-    const from = this.heap.length
-    this.ticks = wider(new Float64Array(room), this.ticks)
-    this.since = wider(new Float64Array(room), this.since)
-    this.orders = wider(new Float64Array(room), this.orders)
-    this.words = wider(new Int32Array(3 * room), this.words)
-    this.heap = wider(new Int32Array(room), this.heap)
-    for (let slot = from; slot < room; slot++) this.heap[slot] = slot
+    const { keys } = this
+    const from = keys.ticks.length
+    keys.ticks = wider(keys.ticks)
+    keys.since = wider(keys.since)
+    keys.orders = wider(keys.orders)
+    this.words = wider(this.words)
+    this.free = wider(this.free)
+    for (let slot = from; slot < 2 * from; slot++) this.free[this.freeCount++] = slot
   }
+}
+
+function wider<T extends Float64Array | Int32Array>(from: T): T {
+  const to = new (from.constructor as new (length: number) => T)(2 * from.length)
+  to.set(from as never)
+  return to
 }

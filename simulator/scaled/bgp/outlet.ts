@@ -93,8 +93,9 @@ export class Outlet {
 
   /** Messages with the same attributes. @returns whether somebody hears them. */
   begin(group: Group, except: number, only: number, attributes: number): boolean {
-    if (sizeOf(group, except, only) === 0) return false
-    if (!this.isFor(group, except, only)) {
+    const isSame = this.group === group && this.except === except && this.only === only
+    if (!isSame && sizeOf(group, except, only) === 0) return false
+    if (!isSame && !this.isFor(group, except, only)) {
       this.flush()
       this.group = group
       this.except = except
@@ -159,7 +160,6 @@ export class Outlet {
 
   private isFor(group: Group, except: number, only: number): boolean {
     if (this.group === undefined) return false
-    if (this.group === group && this.except === except && this.only === only) return true
     const size = sizeOf(group, except, only)
     if (size !== sizeOf(this.group, this.except, this.only)) return false
     if (size === 1) {

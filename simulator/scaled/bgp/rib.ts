@@ -376,11 +376,15 @@ export class Rib {
 
   /** The end that taught it, by number. */
   private sourceOf(prefix: number, variant: number): number {
-    const { world } = this
+    const speaker = this.teacherOf(prefix, variant)
+    return speaker === NOBODY ? NOBODY : (this.world.endOf(speaker)?.number ?? NOBODY)
+  }
+
+  /** The speaker that taught it. */
+  private teacherOf(prefix: number, variant: number): number {
     if (variant === OWN) return NOBODY
-    const speaker =
-      variant === DIRECT ? world.prefixes.owners[prefix]! : world.plan.reflectors[variant - VIA]!
-    return world.endOf(speaker)?.number ?? NOBODY
+    const { prefixes, plan } = this.world
+    return variant === DIRECT ? prefixes.owners[prefix]! : plan.reflectors[variant - VIA]!
   }
 
   private walk(job: Job, from: number, to: number): void {
@@ -397,7 +401,7 @@ export class Rib {
   private repeat(group: Group, peer: End, prefix: number): void {
     group.widen(this.room)
     const told = group.told[prefix]!
-    if (told === WITHDRAWN || this.sourceOf(prefix, told) === peer.number) return
+    if (told === WITHDRAWN || this.teacherOf(prefix, told) === peer.peer) return
     this.parcels.say(group, prefix, told, NOBODY, peer.number)
   }
 

@@ -12,6 +12,7 @@ const HOPS_MAX = 64
 const UNREACHED = -1
 /** There is no way. */
 export const NO_WAY = -1
+const UNKNOWN = -2
 
 export interface WayChange {
   readonly kind: 'device' | 'link'
@@ -32,14 +33,19 @@ export class Ways {
   private readonly known: State
   /** Links to go to a rack's switch, by rack; as the interior protocol knows it. */
   private distances: (Int32Array | undefined)[] = []
-  /** Ticks by pair of devices, or `NO_WAY`. */
-  private readonly found = new Map<number, number>()
+  /** Ticks by pair of devices, `NO_WAY`, or `UNKNOWN`. */
+  private readonly found: Int32Array
+  private readonly devices: Int32Array
+  private readonly nodes: number
 
   constructor(plan: BgpPlan) {
     const { racks, spines } = plan.shape
     this.plan = plan
     this.racks = racks
     this.spines = spines
+    this.nodes = plan.shape.nodes
+    this.found = new Int32Array(2 * (racks + spines) ** 2).fill(UNKNOWN)
+    this.devices = Int32Array.from({ length: plan.speakers }, (_, index) => plan.deviceOf(index))
     const state = (): State => ({
       devices: new Uint8Array(racks + spines).fill(1),
       links: new Uint8Array(racks * spines).fill(1),
@@ -53,21 +59,21 @@ export class Ways {
     const state = phase === 'happened' ? this.actual : this.known
     const list = change.kind === 'device' ? state.devices : state.links
     list[change.index] = change.up ? 1 : 0
-    this.found.clear()
+    this.found.fill(UNKNOWN)
     if (phase === 'known') this.distances = []
   }
 
   /** Ticks one way between two speakers, or `NO_WAY`. */
   between(one: number, other: number): number {
-    const { plan } = this
-    const [from, to] = [plan.deviceOf(one), plan.deviceOf(other)]
-    const hosts = (plan.isNode(one) ? 1 : 0) + (plan.isNode(other) ? 1 : 0)
+    const { devices, nodes, found } = this
+    const from = devices[one]!
+    const to = devices[other]!
+    const hosts = (one < nodes ? 1 : 0) + (other < nodes ? 1 : 0)
     const key = (from * (this.racks + this.spines) + to) * 2 + (hosts === 2 ? 1 : 0)
-    let ticks = this.found.get(key)
-    if (ticks === undefined) {
-      ticks = this.walk(from, to, hosts)
-      this.found.set(key, ticks)
-    }
+    const known = found[key]!
+    if (known !== UNKNOWN) return known
+    const ticks = this.walk(from, to, hosts)
+    found[key] = ticks
     return ticks
   }
 
