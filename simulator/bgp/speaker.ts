@@ -261,7 +261,8 @@ export class SimSpeaker {
     for (const { connection, bytes } of gate.waiting.splice(0)) this.put(seat, connection, bytes)
     const ticks = this.intervalTicks(seat.peer)
     if (ticks > 0) gate.openTick = this.world.engine.tick + ticks
-    else this.gates.delete(seat.peer.address)
+    // A session that came up since has one of its own.
+    else if (this.gates.get(seat.peer.address) === gate) this.gates.delete(seat.peer.address)
   }
 
   private put(seat: Seat, connection: number, bytes: Uint8Array): void {

@@ -217,6 +217,7 @@ export class BgpSpeaker implements Owner, Member, Apart {
     this.world.alone(this.index)
     this.world.alone(end.peer)
     this.rib?.peerDown(end, retains)
+    this.gates.get(end)?.waiting.splice(0)
     this.gates.delete(end)
     this.world.reportDown(end)
   }
