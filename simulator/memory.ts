@@ -22,6 +22,10 @@ const BASE_BYTES = 100_000_000
 /** Of the scaled engine, with twice the room while a column grows. */
 const SCALED_NODE_BYTES = 2000
 const SCALED_POD_BYTES = 150
+/** Of its speakers: both ends of a session, and a pod in the tables that they share. */
+const SESSION_BYTES = 7500
+const SPOKEN_POD_BYTES = 400
+const REFLECTORS = 2
 /** A heap grows past what is in use before it is collected. */
 const SLACK = 1.4
 /** Elements of guards, which come with peers and pods and are in no table. */
@@ -41,9 +45,21 @@ export function memoryNeeded(scenario: Scenario): number {
 }
 
 /** Columns: some hundred bytes a node, and of each pod its place, address and announcement. */
-function scaledBytes({ nodes, podsPerNode }: Scenario): number {
+function scaledBytes(scenario: Scenario): number {
+  const { nodes, podsPerNode } = scenario
   const columns = nodes * SCALED_NODE_BYTES + nodes * podsPerNode * SCALED_POD_BYTES
-  return Math.ceil((BASE_BYTES + columns) * SLACK)
+  return Math.ceil((BASE_BYTES + columns + spokenBytes(scenario)) * SLACK)
+}
+
+function spokenBytes(scenario: Scenario): number {
+  const { routing, modes, nodes, racks, spines, podsPerNode } = scenario
+  const isRouted = modes.some(({ mode }) => mode === 'route')
+  if (routing.protocol !== 'bgp' || !isRouted) return 0
+  const switches = racks + spines
+  const { reflectors = REFLECTORS, sessions: kind } = routing
+  const sessions =
+    kind === 'mesh' ? nodes * (nodes / 2 + switches) : reflectors * (nodes + switches)
+  return sessions * SESSION_BYTES + nodes * podsPerNode * SPOKEN_POD_BYTES
 }
 
 function bytesOf(scenario: Scenario, mode: ScenarioMode): number {

@@ -68,5 +68,8 @@ t.test('memory is counted by the engine that will run', async (t) => {
   t.ok(memoryNeeded(large) < 1e9)
   const most = { ...large, nodes: 2000, racks: 40, podsPerNode: 100 }
   t.ok(memoryNeeded(withEngine(most, 'exact')) > 10 * memoryNeeded(withEngine(most, 'scaled')))
+  const speaking = { ...large.routing, protocol: 'bgp', sessions: 'reflectors' } as const
+  const spoken = memoryNeeded({ ...large, routing: speaking }) - memoryNeeded(large)
+  t.ok(spoken > 1e8 && spoken < 2e8, 'two sessions a node')
   t.throws(() => memoryNeeded(withEngine(large, 'exact')), { message: /the exact engine holds/ })
 })
