@@ -98,8 +98,7 @@ function faultOf(
   racks: number,
   spines: number,
 ): readonly Timed[] {
-  // One that ends and begins while a connection of before is still on its way is not compared yet.
-  const end = tick + Math.max(1000, lasts)
+  const end = tick + lasts
   if (kind === 'device') {
     const device = at % (racks + spines)
     return [
