@@ -44,7 +44,8 @@ export class Ways {
     this.racks = racks
     this.spines = spines
     this.nodes = plan.shape.nodes
-    this.found = new Int32Array(2 * (racks + spines) ** 2).fill(UNKNOWN)
+    const devices = racks + spines
+    this.found = new Int32Array(2 * devices * devices).fill(UNKNOWN)
     this.devices = Int32Array.from({ length: plan.speakers }, (_, index) => plan.deviceOf(index))
     const state = (): State => ({
       devices: new Uint8Array(racks + spines).fill(1),
