@@ -15,7 +15,7 @@ import type { Parcels, Routes } from './parcels.ts'
 import type { Piece } from './piece.ts'
 import type { BgpPlan } from './plan.ts'
 import { grown, type Prefixes } from './prefixes.ts'
-import { clustersOf, DIRECT, OWN, VIA, WITHDRAWN } from './variants.ts'
+import { clustersOf, DIRECT, OWN, said, VIA, WITHDRAWN } from './variants.ts'
 
 /** A turn decides so many prefixes, or looks at eight times as many. */
 const BUDGET = 2048
@@ -210,20 +210,10 @@ export class Rib {
       const column = this.via[slot]!
       column.set(via[slot]!.subarray(0, this.room))
     }
-    for (let prefix = 0; prefix < prefixes.count; prefix++) {
-      const isOwn = prefixes.owners[prefix] === self
-      let isThere = 0
-      for (const column of this.via) {
-        if (isOwn) column[prefix] = WITHDRAWN
-        else if (column[prefix] !== WITHDRAWN) isThere = 1
-      }
-      this.routed[prefix] = isThere
-      this.isBest[prefix] = isThere
-      this.best += isThere
-    }
+    this.takeWays(prefixes, self)
     for (const end of ends) {
       const slot = plan.slotOf(end.peer)
-      const paths = this.via[slot]!.reduce((sum, variant) => sum + (variant === 0 ? 0 : 1), 0)
+      const paths = said(this.via[slot]!, prefixes.count)
       this.peers.set(end, { end, slot, epoch: 0, paths, isStale: false })
       const key = Group.keyOf(plan, end)
       let group = this.groups.find((each) => each.key === key)
@@ -242,6 +232,21 @@ export class Rib {
       this.isBest[prefix] = 1
       this.best++
     }
+  }
+
+  /** All but to its own ones, of which it is not told. */
+  private takeWays({ owners, count }: Prefixes, self: number): void {
+    const { routed, via } = this
+    for (let prefix = 0; prefix < count; prefix++) {
+      if (owners[prefix] === self) for (const column of via) column[prefix] = WITHDRAWN
+    }
+    for (const column of via) {
+      for (let prefix = 0; prefix < count; prefix++) {
+        if (column[prefix] !== WITHDRAWN) routed[prefix] = 1
+      }
+    }
+    this.isBest.set(routed)
+    this.best += said(routed, count)
   }
 
   /** What was to be decided when it was taken. */
@@ -301,8 +306,7 @@ export class Rib {
     for (let done = 0; done < many; done++) {
       const prefix = this.queue[this.head++]!
       this.dirty[prefix] = 0
-      this.settle(prefix)
-      if (!this.hasPath(prefix)) gone.push(prefix)
+      if (this.settle(prefix) === WITHDRAWN) gone.push(prefix)
     }
     if (this.head === this.queue.length) {
       this.queue.length = 0
@@ -311,7 +315,8 @@ export class Rib {
     return many
   }
 
-  private settle(prefix: number): void {
+  /** @returns how its best path would be told. */
+  private settle(prefix: number): number {
     const variant = this.bestOf(prefix)
     const isBest = variant === WITHDRAWN ? 0 : 1
     this.best += isBest - this.isBest[prefix]!
@@ -323,6 +328,7 @@ export class Rib {
       if (this.world.isSwitch) this.world.changes.add(prefix, isRouted === 1)
     }
     for (const group of this.groups) this.put(group, prefix, variant)
+    return variant
   }
 
   /** How the best path would be told to those that may hear everything. */
@@ -335,6 +341,8 @@ export class Rib {
     for (let slot = 0; slot < this.slots; slot++) {
       const variant = this.via[slot]![prefix]!
       if (variant === WITHDRAWN) continue
+      // One that has it from its owner, who is none that reflects: nothing is shorter.
+      if (variant === DIRECT) return shortest <= 1 ? best : VIA + slot
       // Places ascend with addresses.
       const length = clustersOf(variant, this.isOwnerAt(variant, owner))
       if (length >= shortest) continue
@@ -388,31 +396,46 @@ export class Rib {
   }
 
   private walk(job: Job, from: number, to: number): void {
+    if (job.kind === 'sweep') this.sweepAll(job.peer, job.epoch, from, to)
+    else if (job.kind === 'repeat') this.repeat(job.group, job.peer, from, to)
+    else this.fill(job.group, from, to)
+  }
+
+  private fill(group: Group, from: number, to: number): void {
     for (let id = from; id < to; id++) {
       const prefix = this.ids.at(id)
-      if (prefix < 0) continue
-      if (job.kind === 'sweep') this.sweepAt(job.peer, job.epoch, prefix)
-      else if (job.kind === 'repeat') this.repeat(job.group, job.peer, prefix)
       // One that waits is said to every group when it is decided.
-      else if (this.dirty[prefix] === 0) this.put(job.group, prefix, this.bestOf(prefix))
+      if (prefix >= 0 && this.dirty[prefix] === 0) this.put(group, prefix, this.bestOf(prefix))
     }
   }
 
-  private repeat(group: Group, peer: End, prefix: number): void {
+  private repeat(group: Group, end: End, from: number, to: number): void {
     group.widen(this.room)
-    const told = group.told[prefix]!
-    if (told === WITHDRAWN || this.teacherOf(prefix, told) === peer.peer) return
-    this.parcels.say(group, prefix, told, NOBODY, peer.number)
+    const { ids, parcels } = this
+    const { told } = group
+    const { number, peer } = end
+    for (let id = from; id < to; id++) {
+      const prefix = ids.at(id)
+      if (prefix < 0) continue
+      const variant = told[prefix]!
+      if (variant === WITHDRAWN || this.teacherOf(prefix, variant) === peer) continue
+      parcels.say(group, prefix, variant, NOBODY, number)
+    }
   }
 
-  private sweepAt(peer: PeerState, epoch: number, prefix: number): void {
-    const { slot } = peer
+  private sweepAll(peer: PeerState, epoch: number, from: number, to: number): void {
+    const { ids } = this
+    const { owners } = this.world.prefixes
+    const { slot, end } = peer
     const column = slot === NOBODY ? this.direct : this.via[slot]!
-    if (column[prefix] === WITHDRAWN) return
-    if (slot === NOBODY && this.world.prefixes.owners[prefix] !== peer.end.peer) return
     const epochs = slot === NOBODY ? this.directEpoch : this.viaEpoch[slot]!
     const ageMax = (peer.epoch - epoch) & 255
-    if (((peer.epoch - epochs[prefix]!) & 255) > ageMax) this.drop(peer, prefix, column)
+    for (let id = from; id < to; id++) {
+      const prefix = ids.at(id)
+      if (prefix < 0 || column[prefix] === WITHDRAWN) continue
+      if (slot === NOBODY && owners[prefix] !== end.peer) continue
+      if (((peer.epoch - epochs[prefix]!) & 255) > ageMax) this.drop(peer, prefix, column)
+    }
   }
 
   private drop(peer: PeerState, prefix: number, column: Uint8Array): void {

@@ -30,3 +30,10 @@ export function attributeOctets(variant: number, isViaOwner: boolean): number {
   const clusters = clustersOf(variant, isViaOwner)
   return PLAIN_OCTETS + REFLECTED_OCTETS + CLUSTER_OCTETS * clusters
 }
+
+/** Of how many of the first prefixes something is said. */
+export function said(column: Uint8Array, count: number): number {
+  let sum = 0
+  for (let prefix = 0; prefix < count; prefix++) if (column[prefix] !== WITHDRAWN) sum++
+  return sum
+}
