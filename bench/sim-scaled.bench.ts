@@ -1,6 +1,6 @@
 /**
  * The scaled engine: cold start and first pods of 5 000 nodes and 150 000 pods in each mode
- * it knows, and of 10 000 nodes and a million pods as /32s. Each turn is a process of its own,
+ * it knows, by timers and by BGP, and of 10 000 nodes and a million pods as /32s. Each turn is a process of its own,
  * sim-scaled/fill.ts, and all turns of one mode must end at the same moment after as many events.
  */
 import { join } from 'node:path'
@@ -19,6 +19,8 @@ interface Task {
   /** Pods come at so many a second; all must be there within an hour. */
   readonly rate: number
   readonly mode: object
+  /** @default by timers */
+  readonly routing?: object
   readonly msMax: number
 }
 
@@ -29,6 +31,10 @@ const TASKS: readonly Task[] = [
   { ...usual, name: 'vxlan direct', mode: { mode: 'vxlan', crossSubnet: true } },
   { ...usual, name: 'route blocks', mode: { mode: 'route' } },
   { ...usual, name: 'route /32', mode: { mode: 'route', announce: 'host' } },
+  {
+    ...{ ...usual, name: 'route /32, reflectors', mode: { mode: 'route', announce: 'host' } },
+    routing: { protocol: 'bgp', sessions: 'reflectors' },
+  },
   { ...usual, name: 'route static', mode: { mode: 'route', announce: 'static' } },
   { ...usual, name: 'vlan', mode: { mode: 'vlan' } },
   {
@@ -44,6 +50,8 @@ interface Turn {
   readonly virtualMs: number
   /** As the exact engine would count them. */
   readonly events: number
+  /** Switches that have one list. */
+  readonly groups: number
   readonly notes: number
   readonly pods: number
   /** Of columns and queue. */
@@ -57,10 +65,11 @@ const count = (value: number): string => Math.round(value).toLocaleString('en')
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 function wordsOf(name: string, turn: Turn): string {
-  const { virtualMs, events, notes, bytes, rssBytes, entries, stored, pods, coldMs } = turn
+  const { groups, virtualMs, events, notes, bytes, rssBytes, entries, stored, pods, coldMs } = turn
   return [
     `${name}: ${count(pods)} pods after ${seconds(virtualMs)} of virtual time, ${count(events)} events as the exact engine counts them (${count(notes)} notes), cold start ${seconds(coldMs)}`,
     `${count(entries)} entries in tables of nodes and switches, ${count(stored)} stored (1 for ${count(entries / stored)}), ${(bytes / entries).toFixed(3)} bytes of columns an entry`,
+    `${groups} groups of switches`,
     `process at most ${(rssBytes / 1e6).toFixed(0)} MB`,
   ].join('; ')
 }
@@ -68,10 +77,11 @@ function wordsOf(name: string, turn: Turn): string {
 async function run(samples: number): Promise<Report> {
   const turns = new Map<string, Turn[]>()
   const variants = TASKS.map(
-    ({ name, nodes, podsPerNode, rate, mode }): Variant => ({
+    ({ name, nodes, podsPerNode, rate, mode, routing = {} }): Variant => ({
       name,
       async run() {
-        const words = [nodes, podsPerNode, rate, JSON.stringify(mode)].map(String)
+        const words = [nodes, podsPerNode, rate].map(String)
+        words.push(JSON.stringify(mode), JSON.stringify(routing))
         const args = [...process.execArgv, PROGRAM, ...words]
         const turn: Turn = JSON.parse(await must([process.execPath, ...args]))
         const [first = turn] = turns.get(name) ?? []
