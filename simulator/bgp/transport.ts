@@ -371,8 +371,10 @@ export class Transport {
   }
 
   private find(session: number, side: Side, id: number): Connection | undefined {
+    // A speaker that starts anew counts from the beginning, beside what is left of its last life.
+    const life = this.ends.lifeOf(session, side)
     for (const connection of this.open[session] ?? []) {
-      if (connection.ids[side] === id) return connection
+      if (connection.ids[side] === id && connection.lives[side] === life) return connection
     }
     return undefined
   }

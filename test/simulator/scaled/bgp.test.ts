@@ -136,3 +136,27 @@ holds(
   },
   { numRuns: 50 },
 )
+
+t.test('a speaker that is back meets what is left of its last life', async (t) => {
+  const words = routingSchema.parse({ protocol: 'bgp', sessions: 'reflectors', reflectors: 1 })
+  const back = 3_001_001
+  const story: Story = {
+    ...{ nodes: 2, racks: 1, spines: 1, linkTicks: 1, convergeTicks: 1, hasHosts: false, words },
+    actions: [
+      { kind: 'start', node: 0, tick: 0 },
+      { kind: 'start', node: 1, tick: 0 },
+      { kind: 'down', device: 0, tick: 0 },
+      { kind: 'stop', node: 1, tick: 0 },
+      { kind: 'up', device: 0, tick: 3_000_001 },
+      { kind: 'start', node: 1, tick: back },
+    ],
+  }
+  const { sessions } = exactly(story)
+  const [first] = (sessions as readonly (readonly unknown[])[]).filter(([, from]) => from === 1)
+  t.strictSame(
+    first,
+    [back + 8, 1, 0, true],
+    'up after four ways there and back, OPEN and KEEPALIVE',
+  )
+  t.strictSame(inColumns(story).sessions, sessions, 'in columns as well')
+})
