@@ -17,6 +17,7 @@ import {
   type KernelObject,
   type KernelOp,
   type KernelState,
+  type Link,
   type NftElement,
   type NftObject,
   ownsLink,
@@ -113,11 +114,6 @@ export function openKernel(
     return Promise.race([gone, acknowledged])
   }
 
-  async function removeLink(name: string): Promise<KernelFailure | undefined> {
-    const index = socket.indexOf(name)
-    return index === undefined ? undefined : removeIndex(index)
-  }
-
   /** Links that this process made, by name: an index is given once, so the same one is the same link. */
   const made = new Map<string, number>()
 
@@ -146,14 +142,22 @@ export function openKernel(
     return found === undefined || !ownsLink(found) ? undefined : removeIndex(found.index)
   }
 
+  /** The link that was observed: another one may have its name since, of the same pod or of a stranger. */
+  async function removeObserved({ name, alias }: Link): Promise<KernelFailure | undefined> {
+    const request = nl.link.get({ name })
+    const gone = socket.indexOf(name) === undefined
+    const found = gone ? undefined : await waitElsewhere(() => socket.getAsync(request))
+    // An alias comes after its link: one without may be the same whose maker did not get further.
+    const isOther = Boolean(found?.alias) && found?.alias !== alias
+    return found === undefined || isOther ? failureOf(unknownLink(name)) : removeIndex(found.index)
+  }
+
   async function apply(ops: readonly KernelOp[]): Promise<Failures> {
     const failures: (KernelFailure | undefined)[] = []
     for (let next = 0; next < ops.length; ) {
       const op = ops[next]
       if (op?.kind === 'remove' && op.object.kind === 'link') {
-        const { name } = op.object
-        const gone = socket.indexOf(name) === undefined
-        failures.push(gone ? failureOf(unknownLink(name)) : await removeLink(name))
+        failures.push(await removeObserved(op.object))
         next += 1
         continue
       }

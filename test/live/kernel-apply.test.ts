@@ -154,3 +154,23 @@ t.test(
     t.ok(isThere(), 'where it could not make one')
   },
 )
+
+t.test('a link that took the name of an observed one stays', { skip }, async (t) => {
+  const { name, kernel } = ground(t)
+  ip(name, 'link', 'add', 'seen', 'type', 'bridge')
+  ip(name, 'link', 'set', 'seen', 'alias', 'trivium red')
+  const seen = [...kernel.state().values()].find(
+    (object) => object.kind === 'link' && object.name === 'seen',
+  )
+  if (seen === undefined) throw new Error('The link was not observed')
+  const removed = (): Promise<unknown> =>
+    new Promise((done) => kernel.apply([{ kind: 'remove', object: seen }], done))
+  ip(name, 'link', 'del', 'seen')
+  ip(name, 'link', 'add', 'seen', 'type', 'bridge')
+  ip(name, 'link', 'set', 'seen', 'alias', 'foreign')
+  t.match(await removed(), [{ code: 'ENODEV' }], 'the one that was seen is gone')
+  t.match(ip(name, 'link', 'show', 'seen'), 'foreign', 'the other is there')
+  ip(name, 'link', 'set', 'seen', 'alias', 'trivium red')
+  t.strictSame(await removed(), [undefined])
+  t.notMatch(ip(name, 'link', 'show'), 'seen')
+})
