@@ -2,7 +2,8 @@
  * The scaled engine: the tables of very large clusters on one core, by columns and
  * shared lists instead of a simulated kernel a node. A second implementation, which
  * knows nothing of the exact engine's code; where both can run they agree to the last
- * entry, event and microsecond (`test/simulator/scaled.test.ts`).
+ * entry, event and microsecond (`test/simulator/scaled.test.ts`), but for the order of
+ * what one speaker says in one tick, and for what follows from that order.
  *
  * It answers from the first agent's start until every kernel shows the store and every
  * switch has written what it heard, first without pods, then with all first pods there.

@@ -18,7 +18,7 @@ import type { Prefix } from '../../../src/net/mod.ts'
 import { prng } from '../../../src/prng.ts'
 import type { Outcome, SeenPath } from './outcome.ts'
 import { costOf, seenPaths } from './rib-network.ts'
-import { speakerConfig } from './speaker-config.ts'
+import { endsOf, happen, speakerConfig } from './speaker-config.ts'
 import { type Event, endAddress, type Router, type Session, type Topology } from './topology.ts'
 
 const LIMIT_MS = 300_000
@@ -166,19 +166,13 @@ export class SimulatedNetwork {
 
   /** The routers whose configuration is another now. */
   #happen(event: Event | Mend): readonly number[] {
-    if (event.kind === 'cut' || event.kind === 'mend') {
-      if (event.kind === 'cut') this.#cut.add(event.session)
-      else this.#cut.delete(event.session)
-      const session = this.#options.topology.sessions.find(({ id }) => id === event.session)
-      return session?.ends.map(({ router }) => router) ?? []
+    const { topology } = this.#options
+    if (event.kind === 'mend') {
+      this.#cut.delete(event.session)
+      return endsOf(topology, event.session)
     }
-    const router = this.#routers.get(event.router)!
-    const prefix = event.kind === 'announce' ? event.route.prefix : event.prefix
-    const others = router.originate.filter((each) => each.prefix !== prefix)
-    const originate = event.kind === 'announce' ? [...others, event.route] : others
-    this.#prefixes.add(prefix)
-    this.#routers.set(event.router, { ...router, originate })
-    return [event.router]
+    const [routers, cut, prefixes] = [this.#routers, this.#cut, this.#prefixes]
+    return happen({ topology, routers, cut, prefixes }, event)
   }
 
   #indexOf(router: number): number {

@@ -4,10 +4,11 @@
  * @module
  */
 import type { PeerConfig, SpeakerConfig } from '../../../src/bgp/config.ts'
-import type { Ip } from '../../../src/net/mod.ts'
+import type { Ip, Prefix } from '../../../src/net/mod.ts'
 import {
   addressOf,
   type End,
+  type Event,
   endAddress,
   FAMILIES,
   type Router,
@@ -16,6 +17,39 @@ import {
   sidesOf,
   type Topology,
 } from './topology.ts'
+
+/** What events change of a topology. */
+export interface Course {
+  readonly topology: Topology
+  /** As they are configured now, by id. */
+  readonly routers: Map<number, Router>
+  /** Sessions that the administrator keeps down. */
+  readonly cut: Set<number>
+  /** All that were ever announced. */
+  readonly prefixes: Set<Prefix>
+}
+
+/** @returns the routers whose configuration is another now. */
+export function happen(
+  { topology, routers, cut, prefixes }: Course,
+  event: Event,
+): readonly number[] {
+  if (event.kind === 'cut') {
+    cut.add(event.session)
+    return endsOf(topology, event.session)
+  }
+  const router = routers.get(event.router)!
+  const prefix = event.kind === 'announce' ? event.route.prefix : event.prefix
+  const others = router.originate.filter((each) => each.prefix !== prefix)
+  const originate = event.kind === 'announce' ? [...others, event.route] : others
+  prefixes.add(prefix)
+  routers.set(event.router, { ...router, originate })
+  return [event.router]
+}
+
+/** The routers of a session. */
+export const endsOf = ({ sessions }: Topology, session: number): readonly number[] =>
+  sessions.find(({ id }) => id === session)?.ends.map(({ router }) => router) ?? []
 
 /** @param cut Sessions that the administrator keeps down. */
 export function speakerConfig(

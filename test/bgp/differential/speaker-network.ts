@@ -10,7 +10,7 @@ import { SpeakerNetwork, type SpeakerNode } from '../../../src/bgp/speaker/in-me
 import type { Prefix } from '../../../src/net/mod.ts'
 import type { Outcome, SeenPath } from './outcome.ts'
 import { costOf, seenPaths } from './rib-network.ts'
-import { speakerConfig } from './speaker-config.ts'
+import { happen, speakerConfig } from './speaker-config.ts'
 import {
   addressOf,
   type Event,
@@ -61,8 +61,10 @@ export class SpeakersOfTopology {
 
   /** One after the other, each a new configuration. */
   carryOut(events: readonly Event[]): void {
+    const [topology, routers] = [this.#topology, this.#routers]
+    const course = { topology, routers, cut: this.#cut, prefixes: this.#prefixes }
     for (const event of events) {
-      for (const id of this.#happen(event)) {
+      for (const id of happen(course, event)) {
         this.#network.feed(String(id), { kind: 'configure', config: this.#config(id) })
       }
     }
@@ -94,22 +96,6 @@ export class SpeakersOfTopology {
         return [id, prefixes]
       }),
     )
-  }
-
-  /** The routers whose configuration is another now. */
-  #happen(event: Event): readonly number[] {
-    if (event.kind === 'cut') {
-      this.#cut.add(event.session)
-      const session = this.#topology.sessions.find(({ id }) => id === event.session)
-      return session?.ends.map(({ router }) => router) ?? []
-    }
-    const router = this.#routers.get(event.router)!
-    const prefix = event.kind === 'announce' ? event.route.prefix : event.prefix
-    const others = router.originate.filter((each) => each.prefix !== prefix)
-    const originate = event.kind === 'announce' ? [...others, event.route] : others
-    this.#prefixes.add(prefix)
-    this.#routers.set(event.router, { ...router, originate })
-    return [event.router]
   }
 
   #config(id: number): SpeakerConfig {
